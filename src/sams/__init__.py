@@ -1,0 +1,1 @@
+"""SAMS: a message submission server (RFC 6409)."""

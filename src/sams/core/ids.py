@@ -1,0 +1,72 @@
+"""Names that SAMS gives: of messages, sessions and refusals.
+
+A message id is 15 characters of Crockford's base 32, made of the microseconds since 1970 (53 bits), the shard
+(10 bits) and a counter (12 bits): ids of one shard rise with time, so that an index on them appends, and the
+id alone says which shard holds a message. A session id has the same form with a shard number of its worker.
+"""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+
+from sams.core.clock import Clock
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+ID_LENGTH = 15
+MAX_SHARD = 1023
+_SHARD_SHIFT = 12
+_TIME_SHIFT = 22
+_VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
+_PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)
+
+
+@dataclass(slots=True)
+class IdMaker:
+    """Makes the ids of one shard. Never repeats one, not even when the clock goes back."""
+
+    clock: Clock
+    shard: int
+    _last: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shard <= MAX_SHARD:
+            raise ValueError(f"a shard's number is 0 to {MAX_SHARD}, not {self.shard}")
+
+    def next(self) -> str:
+        """The next id, greater than every one before."""
+        ticks = int(self.clock.now() * 1_000_000) << _SHARD_SHIFT
+        self._last = max(self._last + 1, ticks)
+        time, counter = self._last >> _SHARD_SHIFT, self._last & ((1 << _SHARD_SHIFT) - 1)
+        return encode(time << _TIME_SHIFT | self.shard << _SHARD_SHIFT | counter)
+
+
+def encode(number: int) -> str:
+    """75 bits as 15 characters."""
+    pairs = _PAIRS
+    return ALPHABET[number >> 70 & 31] + "".join(
+        [pairs[number >> shift & 1023] for shift in (60, 50, 40, 30, 20, 10, 0)]
+    )
+
+
+def shard_of(identifier: str) -> int:
+    """The number of the shard that made this id.
+
+    Raises:
+        ValueError: it is no id.
+    """
+    number = 0
+    if len(identifier) != ID_LENGTH:
+        raise ValueError(f"an id has {ID_LENGTH} characters: {identifier!r}")
+    for letter in identifier.upper():
+        if letter not in _VALUES:
+            raise ValueError(f"not a letter of an id: {letter!r}")
+        number = number << 5 | _VALUES[letter]
+    return number >> _SHARD_SHIFT & MAX_SHARD
+
+
+def reason_code() -> str:
+    """A reference such as `K7Q2-4F` that a refusal carries and the journal knows; 30 random bits."""
+    number = secrets.randbits(30)
+    letters = _PAIRS[number >> 20] + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]
+    return f"{letters[:4]}-{letters[4:]}"

@@ -1,0 +1,77 @@
+"""SMTP replies and enhanced status codes (RFC 5321 section 4.2, RFC 3463)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+
+@dataclass(frozen=True, slots=True)
+class EnhancedStatus:
+    """`class.subject.detail` of RFC 3463; the class is 2 (success), 4 (try again) or 5 (permanent)."""
+
+    kind: int
+    subject: int
+    detail: int
+
+    def __str__(self) -> str:
+        return f"{self.kind}.{self.subject}.{self.detail}"
+
+    @classmethod
+    def parse(cls, text: str) -> EnhancedStatus:
+        """Parse `5.7.8`.
+
+        Raises:
+            ValueError: it is not of RFC 3463's form.
+        """
+        kind, subject, detail = text.split(".")
+        if kind not in {"2", "4", "5"} or not all(
+            part.isascii() and part.isdigit() and len(part) <= 3 for part in (subject, detail)
+        ):
+            raise ValueError(f"not an enhanced status code: {text!r}")
+        return cls(int(kind), int(subject), int(detail))
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply, of ours or of a next hop.
+
+    code: 200 to 599.
+    lines: the text, line by line, without code, status or line ends; at least one.
+    status: the enhanced status, None where none may stand (3yz, greeting, HELO, EHLO) or the peer sent none.
+    reason: the short reference that the journal resolves to the whole story, shown as `(ref K7Q2-4F)`.
+    """
+
+    code: int
+    lines: tuple[str, ...]
+    status: EnhancedStatus | None = None
+    reason: str | None = None
+
+    @property
+    def is_positive(self) -> bool:
+        """2yz or 3yz: what was asked for goes on."""
+        return self.code < 400
+
+    @property
+    def is_temporary(self) -> bool:
+        """4yz: the same may work later."""
+        return 400 <= self.code < 500
+
+    @property
+    def is_permanent(self) -> bool:
+        """5yz: the same will not work later."""
+        return self.code >= 500
+
+    def with_reason(self, reason: str) -> Reply:
+        """The same reply with the reference by which the journal can tell more."""
+        return replace(self, reason=reason)
+
+    def __str__(self) -> str:
+        parts = [str(self.code), str(self.status) if self.status else "", " ".join(self.lines)]
+        if self.reason:
+            parts.append(f"(ref {self.reason})")
+        return " ".join(part for part in parts if part)
+
+
+def reply(code: int, status: str | None, *lines: str) -> Reply:
+    """Make a reply in one line: `reply(550, "5.7.1", "not yours")`."""
+    return Reply(code, lines, EnhancedStatus.parse(status) if status else None)

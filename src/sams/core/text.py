@@ -1,0 +1,36 @@
+"""How text from outside leaves: escaped, cut to length, on one line (SECURITY.md decision 10)."""
+
+from __future__ import annotations
+
+import re
+
+_UNSAFE = re.compile(
+    r"[\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ud800-\udfff\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
+)
+DEFAULT_LENGTH = 1_000
+
+
+def visible(text: str | bytes, length: int = DEFAULT_LENGTH) -> str:
+    r"""The text for a log, a report, a terminal or a page: one line, nothing invisible, at most `length`.
+
+    Control and format characters, line separators and lone surrogates become `\xNN` or `\uNNNN`; bytes
+    that are no UTF-8 become `\xNN`. A longer text ends in `…`.
+    """
+    if isinstance(text, bytes):
+        text = text[: 4 * length].decode("utf-8", "backslashreplace")
+    if len(text) > length:
+        text = text[: length - 1] + "…"
+    return text if text.isprintable() else _UNSAFE.sub(_escape, text)
+
+
+def ascii_line(text: str, length: int = DEFAULT_LENGTH) -> str:
+    """The same in ASCII alone, as a reply or a header field of ours must be."""
+    return visible(text, length).encode("ascii", "backslashreplace").decode("ascii")
+
+
+def _escape(match: re.Match[str]) -> str:
+    number = ord(match[0])
+    if number < 0x100:
+        return f"\\x{number:02x}"
+    return f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

@@ -1,0 +1,1 @@
+"""Where messages wait: durable, shared commits, one owner per shard."""
