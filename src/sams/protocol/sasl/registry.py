@@ -1,0 +1,49 @@
+"""Which mechanisms there are, as a value that is handed in."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+from sams.protocol.sasl.interface import ServerMechanism
+from sams.protocol.sasl.login import Login
+from sams.protocol.sasl.plain import Plain
+
+Factory = Callable[[], ServerMechanism]
+
+_NAME = re.compile(r"[A-Z0-9_-]{1,20}\Z")
+
+
+class Registry:
+    """Mechanisms by name (RFC 4422 section 3.1), in the order in which they are offered.
+
+    Raises:
+        ValueError: a name has a form that RFC 4422 does not know.
+    """
+
+    __slots__ = ("_factories",)
+
+    def __init__(self, factories: Mapping[str, Factory]) -> None:
+        for name in factories:
+            if not _NAME.match(name):
+                raise ValueError(f"not a name of a SASL mechanism: {name!r}")
+        self._factories = MappingProxyType(dict(factories))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What a server offers."""
+        return tuple(self._factories)
+
+    def create(self, name: str) -> ServerMechanism:
+        """A mechanism for one exchange.
+
+        Raises:
+            KeyError: there is none of this name.
+        """
+        return self._factories[name]()
+
+
+def password_mechanisms() -> Registry:
+    """PLAIN and LOGIN: those that send the password as it is, and so only ever inside TLS."""
+    return Registry({"PLAIN": Plain, "LOGIN": Login})
