@@ -1,0 +1,1 @@
+"""Who someone is: accounts, sources of identities, password hashes, remembered passwords, the guard."""
