@@ -1,0 +1,222 @@
+"""What may happen, as small frozen values; each kind has a tag, by which the journal keeps and finds it.
+
+Values are plain (text, numbers, truth), so that they go to JSON as they are. Text from outside is put in raw:
+it is cleaned at the place where it leaves. No event has a field for a secret, and none may carry one.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="kind", gc=False):
+    """What all events have in common: they are values of no more than a few hundred octets."""
+
+
+class Connected(Event, frozen=True, tag="connected", gc=False):
+    """A client connected. The session's log tells this itself."""
+
+    client: str
+    port: int
+    implicit: bool = False
+
+
+class TlsStarted(Event, frozen=True, tag="tls", gc=False):
+    """A handshake is done. `sni` is the name asked for, empty without one."""
+
+    version: str
+    cipher: str
+    sni: str = ""
+    resumed: bool = False
+
+
+class TlsFailed(Event, frozen=True, tag="tls_failed", gc=False):
+    """A handshake failed, or began without all before it being over."""
+
+    why: str
+
+
+class Greeted(Event, frozen=True, tag="greeted", gc=False):
+    """HELO or EHLO with the client's name."""
+
+    verb: str
+    name: str
+
+
+class SignedIn(Event, frozen=True, tag="signed_in", gc=False):
+    """`login` is the prepared one. `remembered`: no password was hashed for it."""
+
+    login: str
+    mechanism: str
+    remembered: bool = False
+
+
+class SignInRefused(Event, frozen=True, tag="sign_in_refused", gc=False):
+    """A sign-in failed.
+
+    why: one word for the counters, see `metrics.SIGN_IN_REFUSALS`.
+    reply: what the client was told.
+    reason: the reference in that reply.
+    explanation: what the reply must not tell.
+    """
+
+    login: str
+    mechanism: str
+    why: str
+    reply: str
+    reason: str
+    explanation: str = ""
+
+
+class Enveloped(Event, frozen=True, tag="envelope", gc=False):
+    """A transaction's envelope is complete: the data begins. An empty reverse path is `<>`."""
+
+    reverse_path: str
+    recipients: int
+    first: str
+
+
+class Refused(Event, frozen=True, tag="refused", gc=False):
+    """A command or a message was refused; `detail` is for us only."""
+
+    verb: str
+    reply: str
+    reason: str = ""
+    detail: str = ""
+
+
+class Warned(Event, frozen=True, tag="warned", gc=False):
+    """Something was let through that a stricter setting would refuse."""
+
+    what: str
+    detail: str = ""
+
+
+class Accepted(Event, frozen=True, tag="accepted", gc=False):
+    """250 was said for this message."""
+
+    message: str
+    size: int
+    recipients: int
+
+
+class Omitted(Event, frozen=True, tag="omitted", gc=False):
+    """So many events are left out here, because the session told more than a story may hold."""
+
+    events: int
+
+
+class Closed(Event, frozen=True, tag="closed", gc=False):
+    """The session is over. The session's log tells this itself.
+
+    how: `quit`, `lost`, `timeout`, `errors`, `shutdown` or another word of the session's.
+    """
+
+    how: str
+    commands: int
+    seconds: float
+
+
+class RecipientResult(msgspec.Struct, frozen=True, gc=False):
+    """What an attempt brought for one recipient; `result` is a value of `core.outcome.Result`."""
+
+    recipient: str
+    result: str
+    reply: str
+
+
+class Attempted(Event, frozen=True, tag="attempt"):
+    """One attempt to deliver a message to recipients of one route.
+
+    login, session: of whom and from which session the message is; empty for reports of the service.
+    remote: `host:port` that answered; empty when none was reached.
+    tls: version and cipher towards it; empty without TLS.
+    """
+
+    message: str
+    route: str
+    remote: str
+    tls: str
+    recipients: tuple[RecipientResult, ...]
+    seconds: float
+    login: str = ""
+    session: str = ""
+
+
+class Reported(Event, frozen=True, tag="report", gc=False):
+    """A report about `message` was put into the queue as `report`. `what`: failed, delayed or delivered."""
+
+    message: str
+    report: str
+    what: str
+    login: str = ""
+
+
+class AccountChanged(Event, frozen=True, tag="account", gc=False):
+    """`what`: added, password, suspended, resumed, removed …; `by`: the system user who did it."""
+
+    login: str
+    what: str
+    by: str
+    detail: str = ""
+
+
+class QueueChanged(Event, frozen=True, tag="queue", gc=False):
+    """`what`: hold, release, retry, delete; `message` where it was one."""
+
+    what: str
+    messages: int
+    by: str
+    message: str = ""
+    login: str = ""
+
+
+class ServiceChanged(Event, frozen=True, tag="service", gc=False):
+    """`what`: started, ready, reloaded, reload refused, stopping, stopped, worker died and others."""
+
+    what: str
+    detail: str = ""
+
+
+class Alarmed(Event, frozen=True, tag="alarm", gc=False):
+    """Someone has to look. `alarm` is the kind by which alarms are held back, such as `disk`."""
+
+    alarm: str
+    text: str
+    login: str = ""
+
+
+class JournalLost(Event, frozen=True, tag="lost", gc=False):
+    """The journal could not take so many entries."""
+
+    entries: int
+    why: str
+
+
+SessionEvent: TypeAlias = (
+    Connected
+    | TlsStarted
+    | TlsFailed
+    | Greeted
+    | SignedIn
+    | SignInRefused
+    | Enveloped
+    | Refused
+    | Warned
+    | Accepted
+    | Omitted
+    | Closed
+)
+ServiceEvent: TypeAlias = (
+    Attempted | Reported | AccountChanged | QueueChanged | ServiceChanged | Alarmed | JournalLost
+)
+AnyEvent: TypeAlias = SessionEvent | ServiceEvent
+
+
+def kind_of(event: Event) -> str:
+    """The event's tag."""
+    tag = event.__struct_config__.tag
+    assert isinstance(tag, str)
+    return tag

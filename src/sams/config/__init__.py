@@ -1,0 +1,1 @@
+"""The configuration: its types, how a file becomes one, and the reference text made from them."""
