@@ -1,0 +1,1 @@
+"""Versioned messages between commands, pages and the running service, over Unix sockets."""

@@ -1,0 +1,419 @@
+"""What commands and the running service say to each other, as values; `sams.control.wire` writes them."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+MAX_PAGE = 500
+"""The most that one page of a list holds, whatever was asked for."""
+
+
+class Role(enum.Enum):
+    """What a caller may do; ADMIN may do everything."""
+
+    READ = "read"
+    QUEUE = "queue"
+    ACCOUNTS = "accounts"
+    ADMIN = "admin"
+
+
+class Trouble(enum.Enum):
+    """Why a request was not carried out."""
+
+    VERSION = "version"
+    MALFORMED = "malformed"
+    UNKNOWN = "unknown"
+    FORBIDDEN = "forbidden"
+    BUSY = "busy"
+    REFUSED = "refused"
+    BUG = "bug"
+
+
+class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
+    """One message; the subclass's tag is its type on the wire."""
+
+
+# What waits in the queue ------------------------------------------------------------------------------------
+
+
+class QueueSearch(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Which messages a person means. Fields that are None do not narrow.
+
+    sender: the reverse path; an empty string means `<>`.
+    arrived_before: UNIX seconds.
+    """
+
+    ids: tuple[str, ...] | None = None
+    login: str | None = None
+    sender: str | None = None
+    recipient: str | None = None
+    route: str | None = None
+    held: bool | None = None
+    arrived_before: float | None = None
+
+
+class LastAttempt(msgspec.Struct, frozen=True):
+    """What the last attempt at a recipient brought.
+
+    result: `delivered`, `deferred` or `failed`.
+    reply: code, status and text on one line, cleaned and cut to length.
+    remote: whose reply it is, `host:port`; empty when it is our own.
+    at: UNIX seconds.
+    """
+
+    result: str
+    reply: str
+    remote: str
+    at: float
+
+
+class RecipientEntry(msgspec.Struct, frozen=True):
+    """One recipient that waits; due in UNIX seconds, attempts of its own."""
+
+    number: int
+    address: str
+    route: str
+    due: float
+    attempts: int
+    delay_told: bool
+    last: LastAttempt | None = None
+
+
+class QueueEntry(msgspec.Struct, frozen=True):
+    """One message that waits.
+
+    sender: the reverse path, empty for `<>`.
+    size: octets. arrived: UNIX seconds.
+    recipients: in lists the first ones only; `recipient_count` says how many there are.
+    """
+
+    id: str
+    login: str
+    session: str
+    sender: str
+    arrived: float
+    size: int
+    held: bool
+    smtputf8: bool
+    envid: str | None
+    recipient_count: int
+    recipients: tuple[RecipientEntry, ...]
+
+
+class RouteEntry(msgspec.Struct, frozen=True):
+    """How much waits for one route; oldest: when the oldest due recipient became due, UNIX seconds."""
+
+    route: str
+    recipients: int
+    due: int
+    oldest: float | None
+
+
+class QueueList(_Message, frozen=True, tag="queue.list"):
+    """Ask for a page of messages by rising id behind `after`."""
+
+    search: QueueSearch = QueueSearch()
+    after: str | None = None
+    limit: int = 100
+
+
+class QueuePage(_Message, frozen=True, tag="queue.page"):
+    """A page; `more`: another one may follow behind the last id."""
+
+    entries: tuple[QueueEntry, ...]
+    more: bool
+
+
+class QueueShow(_Message, frozen=True, tag="queue.show"):
+    """Ask for one message with its recipients numbered above `after`."""
+
+    id: str
+    after: int = -1
+
+
+class QueueShown(_Message, frozen=True, tag="queue.shown"):
+    """One message, None where it is not here; `more`: recipients follow behind the last one."""
+
+    entry: QueueEntry | None
+    more: bool = False
+
+
+class QueueHold(_Message, frozen=True, tag="queue.hold"):
+    """Stop delivery of what matches until it is released."""
+
+    search: QueueSearch
+
+
+class QueueRelease(_Message, frozen=True, tag="queue.release"):
+    """Let what matches go on."""
+
+    search: QueueSearch
+
+
+class QueueRetry(_Message, frozen=True, tag="queue.retry"):
+    """Make what matches due now."""
+
+    search: QueueSearch
+
+
+class QueueDelete(_Message, frozen=True, tag="queue.delete"):
+    """Remove what matches for good, without a report."""
+
+    search: QueueSearch
+
+
+class QueueDepth(_Message, frozen=True, tag="queue.depth"):
+    """Ask how much waits, by route."""
+
+
+class Depth(_Message, frozen=True, tag="depth"):
+    """How much waits, by route."""
+
+    routes: tuple[RouteEntry, ...]
+
+
+class Changed(_Message, frozen=True, tag="changed"):
+    """How many messages, or sessions, a request changed."""
+
+    count: int
+
+
+# Accounts ---------------------------------------------------------------------------------------------------
+
+
+class AccountEntry(msgspec.Struct, frozen=True):
+    """One account, without its password.
+
+    login: prepared. addresses: `local@domain` or `*@domain`.
+    suspended: the reason, empty where none was given; None while the account is active.
+    may_send_as: logins or addresses beyond its own.
+    created, changed: UNIX seconds.
+    """
+
+    login: str
+    addresses: tuple[str, ...]
+    suspended: str | None = None
+    may_send_as: tuple[str, ...] = ()
+    recipients_per_hour: int | None = None
+    recipients_per_day: int | None = None
+    created: float | None = None
+    changed: float | None = None
+
+
+class AccountList(_Message, frozen=True, tag="account.list"):
+    """Ask for a page of accounts by rising login behind `after`."""
+
+    after: str | None = None
+    limit: int = 100
+
+
+class AccountPage(_Message, frozen=True, tag="account.page"):
+    """A page of accounts; `more`: another one may follow."""
+
+    accounts: tuple[AccountEntry, ...]
+    more: bool
+
+
+class AccountShow(_Message, frozen=True, tag="account.show"):
+    """Ask for one account."""
+
+    login: str
+
+
+class AccountShown(_Message, frozen=True, tag="account.shown"):
+    """One account, None where there is none."""
+
+    account: AccountEntry | None
+
+
+class _WithPassword(_Message, frozen=True):
+    """A request whose text form never shows the password."""
+
+    login: str
+    password: str
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(login={self.login!r}, password=…)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("login", self.login)]
+
+
+class AccountAdd(_WithPassword, frozen=True, tag="account.add"):
+    """Make an account. The password is hashed by who owns the accounts."""
+
+    addresses: tuple[str, ...] = ()
+
+
+class AccountPassword(_WithPassword, frozen=True, tag="account.password"):
+    """Set another password; sessions and remembered passwords of the account end."""
+
+
+class AccountSuspend(_Message, frozen=True, tag="account.suspend"):
+    """Suspend an account; the reason is told to the member."""
+
+    login: str
+    reason: str = ""
+
+
+class AccountResume(_Message, frozen=True, tag="account.resume"):
+    """Let a suspended account work again."""
+
+    login: str
+
+
+class AccountRemove(_Message, frozen=True, tag="account.remove"):
+    """Remove an account; what it has in the queue stays."""
+
+    login: str
+
+
+class AccountChanged(_Message, frozen=True, tag="account.changed"):
+    """Tell a worker to end the sessions of this login that its account no longer allows."""
+
+    login: str
+
+
+# The service ------------------------------------------------------------------------------------------------
+
+
+class HealthQuery(_Message, frozen=True, tag="health.query"):
+    """Ask how it is: the supervisor answers `ServiceHealth`, a worker `WorkerHealth`."""
+
+
+class WorkerState(msgspec.Struct, frozen=True):
+    """A worker that there should be, as its supervisor sees it; restarts since the service started."""
+
+    number: int
+    pid: int = 0
+    ready: bool = True
+    restarts: int = 0
+
+
+class ServiceHealth(_Message, frozen=True, tag="health.service"):
+    """The service as its supervisor sees it.
+
+    started: UNIX seconds. problems: one line each, for people; empty when all is well.
+    """
+
+    name: str
+    version: str
+    pid: int
+    started: float
+    ready: bool
+    workers: tuple[WorkerState, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+class WorkerHealth(_Message, frozen=True, tag="health.worker"):
+    """A worker as it sees itself.
+
+    connections: open now; signed_in: how many of them are. queued, due: recipients.
+    oldest: when the oldest due recipient became due, UNIX seconds.
+    """
+
+    number: int
+    pid: int
+    ready: bool
+    connections: int = 0
+    signed_in: int = 0
+    queued: int = 0
+    due: int = 0
+    oldest: float | None = None
+    problems: tuple[str, ...] = ()
+
+
+class Reload(_Message, frozen=True, tag="reload"):
+    """Read configuration and certificates again, as SIGHUP does."""
+
+
+class Reloaded(_Message, frozen=True, tag="reloaded"):
+    """The new configuration is in force; notes name what needs a restart."""
+
+    notes: tuple[str, ...] = ()
+
+
+class Backup(_Message, frozen=True, tag="backup"):
+    """Write consistent copies into an existing folder.
+
+    The supervisor writes `accounts.db`; a worker writes one new folder `spool/N` for each shard it has open.
+    """
+
+    target: str
+
+
+class BackedUp(_Message, frozen=True, tag="backed-up"):
+    """What was written, by paths below the target."""
+
+    paths: tuple[str, ...]
+
+
+class Done(_Message, frozen=True, tag="done"):
+    """It was done."""
+
+
+class Failure(_Message, frozen=True, tag="failure"):
+    """It was not done; the text is for the person who asked."""
+
+    trouble: Trouble
+    text: str
+
+
+Request = (
+    QueueList
+    | QueueShow
+    | QueueHold
+    | QueueRelease
+    | QueueRetry
+    | QueueDelete
+    | QueueDepth
+    | AccountList
+    | AccountShow
+    | AccountAdd
+    | AccountPassword
+    | AccountSuspend
+    | AccountResume
+    | AccountRemove
+    | AccountChanged
+    | HealthQuery
+    | Reload
+    | Backup
+)
+Response = (
+    QueuePage
+    | QueueShown
+    | Depth
+    | Changed
+    | AccountPage
+    | AccountShown
+    | ServiceHealth
+    | WorkerHealth
+    | Reloaded
+    | BackedUp
+    | Done
+    | Failure
+)
+
+ROLE_FOR: dict[type[Request], Role] = {
+    QueueList: Role.READ,
+    QueueShow: Role.READ,
+    QueueDepth: Role.READ,
+    QueueHold: Role.QUEUE,
+    QueueRelease: Role.QUEUE,
+    QueueRetry: Role.QUEUE,
+    QueueDelete: Role.QUEUE,
+    AccountList: Role.ACCOUNTS,
+    AccountShow: Role.ACCOUNTS,
+    AccountAdd: Role.ACCOUNTS,
+    AccountPassword: Role.ACCOUNTS,
+    AccountSuspend: Role.ACCOUNTS,
+    AccountResume: Role.ACCOUNTS,
+    AccountRemove: Role.ACCOUNTS,
+    AccountChanged: Role.ACCOUNTS,
+    HealthQuery: Role.READ,
+    Reload: Role.ADMIN,
+    Backup: Role.ADMIN,
+}
+"""The one place that says who may ask what."""

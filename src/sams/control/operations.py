@@ -1,0 +1,131 @@
+"""What a command can ask for, whoever carries it out: the running service, or the command while it is down.
+
+Every method raises OperatorError where the person can put something right, `NotPermitted` where their rights
+do not suffice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from sams.control.messages import (
+    AccountEntry,
+    QueueEntry,
+    QueueSearch,
+    RouteEntry,
+    ServiceHealth,
+    WorkerHealth,
+)
+from sams.core.errors import OperatorError
+
+
+class NotRunning(OperatorError):
+    """Nobody listens: the service does not run here."""
+
+
+class NotPermitted(OperatorError):
+    """The user who asks may not do this."""
+
+
+class QueueOperations(Protocol):
+    """What waits, over all shards of this server."""
+
+    def list(self, search: QueueSearch, after: str | None, limit: int) -> Sequence[QueueEntry]:
+        """At most `limit` messages by rising id behind `after`; fewer mean that there are no more."""
+        ...
+
+    def show(self, message_id: str) -> QueueEntry | None:
+        """One message with all of its recipients."""
+        ...
+
+    def hold(self, search: QueueSearch) -> int:
+        """Stop delivery of what matches; the number of messages."""
+        ...
+
+    def release(self, search: QueueSearch) -> int:
+        """Let it go on, due at once; the number of messages."""
+        ...
+
+    def retry(self, search: QueueSearch) -> int:
+        """Make it due now; the number of messages."""
+        ...
+
+    def delete(self, search: QueueSearch) -> int:
+        """Remove it for good, without a report; the number of messages."""
+        ...
+
+    def depth(self) -> Sequence[RouteEntry]:
+        """How much waits, by route."""
+        ...
+
+
+class AccountOperations(Protocol):
+    """The built-in accounts. Logins are prepared (RFC 8265) by who carries it out."""
+
+    def list(self, after: str | None, limit: int) -> Sequence[AccountEntry]:
+        """At most `limit` accounts by rising login behind `after`; fewer mean that there are no more."""
+        ...
+
+    def show(self, login: str) -> AccountEntry | None:
+        """One account."""
+        ...
+
+    def add(self, login: str, addresses: Sequence[str], password: str) -> None:
+        """Make an account."""
+        ...
+
+    def set_password(self, login: str, password: str) -> None:
+        """Set another password, in force at once."""
+        ...
+
+    def suspend(self, login: str, reason: str) -> None:
+        """Suspend it, in force at once; the reason is told to the member."""
+        ...
+
+    def resume(self, login: str) -> None:
+        """Let it work again."""
+        ...
+
+    def remove(self, login: str) -> None:
+        """Remove it; what it has in the queue stays."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The whole service: its supervisor's view, each worker's own, and who does not answer."""
+
+    service: ServiceHealth
+    workers: tuple[WorkerHealth, ...]
+    silent: tuple[int, ...] = ()
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """One line for each thing that is wrong."""
+        found = list(self.service.problems)
+        if not self.service.ready:
+            found.append("the service is not ready: not every listener accepts yet")
+        found += [f"worker {number} does not answer" for number in self.silent]
+        for worker in self.workers:
+            found += [f"worker {worker.number}: {problem}" for problem in worker.problems]
+            if not worker.ready:
+                found.append(f"worker {worker.number} is not ready")
+        return tuple(found)
+
+
+class ServiceOperations(Protocol):
+    """The service as a whole; only a running one can be asked."""
+
+    def health(self) -> Health:
+        """How it is."""
+        ...
+
+    def reload(self) -> tuple[str, ...]:
+        """Read configuration and certificates again; notes on what needs a restart."""
+        ...
+
+    def backup(self, target: str) -> tuple[str, ...]:
+        """Write consistent copies of accounts and all shards into an existing folder; the paths below it."""
+        ...

@@ -1,0 +1,260 @@
+"""The operations of a running service: asked of its supervisor and workers, and put together.
+
+A worker owns some shards, so what concerns the queue is asked of all of them and merged by id. Before that
+the supervisor is asked which workers there are: one that does not answer is an error, for a list without its
+messages would look complete, and a hold that misses them would be worse.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+
+from sams.control import sockets
+from sams.control.client import LONG_SECONDS, ControlClient, Expected
+from sams.control.messages import (
+    MAX_PAGE,
+    AccountAdd,
+    AccountChanged,
+    AccountEntry,
+    AccountList,
+    AccountPage,
+    AccountPassword,
+    AccountRemove,
+    AccountResume,
+    AccountShow,
+    AccountShown,
+    AccountSuspend,
+    BackedUp,
+    Backup,
+    Changed,
+    Depth,
+    Done,
+    HealthQuery,
+    QueueDelete,
+    QueueDepth,
+    QueueEntry,
+    QueueHold,
+    QueueList,
+    QueuePage,
+    QueueRelease,
+    QueueRetry,
+    QueueSearch,
+    QueueShow,
+    QueueShown,
+    Reload,
+    Reloaded,
+    Request,
+    RouteEntry,
+    ServiceHealth,
+    WorkerHealth,
+)
+from sams.control.operations import Health, NotRunning
+from sams.core.errors import OperatorError
+
+
+class RunningService:
+    """Finds the supervisor and the workers of a data folder, and asks them."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._data_dir = data_dir
+
+    def ask(self, request: Request, expected: type[Expected], timeout: float | None = None) -> Expected:
+        """Ask the supervisor.
+
+        Raises:
+            NotRunning: there is none.
+        """
+        with ControlClient(sockets.service_path(self._data_dir)) as client:
+            return client.ask(request, expected, timeout)
+
+    def workers(self) -> tuple[int, ...]:
+        """The numbers of the workers that there should be, by the supervisor's word."""
+        return tuple(worker.number for worker in self.ask(HealthQuery(), ServiceHealth).workers)
+
+    def ask_workers(
+        self, request: Request, expected: type[Expected], timeout: float | None = None
+    ) -> list[Expected]:
+        """Ask every worker, one after the other.
+
+        Raises:
+            OperatorError: one of them does not answer; those before it have carried it out.
+        """
+        return [self.ask_worker(number, request, expected, timeout) for number in self.workers()]
+
+    def ask_worker(
+        self, number: int, request: Request, expected: type[Expected], timeout: float | None = None
+    ) -> Expected:
+        """Ask one worker.
+
+        Raises:
+            OperatorError: it does not answer.
+        """
+        try:
+            with ControlClient(sockets.worker_path(self._data_dir, number)) as client:
+                return client.ask(request, expected, timeout)
+        except NotRunning:
+            raise OperatorError(
+                f"worker {number} does not answer, and what it owns is out of reach: "
+                "try again in some seconds, and see `sams health`"
+            ) from None
+
+    def health(self) -> Health:
+        """How the supervisor and every worker are; a worker that does not answer is named as silent."""
+        service = self.ask(HealthQuery(), ServiceHealth)
+        answers: list[WorkerHealth] = []
+        silent: list[int] = []
+        for worker in service.workers:
+            try:
+                answers.append(self.ask_worker(worker.number, HealthQuery(), WorkerHealth))
+            except OperatorError:
+                silent.append(worker.number)
+        return Health(service, tuple(answers), tuple(silent))
+
+    def reload(self) -> tuple[str, ...]:
+        """As SIGHUP does; notes on what needs a restart."""
+        return self.ask(Reload(), Reloaded, LONG_SECONDS).notes
+
+    def backup(self, target: str) -> tuple[str, ...]:
+        """Copies of the accounts and of every worker's shards; the paths below `target`."""
+        request = Backup(target)
+        answers = [self.ask(request, BackedUp, LONG_SECONDS)]
+        answers += self.ask_workers(request, BackedUp, LONG_SECONDS)
+        return tuple(itertools.chain.from_iterable(answer.paths for answer in answers))
+
+
+class RunningQueue:
+    """`QueueOperations` of a running service."""
+
+    def __init__(self, service: RunningService) -> None:
+        self._service = service
+
+    def list(self, search: QueueSearch, after: str | None, limit: int) -> Sequence[QueueEntry]:
+        """The first `limit` messages behind `after` of all workers."""
+        streams = [self._entries(number, search, after, limit) for number in self._service.workers()]
+        return tuple(itertools.islice(heapq.merge(*streams, key=lambda entry: entry.id), limit))
+
+    def _entries(
+        self, number: int, search: QueueSearch, after: str | None, limit: int
+    ) -> Iterator[QueueEntry]:
+        more = True
+        while more:
+            request = QueueList(search, after, min(limit, MAX_PAGE))
+            page = self._service.ask_worker(number, request, QueuePage)
+            yield from page.entries
+            more = page.more and bool(page.entries)
+            after = page.entries[-1].id if page.entries else after
+
+    def show(self, message_id: str) -> QueueEntry | None:
+        """One message with all its recipients, from the worker that has it."""
+        for number in self._service.workers():
+            entry = self._whole(number, message_id)
+            if entry is not None:
+                return entry
+        return None
+
+    def _whole(self, number: int, message_id: str) -> QueueEntry | None:
+        def ask(after: int) -> QueueShown:
+            return self._service.ask_worker(number, QueueShow(message_id, after), QueueShown)
+
+        return whole_entry(ask)
+
+    def hold(self, search: QueueSearch) -> int:
+        """Stop delivery of what matches."""
+        return self._change(QueueHold(search))
+
+    def release(self, search: QueueSearch) -> int:
+        """Let it go on."""
+        return self._change(QueueRelease(search))
+
+    def retry(self, search: QueueSearch) -> int:
+        """Make it due now."""
+        return self._change(QueueRetry(search))
+
+    def delete(self, search: QueueSearch) -> int:
+        """Remove it for good."""
+        return self._change(QueueDelete(search))
+
+    def _change(self, request: Request) -> int:
+        return sum(answer.count for answer in self._service.ask_workers(request, Changed, LONG_SECONDS))
+
+    def depth(self) -> Sequence[RouteEntry]:
+        """How much waits, by route, over all workers."""
+        answers = self._service.ask_workers(QueueDepth(), Depth)
+        return summed_depth(itertools.chain.from_iterable(answer.routes for answer in answers))
+
+
+class RunningAccounts:
+    """`AccountOperations` of a running service: the supervisor writes, then the workers end sessions."""
+
+    def __init__(self, service: RunningService) -> None:
+        self._service = service
+
+    def list(self, after: str | None, limit: int) -> Sequence[AccountEntry]:
+        """Accounts by rising login."""
+        found: list[AccountEntry] = []
+        more = True
+        while more and len(found) < limit:
+            request = AccountList(after, min(limit - len(found), MAX_PAGE))
+            page = self._service.ask(request, AccountPage)
+            found += page.accounts
+            more = page.more and bool(page.accounts)
+            after = found[-1].login if found else after
+        return tuple(found)
+
+    def show(self, login: str) -> AccountEntry | None:
+        """One account."""
+        return self._service.ask(AccountShow(login), AccountShown).account
+
+    def add(self, login: str, addresses: Sequence[str], password: str) -> None:
+        """Make an account."""
+        self._service.ask(AccountAdd(login, password, tuple(addresses)), Done)
+
+    def set_password(self, login: str, password: str) -> None:
+        """Set another password; running sessions end."""
+        self._change(AccountPassword(login, password), login)
+
+    def suspend(self, login: str, reason: str) -> None:
+        """Suspend it; running sessions end."""
+        self._change(AccountSuspend(login, reason), login)
+
+    def resume(self, login: str) -> None:
+        """Let it work again."""
+        self._change(AccountResume(login), login)
+
+    def remove(self, login: str) -> None:
+        """Remove it; running sessions end."""
+        self._change(AccountRemove(login), login)
+
+    def _change(self, request: Request, login: str) -> None:
+        self._service.ask(request, Done)
+        self._service.ask_workers(AccountChanged(login), Changed)
+
+
+def whole_entry(ask: Callable[[int], QueueShown]) -> QueueEntry | None:
+    """Put a message together of answers that each carry some of its recipients."""
+    shown = ask(-1)
+    entry = shown.entry
+    if entry is None:
+        return None
+    recipients = list(entry.recipients)
+    while shown.more and shown.entry is not None and shown.entry.recipients:
+        shown = ask(recipients[-1].number)
+        recipients += shown.entry.recipients if shown.entry is not None else ()
+    return msgspec.structs.replace(entry, recipients=tuple(recipients))
+
+
+def summed_depth(routes: Iterator[RouteEntry]) -> tuple[RouteEntry, ...]:
+    """One entry for each route, by name."""
+    sums: dict[str, RouteEntry] = {}
+    for entry in routes:
+        known = sums.get(entry.route, RouteEntry(entry.route, 0, 0, None))
+        oldest = min((time for time in (known.oldest, entry.oldest) if time is not None), default=None)
+        sums[entry.route] = RouteEntry(
+            entry.route, known.recipients + entry.recipients, known.due + entry.due, oldest
+        )
+    return tuple(sums[name] for name in sorted(sums))

@@ -1,0 +1,179 @@
+"""The service's end of a control socket.
+
+Each connection is one task that reads a line, answers it and reads the next: requests of one connection never
+overtake each other. Whatever goes wrong in a handler becomes an answer, and the connection goes on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from sams.control import sockets, wire
+from sams.control.messages import ROLE_FOR, Failure, Request, Response, Role, Trouble
+from sams.control.peers import Peer, Roles, peer_of
+from sams.core.errors import OperatorError
+from sams.core.ids import reason_code
+
+Handler = Callable[[Any], Awaitable[Response]]
+"""Answers requests of the one type that it stands under in the table.
+
+It raises OperatorError for what the caller can put right: the text goes to the caller.
+"""
+Handlers = Mapping[type[Request], Handler]
+
+MAX_CONNECTIONS = 32
+IDLE_SECONDS = 60.0
+"""How long a connection may wait with its next request, and for the peer to take an answer."""
+
+_log = structlog.get_logger("sams.control")
+
+
+class ControlServer:
+    """Listens at `path` and answers by the table of handlers.
+
+    Args:
+        path: of the socket; see `sockets.service_path` and `sockets.worker_path`.
+        handlers: by type of request. A type that has none is answered with `Trouble.UNKNOWN`.
+        roles: who may ask what, with `ROLE_FOR`.
+        max_connections: further ones are told that it is busy.
+        idle_seconds: see `IDLE_SECONDS`.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        handlers: Handlers,
+        roles: Roles,
+        *,
+        max_connections: int = MAX_CONNECTIONS,
+        idle_seconds: float = IDLE_SECONDS,
+    ) -> None:
+        self._path = path
+        self._handlers = handlers
+        self._roles = roles
+        self._max_connections = max_connections
+        self._idle_seconds = idle_seconds
+        self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+        self._inode: int | None = None
+
+    async def start(self) -> None:
+        """Begin to listen.
+
+        Raises:
+            OperatorError: another service listens there already.
+            OSError: the socket cannot be made.
+        """
+        listener = sockets.listen(self._path, self._max_connections)
+        self._inode = self._path.stat().st_ino
+        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=wire.MAX_LINE)
+
+    def replace(self, handlers: Handlers, roles: Roles) -> None:
+        """Answer by another table from the next request on: after a reload."""
+        self._handlers = handlers
+        self._roles = roles
+
+    async def close(self) -> None:
+        """Stop listening, end every connection, and take the socket's name away."""
+        if self._server is None:
+            return
+        self._server.close()
+        self._server = None
+        self._remove_own_socket()
+        connections = dict(self._open)
+        for task in connections:
+            task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        for writer in connections.values():  # a task that had not begun has closed nothing
+            await self._hang_up(writer)
+
+    def _remove_own_socket(self) -> None:
+        """A service that was started meanwhile may have its own socket under this name."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._path.stat().st_ino == self._inode:
+                self._path.unlink()
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if len(self._open) >= self._max_connections:
+            writer.write(wire.encode(Failure(Trouble.BUSY, "too many commands at once: try again")))
+            writer.close()
+            return
+        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
+        self._open[task] = writer
+        task.add_done_callback(self._open.pop)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            peer = peer_of(writer.get_extra_info("socket"))
+            while line := await self._read_line(reader):
+                await self._send(writer, await self._answer(line, peer))
+        except wire.WireError as error:
+            await self._send(writer, Failure(error.trouble, error.text))
+        except (OSError, TimeoutError):
+            _log.debug("control connection ended early", path=str(self._path))
+        finally:
+            await self._hang_up(writer)
+
+    async def _read_line(self, reader: asyncio.StreamReader) -> bytes:
+        """The next line, empty at the end.
+
+        Raises:
+            WireError: it is too long.
+        """
+        async with asyncio.timeout(self._idle_seconds):
+            try:
+                return await reader.readline()
+            except ValueError:
+                text = f"a request has at most {wire.MAX_LINE} octets"
+                raise wire.WireError(Trouble.MALFORMED, text) from None
+
+    async def _answer(self, line: bytes, peer: Peer) -> Response:
+        try:
+            request = wire.decode_request(line)
+        except wire.WireError as error:
+            return Failure(error.trouble, error.text)
+        return self._refusal(request, peer) or await self._handle(request, peer)
+
+    def _refusal(self, request: Request, peer: Peer) -> Failure | None:
+        needed = ROLE_FOR[type(request)]
+        if needed in self._roles.of(peer):
+            return None
+        _log.warning("control request refused", request=type(request).__name__, uid=peer.uid, pid=peer.pid)
+        return Failure(Trouble.FORBIDDEN, f"your user may not do this: it needs the role `{needed.value}`")
+
+    async def _handle(self, request: Request, peer: Peer) -> Response:
+        name = type(request).__name__
+        handler = self._handlers.get(type(request))
+        if handler is None:
+            return Failure(Trouble.UNKNOWN, f"this part of the service does not answer {name}")
+        if ROLE_FOR[type(request)] is not Role.READ:
+            _log.info("control request", request=name, uid=peer.uid, pid=peer.pid)
+        try:
+            return await handler(request)
+        except OperatorError as error:
+            return Failure(Trouble.REFUSED, str(error))
+        except Exception:  # noqa: BLE001 - a bug in one handler must not harm the service; it is logged whole
+            reason = reason_code()
+            _log.exception("control request failed", request=name, ref=reason)
+            return Failure(Trouble.BUG, f"the service failed to do this; its log says why (ref {reason})")
+
+    async def _send(self, writer: asyncio.StreamWriter, response: Response) -> None:
+        try:
+            line = wire.encode(response)
+        except wire.WireError as error:
+            line = wire.encode(Failure(Trouble.BUG, f"the answer does not fit: {error.text}"))
+        async with asyncio.timeout(self._idle_seconds):
+            writer.write(line)
+            await writer.drain()
+
+    @staticmethod
+    async def _hang_up(writer: asyncio.StreamWriter) -> None:
+        writer.close()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
