@@ -1,0 +1,1 @@
+"""The processes: a supervisor that opens what is scarce, and equal workers that serve."""

@@ -1,0 +1,202 @@
+"""The built-in accounts as commands and pages see them: checked against the configuration, in wire values.
+
+The running service answers control requests by `account_handlers`; a command with the service down calls the same
+`LocalAccounts`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from sams.activity.events import AccountChanged as AccountEvent
+from sams.control.messages import (
+    MAX_PAGE,
+    AccountAdd,
+    AccountAddresses,
+    AccountEntry,
+    AccountLimits,
+    AccountList,
+    AccountPage,
+    AccountPassword,
+    AccountRemove,
+    AccountResume,
+    AccountShow,
+    AccountShown,
+    AccountSuspend,
+    Done,
+)
+from sams.control.peers import Peer
+from sams.control.server import Handlers
+from sams.core.address import AddressError, domain_key
+from sams.core.errors import OperatorError
+from sams.core.text import visible
+from sams.identity.accounts import AccountRecord, Accounts
+
+ACCOUNTS_FILE = "accounts.db"
+_ADDRESSES_IN_PAGE = 20_000
+"""Addresses of all accounts of one page: at 50 octets each it fits into a line."""
+
+
+def record_to_wire(record: AccountRecord) -> AccountEntry:
+    """An account without its password. Its generation is the time of its last change in microseconds."""
+    return AccountEntry(
+        login=record.login,
+        addresses=record.addresses,
+        suspended=record.suspended,
+        may_send_as=record.may_send_as,
+        recipients_per_hour=record.recipients_per_hour,
+        recipients_per_day=record.recipients_per_day,
+        created=record.created,
+        changed=record.generation / 1_000_000,
+    )
+
+
+class LocalAccounts:
+    """`AccountOperations` on the file itself. Blocks: for commands, and for threads of the service.
+
+    Args:
+        domains: of `[accounts] domains`: the addresses of a new account are in one of them.
+    """
+
+    def __init__(self, accounts: Accounts, domains: Sequence[str]) -> None:
+        self._accounts = accounts
+        self._domains = frozenset(domains)
+
+    def list(self, after: str | None, limit: int) -> Sequence[AccountEntry]:
+        """Accounts by rising login."""
+        self._accounts.prepare()
+        return tuple(record_to_wire(record) for record in self._accounts.list(after or "", limit))
+
+    def show(self, login: str) -> AccountEntry | None:
+        """One account; None where there is none."""
+        try:
+            return record_to_wire(self._accounts.get(login))
+        except OperatorError:
+            return None
+
+    def add(self, account: AccountEntry, password: str) -> None:
+        """Make an account, active at once."""
+        self._check_domains(account.addresses)
+        self._accounts.add(
+            account.login,
+            password,
+            account.addresses,
+            account.may_send_as,
+            recipients_per_hour=account.recipients_per_hour,
+            recipients_per_day=account.recipients_per_day,
+        )
+
+    def set_password(self, login: str, password: str) -> None:
+        """Set another password."""
+        self._accounts.passwd(login, password)
+
+    def set_addresses(self, login: str, addresses: Sequence[str], may_send_as: Sequence[str]) -> None:
+        """Replace what it may send from."""
+        self._check_domains(addresses)
+        self._accounts.set_addresses(login, addresses, may_send_as)
+
+    def set_limits(self, login: str, per_hour: int | None, per_day: int | None) -> None:
+        """Replace its own limits."""
+        self._accounts.set_limits(login, per_hour, per_day)
+
+    def suspend(self, login: str, reason: str) -> None:
+        """Suspend it."""
+        self._accounts.suspend(login, reason)
+
+    def resume(self, login: str) -> None:
+        """Let it work again."""
+        self._accounts.resume(login)
+
+    def remove(self, login: str) -> None:
+        """Remove it."""
+        self._accounts.remove(login)
+
+    def _check_domains(self, addresses: Sequence[str]) -> None:
+        for address in addresses:
+            domain = address.rpartition("@")[2]
+            try:
+                known = domain_key(domain) in self._domains
+            except AddressError:
+                known = False
+            if not known:
+                raise OperatorError(
+                    f"{visible(address, 300)} is not in a domain of this service "
+                    f"({', '.join(sorted(self._domains))}): see [accounts] domains in the configuration"
+                )
+
+
+def account_handlers(accounts: LocalAccounts, tell: Callable[[AccountEvent], None]) -> Handlers:
+    """The table by which the service answers what concerns accounts; each change is told to the journal."""
+
+    async def page(request: AccountList, _peer: Peer) -> AccountPage:
+        limit = min(max(request.limit, 1), MAX_PAGE)
+        found = await asyncio.to_thread(accounts.list, request.after, limit + 1)
+        return _page(found, limit)
+
+    async def show(request: AccountShow, _peer: Peer) -> AccountShown:
+        return AccountShown(await asyncio.to_thread(accounts.show, request.login))
+
+    async def add(request: AccountAdd, peer: Peer) -> Done:
+        account = AccountEntry(
+            login=request.login,
+            addresses=request.addresses,
+            may_send_as=request.may_send_as,
+            recipients_per_hour=request.recipients_per_hour,
+            recipients_per_day=request.recipients_per_day,
+        )
+        await asyncio.to_thread(accounts.add, account, request.password)
+        return told(request.login, "added", peer)
+
+    async def password(request: AccountPassword, peer: Peer) -> Done:
+        await asyncio.to_thread(accounts.set_password, request.login, request.password)
+        return told(request.login, "password", peer)
+
+    async def addresses(request: AccountAddresses, peer: Peer) -> Done:
+        await asyncio.to_thread(accounts.set_addresses, request.login, request.addresses, request.may_send_as)
+        return told(request.login, "addresses", peer, " ".join(request.addresses))
+
+    async def limits(request: AccountLimits, peer: Peer) -> Done:
+        per_hour, per_day = request.recipients_per_hour, request.recipients_per_day
+        await asyncio.to_thread(accounts.set_limits, request.login, per_hour, per_day)
+        return told(request.login, "limits", peer, f"{per_hour or 'default'}/h {per_day or 'default'}/day")
+
+    async def suspend(request: AccountSuspend, peer: Peer) -> Done:
+        await asyncio.to_thread(accounts.suspend, request.login, request.reason)
+        return told(request.login, "suspended", peer, request.reason)
+
+    async def resume(request: AccountResume, peer: Peer) -> Done:
+        await asyncio.to_thread(accounts.resume, request.login)
+        return told(request.login, "resumed", peer)
+
+    async def remove(request: AccountRemove, peer: Peer) -> Done:
+        await asyncio.to_thread(accounts.remove, request.login)
+        return told(request.login, "removed", peer)
+
+    def told(login: str, what: str, peer: Peer, detail: str = "") -> Done:
+        tell(AccountEvent(login, what, peer.name, detail))
+        return Done()
+
+    return {
+        AccountList: page,
+        AccountShow: show,
+        AccountAdd: add,
+        AccountPassword: password,
+        AccountAddresses: addresses,
+        AccountLimits: limits,
+        AccountSuspend: suspend,
+        AccountResume: resume,
+        AccountRemove: remove,
+    }
+
+
+def _page(found: Sequence[AccountEntry], limit: int) -> AccountPage:
+    """As many as fit into a line, at least one."""
+    taken: list[AccountEntry] = []
+    room = _ADDRESSES_IN_PAGE
+    for account in found[:limit]:
+        room -= len(account.addresses) + len(account.may_send_as)
+        if taken and room < 0:
+            break
+        taken.append(account)
+    return AccountPage(tuple(taken), more=len(taken) < len(found))

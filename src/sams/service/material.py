@@ -1,0 +1,93 @@
+"""What is read before anything is given up: the configuration, and the contents of files that only root may read.
+
+A worker runs as the service's user and may no longer read a private key. So whoever has the rights reads
+everything once, and hands it on in memory: by the fork at start, through the worker's channel at a reload.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from sams.config.loading import load
+from sams.config.model import Config
+from sams.core.errors import OperatorError
+from sams.service.tls_contexts import HostCertificates, KeyPair
+
+_LARGEST_FILE = 1_048_576
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """All that the object graph is built from.
+
+    hosts: the certificates; the first is the default's, with an empty name.
+    passwords: for the next hops, by the route's id; never shown.
+    warnings: what the configuration's check had to say, for the log.
+    """
+
+    config: Config
+    hosts: tuple[HostCertificates, ...]
+    passwords: dict[str, str] = field(repr=False)
+    warnings: tuple[str, ...] = ()
+
+
+def read_material(path: Path) -> Material:
+    """Read and check everything that a configuration names.
+
+    Raises:
+        OperatorError: something is wrong or missing; the message says what to do.
+    """
+    loaded = load(path)
+    config = loaded.config
+    tls = config.tls
+    hosts = [HostCertificates("", _pairs(tls.certificate, tls.private_key))]
+    hosts += [HostCertificates(host.name, _pairs(host.certificate, host.private_key)) for host in tls.hosts]
+    passwords = {
+        route.id: _first_line(route.password_file)
+        for route in config.routes
+        if route.password_file is not None
+    }
+    return Material(config, tuple(hosts), passwords, tuple(str(warning) for warning in loaded.warnings))
+
+
+def encode(material: Material) -> bytes:
+    """For a worker's channel."""
+    return msgspec.msgpack.encode(material, enc_hook=str)
+
+
+def decode(data: bytes) -> Material:
+    """From the supervisor."""
+    return msgspec.msgpack.decode(data, type=Material, dec_hook=_decode_path)
+
+
+def _decode_path(kind: type, value: object) -> object:
+    if kind is Path and isinstance(value, str):
+        return Path(value)
+    raise TypeError(f"cannot decode a {kind.__name__}")
+
+
+def _pairs(certificates: Sequence[Path], keys: Sequence[Path]) -> tuple[KeyPair, ...]:
+    return tuple(
+        KeyPair(_content(certificate), _content(key), f"{certificate} and {key}")
+        for certificate, key in zip(certificates, keys, strict=True)
+    )
+
+
+def _content(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST_FILE)
+    except OSError as error:
+        raise OperatorError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _first_line(path: Path) -> str:
+    line = _content(path).split(b"\n", 1)[0].rstrip(b"\r")
+    try:
+        return line.decode()
+    except UnicodeDecodeError:
+        raise OperatorError(f"{path}: the password is not UTF-8") from None

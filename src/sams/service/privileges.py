@@ -1,0 +1,74 @@
+"""Who the processes run as, and what others may see of their files."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from sams.core.errors import OperatorError
+
+UMASK = 0o077
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceUser:
+    """The user that serves: its name and numbers."""
+
+    name: str
+    uid: int
+    gid: int
+
+
+def service_user(name: str | None) -> ServiceUser | None:
+    """Whom to become; None: stay who we are, as must be where we are not root.
+
+    Raises:
+        OperatorError: there is no such user, or we are root and none is named.
+    """
+    if os.geteuid() != 0:
+        return None
+    if not name:
+        return None
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise OperatorError(
+            f'[server] user: there is no user "{name}" on this machine. '
+            f"Make it with: adduser --system --group --no-create-home {name}"
+        ) from None
+    return ServiceUser(name, entry.pw_uid, entry.pw_gid)
+
+
+def become(user: ServiceUser) -> None:
+    """Give up root for good: groups, group, user, in this order."""
+    os.initgroups(user.name, user.gid)
+    os.setresgid(user.gid, user.gid, user.gid)
+    os.setresuid(user.uid, user.uid, user.uid)
+
+
+def prepare_data_dir(path: Path, user: ServiceUser | None) -> None:
+    """Make the data folder where it is missing, and refuse one that others may write to.
+
+    Raises:
+        OperatorError: it cannot be made, belongs to somebody else, or others may write to it.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if user is not None and path.stat().st_uid == 0:
+            os.chown(path, user.uid, user.gid)
+        found = path.stat()
+    except OSError as error:
+        raise OperatorError(f"[server] data_dir: {path}: {error.strerror}") from None
+    owner = user.uid if user is not None else os.geteuid()
+    if found.st_uid != owner:
+        raise OperatorError(
+            f"[server] data_dir: {path} belongs to the user number {found.st_uid}, not to the service's {owner}. "
+            f"Mend it with: chown -R {user.name if user else owner} {path}"
+        )
+    if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise OperatorError(
+            f"[server] data_dir: others than its owner may write to {path}. Mend it with: chmod go-w {path}"
+        )

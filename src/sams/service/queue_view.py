@@ -1,0 +1,237 @@
+"""The queue as commands and pages see it: the shards of one process, and the values of the control wire.
+
+A worker answers control requests by `queue_handlers`; a command opens shards itself, with the service down, and
+calls the same `ShardQueue`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Awaitable, Callable, Sequence
+from itertools import islice
+
+import msgspec
+
+from sams.activity.events import QueueChanged
+from sams.control.messages import (
+    MAX_PAGE,
+    Changed,
+    Depth,
+    LastAttempt,
+    QueueDelete,
+    QueueDepth,
+    QueueEntry,
+    QueueHold,
+    QueueList,
+    QueuePage,
+    QueueRelease,
+    QueueRetry,
+    QueueSearch,
+    QueueShow,
+    QueueShown,
+    RecipientEntry,
+    RouteEntry,
+)
+from sams.control.peers import Peer
+from sams.control.running import summed_depth
+from sams.control.server import Handlers
+from sams.core.clock import Clock
+from sams.core.errors import OperatorError
+from sams.core.outcome import Outcome
+from sams.core.text import visible
+from sams.identity.logins import UnpreparableError, prepare_login
+from sams.spool.interface import Entry, QueuedRecipient, Search, Spool
+
+LISTED_RECIPIENTS = 20
+"""Recipients of one message in a list."""
+SHOWN_RECIPIENTS = 200
+"""Recipients in one answer about one message."""
+PAGE_OCTETS = 524_288
+"""About what a page may have: half of a line, so that one more entry always fits."""
+_REPLY_CHARACTERS = 300
+_ENCODER = msgspec.json.Encoder()
+
+
+def entry_to_wire(entry: Entry, limit: int = LISTED_RECIPIENTS, after: int = -1) -> QueueEntry:
+    """A message with at most `limit` of its recipients numbered above `after`."""
+    message = entry.message
+    behind = (recipient for recipient in entry.recipients if recipient.number > after)
+    return QueueEntry(
+        id=message.id,
+        login=message.login,
+        session=message.session,
+        sender="" if message.reverse_path is None else str(message.reverse_path),
+        arrived=message.arrived,
+        size=message.size,
+        held=message.held,
+        smtputf8=message.smtputf8,
+        envid=message.envid,
+        recipient_count=len(entry.recipients),
+        recipients=tuple(_recipient(recipient) for recipient in islice(behind, limit)),
+    )
+
+
+def search_from_wire(search: QueueSearch) -> Search:
+    """What a person asked for, in the spool's terms.
+
+    Raises:
+        OperatorError: the login is none.
+    """
+    return Search(
+        ids=None if search.ids is None else tuple(each.upper() for each in search.ids),
+        login=_prepared(search.login),
+        sender=search.sender,
+        recipient=search.recipient,
+        route=search.route,
+        held=search.held,
+        arrived_before=search.arrived_before,
+    )
+
+
+class ShardQueue:
+    """The queue of the shards that this process owns. Methods are called on the loop.
+
+    Args:
+        spools: the shards open now; they may change when one fails or an orphan is adopted.
+        changed: called with what was asked for (`hold`, `release`, `retry`, `delete`) after it is on disk, so
+            that the scheduler lets go of what it has in hand, or looks for what became due.
+    """
+
+    def __init__(
+        self,
+        spools: Callable[[], Sequence[Spool]],
+        clock: Clock,
+        changed: Callable[[str, Search], None] | None = None,
+    ) -> None:
+        self._spools = spools
+        self._clock = clock
+        self._changed = changed
+
+    def page(self, search: QueueSearch, after: str | None, limit: int) -> QueuePage:
+        """Messages by rising id behind `after`, as many as fit."""
+        wanted = min(max(limit, 1), MAX_PAGE)
+        narrowed = search_from_wire(search)
+        pages = [spool.search(narrowed, after, wanted + 1) for spool in self._spools()]
+        merged = heapq.merge(*pages, key=lambda entry: entry.message.id)
+        taken: list[QueueEntry] = []
+        octets = 0
+        for entry in merged:
+            if len(taken) == wanted or octets > PAGE_OCTETS:
+                return QueuePage(tuple(taken), more=True)
+            taken.append(entry_to_wire(entry))
+            octets += len(_ENCODER.encode(taken[-1]))
+        return QueuePage(tuple(taken), more=False)
+
+    def show(self, message_id: str, after: int = -1) -> QueueShown:
+        """One message, with some of its recipients numbered above `after`."""
+        search = Search(ids=(message_id.upper(),))
+        for spool in self._spools():
+            for entry in spool.search(search, None, 1):
+                shown = entry_to_wire(entry, SHOWN_RECIPIENTS, after)
+                last = entry.recipients[-1].number if entry.recipients else -1
+                return QueueShown(shown, more=bool(shown.recipients) and shown.recipients[-1].number < last)
+        return QueueShown(None)
+
+    async def hold(self, search: QueueSearch) -> int:
+        """Stop delivery of what matches until it is released; the number of messages."""
+        return await self._each("hold", search, lambda spool, what: spool.hold(what))
+
+    async def release(self, search: QueueSearch) -> int:
+        """Let it go on, due at once."""
+        return await self._each("release", search, lambda spool, what: spool.release(what))
+
+    async def retry(self, search: QueueSearch) -> int:
+        """Make it due now."""
+        now = self._clock.now()
+        return await self._each("retry", search, lambda spool, what: spool.retry(what, now))
+
+    async def delete(self, search: QueueSearch) -> int:
+        """Remove it for good, without a report."""
+        return await self._each("delete", search, lambda spool, what: spool.delete(what))
+
+    async def _each(
+        self, what: str, search: QueueSearch, change: Callable[[Spool, Search], Awaitable[int]]
+    ) -> int:
+        narrowed = search_from_wire(search)
+        counts = await asyncio.gather(*(change(spool, narrowed) for spool in self._spools()))
+        if self._changed is not None:
+            self._changed(what, narrowed)
+        return sum(counts)
+
+    def depth(self) -> tuple[RouteEntry, ...]:
+        """How much waits, by route."""
+        now = self._clock.now()
+        return summed_depth(
+            RouteEntry(depth.route, depth.recipients, depth.due, depth.oldest)
+            for spool in self._spools()
+            for depth in spool.depth(now)
+        )
+
+
+def queue_handlers(queue: ShardQueue, tell: Callable[[QueueChanged], None]) -> Handlers:
+    """The table by which a worker answers what concerns the queue; each change is told to the journal."""
+
+    async def page(request: QueueList, _peer: Peer) -> QueuePage:
+        return queue.page(request.search, request.after, request.limit)
+
+    async def show(request: QueueShow, _peer: Peer) -> QueueShown:
+        return queue.show(request.id, request.after)
+
+    async def depth(_request: QueueDepth, _peer: Peer) -> Depth:
+        return Depth(queue.depth())
+
+    async def hold(request: QueueHold, peer: Peer) -> Changed:
+        return told("hold", request.search, peer, await queue.hold(request.search))
+
+    async def release(request: QueueRelease, peer: Peer) -> Changed:
+        return told("release", request.search, peer, await queue.release(request.search))
+
+    async def retry(request: QueueRetry, peer: Peer) -> Changed:
+        return told("retry", request.search, peer, await queue.retry(request.search))
+
+    async def delete(request: QueueDelete, peer: Peer) -> Changed:
+        return told("delete", request.search, peer, await queue.delete(request.search))
+
+    def told(what: str, search: QueueSearch, peer: Peer, count: int) -> Changed:
+        if count:
+            one = search.ids[0] if search.ids is not None and len(search.ids) == 1 else ""
+            tell(QueueChanged(what, count, peer.name, one, search.login or ""))
+        return Changed(count)
+
+    return {
+        QueueList: page,
+        QueueShow: show,
+        QueueDepth: depth,
+        QueueHold: hold,
+        QueueRelease: release,
+        QueueRetry: retry,
+        QueueDelete: delete,
+    }
+
+
+def _recipient(recipient: QueuedRecipient) -> RecipientEntry:
+    return RecipientEntry(
+        number=recipient.number,
+        address=str(recipient.recipient.mailbox),
+        route=recipient.route,
+        due=recipient.due,
+        attempts=recipient.attempts,
+        delay_told=recipient.delay_told,
+        last=None if recipient.last is None else _last(recipient.last),
+    )
+
+
+def _last(outcome: Outcome) -> LastAttempt:
+    reply = visible(str(outcome.reply), _REPLY_CHARACTERS)
+    return LastAttempt(outcome.result.value, reply, outcome.remote, outcome.at)
+
+
+def _prepared(login: str | None) -> str | None:
+    """An empty login means the service's own reports."""
+    if not login:
+        return login
+    try:
+        return prepare_login(login)
+    except UnpreparableError as error:
+        raise OperatorError(f"This is no login: {error}.") from None

@@ -1,0 +1,137 @@
+"""TLS contexts: made once before the fork, renewed in place.
+
+Every worker inherits the context and with it the keys of its session tickets, so that a session begun in one
+worker is resumed in any other. A new certificate therefore goes into the *same* context: a new one would forget
+the tickets of all clients. It goes into a scratch context first, so that a broken pair changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sams.core.errors import OperatorError
+from sams.submission.tls import NamedSession
+
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""TLS 1.2: forward secrecy and AEAD only. TLS 1.3 has nothing else."""
+
+OLD_CIPHERS = CIPHERS + ":ECDHE+AES:@SECLEVEL=0"
+"""For a listener that is told to take TLS 1.0 or 1.1, which know no AEAD and sign with SHA-1."""
+
+_VERSIONS = {
+    "1.0": ssl.TLSVersion.TLSv1,
+    "1.1": ssl.TLSVersion.TLSv1_1,
+    "1.2": ssl.TLSVersion.TLSv1_2,
+    "1.3": ssl.TLSVersion.TLSv1_3,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A certificate chain and its private key, both PEM; where they came from, for messages."""
+
+    chain: bytes
+    key: bytes = field(repr=False)
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HostCertificates:
+    """What one server name presents: usually one pair, or an ECDSA and an RSA pair side by side.
+
+    name: the exact name of SNI; empty for the default.
+    """
+
+    name: str
+    pairs: tuple[KeyPair, ...]
+
+
+class ListenerTls:
+    """The contexts of one listener: the default's and one for each further name."""
+
+    def __init__(self, hosts: Sequence[HostCertificates], minimum: str = "1.2") -> None:
+        """Build them.
+
+        Raises:
+            OperatorError: a pair cannot be used; the message names its files.
+        """
+        self._minimum = minimum
+        self._contexts = {host.name: self._build(host) for host in hosts}
+        self.context = self._contexts[""]
+        self.context.sni_callback = self._choose
+
+    def renew(self, hosts: Sequence[HostCertificates]) -> None:
+        """Put new certificates into the contexts that are in use. All or none.
+
+        Raises:
+            OperatorError: a pair cannot be used; every context is as it was.
+        """
+        fresh = {host.name: self._build(host) for host in hosts}
+        for host in hosts:
+            if host.name in self._contexts:
+                _load(self._contexts[host.name], host)
+            else:
+                self._contexts[host.name] = fresh[host.name]
+        for name in self._contexts.keys() - fresh.keys():
+            del self._contexts[name]
+
+    def _build(self, host: HostCertificates) -> ssl.SSLContext:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        old = self._minimum in {"1.0", "1.1"}
+        context.minimum_version = _VERSIONS[self._minimum]
+        context.set_ciphers(OLD_CIPHERS if old else CIPHERS)
+        context.options |= (
+            ssl.OP_NO_COMPRESSION
+            | ssl.OP_NO_RENEGOTIATION
+            | ssl.OP_CIPHER_SERVER_PREFERENCE
+            | ssl.OP_SINGLE_ECDH_USE
+        )
+        context.set_alpn_protocols(["smtp"])
+        context.num_tickets = 1
+        context.sslobject_class = NamedSession
+        _load(context, host)
+        return context
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
+        """SNI: an exact name, else the default; an unknown name is no error (RFC 6066 allows going on)."""
+        if isinstance(connection, NamedSession):
+            connection.requested_name = name
+        context = self._contexts.get((name or "").lower())
+        if context is not None and context is not self.context:
+            connection.context = context
+
+
+def _load(context: ssl.SSLContext, host: HostCertificates) -> None:
+    for pair in host.pairs:
+        with _as_file(pair.chain) as chain, _as_file(pair.key) as key:
+            try:
+                context.load_cert_chain(chain, key, password=_no_passphrase)
+            except (ssl.SSLError, OSError, ValueError) as error:
+                raise OperatorError(
+                    f"{pair.source}: this certificate and key cannot be used together: {_reason(error)}. "
+                    "The certificate file holds the server's certificate first, then the intermediate ones, "
+                    "and the key file its unencrypted private key, both PEM."
+                ) from None
+
+
+def _no_passphrase() -> str:
+    raise ValueError("the private key is encrypted")
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "reason", None) or str(error)
+
+
+@contextmanager
+def _as_file(content: bytes) -> Iterator[str]:
+    """`ssl` loads only from a path. A worker may no longer read the file, and a key must not touch a disk."""
+    descriptor = os.memfd_create("sams-tls", os.MFD_CLOEXEC)
+    try:
+        os.write(descriptor, content)
+        yield f"/proc/self/fd/{descriptor}"
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,108 @@
+"""A worker's door to the network: which connections come in, who serves them, and how all of them are ended."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from sams.core.reply import Reply, reply
+from sams.protocol.smtp.server import ServerEngine
+from sams.protocol.smtp.settings import ServerSettings
+from sams.submission.connection import RECEIVE_BUFFER, Connection
+from sams.submission.deadlines import DeadlineWheel, TimeLimits
+from sams.submission.services import Services
+from sams.submission.session import Peer, Session
+
+SHUTTING_DOWN = reply(421, "4.3.2", "The service is restarting; try again in a minute")
+_POLL = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """What new sessions are made with; a reload hands in another one."""
+
+    services: Services
+    limits: TimeLimits
+
+
+class ListenerDoor:
+    """One listener's door, kept while the service runs; the house behind it may change."""
+
+    def __init__(
+        self, reception: Reception, port: int, context: ssl.SSLContext, settings: ServerSettings
+    ) -> None:
+        self._reception = reception
+        self._port = port
+        self.settings = settings
+        self.context = context
+
+    @property
+    def implicit(self) -> bool:
+        """TLS from the first octet: STARTTLS is not offered."""
+        return not self.settings.starttls
+
+    @property
+    def limits(self) -> TimeLimits:
+        """How long a peer may take."""
+        return self._reception.house.limits
+
+    def enter(self, connection: Connection, address: str) -> tuple[ServerEngine, Session] | Reply:
+        """Engine and session for a new connection, or the reply that turns it away."""
+        services = self._reception.house.services
+        refusal = services.admission.connected(address)
+        if refusal is not None:
+            return refusal
+        engine = ServerEngine(self.settings, tls=self.implicit, reason=services.reason)
+        peer = Peer(address, self._port, self.implicit)
+        session = Session(services, connection, engine, peer, self._reception.gone)
+        self._reception.sessions.add(session)
+        return engine, session
+
+    def new_connection(self) -> Connection:
+        """For the loop: a protocol for the next connection."""
+        return Connection(self, self._reception.wheel, self._reception.buffer)
+
+
+class Reception:
+    """All sessions of one worker."""
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, house: House, on_bug: Callable[[Exception], None]
+    ) -> None:
+        self._loop = loop
+        self.house = house
+        self.wheel = DeadlineWheel(loop, on_bug)
+        self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
+        self.sessions: set[Session] = set()
+        self._servers: list[asyncio.Server] = []
+
+    async def listen(self, listeners: Iterable[tuple[ListenerDoor, socket.socket]]) -> None:
+        """Begin to accept on sockets that listen already."""
+        for door, listening in listeners:
+            server = await self._loop.create_server(door.new_connection, sock=listening)
+            self._servers.append(server)
+
+    def gone(self, session: Session) -> None:
+        """A session ended."""
+        self.sessions.discard(session)
+
+    def revoke(self, logins: frozenset[str]) -> None:
+        """Accounts changed: end the sessions for which that matters."""
+        for session in [one for one in self.sessions if one.identity and one.identity.login in logins]:
+            session.revoke()
+
+    async def close(self, grace: float) -> None:
+        """Accept no more, end what is idle at once and the rest when it is through, at the latest after `grace`."""
+        for server in self._servers:
+            server.close()
+        deadline = self._loop.time() + grace
+        while self.sessions and self._loop.time() < deadline:
+            for session in list(self.sessions):
+                session.shut_down(SHUTTING_DOWN)
+            await asyncio.sleep(_POLL)
+        for session in list(self.sessions):
+            session.cut()
+        self.wheel.stop()

@@ -1,0 +1,48 @@
+"""What a session needs of the house, as one value: a reload swaps it for new sessions as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sams.activity.interface import Activity
+from sams.config.model import Trace
+from sams.core.clock import Clock
+from sams.core.ids import IdMaker
+from sams.identity.interface import Authenticator
+from sams.message.header import HeaderLimits
+from sams.message.mime import StructureLimits
+from sams.policy.admission import Admission
+from sams.policy.quota import Quota
+from sams.policy.senders import SenderPolicy
+from sams.protocol.sasl.registry import Registry
+from sams.spool.interface import Spool, Work
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The parts that sessions use.
+
+    route_of: the route for a recipient's domain, or None.
+    submit: takes what was accepted, in memory still, to delivery.
+    alarm: told of what an administrator should see: the kind, the text, the login it is about.
+    """
+
+    name: str
+    authenticator: Authenticator
+    mechanisms: Registry
+    admission: Admission
+    senders: SenderPolicy
+    quota: Quota
+    spool: Spool
+    route_of: Callable[[str], str | None]
+    submit: Callable[[tuple[Work, ...]], None]
+    activity: Activity
+    clock: Clock
+    session_ids: IdMaker
+    header_limits: HeaderLimits
+    structure_limits: StructureLimits
+    trace: Trace
+    reason: Callable[[], str]
+    notice: Callable[[str, str], None]
+    alarm: Callable[[str, str, str], None]

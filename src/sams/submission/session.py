@@ -1,0 +1,481 @@
+"""What the house does about each event of a connection: who signs in, what may be sent, when 250 is said.
+
+Theory of operation
+-------------------
+The engine says what happened and waits for answers; this is where the answers come from. Each event has one small
+handler, found in one table. A handler answers at once from memory, or hands a future to `Connection.wait_for` and
+answers in the function that the connection calls with the result. There are three such waits: the verdict on a
+password that must be hashed, the disk when it lags behind a large body, and the commit.
+
+A message that was handed to `spool.accept` no longer belongs to the session: it is delivered when its commit
+succeeds, whether or not the peer is still there to read the 250.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import structlog
+
+from sams.activity import events as told
+from sams.core.errors import SamsError
+from sams.core.reply import Reply, reply
+from sams.identity.interface import Identity, Verdict
+from sams.message.header import Header, HeaderReader
+from sams.message.mime import StructureScanner
+from sams.protocol.sasl.interface import Challenge, Malformed, PasswordClaim, ServerMechanism, Step, Verify
+from sams.protocol.smtp.events import (
+    Auth,
+    AuthCancelled,
+    AuthData,
+    BodyChunk,
+    BodyEnd,
+    BodyRefused,
+    BodyStart,
+    Closed,
+    Event,
+    Hello,
+    Mail,
+    Quit,
+    Rcpt,
+    Refused,
+    Reset,
+    StartTls,
+)
+from sams.protocol.smtp.server import ServerEngine
+from sams.spool.interface import NewMessage, NewRecipient, StoredBody, Work
+from sams.submission.composition import Arrival, compose
+from sams.submission.connection import BUG, Connection
+from sams.submission.services import Services
+from sams.submission.tls import TlsFacts
+from sams.submission.transaction import Transaction
+
+_LOG = structlog.get_logger("sams.session")
+
+SENDER_OK = reply(250, "2.1.0", "Sender accepted")
+RECIPIENT_OK = reply(250, "2.1.5", "Recipient accepted")
+ACCOUNT_CHANGED = reply(421, "4.7.0", "Your account was changed; connect again and sign in")
+NO_ROUTE = reply(
+    550, "5.1.2", "This service has no route to the domain of that address; ask your administrator"
+)
+MALFORMED = "501"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who connected: address as text (IPv4 never mapped), and our port."""
+
+    address: str
+    port: int
+    implicit: bool
+
+
+class Session:
+    """The session behind one connection."""
+
+    __slots__ = (
+        "_claimed",
+        "_commands",
+        "_connection",
+        "_engine",
+        "_how",
+        "_log",
+        "_mechanism",
+        "_mechanism_name",
+        "_on_closed",
+        "_pending",
+        "_peer",
+        "_services",
+        "_tls",
+        "_transaction",
+        "id",
+        "identity",
+    )
+
+    def __init__(
+        self,
+        services: Services,
+        connection: Connection,
+        engine: ServerEngine,
+        peer: Peer,
+        on_closed: Callable[[Session], None],
+    ) -> None:
+        self._services = services
+        self._connection = connection
+        self._engine = engine
+        self._peer = peer
+        self._on_closed = on_closed
+        self.id = services.session_ids.next()
+        self.identity: Identity | None = None
+        self._log = services.activity.session(self.id, peer.address, peer.port, implicit=peer.implicit)
+        self._mechanism: ServerMechanism | None = None
+        self._mechanism_name = ""
+        self._claimed = ""
+        self._commands = 0
+        self._how = ""
+        self._tls: TlsFacts | None = None
+        self._pending: asyncio.Future[Verdict] | None = None
+        self._transaction: Transaction | None = None
+
+    # --- what the connection calls
+
+    def handle(self, event: Event) -> None:
+        """Act on one event."""
+        self._HANDLERS[type(event)](self, event)
+
+    def tls_established(self, facts: TlsFacts) -> None:
+        """TLS is on."""
+        self._tls = facts
+        self._log.tell(told.TlsStarted(facts.version, facts.cipher, facts.server_name or "", facts.resumed))
+
+    def tls_failed(self, reason: str) -> None:
+        """TLS failed; the connection ends."""
+        self._how = "tls"
+        self._log.tell(told.TlsFailed(reason))
+
+    def bug(self, error: Exception) -> Reply:
+        """Log a bug whole under a reference; the peer gets the reference alone."""
+        answer = BUG.with_reason(self._services.reason())
+        self._how = "error"
+        _LOG.error("bug", session=self.id, ref=answer.reason, exc_info=error)
+        self._log.tell(
+            told.Refused("?", str(answer), answer.reason or "", f"{type(error).__name__}: {error}")
+        )
+        return answer
+
+    def late(self, answer: Reply | None) -> Reply | None:
+        """Time is up."""
+        self._how = "timeout"
+        if answer is None:
+            self._log.tell(told.TlsFailed("the handshake was not finished in time"))
+            return None
+        answer = answer.with_reason(self._services.reason())
+        self._log.tell(told.Refused("", str(answer), answer.reason or ""))
+        return answer
+
+    def failed(self, error: SamsError) -> None:
+        """What the session waited for failed: the event that waits is answered with its reply."""
+        self._drop()
+        self._answer_body(error)
+
+    def closed(self, why: str) -> None:
+        """The connection is gone."""
+        if self._pending is not None:
+            self._pending.cancel()
+        self._drop()
+        login = self.identity.login if self.identity is not None else None
+        self._services.admission.disconnected(self._peer.address, login)
+        self._log.end(self._how or why, self._commands)
+        self._on_closed(self)
+
+    # --- what the worker calls
+
+    def revoke(self) -> None:
+        """The account changed: end the session as soon as what is being answered is answered."""
+        if self.identity is not None and not self._services.authenticator.still_valid(self.identity):
+            self._how = "account changed"
+            self._connection.end(ACCOUNT_CHANGED)
+
+    def shut_down(self, answer: Reply) -> bool:
+        """The service stops: end now if nothing is under way. Whether it did."""
+        if self._connection.is_idle:
+            self._how = "shutdown"
+            self._connection.end(answer)
+            return True
+        return False
+
+    def cut(self) -> None:
+        """The grace is over: end it without a word."""
+        self._how = "shutdown"
+        self._connection.abort()
+
+    # --- greeting and TLS
+
+    def _hello(self, event: Hello) -> None:
+        self._commands += 1
+        self._log.tell(told.Greeted("EHLO" if event.esmtp else "HELO", event.name))
+
+    def _start_tls(self, _: StartTls) -> None:
+        self._commands += 1
+
+    def _refused(self, event: Refused) -> None:
+        self._commands += 1
+        self._log.tell(told.Refused(event.verb, str(event.reply), event.reply.reason or ""))
+
+    def _quit(self, _: Quit) -> None:
+        self._how = "quit"
+
+    def _closed(self, event: Closed) -> None:
+        if event.reply is not None and not self._how:
+            self._how = "errors"
+
+    # --- signing in
+
+    def _auth(self, event: Auth) -> None:
+        self._commands += 1
+        self._mechanism_name = event.mechanism
+        self._mechanism = self._services.mechanisms.create(event.mechanism)
+        self._step(self._mechanism.start(event.initial))
+
+    def _auth_data(self, event: AuthData) -> None:
+        assert self._mechanism is not None
+        self._step(self._mechanism.respond(event.data))
+
+    def _auth_cancelled(self, event: AuthCancelled) -> None:
+        self._mechanism = None
+        self._log.tell(told.Refused("AUTH", str(event.reply), event.reply.reason or ""))
+
+    def _step(self, step: Step) -> None:
+        match step:
+            case Challenge(data=data):
+                self._engine.challenge(data)
+            case Malformed(text=text):
+                self._mechanism = None
+                self._refuse("AUTH", reply(501, "5.5.2", text))
+            case Verify(claim=claim):
+                self._mechanism = None
+                self._verify(claim)
+
+    def _verify(self, claim: PasswordClaim) -> None:
+        self._claimed = claim.authcid
+        verdict = self._services.authenticator.verify(claim, self._peer.address)
+        if isinstance(verdict, Verdict):
+            self._decided(verdict, remembered=True)
+        else:
+            self._pending = verdict
+            self._connection.wait_for(verdict, self._decided)
+
+    def _decided(self, verdict: Verdict, *, remembered: bool = False) -> None:
+        self._pending = None
+        if verdict.delay > 0:
+            self._connection.wait_for(
+                _pause(verdict.delay), lambda _: self._tell_verdict(verdict, remembered)
+            )
+        else:
+            self._tell_verdict(verdict, remembered)
+
+    def _tell_verdict(self, verdict: Verdict, remembered: bool) -> None:  # noqa: FBT001 - for a lambda alone
+        if verdict.identity is None:
+            self._tell_refused_sign_in(verdict.reply, verdict.explanation)
+            return
+        refusal = self._services.admission.signed_in(self._peer.address, verdict.identity.login)
+        if refusal is not None:
+            self._tell_refused_sign_in(refusal, "too many connections of this login")
+            return
+        self.identity = verdict.identity
+        self._connection.progress.signed_in = True
+        self._engine.answer(verdict.reply)
+        self._log.tell(told.SignedIn(verdict.identity.login, self._mechanism_name, remembered))
+
+    def _tell_refused_sign_in(self, answer: Reply, explanation: str) -> None:
+        said = self._engine.answer(answer)
+        why = {"5.7.13": "suspended", "4.7.0": "later"}.get(str(said.status), "wrong")
+        self._log.tell(
+            told.SignInRefused(
+                self._claimed, self._mechanism_name, why, str(said), said.reason or "", explanation
+            )
+        )
+
+    # --- the envelope
+
+    def _mail(self, event: Mail) -> None:
+        self._commands += 1
+        identity = self._member()
+        if not self._services.authenticator.still_valid(identity):
+            self._how = "account changed"
+            self._refuse("MAIL", ACCOUNT_CHANGED)
+            return
+        verdict = self._services.senders.check_envelope(identity, event.reverse_path)
+        self._warn(verdict.warnings)
+        if verdict.reply is not None:
+            self._refuse("MAIL", verdict.reply)
+            return
+        self._transaction = Transaction(event)
+        self._connection.progress.in_transaction = True
+        self._engine.answer(SENDER_OK)
+
+    def _rcpt(self, event: Rcpt) -> None:
+        self._commands += 1
+        transaction = self._running()
+        refusal = self._recipient_refusal(transaction, event)
+        if refusal is not None:
+            self._refuse("RCPT", refusal)
+            return
+        self._engine.answer(RECIPIENT_OK)
+
+    def _recipient_refusal(self, transaction: Transaction, event: Rcpt) -> Reply | None:
+        count = len(transaction.recipients) + 1
+        refusal = self._services.senders.check_recipient_count(transaction.mail.reverse_path, count)
+        refusal = refusal or self._services.quota.foresee(self._member(), count)
+        if refusal is not None:
+            return refusal
+        route = self._services.route_of(event.recipient.mailbox.domain)
+        if route is None:
+            return NO_ROUTE
+        transaction.recipients.append(NewRecipient(event.recipient, route))
+        return None
+
+    def _reset(self, _: Reset) -> None:
+        self._commands += 1
+        self._drop()
+
+    # --- the content
+
+    def _body_start(self, _: BodyStart) -> None:
+        self._commands += 1
+        transaction = self._running()
+        spool = self._services.spool
+        message_id = spool.next_id()
+        try:
+            writer = spool.new_body(message_id)
+        except SamsError as error:
+            self._refuse("DATA", error.reply, error.detail)
+            self._drop()
+            return
+        transaction.begin(message_id, HeaderReader(self._services.header_limits), writer, self._new_scanner)
+        self._tell_envelope(transaction)
+        progress = self._connection.progress
+        progress.body_began, progress.body_octets = progress.last_heard, 0
+        self._engine.accept_body()
+
+    def _new_scanner(self, header: Header) -> StructureScanner:
+        return StructureScanner(header, self._services.structure_limits)
+
+    def _tell_envelope(self, transaction: Transaction) -> None:
+        reverse_path = transaction.mail.reverse_path
+        recipients = transaction.recipients
+        first = str(recipients[0].recipient.mailbox)
+        self._log.tell(told.Enveloped(str(reverse_path) if reverse_path else "", len(recipients), first))
+
+    def _body_chunk(self, event: BodyChunk) -> None:
+        transaction = self._running()
+        self._connection.progress.body_octets += len(event.data)
+        if transaction.failure is not None:
+            return
+        transaction.feed(event.data)
+        lag = transaction.congestion()
+        if lag is not None:
+            self._connection.wait_for(lag, lambda _: None)
+
+    def _body_refused(self, event: BodyRefused) -> None:
+        self._log.tell(told.Refused("DATA", str(event.reply), event.reply.reason or ""))
+        self._drop()
+
+    def _body_end(self, event: BodyEnd) -> None:
+        transaction = self._running()
+        self._connection.progress.body_began = None
+        try:
+            stored = transaction.finish()
+        except SamsError as error:
+            self._answer_body(error)
+            return
+        if isinstance(stored, asyncio.Future):
+            self._connection.wait_for(stored, lambda body: self._store(transaction, body, event.size))
+        else:
+            self._store(transaction, stored, event.size)
+
+    def _store(self, transaction: Transaction, body: StoredBody, size: int) -> None:
+        try:
+            message = self._compose(transaction, body)
+            self._charge(message)
+        except SamsError as error:
+            self._answer_body(error)
+            return
+        transaction.keep()
+        committed = self._services.spool.accept(message)
+        self._connection.wait_for(committed, lambda works: self._accepted(message, size, works))
+
+    def _compose(self, transaction: Transaction, body: StoredBody) -> NewMessage:
+        arrival = Arrival(
+            server_name=self._services.name,
+            session=self.id,
+            helo_name=self._engine.helo_name or "",
+            address=self._peer.address,
+            extended=self._engine.esmtp,
+            tls=(self._tls.version, self._tls.cipher) if self._tls else None,
+            at=self._services.clock.now(),
+        )
+        identity = self._member()
+        composed = compose(arrival, identity, transaction, body, self._services.senders, self._services.trace)
+        self._warn(composed.warnings)
+        return composed.message
+
+    def _charge(self, message: NewMessage) -> None:
+        """The last thing before it is stored, so that a refused message costs the member nothing."""
+        verdict = self._services.quota.charge(self._member(), len(message.recipients))
+        if verdict.warn:
+            self._services.alarm("quota", verdict.text, message.login)
+            self._services.notice(message.login, verdict.text)
+        if verdict.reply is not None:
+            raise SamsError(verdict.reply)
+
+    def _accepted(self, message: NewMessage, size: int, works: tuple[Work, ...]) -> None:
+        self._services.submit(works)
+        self._log.tell(told.Accepted(message.id, size, len(message.recipients)))
+        self._end_transaction()
+        self._engine.answer(reply(250, "2.0.0", f"Message accepted for delivery as {message.id}"))
+
+    # --- shared by the handlers
+
+    def _member(self) -> Identity:
+        assert self.identity is not None, "the engine lets nobody send who has not signed in"
+        return self.identity
+
+    def _running(self) -> Transaction:
+        assert self._transaction is not None, "the engine lets nothing of a message through before MAIL"
+        return self._transaction
+
+    def _refuse(self, verb: str, answer: Reply, detail: str = "") -> None:
+        said = self._engine.answer(answer)
+        self._log.tell(told.Refused(verb, str(said), said.reason or "", detail))
+
+    def _answer_body(self, error: SamsError) -> None:
+        self._drop()
+        self._refuse("DATA", error.reply, error.detail)
+
+    def _warn(self, warnings: tuple[str, ...]) -> None:
+        for warning in warnings:
+            self._log.tell(told.Warned("sender", warning))
+
+    def _drop(self) -> None:
+        if self._transaction is not None:
+            self._transaction.discard()
+            self._end_transaction()
+
+    def _end_transaction(self) -> None:
+        self._transaction = None
+        progress = self._connection.progress
+        progress.in_transaction, progress.body_began = False, None
+
+    _HANDLERS: ClassVar[dict[type, Callable[[Session, Any], None]]] = {
+        Hello: _hello,
+        StartTls: _start_tls,
+        Refused: _refused,
+        Quit: _quit,
+        Closed: _closed,
+        Auth: _auth,
+        AuthData: _auth_data,
+        AuthCancelled: _auth_cancelled,
+        Mail: _mail,
+        Rcpt: _rcpt,
+        Reset: _reset,
+        BodyStart: _body_start,
+        BodyChunk: _body_chunk,
+        BodyRefused: _body_refused,
+        BodyEnd: _body_end,
+    }
+
+
+def _pause(seconds: float) -> asyncio.Future[None]:
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[None] = loop.create_future()
+    loop.call_later(seconds, _finish, done)
+    return done
+
+
+def _finish(done: asyncio.Future[None]) -> None:
+    if not done.done():
+        done.set_result(None)

@@ -1,0 +1,180 @@
+"""Certificates by name and kind, tickets over processes and reloads, and what is refused."""
+
+from __future__ import annotations
+
+import os
+import ssl
+
+import pytest
+
+from sams.core.errors import OperatorError
+from sams.service.tls_contexts import HostCertificates, KeyPair, ListenerTls
+from sams.submission.tls import ServerTls, TlsError
+from tests.support.certificates import Authority, rsa_pair
+
+
+class Client:
+    """A TLS client over memory."""
+
+    def __init__(
+        self,
+        authority: Authority,
+        name: str,
+        session: ssl.SSLSession | None = None,
+        context: ssl.SSLContext | None = None,
+    ) -> None:
+        self.context = context or ssl.create_default_context()
+        if context is None:
+            authority.ca.configure_trust(self.context)
+        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.tls = self.context.wrap_bio(self.incoming, self.outgoing, server_hostname=name, session=session)
+
+    def shake_hands(self, server: ServerTls) -> list[bytes]:
+        received: list[bytes] = []
+        for _ in range(4):
+            try:
+                self.tls.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            received += server.receive(self.outgoing.read())
+            self.incoming.write(server.take_outgoing())
+        self.tls.do_handshake()
+        return received
+
+    def names(self) -> set[str]:
+        certificate = self.tls.getpeercert() or {}
+        return {str(value) for _, value in certificate.get("subjectAltName", ())}
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority.make()
+
+
+def test_bytes_pass_both_ways_and_the_facts_are_told(authority: Authority) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    server, client = ServerTls(listener.context), Client(authority, "smtp.example.org")
+    client.shake_hands(server)
+    client.tls.write(b"EHLO a\r\n")
+    assert server.receive(client.outgoing.read()) == [b"EHLO a\r\n"]
+    server.send(b"250 hello\r\n")
+    client.incoming.write(server.take_outgoing())
+    assert client.tls.read(100) == b"250 hello\r\n"
+    facts = server.facts()
+    assert (facts.version, facts.server_name, facts.resumed) == ("TLSv1.3", "smtp.example.org", False)
+
+
+def test_a_close_of_the_peer_is_seen(authority: Authority) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    server, client = ServerTls(listener.context), Client(authority, "smtp.example.org")
+    client.shake_hands(server)
+    with pytest.raises(ssl.SSLWantReadError):
+        client.tls.unwrap()
+    assert server.receive(client.outgoing.read()) == []
+    assert server.peer_closed
+
+
+def test_the_name_that_the_client_asks_for_chooses_the_certificate(authority: Authority) -> None:
+    listener = ListenerTls(
+        [authority.host("smtp.example.org"), authority.host("mail.example.net", sni="mail.example.net")]
+    )
+    for name in ("smtp.example.org", "mail.example.net"):
+        client = Client(authority, name)
+        client.shake_hands(ServerTls(listener.context))
+        assert client.names() == {name}
+
+
+def test_an_ecdsa_and_an_rsa_certificate_stand_side_by_side(authority: Authority) -> None:
+    ecdsa = authority.host("smtp.example.org").pairs[0]
+    listener = ListenerTls([HostCertificates("", (ecdsa, rsa_pair("smtp.example.org")))])
+    chosen = []
+    for algorithms in ("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"):
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        context.set_ciphers(algorithms)
+        client = Client(authority, "smtp.example.org", context=context)
+        client.shake_hands(ServerTls(listener.context))
+        chosen.append((client.tls.cipher() or ("",))[0])
+    assert chosen == ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_a_ticket_of_one_process_resumes_in_another_and_after_a_reload(
+    authority: Authority, version: ssl.TLSVersion
+) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    context = ssl.create_default_context()
+    authority.ca.configure_trust(context)
+    context.maximum_version = version
+    first = Client(authority, "smtp.example.org", context=context)
+    server = ServerTls(listener.context)
+    first.shake_hands(server)
+    server.send(b"x")
+    first.incoming.write(server.take_outgoing())
+    first.tls.read(1)
+    session = first.tls.session
+    assert session is not None
+    child = os.fork()
+    if child == 0:
+        try:
+            listener.renew([authority.host("smtp.example.org")])
+            server = ServerTls(listener.context)
+            Client(authority, "smtp.example.org", session, context).shake_hands(server)
+            os._exit(0 if server.facts().resumed else 1)
+        finally:
+            os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_a_broken_pair_changes_nothing(authority: Authority) -> None:
+    good = authority.host("smtp.example.org")
+    listener = ListenerTls([good])
+    other = authority.host("smtp.example.org").pairs[0]
+    broken = HostCertificates("", (KeyPair(good.pairs[0].chain, other.key, "fullchain.pem and key.pem"),))
+    with pytest.raises(OperatorError, match="fullchain.pem and key.pem"):
+        listener.renew([broken])
+    client = Client(authority, "smtp.example.org")
+    client.shake_hands(ServerTls(listener.context))
+    assert client.names() == {"smtp.example.org"}
+
+
+def test_a_key_is_shown_by_nothing(authority: Authority) -> None:
+    host = authority.host("smtp.example.org")
+    assert "PRIVATE" not in repr(host)
+
+
+@pytest.mark.parametrize(
+    ("minimum", "offered", "taken"),
+    [
+        ("1.2", ssl.TLSVersion.TLSv1_1, False),
+        ("1.2", ssl.TLSVersion.TLSv1_2, True),
+        ("1.0", ssl.TLSVersion.TLSv1, True),
+        ("1.3", ssl.TLSVersion.TLSv1_2, False),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+def test_versions_below_the_minimum_are_refused(
+    authority: Authority, minimum: str, offered: ssl.TLSVersion, taken: bool
+) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")], minimum)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.ca.configure_trust(context)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = offered
+    client, server = Client(authority, "smtp.example.org", context=context), ServerTls(listener.context)
+    if taken:
+        client.shake_hands(server)
+        assert server.established
+    else:
+        with pytest.raises(TlsError):
+            client.shake_hands(server)
+        assert server.take_outgoing(), "an alert tells the peer"
+
+
+def test_only_forward_secret_suites_with_aead_are_offered(authority: Authority) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    for suite in listener.context.get_ciphers():
+        assert suite["aead"], suite["name"]
+        assert suite["protocol"] == "TLSv1.3" or suite["name"].startswith("ECDHE-"), suite["name"]
