@@ -1,7 +1,7 @@
 """What identity is to the rest of the house: who signed in, what the answer is, and until when it holds.
 
-A session asks twice. `Authenticator.verify` when a SASL exchange brought a password: one call, one verdict, at
-once where the password is remembered and by a future where it must be hashed. `Authenticator.still_valid` at
+A session asks twice. `Authenticator.verify` when a SASL exchange brought a password: one call, one verdict,
+at once where the password is remembered and by a future where it is hashed. `Authenticator.still_valid` at
 each MAIL: a change of the account since the sign-in ends the session.
 """
 

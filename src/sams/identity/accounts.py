@@ -1,0 +1,315 @@
+"""The built-in accounts: one SQLite file, changed by commands and the service, one writer at a time.
+
+Every change gives the account a new generation, which rises over the whole file and never repeats, not even
+for a login that is removed and added again, nor from a restored copy: it is the time in microseconds, or
+one more than the last. Whoever holds the old generation (a session, a remembered password) is outdated by
+that alone. The one change that leaves it is a hash brought up to today's cost: the password is the same.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import apsw
+
+from sams.core.address import AddressError
+from sams.core.clock import Clock
+from sams.core.errors import OperatorError
+from sams.core.text import visible
+from sams.identity.logins import UnpreparableError, prepare_login
+from sams.identity.passwords import Hashes, check_new_password
+from sams.identity.patterns import pattern_key
+
+MAX_PATTERNS = 1_000
+"""Addresses of one account, of each kind."""
+MAX_REASON = 200
+"""Characters of a suspension's reason: it goes into a reply line."""
+BUSY_SECONDS = 10.0
+"""How long a writer waits for the one before it."""
+
+_VERSION = 1
+_SCHEMA = """
+CREATE TABLE accounts (
+    login TEXT PRIMARY KEY, password TEXT NOT NULL, addresses TEXT NOT NULL, may_send_as TEXT NOT NULL,
+    suspended TEXT, per_hour INTEGER, per_day INTEGER, generation INTEGER NOT NULL, created REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE changes (login TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE INDEX changes_by_generation ON changes (generation);
+"""
+COLUMNS = "login, addresses, may_send_as, suspended, per_hour, per_day, generation, created"
+_SELECT = f"SELECT {COLUMNS} FROM accounts"  # noqa: S608 - made of constants
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRecord:
+    """An account as it is stored, without its password.
+
+    addresses, may_send_as: patterns as the administrator wrote them.
+    created: UNIX seconds.
+    """
+
+    login: str
+    addresses: tuple[str, ...]
+    may_send_as: tuple[str, ...]
+    suspended: str | None
+    recipients_per_hour: int | None
+    recipients_per_day: int | None
+    generation: int
+    created: float
+
+
+class Accounts:
+    """Changes accounts. Blocks on the disk: for commands and threads. Holds nothing open between calls.
+
+    Raises (every method):
+        OperatorError: what was asked for cannot be; says why. Also when another writer does not finish.
+        apsw.Error: the file cannot be read or written.
+    """
+
+    __slots__ = ("_clock", "_hashes", "_path")
+
+    def __init__(self, path: Path, clock: Clock, hashes: Hashes) -> None:
+        self._path = path
+        self._clock = clock
+        self._hashes = hashes
+
+    def prepare(self) -> None:
+        """Make the file and its tables where they are missing; only its owner may read it."""
+        with self._change():
+            pass
+
+    def add(
+        self,
+        login: str,
+        password: str,
+        addresses: Sequence[str],
+        may_send_as: Sequence[str] = (),
+        *,
+        recipients_per_hour: int | None = None,
+        recipients_per_day: int | None = None,
+    ) -> AccountRecord:
+        """Add an account that is active at once. At least one address is the member's own."""
+        key = _login(login)
+        limits = _limit(recipients_per_hour), _limit(recipients_per_day)
+        own, others = _patterns(addresses, at_least=1), _patterns(may_send_as, at_least=0)
+        hashed = self._hashes.make(check_new_password(key, password))
+        with self._change() as change:
+            if change.exists(key):
+                raise OperatorError(f"There is an account {visible(key)} already.")
+            change.execute(
+                "INSERT INTO accounts VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)",
+                (key, hashed, own, others, *limits, change.note(key), self._clock.now()),
+            )
+            return change.record(key)
+
+    def passwd(self, login: str, password: str) -> None:
+        """Set a new password; the old one and what was signed in with it end at once."""
+        key = _login(login)
+        hashed = self._hashes.make(check_new_password(key, password))
+        self._set(key, "password = ?", hashed)
+
+    def suspend(self, login: str, reason: str) -> None:
+        """Let nobody sign in, and end what is signed in. The member is told the reason."""
+        text = " ".join(reason.split())
+        if len(text) > MAX_REASON:
+            raise OperatorError(f"The reason has at most {MAX_REASON} characters: it is told in one line.")
+        self._set(_login(login), "suspended = ?", text)
+
+    def resume(self, login: str) -> None:
+        """Make a suspended account active again."""
+        self._set(_login(login), "suspended = ?", None)
+
+    def set_addresses(self, login: str, addresses: Sequence[str], may_send_as: Sequence[str] = ()) -> None:
+        """Replace the patterns."""
+        own, others = _patterns(addresses, at_least=1), _patterns(may_send_as, at_least=0)
+        self._set(_login(login), "addresses = ?, may_send_as = ?", own, others)
+
+    def set_limits(self, login: str, per_hour: int | None, per_day: int | None) -> None:
+        """Replace the account's own limits of recipients; None: the service's."""
+        self._set(_login(login), "per_hour = ?, per_day = ?", _limit(per_hour), _limit(per_day))
+
+    def remove(self, login: str) -> None:
+        """Remove the account. What it queued stays queued."""
+        key = _login(login)
+        with self._change() as change:
+            change.require(key)
+            change.note(key)
+            change.execute("DELETE FROM accounts WHERE login = ?", (key,))
+
+    def upgrade(self, login: str, generation: int, hashed: str) -> bool:
+        """Replace a hash by one of the same password, unless the account has changed since."""
+        with self._change() as change:
+            change.execute(
+                "UPDATE accounts SET password = ? WHERE login = ? AND generation = ?",
+                (hashed, login, generation),
+            )
+            return change.count() == 1
+
+    def get(self, login: str) -> AccountRecord:
+        """One account."""
+        key = _login(login)
+        with self._reading() as connection:
+            row = connection.execute(_SELECT + " WHERE login = ?", (key,)).fetchone() if connection else None
+        if row is None:
+            raise _no_account(key)
+        return record_of(row)
+
+    def list(self, after: str = "", limit: int = 1_000) -> tuple[AccountRecord, ...]:
+        """A page of accounts by rising login, behind `after`."""
+        with self._reading() as connection:
+            if connection is None:
+                return ()
+            rows = connection.execute(_SELECT + " WHERE login > ? ORDER BY login LIMIT ?", (after, limit))
+            return tuple(record_of(row) for row in rows)
+
+    def _set(self, login: str, assignments: str, *values: str | int | None) -> None:
+        with self._change() as change:
+            change.require(login)
+            change.execute(
+                f"UPDATE accounts SET {assignments}, generation = ? WHERE login = ?",  # noqa: S608 - from this file
+                (*values, change.note(login), login),
+            )
+
+    @contextmanager
+    def _reading(self) -> Iterator[apsw.Connection | None]:
+        """A connection for reading; None while no account was ever added."""
+        if not self._path.exists():
+            yield None
+            return
+        with closing(connect(self._path)) as connection:
+            yield connection
+
+    @contextmanager
+    def _change(self) -> Iterator[_Change]:
+        """One transaction, alone in all processes; nothing of it stays when it raises."""
+        with (
+            _only_writer(self._path),
+            closing(connect(self._path, create=True)) as connection,
+            connection,  # commits, or rolls back
+        ):
+            _migrate(connection)
+            yield _Change(connection, self._clock.now)
+
+
+class _Change:
+    """The statements of one transaction."""
+
+    def __init__(self, connection: apsw.Connection, now: Callable[[], float]) -> None:
+        self._connection = connection
+        self._now = now
+
+    def execute(self, statement: str, values: tuple[str | int | float | None, ...]) -> None:
+        self._connection.execute(statement, values)
+
+    def count(self) -> int:
+        return self._connection.changes()
+
+    def exists(self, login: str) -> bool:
+        found = self._connection.execute("SELECT 1 FROM accounts WHERE login = ?", (login,)).get
+        return found is not None
+
+    def require(self, login: str) -> None:
+        if not self.exists(login):
+            raise _no_account(login)
+
+    def note(self, login: str) -> int:
+        """The login's next generation, noted where watchers look."""
+        generation = max(last_generation(self._connection) + 1, int(self._now() * 1_000_000))
+        self.execute("INSERT OR REPLACE INTO changes VALUES (?, ?)", (login, generation))
+        return generation
+
+    def record(self, login: str) -> AccountRecord:
+        return record_of(self._connection.execute(_SELECT + " WHERE login = ?", (login,)).fetchone())
+
+
+def last_generation(connection: apsw.Connection) -> int:
+    """The generation of the last change; 0 before the first."""
+    ((generation,),) = connection.execute("SELECT coalesce(max(generation), 0) FROM changes")
+    return cast("int", generation)
+
+
+def record_of(row: Any) -> AccountRecord:
+    """The record of a row that has `COLUMNS`."""
+    login, addresses, may_send_as, *rest = row
+    return AccountRecord(login, tuple(json.loads(addresses)), tuple(json.loads(may_send_as)), *rest)
+
+
+def _no_account(login: str) -> OperatorError:
+    return OperatorError(f"There is no account {visible(login)}.")
+
+
+def _login(text: str) -> str:
+    try:
+        return prepare_login(text)
+    except UnpreparableError as error:
+        raise OperatorError(f"This is no login: {error}.") from None
+
+
+def _limit(number: int | None) -> int | None:
+    if number is not None and not 0 <= number <= 0x7FFF_FFFF:
+        raise OperatorError("A limit of recipients is 0 or more.")
+    return number
+
+
+def _patterns(texts: Sequence[str], *, at_least: int) -> str:
+    if not at_least <= len(texts) <= MAX_PATTERNS:
+        raise OperatorError(f"An account has {at_least} to {MAX_PATTERNS} addresses.")
+    for text in texts:
+        try:
+            pattern_key(text)
+        except AddressError as error:
+            raise OperatorError(
+                f"{visible(text, 300)} is neither an address nor *@domain: {error}."
+            ) from None
+    return json.dumps(tuple(dict.fromkeys(texts)), ensure_ascii=False)
+
+
+@contextmanager
+def _only_writer(path: Path) -> Iterator[None]:
+    file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _lock(file)
+        yield
+    finally:
+        os.close(file)
+
+
+def _lock(file: int) -> None:
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise OperatorError("Another change of accounts does not finish; try again.") from None
+            time.sleep(0.01)
+
+
+def connect(path: Path, *, create: bool = False) -> apsw.Connection:
+    """Open the file, for one thread and one process."""
+    if create:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
+    connection.set_busy_timeout(int(BUSY_SECONDS * 1_000))
+    if create:
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "full")
+        connection.transaction_mode = "IMMEDIATE"
+    return connection
+
+
+def _migrate(connection: apsw.Connection) -> None:
+    version = connection.pragma("user_version")
+    if version == 0:
+        connection.execute(_SCHEMA)
+        connection.pragma("user_version", _VERSION)
+    elif version != _VERSION:
+        raise OperatorError(f"accounts.db has version {version}; this SAMS knows version {_VERSION}.")

@@ -1,0 +1,193 @@
+"""The built-in accounts as a source: read in each worker, through a cache that is always up to date.
+
+`PRAGMA data_version` tells, in 5 microseconds and without touching the disk, whether another connection has
+committed. It is asked at every look-up; where it has changed, everything read before is dropped. So a
+change is seen by the next sign-in and the next MAIL in every process, and nothing is sent between
+processes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, Final, cast
+
+import apsw
+
+from sams.core.address import AddressError, Mailbox, parse_mailbox
+from sams.core.errors import OperatorError, TemporaryFailure
+from sams.identity.accounts import COLUMNS, AccountRecord, Accounts, connect, last_generation, record_of
+from sams.identity.interface import Account, Checked, Finding, Identity
+from sams.identity.logins import LoginForms
+from sams.identity.passwords import Compared, Hashes, HashPool
+from sams.identity.patterns import ANY, pattern_key
+from sams.identity.replies import UNAVAILABLE
+
+_READ = f"SELECT {COLUMNS}, password FROM accounts WHERE login = ?"  # noqa: S608 - made of constants
+_CHANGED = "SELECT login, generation FROM changes WHERE generation > ?"
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    account: Account
+    hashed: str = field(repr=False)
+
+
+class BuiltinAccounts:
+    """The source "builtin". Made in the worker, after the fork; `Accounts.prepare` has made the file before.
+
+    forms: says which spellings are one login.
+    max_cached: accounts kept in memory.
+    """
+
+    name: Final = "builtin"
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        accounts: Accounts,
+        hashes: Hashes,
+        pool: HashPool,
+        forms: LoginForms,
+        max_cached: int = 20_000,
+    ) -> None:
+        self._connection = connect(path)
+        self._connection.pragma("query_only", 1)
+        self._accounts = accounts
+        self._hashes = hashes
+        self._pool = pool
+        self._forms = forms
+        self._max_cached = max_cached
+        self._cache: OrderedDict[str, _Known] = OrderedDict()
+        self._cached_version = self._watched_version = self._version()
+        self._last_change = last_generation(self._connection)
+
+    def look_up(self, login: str) -> Account | None:
+        """What is known of a prepared login, up to date.
+
+        Raises:
+            TemporaryFailure: the file cannot be read.
+        """
+        known = self._find(login)
+        return known.account if known else None
+
+    async def verify(self, login: str, password: str) -> Checked:
+        """Compare with the stored hash, or with one of nobody at the same cost.
+
+        Raises:
+            TemporaryFailure: too many are waiting.
+        """
+        try:
+            known = self._find(login)
+        except TemporaryFailure as unreadable:
+            return Checked(Finding.UNAVAILABLE, detail=unreadable.detail)
+        stored = known.hashed if known else None
+        try:
+            compared = await self._pool.run(partial(self._hashes.compare, stored, password))
+        except ValueError as damaged:
+            return Checked(Finding.UNAVAILABLE, detail=str(damaged))
+        if known is None:
+            return Checked(Finding.UNKNOWN)
+        if not compared.is_right:
+            return Checked(Finding.WRONG)
+        return Checked(Finding.RIGHT, known.account, await self._upgrade(known.account, compared))
+
+    def changed(self) -> frozenset[str]:
+        """Logins changed since the last call; one pragma where there are none.
+
+        Raises:
+            TemporaryFailure: the file cannot be read.
+        """
+        try:
+            version = self._version()
+            return self._changes(version) if version != self._watched_version else frozenset()
+        except apsw.Error as error:
+            raise _unreadable(error) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _changes(self, version: int) -> frozenset[str]:
+        rows = self._connection.execute(_CHANGED, (self._last_change,)).fetchall()
+        self._watched_version = version
+        self._last_change = max((self._last_change, *(int(generation) for _, generation in rows)))
+        return frozenset(str(login) for login, _ in rows)
+
+    def _find(self, login: str) -> _Known | None:
+        try:
+            self._drop_outdated()
+            return self._read(login) or self._read_bare(login)
+        except apsw.Error as error:
+            raise _unreadable(error) from error
+
+    def _read_bare(self, login: str) -> _Known | None:
+        bare = self._forms.bare(login)
+        return self._read(bare) if bare != login else None
+
+    def _read(self, login: str) -> _Known | None:
+        known = self._cache.get(login)
+        if known is None:
+            row = self._connection.execute(_READ, (login,)).fetchone()
+            return self._keep(login, row) if row else None
+        self._cache.move_to_end(login)
+        return known
+
+    def _keep(self, login: str, row: Any) -> _Known:
+        *columns, hashed = row
+        known = self._cache[login] = _Known(_account(record_of(columns)), hashed)
+        if len(self._cache) > self._max_cached:
+            self._cache.popitem(last=False)
+        return known
+
+    def _drop_outdated(self) -> None:
+        version = self._version()
+        if version != self._cached_version:
+            self._cache.clear()
+            self._cached_version = version
+
+    def _version(self) -> int:
+        return cast("int", self._connection.pragma("data_version"))
+
+    async def _upgrade(self, account: Account, compared: Compared) -> str:
+        """Store the hash at today's cost; what goes wrong with that is for the journal alone."""
+        if compared.upgrade is None:
+            return ""
+        login, generation = account.identity.login, account.identity.generation
+        try:
+            await self._pool.run(partial(self._accounts.upgrade, login, generation, compared.upgrade))
+        except (apsw.Error, OperatorError, TemporaryFailure) as error:
+            return f"the password hash was not upgraded: {error}"
+        return "the password hash was upgraded"
+
+
+def _account(record: AccountRecord) -> Account:
+    identity = Identity(
+        login=record.login,
+        addresses=tuple(map(pattern_key, record.addresses)),
+        may_send_as=tuple(map(pattern_key, record.may_send_as)),
+        default_address=_default_address(record),
+        generation=record.generation,
+        recipients_per_hour=record.recipients_per_hour,
+        recipients_per_day=record.recipients_per_day,
+    )
+    return Account(identity, record.suspended)
+
+
+def _default_address(record: AccountRecord) -> Mailbox:
+    """The first address; where there are only whole domains, the login's name in the first of them."""
+    for text in record.addresses:
+        if not text.startswith(ANY):
+            return parse_mailbox(text)
+    domain = record.addresses[0].removeprefix(ANY)
+    try:
+        return parse_mailbox(f"{record.login.partition('@')[0]}@{domain}")
+    except AddressError:
+        return Mailbox("postmaster", domain)
+
+
+def _unreadable(error: apsw.Error) -> TemporaryFailure:
+    return TemporaryFailure(UNAVAILABLE, f"accounts.db cannot be read: {type(error).__name__}: {error}")

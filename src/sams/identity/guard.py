@@ -1,0 +1,252 @@
+"""The guard against guessing: slows down, then locks out, who tries one wrong password after another.
+
+Theory of operation. What counts is *distinct* wrong passwords: a mail program that repeats one old password
+all day learns nothing by it and is no attack. Two kinds of entries stand in a shared table:
+
+    pair     (origin, login)  the wrong passwords tried, by short keyed tags; the password that was right here
+    origin   an address or an IPv6 /64: how many distinct guesses came from it, for whatever login
+
+Some distinct wrong passwords from an origin for one login slow its replies down; more lock the pair. Many
+guesses from one origin lock the origin. There is no lock of a login: its owner at another address never
+notices.
+
+Who is at an address where a login already succeeded is not shut out by others there: an origin's lock does
+not touch that pair, and the pair's own lock still lets the very password in that was right there before. So
+that this is no way to guess without end, a locked pair that has seen `tries_while_locked` other passwords
+is locked for every password until its time is over.
+
+Locks double in length with each further one within a day. Times are monotonic and shared by all processes
+of a machine; a restart forgets them.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+from sams.core.clock import Clock
+from sams.identity.origin import Network, Networks, origin_key
+from sams.identity.shared_table import SharedTable
+
+MAX_TAGS = 16
+"""How many distinct wrong passwords a pair's entry has room for."""
+DEFAULT_SLOTS = 65_536
+
+_DAY = 86_400.0
+_RECORD = struct.Struct(f"<ddIIIQ{MAX_TAGS}I")
+_NO_TAGS = (0,) * MAX_TAGS
+
+
+@dataclass(frozen=True, slots=True)
+class GuardSettings:
+    """When the guard acts. Times in seconds.
+
+    allow: networks free of it.
+    window: wrong passwords are counted for this long from the first.
+    pair_free: distinct wrong passwords of a pair that cost nothing but the usual delay.
+    slow_first: delay of the next one; doubles with each up to slow_longest.
+    pair_failures: distinct wrong passwords that lock the pair; at most MAX_TAGS.
+    origin_failures: distinct guesses that lock the origin. Behind one NAT sit thousands.
+    lock_first: the first lock; doubles with each further one within a day, up to lock_longest.
+    tries_while_locked: other passwords after which not even the right one passes a pair's lock.
+    """
+
+    allow: tuple[Network, ...] = ()
+    window: float = 3_600.0
+    pair_free: int = 3
+    slow_first: float = 1.0
+    slow_longest: float = 8.0
+    pair_failures: int = 10
+    origin_failures: int = 100
+    lock_first: float = 300.0
+    lock_longest: float = 4 * 3_600.0
+    tries_while_locked: int = 50
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.pair_free < self.pair_failures <= MAX_TAGS:
+            raise ValueError(f"pair_free is below pair_failures, which is at most {MAX_TAGS}")
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """Who is locked out, and for how many seconds still."""
+
+    seconds: float
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sign-in, as the guard counts it: bare prepared login, prepared password."""
+
+    address: str
+    login: str
+    password: str = field(repr=False)
+
+
+class Guard(Protocol):
+    """What sign-ins ask of a guard; a fuller one fits behind the same three questions."""
+
+    def locked(self, attempt: Attempt) -> Lock | None:
+        """Whether this attempt must not be decided now."""
+        ...
+
+    def failed(self, attempt: Attempt) -> float:
+        """It was wrong. The result is the delay of its reply, besides the usual one."""
+        ...
+
+    def succeeded(self, attempt: Attempt) -> None:
+        """It was right."""
+        ...
+
+
+class _Record(NamedTuple):
+    """One entry. `good` is the tag of the password that was right here, 0: none was."""
+
+    started: float = 0.0
+    locked_until: float = 0.0
+    guesses: int = 0
+    locks: int = 0
+    tries: int = 0
+    good: int = 0
+    wrong: tuple[int, ...] = _NO_TAGS
+
+
+_NOTHING = _Record()
+_Change = Callable[[_Record], _Record]
+PAYLOAD_OCTETS = _RECORD.size
+
+
+class SharedGuard:
+    """The guard whose books are one table for all workers.
+
+    table: of PAYLOAD_OCTETS, made before the fork.
+    """
+
+    __slots__ = ("_allow", "_clock", "_settings", "_table")
+
+    def __init__(self, table: SharedTable, clock: Clock, settings: GuardSettings) -> None:
+        self._table = table
+        self._clock = clock
+        self._settings = settings
+        self._allow = Networks(settings.allow)
+
+    def locked(self, attempt: Attempt) -> Lock | None:
+        """Whether this attempt must not be decided now."""
+        if attempt.address in self._allow:
+            return None
+        now = self._clock.monotonic()
+        pair_tag = self._pair_tag(attempt)
+        pair = self._read(pair_tag)
+        if pair.locked_until > now:
+            return None if self._passes(pair_tag, attempt) else Lock(pair.locked_until - now, "pair")
+        origin = _NOTHING if pair.good else self._read(self._origin_tag(attempt))
+        return Lock(origin.locked_until - now, "address") if origin.locked_until > now else None
+
+    def failed(self, attempt: Attempt) -> float:
+        """It was wrong: count it where it was not tried before."""
+        if attempt.address in self._allow:
+            return 0.0
+        before, after = self._count_pair(attempt)
+        if after.guesses == before.guesses:
+            return 0.0
+        self._update(self._origin_tag(attempt), self._count_origin)
+        return self._slowing(before.guesses + 1)
+
+    def succeeded(self, attempt: Attempt) -> None:
+        """It was right. Guesses before it still count: the owner may share the address with a guesser."""
+        if attempt.address in self._allow:
+            return
+        pair_tag, good = self._pair_tag(attempt), self._good_tag(attempt)
+        if self._read(pair_tag).good != good:
+            self._update(pair_tag, lambda old: old._replace(good=good))
+
+    def _passes(self, pair_tag: bytes, attempt: Attempt) -> bool:
+        """Whether a locked pair lets this password in; another one is counted."""
+        pair, good = self._read(pair_tag), self._good_tag(attempt)
+        if not pair.good or pair.tries >= self._settings.tries_while_locked:
+            return False
+        if pair.good == good:
+            return True
+        self._update(pair_tag, lambda old: old._replace(tries=old.tries + 1))
+        return False
+
+    def _count_pair(self, attempt: Attempt) -> tuple[_Record, _Record]:
+        """The pair's record before and after this wrong password."""
+        wrong = self._wrong_tag(attempt)
+        seen = [_NOTHING, _NOTHING]
+
+        def count(old: _Record) -> _Record:
+            seen[0] = current = self._current(old)
+            seen[1] = current if wrong in current.wrong else self._with_wrong(current, wrong)
+            return seen[1]
+
+        self._update(self._pair_tag(attempt), count)
+        return seen[0], seen[1]
+
+    def _with_wrong(self, record: _Record, wrong: int) -> _Record:
+        counted = record._replace(guesses=record.guesses + 1, wrong=(*record.wrong[1:], wrong))
+        return self._locked_at(counted, self._settings.pair_failures)
+
+    def _count_origin(self, old: _Record) -> _Record:
+        current = self._current(old)
+        counted = current._replace(guesses=current.guesses + 1)
+        return self._locked_at(counted, self._settings.origin_failures)
+
+    def _current(self, record: _Record) -> _Record:
+        """The record, begun anew where its window is over."""
+        now = self._clock.monotonic()
+        if record.started and now < record.started + self._settings.window:
+            return record
+        locks = record.locks if now < record.locked_until + _DAY else 0
+        return _NOTHING._replace(started=now, locked_until=record.locked_until, locks=locks, good=record.good)
+
+    def _locked_at(self, record: _Record, limit: int) -> _Record:
+        if record.guesses < limit:
+            return record
+        settings = self._settings
+        seconds = min(settings.lock_first * 2.0 ** min(record.locks, 20), settings.lock_longest)
+        until = self._clock.monotonic() + seconds
+        return record._replace(locked_until=until, locks=record.locks + 1, guesses=0, tries=0, wrong=_NO_TAGS)
+
+    def _slowing(self, count: int) -> float:
+        over = count - self._settings.pair_free
+        if over <= 0:
+            return 0.0
+        return min(self._settings.slow_first * 2.0 ** (over - 1), self._settings.slow_longest)
+
+    def _read(self, tag: bytes) -> _Record:
+        return _unpack(self._table.read(tag))
+
+    def _update(self, tag: bytes, function: _Change) -> None:
+        self._table.change(tag, self._clock.monotonic(), lambda payload: _pack(function(_unpack(payload))))
+
+    def _pair_tag(self, attempt: Attempt) -> bytes:
+        return self._table.tag(b"pair\0%b\0%b" % (origin_key(attempt.address), attempt.login.encode()))
+
+    def _origin_tag(self, attempt: Attempt) -> bytes:
+        return self._table.tag(b"origin\0" + origin_key(attempt.address))
+
+    def _wrong_tag(self, attempt: Attempt) -> int:
+        return int.from_bytes(self._password_tag(b"wrong", attempt)[:4], "little") | 1
+
+    def _good_tag(self, attempt: Attempt) -> int:
+        return int.from_bytes(self._password_tag(b"good", attempt)[:8], "little") | 1
+
+    def _password_tag(self, kind: bytes, attempt: Attempt) -> bytes:
+        password = attempt.password.encode("utf-8", "surrogatepass")
+        return self._table.tag(b"%b\0%b\0%b" % (kind, attempt.login.encode(), password))
+
+
+def _unpack(payload: bytes | None) -> _Record:
+    if payload is None:
+        return _NOTHING
+    started, locked_until, count, locks, tries, good, *wrong = _RECORD.unpack(payload)
+    return _Record(started, locked_until, count, locks, tries, good, tuple(wrong))
+
+
+def _pack(record: _Record) -> bytes:
+    *numbers, wrong = record
+    return _RECORD.pack(*numbers, *wrong)

@@ -1,0 +1,168 @@
+"""Password hashes (argon2id, RFC 9106), and the bounded place where they are computed.
+
+A hash takes tens of milliseconds of one core and 19 MiB. Unbounded, a flood of sign-ins would take the
+machine from members who are signed in; so over all workers at most as many are computed at once as there
+are cores, at low priority, and at most `max_waiting` wait for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from argon2 import PasswordHasher, Type
+from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
+
+from sams.core.errors import OperatorError, TemporaryFailure
+from sams.identity.lanes import Lanes
+from sams.identity.logins import UnpreparableError, prepare_password
+from sams.identity.replies import BUSY
+from sams.identity.shared_table import Columns
+
+MIN_PASSWORD_LENGTH = 8
+"""Characters of a new password (NIST SP 800-63B section 5.1.1.1)."""
+MIN_DIFFERENT = 4
+"""Different characters of a new password."""
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True)
+class HashCost:
+    """What a hash costs; stored with each hash, and older hashes are brought up to it at sign-in.
+
+    memory: KiB. passes: over the memory. lanes: of argon2's own parallelism.
+    """
+
+    memory: int = 19 * 1024
+    passes: int = 2
+    lanes: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What comparing a password with a hash told.
+
+    upgrade: a hash of the same password at today's cost, where the stored one had another.
+    """
+
+    is_right: bool
+    upgrade: str | None = None
+
+
+class Hashes:
+    """Makes and compares hashes. Blocks for tens of milliseconds: for threads, or for commands."""
+
+    __slots__ = ("_dummy", "_hasher")
+
+    def __init__(self, cost: HashCost) -> None:
+        self._hasher = PasswordHasher(
+            time_cost=cost.passes, memory_cost=cost.memory, parallelism=cost.lanes, type=Type.ID
+        )
+        self._dummy = self._hasher.hash(secrets.token_urlsafe())
+
+    def make(self, password: str) -> str:
+        """The hash of a prepared password, with its salt and parameters."""
+        return self._hasher.hash(password)
+
+    def compare(self, stored: str | None, password: str) -> Compared:
+        """Compare a prepared password with a hash; None, for an unknown login, costs the same.
+
+        Raises:
+            ValueError: the stored hash is damaged.
+        """
+        try:
+            self._hasher.verify(self._dummy if stored is None else stored, password)
+        except VerifyMismatchError:
+            return Compared(is_right=False)
+        except (InvalidHashError, VerificationError) as error:
+            raise ValueError(f"a stored password hash is damaged: {type(error).__name__}") from None
+        if stored is None:
+            return Compared(is_right=False)
+        outdated = self._hasher.check_needs_rehash(stored)
+        return Compared(is_right=True, upgrade=self.make(password) if outdated else None)
+
+
+class HashPool:
+    """Runs what computes hashes on threads, bounded over all workers. Made in the worker, after the fork.
+
+    waiting: made before the fork; how many jobs each worker has under way.
+    worker: this worker's number, its column there.
+    at_once: over the machine.
+    niceness: of the threads, where the system can give a thread its own (Linux).
+    """
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        waiting: Columns,
+        worker: int,
+        *,
+        at_once: int,
+        max_waiting: int = 200,
+        niceness: int = 10,
+    ) -> None:
+        self._lanes = lanes
+        self._waiting = waiting
+        self._worker = worker
+        self._limit = max_waiting + at_once
+        self._own = 0
+        waiting.set(worker, 0)
+        self._threads = ThreadPoolExecutor(at_once, "hash", initializer=_lower_priority, initargs=(niceness,))
+
+    async def run(self, job: Callable[[], _Result]) -> _Result:
+        """Run a job in a lane.
+
+        Raises:
+            TemporaryFailure: too many wait already; the job was not taken.
+        """
+        if self._waiting.total() >= self._limit:
+            raise TemporaryFailure(BUSY, f"{self._limit} password checks are under way or waiting")
+        self._count(+1)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._in_lane, job)
+        finally:
+            self._count(-1)
+
+    def close(self) -> None:
+        """Drop what waits, and let what runs come to its end."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+    def _in_lane(self, job: Callable[[], _Result]) -> _Result:
+        with self._lanes.hold():
+            return job()
+
+    def _count(self, change: int) -> None:
+        self._own += change
+        self._waiting.set(self._worker, self._own)
+
+
+def check_new_password(login: str, text: str) -> str:
+    """The prepared form of a password that is to be set.
+
+    Raises:
+        OperatorError: it can be no password, or is one that is guessed at once; says which.
+    """
+    try:
+        password = prepare_password(text)
+    except UnpreparableError as error:
+        raise OperatorError(f"{error}.") from None
+    if len(password) < MIN_PASSWORD_LENGTH:
+        raise OperatorError(f"The password is too short: use {MIN_PASSWORD_LENGTH} characters or more.")
+    if len(set(password)) < MIN_DIFFERENT:
+        raise OperatorError(f"The password is too simple: use {MIN_DIFFERENT} different characters or more.")
+    if password.casefold() in {login.casefold(), login.partition("@")[0].casefold()}:
+        raise OperatorError("The password is the login: it would be the first guess.")
+    return password
+
+
+def _lower_priority(niceness: int) -> None:
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

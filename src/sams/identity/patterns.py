@@ -1,0 +1,40 @@
+"""Patterns of addresses: one mailbox, or `*@domain`."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from sams.core.address import Mailbox, domain_key, parse_domain, parse_mailbox
+
+ANY = "*@"
+
+
+def pattern_key(text: str) -> str:
+    """The form in which a pattern is compared: a mailbox's key, or `*@` and a domain's.
+
+    Raises:
+        AddressError: it is neither.
+    """
+    if text.startswith(ANY):
+        return ANY + domain_key(parse_domain(text[len(ANY) :]))
+    return parse_mailbox(text).key
+
+
+def covers(patterns: Collection[str], mailbox: Mailbox) -> bool:
+    """Whether a mailbox is covered by its key, by its domain, or as `name+tag` of a pattern that is."""
+    if not patterns:
+        return False
+    key = mailbox.key
+    if key in patterns:
+        return True
+    local, _, domain = key.rpartition("@")
+    return ANY + domain in patterns or ("+" in local and _is_tagged(patterns, local, domain))
+
+
+def _is_tagged(patterns: Collection[str], local: str, domain: str) -> bool:
+    local = local.rpartition("+")[0]
+    while local:
+        if f"{local}@{domain}" in patterns:
+            return True
+        local = local.rpartition("+")[0]
+    return False

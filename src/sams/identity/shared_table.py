@@ -1,0 +1,137 @@
+"""A table of fixed size in memory that forked processes share.
+
+Theory of operation. The memory is an anonymous mapping made before the fork. Each entry is found by a tag: a
+keyed BLAKE2b of what it is about, so that nobody outside can choose which entries meet, and no name or
+address stands in the memory as it is. The tag's first octets choose a bucket of 8 slots; within it the
+entry may be in any slot, and a new one takes a free slot or that of the entry that was touched longest ago.
+So the table never grows, never needs cleaning, and forgets the oldest first.
+
+    slot = tag (16 octets) | touched (double, seconds) | payload; tag zero: free
+
+Reading takes no lock and may, very rarely, see a payload that is half of the one before: whoever uses the
+table takes numbers from it for counts, not for truth. Changing takes a record lock (fcntl) on one octet of
+an empty file that stands for the bucket. The kernel gives it back when a process dies, even by SIGKILL.
+Such locks hold between processes and not between threads: a table is changed on one thread of a process,
+the loop's. No change takes a second lock, so they cannot wait for each other in a ring.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import mmap
+import struct
+import tempfile
+from collections.abc import Callable, Iterator
+
+WAYS = 8
+TAG_OCTETS = 16
+
+_HEAD = struct.Struct(f"<{TAG_OCTETS}sd")
+_FREE = bytes(TAG_OCTETS)
+
+Change = Callable[[bytes | None], bytes | None]
+"""From the payload (None: no entry) to the new one (None: no entry any more)."""
+
+
+class SharedTable:
+    """Entries of `payload` octets. Made before the fork, by the process whose children share it.
+
+    slots: how many entries there is room for; rounded up to full buckets.
+    key: secret, 16 to 64 octets, the same in all processes.
+    """
+
+    __slots__ = ("_buckets", "_file", "_key", "_memory", "_payload", "_slot")
+
+    def __init__(self, slots: int, payload: int, key: bytes) -> None:
+        self._payload = payload
+        self._slot = _HEAD.size + payload
+        self._buckets = max(1, -(-slots // WAYS))
+        self._memory = mmap.mmap(-1, self._buckets * WAYS * self._slot)
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - its locks are the table's, for its life
+        self._key = hashlib.blake2b(key=key, digest_size=TAG_OCTETS)
+
+    def tag(self, about: bytes) -> bytes:
+        """The tag of what an entry is about."""
+        keyed = self._key.copy()
+        keyed.update(about)
+        return keyed.digest()
+
+    def read(self, tag: bytes) -> bytes | None:
+        """The payload, without a lock; None: no entry."""
+        position = self._find(tag, self._bucket(tag))
+        if position is None:
+            return None
+        start = position + _HEAD.size
+        return self._memory[start : start + self._payload]
+
+    def change(self, tag: bytes, now: float, function: Change) -> None:
+        """Change an entry with nobody between. `now` is its time of being touched: any clock, but one."""
+        number = self._bucket(tag)
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, number)
+        try:
+            self._change(tag, number, now, function)
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
+
+    def change_each(self, now: float, function: Change) -> None:
+        """Change every entry, each with nobody between. Slow: for the supervisor, not for a loop."""
+        for tag in tuple(self._tags()):
+            self.change(tag, now, lambda payload: None if payload is None else function(payload))
+
+    def _change(self, tag: bytes, number: int, now: float, function: Change) -> None:
+        found = self._find(tag, number)
+        start = 0 if found is None else found + _HEAD.size
+        payload = function(None if found is None else self._memory[start : start + self._payload])
+        if payload is not None:
+            self._write(self._oldest(number) if found is None else found, tag, now, payload)
+        elif found is not None:
+            self._memory[found : found + TAG_OCTETS] = _FREE
+
+    def _write(self, position: int, tag: bytes, now: float, payload: bytes) -> None:
+        self._memory[position : position + self._slot] = _HEAD.pack(tag, now) + payload
+
+    def _bucket(self, tag: bytes) -> int:
+        return int.from_bytes(tag[:8], "little") % self._buckets
+
+    def _find(self, tag: bytes, number: int) -> int | None:
+        start = number * WAYS * self._slot
+        end = start + WAYS * self._slot
+        position = self._memory.find(tag, start, end)
+        while position >= 0 and (position - start) % self._slot:  # octets of a payload that look like it
+            position = self._memory.find(tag, position + 1, end)
+        return position if position >= 0 else None
+
+    def _oldest(self, number: int) -> int:
+        start = number * WAYS * self._slot
+        positions = range(start, start + WAYS * self._slot, self._slot)
+        return min(positions, key=self._age_rank)
+
+    def _age_rank(self, position: int) -> float:
+        tag, touched = _HEAD.unpack_from(self._memory, position)
+        return float("-inf") if tag == _FREE else touched
+
+    def _tags(self) -> Iterator[bytes]:
+        for position in range(0, len(self._memory), self._slot):
+            tag = self._memory[position : position + TAG_OCTETS]
+            if tag != _FREE:
+                yield tag
+
+
+class Columns:
+    """One number for each worker, written by that worker alone and summed by all. Made before the fork."""
+
+    __slots__ = ("_memory", "_numbers")
+
+    def __init__(self, workers: int) -> None:
+        self._numbers = struct.Struct(f"<{max(1, workers)}I")
+        self._memory = mmap.mmap(-1, self._numbers.size)
+
+    def set(self, worker: int, number: int) -> None:
+        """Set one's own number. A worker sets 0 when it starts: its forerunner may have died."""
+        start = 4 * worker
+        self._memory[start : start + 4] = number.to_bytes(4, "little")
+
+    def total(self) -> int:
+        """The sum over all workers."""
+        return sum(self._numbers.unpack_from(self._memory))
