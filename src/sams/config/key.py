@@ -20,12 +20,16 @@ class Key:
     doc: its meaning, in Markdown.
     unset: what a default of None or an empty text stands for, in words.
     example: a value for the example file where the default would not show the form, as TOML.
+    usual: most configurations set it, so that the example file does.
+    confidential: the value may grant access to who reads it; `sams config show` leaves it out.
     """
 
     kind: Kind
     doc: str
     unset: str = ""
     example: str = ""
+    usual: bool = False
+    confidential: bool = False
 
 
 class Section(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

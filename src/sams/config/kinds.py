@@ -1,57 +1,23 @@
 """The kinds of values that a key may have: how each is read from TOML, described, and written back.
 
 A kind is a small frozen value. `read` takes what tomllib gave and returns what the program uses, `allowed` is
-the text that errors and the reference page show, `write` gives the TOML text of a value.
+the text that errors and the reference page show, `write` gives the TOML text of a value. Durations and sizes
+are in `quantities`, names of hosts and addresses in `places`.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import json
-import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple, Protocol
-from urllib.parse import urlsplit
+from typing import Protocol
 
-from sams.core.address import AddressError, domain_key, parse_domain, parse_mailbox
-
-_QUANTITY = re.compile(r"\s*([0-9]{1,15}(?:\.[0-9]{1,6})?)\s*([A-Za-z]+)")
-_DURATIONS = {
-    **dict.fromkeys(("ms", "millisecond", "milliseconds"), 0.001),
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1.0),
-    **dict.fromkeys(("min", "minute", "minutes"), 60.0),
-    **dict.fromkeys(("h", "hour", "hours"), 3_600.0),
-    **dict.fromkeys(("day", "days", "d"), 86_400.0),
-    **dict.fromkeys(("week", "weeks"), 604_800.0),
-}
-_SIZES = {
-    "B": 1,
-    "kB": 10**3,
-    "MB": 10**6,
-    "GB": 10**9,
-    "TB": 10**12,
-    "KiB": 2**10,
-    "MiB": 2**20,
-    "GiB": 2**30,
-    "TiB": 2**40,
-}
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:/+-]{0,99}\Z")
 
 
 class Unfit(ValueError):
     """The value is not of its kind. The message says what is wrong with it, in a few words."""
-
-
-class HostPort(NamedTuple):
-    """A next hop as the configuration names it; the port is 1 to 65535."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Kind(Protocol):
@@ -75,8 +41,18 @@ class Kind(Protocol):
         ...
 
 
+class Quoted:
+    """A kind whose values are written as text in double quotes."""
+
+    __slots__ = ()
+
+    def write(self, value: object) -> str:
+        """The value as a TOML string."""
+        return quote(str(value))
+
+
 @dataclass(frozen=True, slots=True)
-class Text:
+class Text(Quoted):
     """Any text on one line."""
 
     what: str = "a text on one line"
@@ -92,20 +68,16 @@ class Text:
         """A text without control characters."""
         del base
         if not isinstance(value, str):
-            raise Unfit(f"{_type_name(value)} instead of a text in quotes")
+            raise Unfit(f"{type_name(value)} instead of a text in quotes")
         if not value and not self.empty:
             raise Unfit("it is empty")
         if len(value) > self.longest or not value.isprintable():
             raise Unfit("it is too long or has control characters")
         return value
 
-    def write(self, value: object) -> str:
-        """In double quotes."""
-        return quote(str(value))
-
 
 @dataclass(frozen=True, slots=True)
-class Name:
+class Name(Quoted):
     """A short name of letters, digits and `_ . @ : / + -`."""
 
     what: str = "a name of letters, digits and _ . @ : / + -"
@@ -122,13 +94,9 @@ class Name:
             raise Unfit("it has a character that a name may not have, or is longer than 100")
         return text
 
-    def write(self, value: object) -> str:
-        """In double quotes."""
-        return quote(str(value))
-
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(Quoted):
     """One of a few words."""
 
     words: tuple[str, ...]
@@ -145,10 +113,6 @@ class Choice:
             raise Unfit("it is none of the words")
         return value
 
-    def write(self, value: object) -> str:
-        """In double quotes."""
-        return quote(str(value))
-
 
 @dataclass(frozen=True, slots=True)
 class Flag:
@@ -160,7 +124,7 @@ class Flag:
         """The truth value itself."""
         del base
         if not isinstance(value, bool):
-            raise Unfit(f"{_type_name(value)} instead of true or false")
+            raise Unfit(f"{type_name(value)} instead of true or false")
         return value
 
     def write(self, value: object) -> str:
@@ -184,7 +148,7 @@ class Whole:
         """The number."""
         del base
         if not isinstance(value, int) or isinstance(value, bool):
-            raise Unfit(f"{_type_name(value)} instead of a whole number without quotes")
+            raise Unfit(f"{type_name(value)} instead of a whole number without quotes")
         if not self.least <= value <= self.most:
             raise Unfit("it is out of range")
         return value
@@ -195,65 +159,7 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Duration:
-    """A length of time, in seconds; a number without a unit is refused, for nobody knows what it counts."""
-
-    least: float
-    most: float
-
-    @property
-    def allowed(self) -> str:
-        """The form and the range."""
-        return (
-            f'a duration such as "250 ms", "90 s", "5 min", "1 h 30 min" or "5 days",'
-            f" from {show_duration(self.least)} to {show_duration(self.most)}"
-        )
-
-    def read(self, value: object, base: Path) -> float:
-        """Seconds."""
-        del base
-        seconds = read_duration(value)
-        if not self.least <= seconds <= self.most:
-            raise Unfit("it is out of range")
-        return seconds
-
-    def write(self, value: object) -> str:
-        """In the largest units that make whole numbers."""
-        assert isinstance(value, (int, float))
-        return quote(show_duration(value))
-
-
-@dataclass(frozen=True, slots=True)
-class Size:
-    """A number of octets; a plain whole number counts octets."""
-
-    least: int
-    most: int
-
-    @property
-    def allowed(self) -> str:
-        """The form and the range."""
-        return (
-            f'a size such as "50 MiB", "128 KiB" or a number of octets,'
-            f" from {show_size(self.least)} to {show_size(self.most)}"
-        )
-
-    def read(self, value: object, base: Path) -> int:
-        """Octets."""
-        del base
-        octets = read_size(value)
-        if not self.least <= octets <= self.most:
-            raise Unfit("it is out of range")
-        return octets
-
-    def write(self, value: object) -> str:
-        """In the largest binary unit that makes a whole number."""
-        assert isinstance(value, int)
-        return quote(show_size(value))
-
-
-@dataclass(frozen=True, slots=True)
-class File:
+class File(Quoted):
     """A path. A relative one begins at the folder of the configuration file."""
 
     allowed: str = "a path; a relative one begins at the folder of the configuration file"
@@ -262,155 +168,6 @@ class File:
         """An absolute path. Whether it exists is checked elsewhere."""
         text = Text(longest=4_096).read(value, base)
         return Path(base, Path(text).expanduser() if text.startswith("~/") else text)
-
-    def write(self, value: object) -> str:
-        """In double quotes."""
-        return quote(str(value))
-
-
-@dataclass(frozen=True, slots=True)
-class Domain:
-    """A domain name; kept in lower case as A-labels."""
-
-    allowed: str = 'a domain name such as "example.ac.uk"'
-
-    def read(self, value: object, base: Path) -> str:
-        """The name in lower case, internationalised labels as A-labels."""
-        text = Text(longest=255).read(value, base)
-        if text.startswith("["):
-            raise Unfit("it is an address, not a domain name")
-        try:
-            return domain_key(parse_domain(text))
-        except AddressError as error:
-            raise Unfit(str(error)) from None
-
-    def write(self, value: object) -> str:
-        """In double quotes."""
-        return quote(str(value))
-
-
-@dataclass(frozen=True, slots=True)
-class DomainPattern:
-    """A domain name, `*.domain` for all below it, or `*` for every one."""
-
-    allowed: str = 'a domain name, "*.example.org" for all below one, or "*" for every domain'
-
-    def read(self, value: object, base: Path) -> str:
-        """The pattern in lower case with A-labels."""
-        if value == "*":
-            return "*"
-        if isinstance(value, str) and value.startswith("*."):
-            return "*." + Domain().read(value[2:], base)
-        return Domain().read(value, base)
-
-    def write(self, value: object) -> str:
-        """In double quotes."""
-        return quote(str(value))
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """An IPv4 or IPv6 address."""
-
-    allowed: str = 'an IP address such as "192.0.2.1", "::1", "0.0.0.0" or "::"'
-
-    def read(self, value: object, base: Path) -> str:
-        """The address in its shortest form."""
-        text = Text(longest=100).read(value, base)
-        try:
-            return str(ipaddress.ip_address(text))
-        except ValueError:
-            raise Unfit("it is no IP address") from None
-
-    def write(self, value: object) -> str:
-        """In double quotes."""
-        return quote(str(value))
-
-
-@dataclass(frozen=True, slots=True)
-class Network:
-    """An IPv4 or IPv6 network, or one address."""
-
-    allowed: str = 'a network such as "192.0.2.0/24", "2001:db8::/32" or one address'
-
-    def read(self, value: object, base: Path) -> str:
-        """The network in CIDR form."""
-        text = Text(longest=100).read(value, base)
-        try:
-            return str(ipaddress.ip_network(text))
-        except ValueError as error:
-            raise Unfit(str(error).replace(repr(text), "it")) from None
-
-    def write(self, value: object) -> str:
-        """In double quotes."""
-        return quote(str(value))
-
-
-@dataclass(frozen=True, slots=True)
-class NextHop:
-    """`host:port`."""
-
-    allowed: str = '"host:port", such as "mailhub.example.ac.uk:25" or "[2001:db8::1]:587"'
-
-    def read(self, value: object, base: Path) -> HostPort:
-        """Host and port apart."""
-        text = Text(longest=300).read(value, base)
-        host, colon, port = text.rpartition(":")
-        if not colon or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536):
-            raise Unfit("it does not end in a port, such as :25")
-        if host.startswith("[") and host.endswith("]"):
-            return HostPort(Address().read(host[1:-1], base), int(port))
-        if ":" in host:
-            raise Unfit("an IPv6 address stands in brackets")
-        return HostPort(Domain().read(host, base), int(port))
-
-    def write(self, value: object) -> str:
-        """As `host:port`, in double quotes."""
-        return quote(str(value))
-
-
-@dataclass(frozen=True, slots=True)
-class MailAddress:
-    """A mailbox."""
-
-    allowed: str = 'a mail address such as "postmaster@example.ac.uk"'
-
-    def read(self, value: object, base: Path) -> str:
-        """The address as it was written."""
-        text = Text(longest=254).read(value, base)
-        try:
-            return str(parse_mailbox(text))
-        except AddressError as error:
-            raise Unfit(str(error)) from None
-
-    def write(self, value: object) -> str:
-        """In double quotes."""
-        return quote(str(value))
-
-
-@dataclass(frozen=True, slots=True)
-class Url:
-    """A web address, http or https, without a password in it."""
-
-    allowed: str = 'a web address such as "https://alerts.example.ac.uk/sams"'
-
-    def read(self, value: object, base: Path) -> str:
-        """The address as it was written."""
-        text = Text(longest=2_000).read(value, base)
-        try:
-            parts = urlsplit(text)
-            _ = parts.port
-        except ValueError:
-            raise Unfit("it is no web address") from None
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not text.isascii() or " " in text:
-            raise Unfit("it does not begin with https:// or http:// and a host")
-        if parts.username is not None:
-            raise Unfit("it has a user name in it, and this file is no place for a secret")
-        return text
-
-    def write(self, value: object) -> str:
-        """In double quotes."""
-        return quote(str(value))
 
 
 @dataclass(frozen=True, slots=True)
@@ -432,9 +189,9 @@ class Many:
     def read(self, value: object, base: Path) -> tuple[object, ...]:
         """The values in their order."""
         if self.or_one and not isinstance(value, list):
-            value = [value]
+            return (self.kind.read(value, base),)
         if not isinstance(value, list):
-            raise Unfit(f"{_type_name(value)} instead of a list in [ ]")
+            raise Unfit(f"{type_name(value)} instead of a list in [ ]")
         if not self.least <= len(value) <= self.most:
             raise Unfit("the list is empty" if not value else f"the list has more than {self.most} values")
         return tuple(self._read_one(number, item, base) for number, item in enumerate(value, 1))
@@ -450,51 +207,6 @@ class Many:
             return self.kind.read(item, base)
         except Unfit as error:
             raise Unfit(f"number {number} of the list, {found(item)}: {error}") from None
-
-
-def read_duration(value: object) -> float:
-    """Seconds from `"1 h 30 min"`.
-
-    Raises:
-        Unfit: it has no unit, an unknown one, or is no duration at all.
-    """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise Unfit(f'the unit is missing: "{value} s" or "{value} min"?')
-    return _total(value, _DURATIONS, "a duration has ms, s, min, h, days or weeks")
-
-
-def read_size(value: object) -> int:
-    """Octets from `"50 MiB"` or from a plain whole number.
-
-    Raises:
-        Unfit: it has an unknown unit, is no whole number of octets, or no size at all.
-    """
-    if isinstance(value, int) and not isinstance(value, bool):
-        return value
-    octets = _total(value, _SIZES, "a size has B, kB, MB, GB (1000) or KiB, MiB, GiB, TiB (1024)")
-    if not octets.is_integer():
-        raise Unfit("it is no whole number of octets")
-    return int(octets)
-
-
-def show_duration(seconds: float) -> str:
-    """`90 s`, `1 h`, `5 days`: the largest unit in which the number is whole."""
-    if seconds and not float(seconds).is_integer():
-        return f"{seconds * 1000:.15g} ms"
-    whole = int(seconds)
-    for unit, length in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if whole and whole % length == 0:
-            count = whole // length
-            return f"{count} {unit}" if count != 1 or unit != "days" else "1 day"
-    return f"{whole} s"
-
-
-def show_size(octets: int) -> str:
-    """`50 MiB`, `2 KiB`, `500 B`: the largest binary unit in which the number is whole."""
-    for unit in ("TiB", "GiB", "MiB", "KiB"):
-        if octets and octets % _SIZES[unit] == 0:
-            return f"{octets // _SIZES[unit]} {unit}"
-    return f"{octets} B"
 
 
 def quote(text: str) -> str:
@@ -518,22 +230,8 @@ def _shown(value: object) -> str:
     return str(value)
 
 
-def _total(value: object, units: dict[str, float] | dict[str, int], advice: str) -> float:
-    if not isinstance(value, str):
-        raise Unfit(f"{_type_name(value)} instead of a text in quotes")
-    total, end = 0.0, 0
-    while end < len(value) or not end:
-        match = _QUANTITY.match(value, end)
-        if match is None or match[2] not in units:
-            raise Unfit(advice)
-        total += float(match[1]) * units[match[2]]
-        end = match.end()
-    if not math.isfinite(total):
-        raise Unfit(advice)
-    return round(total, 6)
-
-
-def _type_name(value: object) -> str:
+def type_name(value: object) -> str:
+    """What a value of the file is, in words."""
     names = {
         bool: "true or false",
         int: "a number",

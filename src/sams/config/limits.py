@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Annotated
 
 from sams.config.key import DAY, GIB, HOUR, KIB, MIB, MINUTE, TIB, Key, Section
-from sams.config.kinds import Duration, Many, Network, Size, Whole
+from sams.config.kinds import Many, Whole
+from sams.config.places import Network
+from sams.config.quantities import Duration, Size
 
 
 class Limits(Section, frozen=True, kw_only=True):

@@ -14,24 +14,10 @@ from typing import Annotated, Literal
 import msgspec
 
 from sams.config.key import DAY, HOUR, MINUTE, Key, Section
-from sams.config.kinds import (
-    Address,
-    Choice,
-    Domain,
-    DomainPattern,
-    Duration,
-    File,
-    Flag,
-    HostPort,
-    MailAddress,
-    Many,
-    Name,
-    NextHop,
-    Text,
-    Url,
-    Whole,
-)
+from sams.config.kinds import Choice, File, Flag, Many, Name, Text, Whole
 from sams.config.limits import Guard, Limits
+from sams.config.places import Address, Domain, DomainPattern, HostPort, MailAddress, NextHop, Url
+from sams.config.quantities import Duration
 
 __all__ = [
     "AccountSource",
@@ -153,8 +139,7 @@ class Tls(Section, frozen=True, kw_only=True):
         tuple[Path, ...],
         Key(
             Many(File(), least=1, most=4, or_one=True),
-            "The private key of each certificate, as PEM without a passphrase. No other user may read the "
-            "file.",
+            "The private key of each certificate, as PEM without a passphrase. Not readable for everyone.",
             example='"key.pem"',
         ),
     ]
@@ -298,6 +283,7 @@ class Route(Section, frozen=True, kw_only=True):
             Many(NextHop(), most=20),
             "For a smarthost: the next hops, tried in this order.",
             example='["mailhub.example.ac.uk:25"]',
+            usual=True,
         ),
     ] = ()
     security: Annotated[
@@ -402,6 +388,7 @@ class Alarm(Section, frozen=True, kw_only=True):
             "The facts are sent here with POST as JSON.",
             unset="no webhook",
             example='"https://alerts.example.ac.uk/sams"',
+            confidential=True,
         ),
     ] = ""
     interval: Annotated[

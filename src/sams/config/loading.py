@@ -1,0 +1,107 @@
+"""From a file to a configuration that can be used, or to all that is wrong with it at once."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from sams.config.checks import Findings, check_values
+from sams.config.model import Config
+from sams.config.positions import Positions
+from sams.config.problems import ConfigError, Problem
+from sams.config.reading import Reader
+from sams.config.system_checks import check_system
+
+MAX_FILE = 2**20
+_TOML_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A usable configuration, and what is worth a warning in it."""
+
+    path: Path
+    config: Config
+    warnings: tuple[Problem, ...]
+
+
+def load(path: Path) -> Loaded:
+    """Read and check a configuration file, with the files and users that it names.
+
+    Raises:
+        ConfigError: something is wrong; all of it is named.
+    """
+    try:
+        with path.open("rb") as file:
+            octets = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise ConfigError(path, [Problem("", f"cannot be read: {error.strerror}")]) from None
+    return parse(octets, path, look_at_system=True)
+
+
+def parse(octets: bytes, path: Path, *, look_at_system: bool = False) -> Loaded:
+    """Check the text of a configuration file that is, or would be, at `path`.
+
+    look_at_system: whether the files and users that it names have to be there.
+
+    Raises:
+        ConfigError: something is wrong; all of it is named.
+    """
+    text = _decode(octets, path)
+    raw = _toml(text, path)
+    positions = Positions(text)
+    reader = Reader(path.absolute().parent, positions)
+    config = reader.read(raw)
+    if config is None:
+        raise ConfigError(path, _in_order(reader.problems))
+    config = _with_verified_secrets(config, raw)
+    findings = Findings(positions)
+    check_values(config, findings)
+    if look_at_system:
+        check_system(config, findings)
+    if findings.problems:
+        raise ConfigError(path, _in_order(findings.problems))
+    return Loaded(path, config, tuple(_in_order(findings.warnings)))
+
+
+def _decode(octets: bytes, path: Path) -> str:
+    if len(octets) > MAX_FILE:
+        raise ConfigError(path, [Problem("", f"is larger than {MAX_FILE} octets")])
+    try:
+        return octets.decode("utf-8").replace("\r\n", "\n")
+    except UnicodeDecodeError as error:
+        line = octets[: error.start].count(b"\n") + 1
+        raise ConfigError(path, [Problem("", "is no UTF-8 text", line)]) from None
+
+
+def _toml(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        message = str(error)
+        place = _TOML_LINE.search(message)
+        line = int(place[1]) if place else None
+        said = _TOML_LINE.sub("", message)
+        raise ConfigError(path, [Problem("", f"this is not TOML: {said}", line)]) from None
+    except RecursionError:
+        raise ConfigError(path, [Problem("", "lists or tables are nested too deeply")]) from None
+
+
+def _with_verified_secrets(config: Config, raw: dict[str, Any]) -> Config:
+    """A route with a password whose `security` is not written gets `verified`."""
+    routes = tuple(
+        msgspec.structs.replace(route, security="verified")
+        if route.username and "security" not in written
+        else route
+        for route, written in zip(config.routes, raw["route"], strict=True)
+    )
+    return msgspec.structs.replace(config, routes=routes)
+
+
+def _in_order(problems: list[Problem]) -> list[Problem]:
+    return sorted(problems, key=lambda problem: (problem.line or 0, problem.key))

@@ -1,0 +1,93 @@
+"""From what tomllib gave to the model's sections: each key checked, all problems collected."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sams.config.definition import Setting, Table, members, tables
+from sams.config.key import Section
+from sams.config.kinds import Unfit, found
+from sams.config.model import Config
+from sams.config.positions import KeyPath, Positions
+from sams.config.problems import Problem, key_path
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads one file; `base` is the folder where relative paths begin."""
+
+    base: Path
+    positions: Positions
+    problems: list[Problem] = field(default_factory=list)
+
+    def read(self, raw: dict[str, Any]) -> Config | None:
+        """The configuration, or None where `problems` has something."""
+        config = self._section(Config, raw, ())
+        assert config is None or isinstance(config, Config)
+        return None if self.problems else config
+
+    def report(self, path: KeyPath, text: str) -> None:
+        """Remember a problem."""
+        self.problems.append(Problem(key_path(path), text, self.positions.line(path)))
+
+    def _section(self, section: type[Section], raw: dict[str, Any], path: KeyPath) -> Section | None:
+        known = members(section)
+        before = len(self.problems)
+        for name in raw.keys() - known.keys():
+            self.report((*path, name), _unknown(name, tuple(known), section))
+        values: dict[str, Any] = {}
+        for name, member in known.items():
+            if name in raw:
+                values[member.attribute] = self._member(member, raw[name], (*path, name))
+            elif member.required:
+                self.report((*path, name), _missing(member))
+        return None if len(self.problems) > before else section(**values)
+
+    def _member(self, member: Setting | Table, value: Any, path: KeyPath) -> Any:
+        if isinstance(member, Setting):
+            return self._value(member, value, path)
+        if member.many:
+            return self._tables(member, value, path)
+        if not isinstance(value, dict):
+            return self.report(path, f"found {found(value)}; this is a section: write [{key_path(path)}]")
+        return self._section(member.section, value, path)
+
+    def _tables(self, member: Table, value: Any, path: KeyPath) -> Any:
+        names = ".".join(part for part in path if isinstance(part, str))
+        if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+            return self.report(path, f"there may be several of these: write [[{names}]] in double brackets")
+        if not value:
+            return self.report(path, f"there is none; write at least one [[{names}]]")
+        return tuple(self._section(member.section, item, (*path, at)) for at, item in enumerate(value))
+
+    def _value(self, setting: Setting, value: Any, path: KeyPath) -> Any:
+        try:
+            return setting.key.kind.read(value, self.base)
+        except Unfit as error:
+            self.report(path, f"found {found(value)}: {error}; allowed: {setting.key.kind.allowed}")
+            return None
+
+
+def _missing(member: Setting | Table) -> str:
+    if isinstance(member, Setting):
+        return f"this key is missing; write for example: {member.name} = {member.key.example}"
+    brackets = f"[[{member.name}]]" if member.many else f"[{member.name}]"
+    return f"this section is missing: {brackets}"
+
+
+def _unknown(name: str, known: tuple[str, ...], section: type[Section]) -> str:
+    near = difflib.get_close_matches(name.replace("-", "_").lower(), known, 1, 0.7)
+    if near:
+        return f'there is no such key; did you mean "{near[0]}"?'
+    homes = [_header(path, table) for path, table in tables(Config) if name in members(table.section)]
+    if homes:
+        return f"there is no such key here; it belongs under {' or '.join(homes)}"
+    what = "sections" if section is Config else "keys"
+    return f"there is no such key; the {what} here are {', '.join(sorted(known))}"
+
+
+def _header(path: tuple[str, ...], table: Table) -> str:
+    return f"[[{'.'.join(path)}]]" if table.many else f"[{'.'.join(path)}]"

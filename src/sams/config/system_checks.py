@@ -1,0 +1,85 @@
+"""What a configuration names outside itself: files, folders and users that must be there."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import stat
+from pathlib import Path
+
+from sams.config.checks import Findings
+from sams.config.model import Config
+from sams.config.positions import KeyPath
+from sams.config.secret_files import read_secret, refuse_if_shared
+from sams.core.errors import OperatorError
+
+
+def check_system(config: Config, findings: Findings) -> None:
+    """All checks of this file. Reads nothing but a few octets, changes nothing."""
+    _check_user(config, findings)
+    _check_pairs(config, findings)
+    for at, route in enumerate(config.routes):
+        if route.ca_file:
+            _check_readable(route.ca_file, ("route", at, "ca_file"), findings)
+        if route.password_file:
+            _check_secret(route.password_file, ("route", at, "password_file"), findings)
+    if config.server.data_dir.exists() and not config.server.data_dir.is_dir():
+        findings.problem(("server", "data_dir"), f"{config.server.data_dir} is no folder")
+    if config.alarm.command and not os.access(config.alarm.command[0], os.X_OK):
+        findings.problem(("alarm", "command"), f"{config.alarm.command[0]} is no program that can be started")
+
+
+def _check_user(config: Config, findings: Findings) -> None:
+    if config.server.user:
+        try:
+            pwd.getpwnam(config.server.user)
+        except KeyError:
+            text = f'there is no system user "{config.server.user}"; make it with: adduser --system --group'
+            findings.problem(("server", "user"), f"{text} {config.server.user}")
+
+
+def _check_pairs(config: Config, findings: Findings) -> None:
+    pairs: list[tuple[KeyPath, tuple[Path, ...], tuple[Path, ...]]] = [
+        (("tls",), config.tls.certificate, config.tls.private_key)
+    ]
+    for at, host in enumerate(config.tls.hosts):
+        pairs.append((("tls", "host", at), host.certificate, host.private_key))
+    for path, certificates, keys in pairs:
+        for certificate in certificates:
+            _check_readable(certificate, (*path, "certificate"), findings)
+        for key in keys:
+            _check_key(key, (*path, "private_key"), findings)
+
+
+def _check_readable(file: Path, path: KeyPath, findings: Findings) -> int | None:
+    """The file's mode; None when it cannot be read."""
+    try:
+        with file.open("rb") as opened:
+            mode = os.fstat(opened.fileno()).st_mode
+            opened.read(1)
+    except PermissionError:
+        findings.problem(
+            path, f"{file} may not be read by this user; check as root, or as the service's user"
+        )
+    except OSError as error:
+        findings.problem(path, f"{file} cannot be read: {error.strerror}")
+    else:
+        return mode
+    return None
+
+
+def _check_key(file: Path, path: KeyPath, findings: Findings) -> None:
+    """A private key may be read by a group (such as Debian's ssl-cert), never by everyone."""
+    mode = _check_readable(file, path, findings)
+    if mode is not None:
+        try:
+            refuse_if_shared(file, mode, stat.S_IRWXO | stat.S_IWGRP)
+        except OperatorError as error:
+            findings.problem(path, str(error))
+
+
+def _check_secret(file: Path, path: KeyPath, findings: Findings) -> None:
+    try:
+        read_secret(file)
+    except OperatorError as error:
+        findings.problem(path, str(error))
