@@ -42,7 +42,7 @@ class Channel:
 
     def send(self, message: bytes) -> None:
         """Send one message. Waits until the other end takes it; raises OSError when it is gone."""
-        self._end.setblocking(True)  # noqa: FBT003 - a positional-only argument
+        self._end.setblocking(True)
         self._end.sendall(_LENGTH.pack(len(message)) + message)
 
     def say(self, word: Word, detail: str = "") -> None:

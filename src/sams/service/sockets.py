@@ -55,7 +55,7 @@ def activated_sockets(environment: dict[str, str]) -> list[socket.socket]:
     count = int(environment.get("LISTEN_FDS", "0"))
     found = [socket.socket(fileno=number) for number in range(_FIRST_ACTIVATED, _FIRST_ACTIVATED + count)]
     for one in found:
-        os.set_inheritable(one.fileno(), False)  # noqa: FBT003 - a positional-only argument
+        os.set_inheritable(one.fileno(), False)
         one.setblocking(False)
     return found
 

@@ -78,7 +78,7 @@ class WorkerProcess:
             parts = self._parts = self.build()
             await parts.start()
         except OperatorError as error:
-            _LOG.error("cannot start", why=str(error))  # noqa: TRY400 - the message is all there is to say
+            _LOG.error("cannot start", why=str(error))
             return 1
         self._listen(loop, parts)
         self._say_ready()
@@ -131,6 +131,6 @@ class WorkerProcess:
         try:
             parts.reload(self.reload_here())
         except OperatorError as error:
-            _LOG.error("the new configuration is not used; the old one goes on", why=str(error))  # noqa: TRY400 - no bug
+            _LOG.error("the new configuration is not used; the old one goes on", why=str(error))
         else:
             _LOG.info("reloaded")

@@ -49,6 +49,7 @@ class Composed:
 def compose(
     arrival: Arrival,
     identity: Identity,
+    *,
     transaction: Transaction,
     body: StoredBody,
     senders: SenderPolicy,
@@ -63,7 +64,14 @@ def compose(
     verdict = senders.check_header(identity, header_senders(transaction.header))
     if verdict.reply is not None:
         raise PermanentFailure(verdict.reply)
-    head = _head(arrival, identity, transaction, transaction.header, verdict.add_sender, settings)
+    head = _head(
+        arrival,
+        identity,
+        transaction=transaction,
+        header=transaction.header,
+        sender=verdict.add_sender,
+        settings=settings,
+    )
     return Composed(_message(arrival, identity, transaction, body, head), verdict.warnings)
 
 
@@ -90,6 +98,7 @@ def _addresses(header: Header, name: bytes) -> tuple[HeaderAddress, ...] | Unrea
 def _head(
     arrival: Arrival,
     identity: Identity,
+    *,
     transaction: Transaction,
     header: Header,
     sender: Mailbox | None,

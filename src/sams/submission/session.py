@@ -86,8 +86,8 @@ class Session:
         "_mechanism",
         "_mechanism_name",
         "_on_closed",
-        "_pending",
         "_peer",
+        "_pending",
         "_services",
         "_tls",
         "_transaction",
@@ -398,8 +398,14 @@ class Session:
             tls=(self._tls.version, self._tls.cipher) if self._tls else None,
             at=self._services.clock.now(),
         )
-        identity = self._member()
-        composed = compose(arrival, identity, transaction, body, self._services.senders, self._services.trace)
+        composed = compose(
+            arrival,
+            self._member(),
+            transaction=transaction,
+            body=body,
+            senders=self._services.senders,
+            settings=self._services.trace,
+        )
         self._warn(composed.warnings)
         return composed.message
 
