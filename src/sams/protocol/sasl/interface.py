@@ -1,4 +1,4 @@
-"""What a SASL mechanism is to a server (RFC 4422): octets in, steps out. It knows no accounts and never waits.
+"""What a SASL mechanism is to a server (RFC 4422): octets in, steps out. It knows no accounts, never waits.
 
 A mechanism object serves one exchange. `start` takes the initial response, `respond` each further one; both
 return a step:
@@ -10,9 +10,9 @@ return a step:
 Mechanisms that prove knowledge of a password without sending it fit in by two more steps, and no change to
 those above. SCRAM-SHA-256 would be told by its first message who signs in, and return `Lookup(authcid)`; the
 session fetches the stored keys and calls `resume(keys)`, which returns the Challenge with salt and iteration
-count; the peer's proof then gives `Success(authzid, authcid, data)`, where data is the server's signature that
-goes out as a last challenge (RFC 4954 section 4 has no room for it beside 235). OAUTHBEARER is a `Verify` with a
-claim of its own kind, a token in place of the password. EXTERNAL needs what TLS found out: its factory is a
+count; the peer's proof then gives `Success(authzid, authcid, data)`, where data is the server's signature,
+which goes out as a last challenge (235 has no room for it, RFC 4954 section 4). OAUTHBEARER is a `Verify` with
+a claim of its own kind, a token in place of the password. EXTERNAL needs what TLS found out: its factory is a
 closure over that. GSSAPI is challenges, then `Success`.
 """
 

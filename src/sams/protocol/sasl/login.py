@@ -1,7 +1,7 @@
 """LOGIN, the pre-standard mechanism (draft-murchison-sasl-login): two challenges, user name and password.
 
-Old mail programs look for exactly these two prompts. An initial response, which the draft does not have, is taken as
-the user name: many programs send it.
+Old mail programs look for exactly these two prompts. An initial response, which the draft does not have, is
+taken as the user name: many programs send it.
 """
 
 from __future__ import annotations

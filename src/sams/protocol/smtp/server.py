@@ -1,13 +1,33 @@
-"""The server engine of a submission server: bytes in, events out; replies in, bytes out."""
+"""The server engine of a submission server: bytes in, events out; replies in, bytes out.
+
+Theory of operation. A session is always in one `State`. Each state has one reader in `_READERS`: most read a
+command, the others the octets of a message, a response of AUTH, or octets to drop. `next_event` runs the reader
+of the state until there is an event or the reader needs something.
+
+A command goes through `states.RULES`, which refuses what has no place in the state, then to its handler in one of
+the `verbs_…` modules. A handler queues a reply, or asks by an event; `answer` then goes through `_ANSWERS`. A
+handler refuses by raising: a PeerFault is a mistake of the peer and counted, other failures are no mistake.
+
+Replies are gathered until `take_output`, so that a batch of pipelined commands is answered by one write
+(RFC 2920 section 3.2).
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from binascii import b2a_base64
+from collections.abc import Callable, Mapping
 
 from sams.core.reply import Reply
+from sams.protocol.smtp import replies, verbs_auth, verbs_envelope, verbs_message, verbs_session
+from sams.protocol.smtp.commands import read_command
+from sams.protocol.smtp.conversation import Asked, Conversation
 from sams.protocol.smtp.events import Event, Need
 from sams.protocol.smtp.settings import ServerSettings
-from sams.protocol.smtp.states import State
+from sams.protocol.smtp.states import BETWEEN_TRANSACTIONS, BODY, RULES, TRANSACTION, State
+
+
+class ProtocolMisuse(RuntimeError):
+    """The session called what the engine's state does not allow: a bug of ours, never the peer's fault."""
 
 
 class ServerEngine:
@@ -18,17 +38,31 @@ class ServerEngine:
     reason: makes the reference that each refusal carries; called once a refusal.
     """
 
-    def __init__(self, settings: ServerSettings, *, tls: bool, reason: Callable[[], str]) -> None: ...
+    __slots__ = ("_talk",)
+
+    def __init__(self, settings: ServerSettings, *, tls: bool, reason: Callable[[], str]) -> None:
+        self._talk = Conversation(settings, tls=tls, reason=reason)
 
     def greet(self) -> None:
         """Queue the greeting. Once, before anything else."""
+        settings = self._talk.settings
+        self._talk.queue(replies.greeting(settings.name, settings.greeting_text))
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer. Cheap: they are looked at in `next_event`."""
+        if data and self._talk.state is not State.CLOSED:
+            self._talk.inbox.feed(data)
 
     def next_event(self) -> Event | Need:
         """The next thing that happened, or what has to happen before there is one."""
-        raise NotImplementedError
+        talk = self._talk
+        while not talk.events:
+            if talk.asked is not None:
+                return Need.ANSWER
+            need = _READERS[talk.state](talk)
+            if need is not None:
+                return need
+        return talk.events.popleft()
 
     def answer(self, reply: Reply) -> Reply:
         """Answer the event that asks.
@@ -36,86 +70,174 @@ class ServerEngine:
         A refusal (4yz, 5yz) without a reason gets one. A 421 ends the session: Closed follows.
 
         Returns:
-            The reply as it was queued, with its reason.
+            The reply as it is sent, with its reason.
 
         Raises:
             ProtocolMisuse: nothing was asked, or the reply does not fit what was asked.
         """
-        raise NotImplementedError
+        talk, asked = self._talk, self._talk.asked
+        if asked is None or (reply.is_positive and reply.code not in _POSITIVE[asked]):
+            raise ProtocolMisuse(f"{reply.code} answers nothing in state {talk.state.name}")
+        talk.asked = None
+        reply = talk.with_reason(reply)
+        if reply.code == 421:
+            talk.queue(reply)
+            talk.shut(reply)
+        else:
+            _ANSWERS[asked](talk, reply)
+        return reply
 
     def challenge(self, data: bytes) -> None:
-        """Send a SASL challenge (334) in answer to Auth or AuthData. AuthData or AuthCancelled follows."""
+        """Send a SASL challenge (334) in answer to Auth or AuthData. AuthData or AuthCancelled follows.
+
+        Raises:
+            ProtocolMisuse: neither of them asks.
+        """
+        self._settle(Asked.AUTH)
+        self._talk.out.append(b"334 %b\r\n" % b2a_base64(data, newline=False))
 
     def accept_body(self) -> None:
-        """Answer BodyStart with yes: 354 for DATA, nothing to be said for BDAT. Chunks follow."""
+        """Answer BodyStart with yes: 354 for DATA, nothing to be said for BDAT. Chunks follow.
 
-    def refuse_body(self, reply: Reply) -> None:
+        Raises:
+            ProtocolMisuse: BodyStart does not ask.
+        """
+        self._settle(Asked.BODY_START)
+        verbs_message.accept_body(self._talk)
+
+    def refuse_body(self, reply: Reply) -> Reply:
         """Refuse the message that is coming in: no more chunks, the reply at its end, then BodyRefused.
 
-        For a session that cannot keep what it gets; may also be called while chunks are still queued.
+        For a session that cannot keep what it gets. Chunks that are ready already may still follow.
+
+        Returns:
+            The reply as it will be sent, with its reason.
+
+        Raises:
+            ProtocolMisuse: no message is coming in, or BodyEnd asks already.
         """
+        talk = self._talk
+        if talk.incoming is None or talk.asked is not None:
+            raise ProtocolMisuse(f"no message is coming in in state {talk.state.name}")
+        talk.incoming.refusal = reply = talk.with_reason(reply)
+        return reply
 
     def tls_established(self) -> None:
-        """The handshake after StartTls is done. Everything said before is forgotten, but the counters."""
+        """The handshake after StartTls is done. Everything said before is forgotten, but the counters.
+
+        Raises:
+            ProtocolMisuse: there was no StartTls.
+        """
+        talk = self._talk
+        if talk.state is not State.HANDSHAKE:
+            raise ProtocolMisuse("no handshake was due")
+        if talk.inbox.size:
+            verbs_session.read_handshake(talk)
+        else:
+            talk.begin(State.SECURED, tls=True)
 
     def close(self, reply: Reply) -> Reply:
         """End the session from this side (time-out, shut-down): queue the reply; only Closed follows.
 
         Returns:
-            The reply as it was queued, with its reason.
+            The reply as it is sent, with its reason.
         """
-        raise NotImplementedError
+        talk = self._talk
+        reply = talk.with_reason(reply)
+        if talk.state is not State.CLOSED:
+            talk.events.clear()
+            talk.queue(reply)
+            talk.shut(reply)
+        return reply
 
     def take_output(self) -> bytes:
         """Everything queued since the last call, to be written in one write; may be empty."""
-        raise NotImplementedError
+        output = b"".join(self._talk.out)
+        self._talk.out.clear()
+        return output
 
     @property
     def state(self) -> State:
         """Where the session stands."""
-        raise NotImplementedError
+        return self._talk.state
 
     @property
     def in_transaction(self) -> bool:
         """Whether a MAIL was accepted whose message is not settled yet."""
-        raise NotImplementedError
+        return self._talk.state in TRANSACTION
 
     @property
     def in_body(self) -> bool:
         """Whether octets of a message are expected now, rather than a command."""
-        raise NotImplementedError
+        return self._talk.state in BODY and self._talk.asked is None
 
     @property
     def is_idle_between_transactions(self) -> bool:
         """Whether the session can be ended without cutting anything short."""
-        raise NotImplementedError
+        talk = self._talk
+        busy = talk.asked is not None or talk.events or talk.inbox.size
+        return talk.state in BETWEEN_TRANSACTIONS and not busy
 
     @property
     def buffered(self) -> int:
         """Octets received and not looked at yet; a session stops reading above a limit of its own."""
-        raise NotImplementedError
+        return self._talk.inbox.size
 
     @property
     def tls(self) -> bool:
         """Whether the engine's bytes pass TLS."""
-        raise NotImplementedError
+        return self._talk.tls
 
     @property
     def authenticated(self) -> bool:
         """Whether a sign-in was answered with 235."""
-        raise NotImplementedError
+        return self._talk.authenticated
 
     @property
     def esmtp(self) -> bool:
         """Whether the last greeting was EHLO."""
-        raise NotImplementedError
+        return self._talk.esmtp
 
     @property
     def helo_name(self) -> str | None:
         """What the peer calls itself, cleaned; None before HELO or EHLO."""
-        raise NotImplementedError
+        return self._talk.helo_name
 
     @property
     def with_protocol(self) -> str:
         """The `with` token of Received for the running transaction (RFC 3848, RFC 6531 section 4.3)."""
-        raise NotImplementedError
+        talk = self._talk
+        security = ("S" if talk.tls else "") + ("A" if talk.authenticated else "")
+        if talk.transaction is not None and talk.transaction.parameters.smtputf8:
+            return f"UTF8SMTP{security}"
+        return f"ESMTP{security}" if talk.esmtp or security else "SMTP"
+
+    def _settle(self, asked: Asked) -> None:
+        if self._talk.asked is not asked:
+            raise ProtocolMisuse(f"{asked.name} does not ask in state {self._talk.state.name}")
+        self._talk.asked = None
+
+
+_READERS: Mapping[State, Callable[[Conversation], Need | None]] = {
+    **dict.fromkeys(RULES, read_command),
+    State.HANDSHAKE: verbs_session.read_handshake,
+    State.SIGNING_IN: verbs_auth.read_response,
+    State.DATA: verbs_message.read_data,
+    State.CHUNK: verbs_message.read_chunk,
+    State.DISCARD: verbs_message.read_discard,
+    State.CLOSED: lambda _talk: Need.NOTHING,
+}
+_ANSWERS: Mapping[Asked, Callable[[Conversation, Reply], None]] = {
+    Asked.AUTH: verbs_auth.answer_auth,
+    Asked.MAIL: verbs_envelope.answer_mail,
+    Asked.RCPT: verbs_envelope.answer_rcpt,
+    Asked.BODY_START: verbs_message.answer_body_start,
+    Asked.BODY_END: verbs_message.answer_body_end,
+}
+_POSITIVE: Mapping[Asked, tuple[int, ...]] = {
+    Asked.AUTH: (235,),
+    Asked.MAIL: (250,),
+    Asked.RCPT: (250, 251, 252),
+    Asked.BODY_START: (),
+    Asked.BODY_END: (250,),
+}

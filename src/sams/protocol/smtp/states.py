@@ -1,8 +1,29 @@
-"""The states of a server session, and what each makes of each command."""
+"""The states of a server session, and which commands each of them refuses: the one table of both.
+
+                       STARTTLS              EHLO             AUTH
+    CLEAR ─────────▶ HANDSHAKE ─▶ SECURED ─────▶ GREETED ◀─────▶ SIGNING_IN ──▶ READY
+                                     ▲
+    (implicit TLS begins here) ──────┘
+
+            MAIL         RCPT          DATA
+    READY ───────▶ MAIL ───────▶ RCPT ───────▶ DATA ───────────────────────────▶ READY
+      ▲                            │    BDAT           BDAT
+      │                            └──────────▶ CHUNK ◀─────── BDAT ── (LAST) ──▶ READY
+      └── FAILED ◀── MAIL or a chunk was refused
+                                    DISCARD: octets behind a refused BDAT, then back
+
+A verb without an entry in its state's row has a handler in the engine. A refusal is *counted* when the peer
+made a mistake, and not where a program that pipelines could not know better.
+"""
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sams.core.reply import Reply
+from sams.protocol.smtp import replies
 
 
 class State(enum.Enum):
@@ -26,9 +47,80 @@ class State(enum.Enum):
     """One recipient or more was accepted."""
     DATA = "data"
     """The message comes in with DATA."""
+    CHUNK = "chunk"
+    """The octets of a BDAT come in."""
     BDAT = "bdat"
-    """The message comes in with BDAT, within a chunk or between two."""
+    """Between two BDAT commands of one message."""
+    DISCARD = "discard"
+    """The octets of a refused BDAT come in and are dropped."""
     FAILED = "failed"
     """MAIL or a chunk was refused; what was pipelined behind it is refused too, and counts as no mistake."""
     CLOSED = "closed"
     """Nothing is read any more."""
+
+
+class Verb(enum.Enum):
+    """The commands that the engine knows."""
+
+    HELO = b"HELO"
+    EHLO = b"EHLO"
+    STARTTLS = b"STARTTLS"
+    AUTH = b"AUTH"
+    MAIL = b"MAIL"
+    RCPT = b"RCPT"
+    DATA = b"DATA"
+    BDAT = b"BDAT"
+    RSET = b"RSET"
+    NOOP = b"NOOP"
+    VRFY = b"VRFY"
+    EXPN = b"EXPN"
+    HELP = b"HELP"
+    QUIT = b"QUIT"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """What a state answers to a verb that has no place in it."""
+
+    reply: Reply
+    counted: bool = True
+
+
+Row = Mapping[Verb, Refusal]
+
+_EVERYWHERE: Row = {Verb.EXPN: Refusal(replies.NOT_IMPLEMENTED)}
+_MAIL_VERBS = (Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.BDAT)
+_IN_TLS: Row = {**_EVERYWHERE, Verb.STARTTLS: Refusal(replies.TLS_TWICE)}
+_SIGNED_IN: Row = {**_IN_TLS, Verb.AUTH: Refusal(replies.AUTH_TWICE)}
+_IN_TRANSACTION: Row = {
+    **_IN_TLS,
+    Verb.AUTH: Refusal(replies.AUTH_IN_TRANSACTION),
+    Verb.MAIL: Refusal(replies.MAIL_TWICE),
+}
+
+
+def _all(verbs: tuple[Verb, ...], reply: Reply, *, counted: bool = True) -> Row:
+    return dict.fromkeys(verbs, Refusal(reply, counted))
+
+
+RULES: Mapping[State, Row] = {
+    State.CLEAR: {
+        **_EVERYWHERE,
+        **_all((*_MAIL_VERBS, Verb.VRFY), replies.NEED_TLS),
+        Verb.AUTH: Refusal(replies.NEED_TLS_TO_SIGN_IN),
+    },
+    State.SECURED: {**_IN_TLS, **_all((*_MAIL_VERBS, Verb.VRFY, Verb.AUTH), replies.NEED_HELLO)},
+    State.GREETED: {**_IN_TLS, **_all((*_MAIL_VERBS, Verb.VRFY), replies.NEED_AUTH)},
+    State.READY: {**_SIGNED_IN, **_all((Verb.RCPT, Verb.DATA, Verb.BDAT), replies.NEED_MAIL)},
+    State.MAIL: {**_IN_TRANSACTION, **_all((Verb.DATA, Verb.BDAT), replies.NEED_RECIPIENT, counted=False)},
+    State.RCPT: _IN_TRANSACTION,
+    State.BDAT: {**_IN_TRANSACTION, **_all((Verb.MAIL, Verb.RCPT, Verb.DATA), replies.CHUNKS_STARTED)},
+    State.FAILED: {**_SIGNED_IN, **_all((Verb.RCPT, Verb.DATA), replies.TRANSACTION_FAILED, counted=False)},
+}
+
+IDLE_VERBS = frozenset({Verb.HELO, Verb.EHLO, Verb.RSET, Verb.NOOP, Verb.VRFY, Verb.EXPN, Verb.HELP})
+"""Commands that bring no message nearer; many of them in a row end the session."""
+
+TRANSACTION = frozenset({State.MAIL, State.RCPT, State.DATA, State.CHUNK, State.BDAT})
+BODY = frozenset({State.DATA, State.CHUNK, State.DISCARD})
+BETWEEN_TRANSACTIONS = frozenset({State.CLEAR, State.SECURED, State.GREETED, State.READY, State.FAILED})

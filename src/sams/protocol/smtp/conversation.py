@@ -1,0 +1,164 @@
+"""What one session knows and says: the state that the handlers of verbs share, and how replies and ends go out.
+
+Nothing here decides; `commands` and the `verbs_…` modules do, `ServerEngine` is its face to the session.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sams.core.reply import Reply
+from sams.protocol.smtp import replies
+from sams.protocol.smtp.allowance import Allowance
+from sams.protocol.smtp.events import Closed, Event, Refused
+from sams.protocol.smtp.inbox import Inbox
+from sams.protocol.smtp.incoming import Chunk, Incoming
+from sams.protocol.smtp.reply_lines import encode
+from sams.protocol.smtp.settings import ServerSettings
+from sams.protocol.smtp.states import Refusal, State
+from sams.protocol.smtp.transaction import Transaction
+
+
+class Asked(enum.Enum):
+    """What the last event asked."""
+
+    AUTH = enum.auto()
+    MAIL = enum.auto()
+    RCPT = enum.auto()
+    BODY_START = enum.auto()
+    BODY_END = enum.auto()
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """What is said once the octets of a refused BDAT are dropped, and the state then.
+
+    refusal: None when the session refused it, and need not be told.
+    """
+
+    reply: Reply
+    then: State
+    refusal: Refusal | None
+
+
+class Conversation:
+    """One session's state.
+
+    first: no line was read yet, on this connection or in this TLS session.
+    asked: what waits for the session's answer.
+    transaction: from the MAIL that is asked about to the end of the transaction.
+    incoming: the message, from the answer to BodyStart to its verdict.
+    chunk: the last BDAT command.
+    pending: what follows the octets that State.DISCARD drops.
+    failure: what BDAT commands behind a refusal are told in State.FAILED.
+    """
+
+    __slots__ = (
+        "allowance",
+        "asked",
+        "authenticated",
+        "chunk",
+        "esmtp",
+        "events",
+        "failure",
+        "first",
+        "helo_name",
+        "inbox",
+        "incoming",
+        "out",
+        "pending",
+        "reason",
+        "settings",
+        "state",
+        "tls",
+        "transaction",
+    )
+
+    def __init__(self, settings: ServerSettings, *, tls: bool, reason: Callable[[], str]) -> None:
+        self.settings = settings
+        self.reason = reason
+        self.allowance = Allowance(settings)
+        self.begin(State.SECURED if tls else State.CLEAR, tls=tls)
+
+    def begin(self, state: State, *, tls: bool) -> None:
+        """Know nothing about the peer: at the start, and again after STARTTLS; only the counters stay."""
+        self.state = state
+        self.tls = tls
+        self.first = True
+        self.authenticated = False
+        self.esmtp = False
+        self.helo_name: str | None = None
+        self.inbox = Inbox()
+        self.out: list[bytes] = []
+        self.events: deque[Event] = deque()
+        self.asked: Asked | None = None
+        self.transaction: Transaction | None = None
+        self.incoming: Incoming | None = None
+        self.chunk = Chunk(0, last=False, left=0)
+        self.pending: Pending | None = None
+        self.failure = replies.TRANSACTION_FAILED
+
+    @property
+    def open_transaction(self) -> Transaction:
+        """The transaction that the state says there is."""
+        assert self.transaction is not None, "asked for in a state without a transaction"
+        return self.transaction
+
+    @property
+    def message(self) -> Incoming:
+        """The message that the state says comes in."""
+        assert self.incoming is not None, "asked for in a state without a message"
+        return self.incoming
+
+    def queue(self, reply: Reply) -> None:
+        """Say it with the next output."""
+        self.out.append(encode(reply))
+
+    def with_reason(self, reply: Reply) -> Reply:
+        """The reply; a refusal with a reference."""
+        return reply if reply.is_positive or reply.reason else reply.with_reason(self.reason())
+
+    def ask(self, asked: Asked, event: Event) -> None:
+        """Put an event that waits for its answer."""
+        self.asked = asked
+        self.events.append(event)
+
+    def refuse(self, verb: str, reply: Reply, *, counted: bool) -> None:
+        """Refuse a command. counted: as a mistake of the peer."""
+        reply = self.with_reason(reply)
+        self.queue(reply)
+        self.events.append(Refused(verb, reply))
+        self.shut_if(self.allowance.error() if counted else self.allowance.refusal())
+
+    def refuse_and_shut(self, verb: str, reply: Reply) -> None:
+        """Refuse a command after which no other can be taken."""
+        reply = self.with_reason(reply)
+        self.queue(reply)
+        self.events.append(Refused(verb, reply))
+        self.shut(reply)
+
+    def shut_if(self, used_up: str | None) -> bool:
+        """End with 421 if a limit is used up. Returns whether it was."""
+        if used_up is None:
+            return False
+        reply = self.with_reason(replies.too_much(self.settings.name, used_up))
+        self.queue(reply)
+        self.shut(reply)
+        return True
+
+    def shut(self, reply: Reply | None) -> None:
+        """Read nothing more. reply: what was said last, None after QUIT."""
+        self.end_transaction(State.CLOSED)
+        self.asked = None
+        self.inbox.clear()
+        self.events.append(Closed(reply))
+
+    def end_transaction(self, state: State) -> None:
+        """Forget the transaction, if there is one, and be in this state."""
+        self.transaction = None
+        self.incoming = None
+        self.failure = replies.TRANSACTION_FAILED
+        self.state = state

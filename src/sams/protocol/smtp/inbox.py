@@ -1,0 +1,128 @@
+r"""What the peer said and nobody has looked at yet, and the one reader of command lines.
+
+A line ends in CRLF and in nothing else (SECURITY.md decision 1). A bare CR, a bare LF or a NUL is told as soon
+as it is seen, once, and then all up to the next CRLF is dropped: who types into a terminal sees why, and one
+line never becomes two commands. A line above its limit is told and dropped in the same way, so that a line in
+progress never takes more memory than its limit.
+
+The outcome never depends on how the octets were cut: a window of `limit` octets from the line's first is looked
+at. CRLF in it ends the line; else a bad octet in it is `Flaw.BARE`; else, once it is full, `Flaw.LONG`. A CR at
+the end of what has arrived decides nothing yet.
+
+Received pieces are gathered only when the octets before them are used up or no full line: a peer that sends
+octets one by one costs a copy of at most one line each, whoever sends much costs one copy of it in all. What is
+used up is let go when there is nothing more to read, so that an idle session holds no buffer.
+"""
+
+from __future__ import annotations
+
+import enum
+
+
+class Flaw(enum.Enum):
+    """Why a line is none."""
+
+    BARE = "bare"
+    """It has a CR or LF that stands alone, or a NUL."""
+    LONG = "long"
+    """It is longer than its limit."""
+
+
+class Inbox:
+    """Octets in the order of their arrival."""
+
+    __slots__ = ("_data", "_dropping", "_pieces", "_start")
+
+    def __init__(self) -> None:
+        self._data = b""
+        self._start = 0
+        self._pieces: list[bytes] = []
+        self._dropping = False
+
+    def feed(self, data: bytes) -> None:
+        """Add what arrived."""
+        if self._pieces or self._start < len(self._data):
+            self._pieces.append(data)
+        else:
+            self._data, self._start = data, 0
+
+    @property
+    def size(self) -> int:
+        """Octets not taken yet."""
+        return len(self._data) - self._start + sum(map(len, self._pieces))
+
+    def clear(self) -> None:
+        """Forget all."""
+        self._data, self._start, self._dropping = b"", 0, False
+        self._pieces.clear()
+
+    def peek(self, count: int) -> bytes:
+        """The first octets of the next line, fewer where fewer have arrived."""
+        if self._dropping:
+            self._drop()
+        if self._pieces and len(self._data) - self._start < count:
+            self._gather()
+        return b"" if self._dropping else self._data[self._start : self._start + count]
+
+    def line(self, limit: int) -> bytes | Flaw | None:
+        """The next line without its CRLF; None while it is incomplete. limit: octets with the CRLF."""
+        if self._dropping and not self._drop():
+            return None
+        line = self._complete_line(limit)
+        if line is None and self._pieces:
+            self._gather()
+            line = self._complete_line(limit)
+        if line is None:
+            return self._judge_partial(limit)
+        return Flaw.BARE if b"\n" in line or b"\r" in line or b"\0" in line else line
+
+    def take(self, most: int | None = None) -> bytes:
+        """The next octets, at most so many of them; empty when none have arrived."""
+        self._gather()
+        start = self._start
+        end = len(self._data) if most is None else min(len(self._data), start + most)
+        if start == end:
+            self._data, self._start = b"", 0
+            return b""
+        self._start = end
+        return self._data[start:end]
+
+    def give_back(self, count: int) -> None:
+        """Take back the last octets that `take` gave."""
+        self._start -= count
+
+    def _complete_line(self, limit: int) -> bytes | None:
+        start = self._start
+        end = self._data.find(b"\r\n", start, start + limit)
+        if end < 0:
+            return None
+        self._start = end + 2
+        return self._data[start:end]
+
+    def _judge_partial(self, limit: int) -> Flaw | None:
+        self._data, self._start = self._data[self._start :], 0
+        window = self._data[:limit]
+        if b"\n" in window or b"\0" in window or b"\r" in window[:-1]:
+            flaw = Flaw.BARE
+        elif len(window) == limit:
+            flaw = Flaw.LONG
+        else:
+            return None
+        self._dropping = True
+        return flaw
+
+    def _drop(self) -> bool:
+        """Whether the line that is dropped has come to its end."""
+        self._gather()
+        end = self._data.find(b"\r\n", self._start)
+        if end < 0:
+            self._data, self._start = self._data[-1:] if self._data.endswith(b"\r") else b"", 0
+            return False
+        self._start, self._dropping = end + 2, False
+        return True
+
+    def _gather(self) -> None:
+        if self._pieces:
+            self._data = b"".join([self._data[self._start :], *self._pieces])
+            self._start = 0
+            self._pieces.clear()

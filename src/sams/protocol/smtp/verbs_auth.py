@@ -1,0 +1,58 @@
+"""AUTH and its exchange (RFC 4954)."""
+
+from __future__ import annotations
+
+from sams.core.errors import PeerFault
+from sams.core.reply import Reply
+from sams.protocol.smtp import replies
+from sams.protocol.smtp.conversation import Asked, Conversation
+from sams.protocol.smtp.events import Auth, AuthCancelled, AuthData, Need
+from sams.protocol.smtp.grammar import decode_base64, decode_initial, parse_auth
+from sams.protocol.smtp.inbox import Flaw
+from sams.protocol.smtp.states import State
+
+
+def auth(talk: Conversation, argument: bytes) -> None:
+    """AUTH mechanism [initial-response]. The table lets it come here only inside TLS."""
+    mechanism, response = parse_auth(argument)
+    if mechanism not in talk.settings.mechanisms:
+        raise PeerFault(replies.unknown_mechanism(talk.settings.mechanisms))
+    initial = decode_initial(response)
+    talk.state = State.SIGNING_IN
+    talk.ask(Asked.AUTH, Auth(mechanism, initial))
+
+
+def read_response(talk: Conversation) -> Need | None:
+    """The line that answers a challenge."""
+    line = talk.inbox.line(talk.settings.auth_line)
+    if line is None:
+        return Need.DATA
+    try:
+        talk.ask(Asked.AUTH, AuthData(_decode(line)))
+    except PeerFault as fault:
+        _cancel(talk, talk.with_reason(fault.reply))
+    return None
+
+
+def answer_auth(talk: Conversation, reply: Reply) -> None:
+    """The verdict, of the session."""
+    talk.queue(reply)
+    talk.authenticated = reply.is_positive
+    talk.state = State.READY if reply.is_positive else State.GREETED
+    if reply.is_permanent:
+        talk.shut_if(talk.allowance.failed_signin())
+
+
+def _decode(line: bytes | Flaw) -> bytes:
+    if isinstance(line, Flaw):
+        raise PeerFault(replies.NOT_CRLF if line is Flaw.BARE else replies.AUTH_TOO_LONG)
+    if line == b"*":
+        raise PeerFault(replies.AUTH_CANCELLED)
+    return decode_base64(line.rstrip(b" \t"))
+
+
+def _cancel(talk: Conversation, reply: Reply) -> None:
+    talk.state = State.GREETED
+    talk.queue(reply)
+    talk.events.append(AuthCancelled(reply))
+    talk.shut_if(talk.allowance.error())
