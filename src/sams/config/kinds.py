@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@:/+-]{0,99}\Z")
+_NAME = re.compile(r"[A-Za-z0-9_@][A-Za-z0-9_.@:/+-]{0,99}\Z")
 
 
 class Unfit(ValueError):
