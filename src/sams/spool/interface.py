@@ -20,6 +20,10 @@ from sams.core.envelope import Body, Recipient, Ret
 from sams.core.outcome import Outcome
 
 
+class DamagedEntry(Exception):
+    """A message that cannot be read: a row or a body file is missing, cut or changed. It is set aside."""
+
+
 class StoredBody(Protocol):
     """The octets behind the header, in memory or in a file. Ends of lines are CRLF."""
 
@@ -314,8 +318,12 @@ class Spool(Protocol):
         """Each (recipient domain key, route) of which something waits."""
         ...
 
-    def search(self, search: Search, after: str | None, limit: int) -> Sequence[Entry]:
-        """Messages by rising id behind `after`: a page at a time, each in a short transaction."""
+    def search(self, search: Search, after: str | None, limit: int) -> asyncio.Future[Sequence[Entry]]:
+        """Messages by rising id behind `after`: a page at a time, each in a short transaction.
+
+        A future, because a search that finds little has to read much: that is a thread's work. What was
+        accepted or settled before the call is seen. A page shorter than `limit` is the last one.
+        """
         ...
 
     def hold(self, search: Search) -> asyncio.Future[int]:

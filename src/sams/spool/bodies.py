@@ -1,0 +1,311 @@
+"""Bodies while they arrive: in memory at first, then in a file, written and synced beside the loop.
+
+Theory of operation
+-------------------
+A writer keeps what it takes in memory up to a limit. Beyond, its file is made, and from then on pieces go to
+a bounded pool of threads: at most one job of a writer is in the pool at any time, so that a writer's octets
+stay in order without a lock and the pool's queue is never longer than there are writers. What arrives while
+a job runs waits for the next; when that is too much, the writer is congested and its peer is not read.
+
+The system is asked early to begin writing what is dirty, so that the sync at the end has little left to do.
+A body is complete when its file and the folder's entry are synced; only then does a commit name it. Until
+then a crash leaves a file that no row names: these are removed at the next start.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import errno
+import os
+import zlib
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from sams.core.errors import TemporaryFailure
+from sams.spool.failures import StorageFailed, failure_of, is_no_room, is_passing
+from sams.spool.layout import FILE_MODE, sync_folder
+from sams.spool.settings import Settings
+from sams.spool.storedbody import FileBody, MemoryBody
+
+_MAX_PIECES = 1024
+"""IOV_MAX: pieces that one writev takes."""
+_SYNC_FILE_RANGE_WRITE = 2
+
+
+class BodyStore:
+    """The body files of one shard, and the threads that work on them."""
+
+    def __init__(self, folder: Path, settings: Settings, on_failed: Callable[[str], None]) -> None:
+        """Make the pool.
+
+        Args:
+            folder: where the files are.
+            settings: sizes and number of threads.
+            on_failed: called on the loop when the disk failed, with the detail.
+        """
+        self.folder = folder
+        self.settings = settings
+        self.on_failed = on_failed
+        self.loop = asyncio.get_running_loop()
+        self.pool = ThreadPoolExecutor(settings.body_threads, "sams-body")
+
+    def writer(self, message_id: str) -> SpoolBodyWriter:
+        """A writer for a new body."""
+        return SpoolBodyWriter(self, self.folder / message_id)
+
+    def remove(self, names: Iterable[str]) -> None:
+        """Remove files that no message names any more, when a thread has time for it."""
+        for name in names:
+            self.pool.submit(_unlink, self.folder / name)
+
+    async def close(self) -> None:
+        """Finish what the threads have in hand."""
+        await self.loop.run_in_executor(None, self.pool.shutdown)
+
+
+class SpoolBodyWriter:
+    """Takes one body. See `interface.BodyWriter`."""
+
+    __slots__ = (
+        "_body",
+        "_drained",
+        "_failure",
+        "_file",
+        "_finished",
+        "_in_flight",
+        "_is_discarded",
+        "_is_finishing",
+        "_path",
+        "_pending",
+        "_pending_octets",
+        "_size",
+        "_store",
+    )
+
+    def __init__(self, store: BodyStore, path: Path) -> None:
+        self._store = store
+        self._path = path
+        self._size = 0
+        self._pending: list[bytes] = []
+        self._pending_octets = 0
+        self._in_flight = 0
+        self._file: _GrowingFile | None = None
+        self._failure: TemporaryFailure | None = None
+        self._drained: list[asyncio.Future[None]] = []
+        self._is_finishing = False
+        self._is_discarded = False
+        self._finished: asyncio.Future[MemoryBody | FileBody] | None = None
+        self._body: MemoryBody | FileBody | None = None
+
+    @property
+    def size(self) -> int:
+        """Octets taken so far."""
+        return self._size
+
+    @property
+    def is_congested(self) -> bool:
+        """Whether the peer should not be read for now."""
+        return self._pending_octets > self._store.settings.body_pending and self._failure is None
+
+    def write(self, chunk: bytes) -> None:
+        """Take a piece."""
+        self._size += len(chunk)
+        if self._failure is not None or self._is_discarded:
+            return
+        self._pending.append(chunk)
+        if self._file is None:
+            if self._size <= self._store.settings.body_in_memory:
+                return
+            self._pending_octets = self._size
+            self._file = _GrowingFile(self._path, self._store.settings.write_back)
+        else:
+            self._pending_octets += len(chunk)
+        self._pump()
+
+    def drained(self) -> asyncio.Future[None]:
+        """Done when it is no longer congested."""
+        future: asyncio.Future[None] = self._store.loop.create_future()
+        if self.is_congested:
+            self._drained.append(future)
+        else:
+            future.set_result(None)
+        return future
+
+    def finish(self) -> MemoryBody | asyncio.Future[MemoryBody | FileBody]:
+        """The body is complete."""
+        if self._failure is not None:
+            raise self._failure
+        if self._file is None:
+            self._body = body = MemoryBody(b"".join(self._pending))
+            self._pending.clear()
+            return body
+        self._is_finishing = True
+        self._finished = self._store.loop.create_future()
+        self._pump()
+        return self._finished
+
+    def discard(self) -> None:
+        """Forget it, and remove its file."""
+        self._is_discarded = True
+        self._pending.clear()
+        self._pending_octets = 0
+        self._wake()
+        if self._file is not None and not self._in_flight:
+            self._remove_file()
+
+    def _pump(self) -> None:
+        """Give the pool its next job, unless it has one."""
+        if self._in_flight or self._file is None or (not self._pending and not self._is_finishing):
+            return
+        pieces, self._pending = self._pending, []
+        self._in_flight = max(1, self._pending_octets)
+        is_last = self._is_finishing
+        self._store.pool.submit(self._work, self._file, pieces, is_last)
+
+    def _work(self, file: _GrowingFile, pieces: list[bytes], is_last: bool) -> None:  # noqa: FBT001 - submit() has no names
+        """In a thread: one job. Its end is told on the loop."""
+        error: Exception | None = None
+        try:
+            file.append(pieces)
+            if is_last:
+                file.complete()
+        except Exception as caught:  # noqa: BLE001 - it is raised by `finish`, in the task that waits
+            error = caught
+            file.close()
+        self._store.loop.call_soon_threadsafe(self._worked, error, is_last)
+
+    def _worked(self, error: Exception | None, is_last: bool) -> None:  # noqa: FBT001 - call_soon has no names
+        self._pending_octets = max(0, self._pending_octets - self._in_flight)
+        self._in_flight = 0
+        if error is not None:
+            self._fail(error)
+        if self._is_discarded or self._failure is not None:
+            self._remove_file()
+        elif is_last:
+            self._complete()
+        else:
+            self._pump()
+        if self._pending_octets <= self._store.settings.body_pending // 2:
+            self._wake()
+
+    def _complete(self) -> None:
+        assert self._file is not None
+        assert self._finished is not None
+        self._body = FileBody(self._path, self._size, self._file.checksum, self._store.pool)
+        if not self._finished.done():
+            self._finished.set_result(self._body)
+
+    def _fail(self, error: Exception) -> None:
+        self._failure = failure_of(error)
+        self._failure.__cause__ = error
+        self._pending.clear()
+        self._pending_octets = 0
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_exception(self._failure)
+        if isinstance(error, OSError) and not is_no_room(error) and not is_passing(error):
+            self._store.on_failed(self._failure.detail)
+
+    def _wake(self) -> None:
+        for future in self._drained:
+            if not future.done():
+                future.set_result(None)
+        self._drained.clear()
+
+    def _remove_file(self) -> None:
+        if self._finished is not None and not self._finished.done():
+            self._finished.set_exception(StorageFailed("the body was discarded"))
+        if self._file is not None:
+            self._store.pool.submit(self._file.remove)
+            self._file = None
+
+
+class _GrowingFile:
+    """The file of one writer. Blocks; used by one thread at a time."""
+
+    __slots__ = ("_descriptor", "_dirty_from", "_path", "_size", "_write_back", "checksum")
+
+    def __init__(self, path: Path, write_back: int) -> None:
+        self._path = path
+        self._write_back = write_back
+        self._descriptor = -1
+        self._size = 0
+        self._dirty_from = 0
+        self.checksum = 0
+
+    def append(self, pieces: list[bytes]) -> None:
+        """Write pieces behind what is there."""
+        if self._descriptor < 0:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, FILE_MODE)
+        for start in range(0, len(pieces), _MAX_PIECES):
+            self._write_all(pieces[start : start + _MAX_PIECES])
+        if self._size - self._dirty_from >= self._write_back:
+            begin_write_back(self._descriptor, self._dirty_from, self._size - self._dirty_from)
+            self._dirty_from = self._size
+
+    def complete(self) -> None:
+        """Put the file and its entry in the folder on disk."""
+        os.fsync(self._descriptor)
+        self.close()
+        sync_folder(self._path.parent)
+
+    def close(self) -> None:
+        """Close it, complete or not."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
+            os.close(descriptor)
+
+    def remove(self) -> None:
+        """Close and remove it."""
+        self.close()
+        _unlink(self._path)
+
+    def _write_all(self, pieces: list[bytes]) -> None:
+        for piece in pieces:
+            self.checksum = zlib.crc32(piece, self.checksum)
+        written = os.writev(self._descriptor, pieces)
+        self._size += written
+        if written < sum(map(len, pieces)):
+            self._write_rest(b"".join(pieces)[written:])
+
+    def _write_rest(self, octets: bytes) -> None:
+        rest = memoryview(octets)
+        while rest:
+            written = os.write(self._descriptor, rest)
+            if not written:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            self._size += written
+            rest = rest[written:]
+
+
+def _unlink(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _find_sync_file_range() -> Callable[..., int] | None:
+    function = getattr(ctypes.CDLL(None, use_errno=True), "sync_file_range", None)
+    if function is None:
+        return None
+    function.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
+    function.restype = ctypes.c_int
+    found: Callable[..., int] = function
+    return found
+
+
+_sync_file_range = _find_sync_file_range()
+
+
+def begin_write_back(descriptor: int, start: int, length: int) -> None:
+    """Ask the system to begin writing a range, without waiting for it where the system knows how.
+
+    Raises:
+        OSError: an earlier write could not reach the disk.
+    """
+    if _sync_file_range is None:
+        os.fdatasync(descriptor)
+    elif _sync_file_range(descriptor, start, length, _SYNC_FILE_RANGE_WRITE) != 0:
+        code = ctypes.get_errno()
+        if code not in {errno.ENOSYS, errno.EINVAL, errno.ESPIPE}:
+            raise OSError(code, os.strerror(code))

@@ -1,0 +1,351 @@
+"""Group commit: everything that waits for the disk at the same time shares one sync.
+
+Theory of operation
+-------------------
+One connection writes. A *batch* is staged on it from the loop: BEGIN, and the rows of all its members in few
+statements, which only change pages in memory (`cache_spill` is off). COMMIT, which writes and syncs, is the
+one statement that a thread runs. It must be the only one: beside a busy loop, a thread waits up to a switch
+interval for the interpreter at each call.
+
+While the thread commits, the connection belongs to it. What comes meanwhile gathers, and is staged in the
+moment the commit is done. So there is no delay by choice: a member that comes alone is committed alone, at
+the end of the loop's current round; under load, batches grow by themselves.
+
+    idle ──add──▶ scheduled ──end of round──▶ committing ──done──▶ committing (if more waits) or idle
+                                                   │
+                                                   └──I/O error──▶ failed, for ever
+
+Errors decide by their kind (`failures.py`):
+
+- an error of one member, seen while staging: all is rolled back and staged again, each member under a
+  savepoint; that one is refused and the others go on;
+- no room: all is rolled back. New mail is refused. What makes room (settlements, changes) is tried once more
+  after the ballast is given up;
+- a lock, memory: all is rolled back; a lock is tried again for some seconds;
+- anything else, and any error of a sync: the kernel may have dropped the pages that it could not write and
+  still calls them clean, so nothing more is ever written here. New mail is refused; what else waited is
+  handed to the heir, if there is one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import apsw
+
+from sams.core.clock import Clock
+from sams.spool.failures import StorageFailed, failure_of, is_no_room, is_passing
+from sams.spool.statements import Rows
+
+_LOCK_TRIES = 100
+_LOCK_WAIT = 0.05
+
+
+class Member(Protocol):
+    """Something that waits for a commit.
+
+    is_new_mail: it takes room, and is refused first when there is none.
+    octets: its size, for the limit of a batch.
+    """
+
+    @property
+    def is_new_mail(self) -> bool:
+        """Whether it takes room."""
+        ...
+
+    @property
+    def octets(self) -> int:
+        """What it brings to its batch."""
+        ...
+
+    def add_to(self, rows: Rows) -> None:
+        """Add its rows to a batch. May be called more than once."""
+
+    def committed(self) -> None:
+        """It is on disk."""
+
+    def refused(self, failure: Exception) -> None:
+        """Nothing of it is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """What is being committed.
+
+    files: messages whose body files go when it is committed.
+    is_last_try: it was rolled back before for want of room.
+    """
+
+    members: list[Member]
+    files: list[int]
+    began: float
+    is_last_try: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BatchLimits:
+    """How large a batch may be. One member always fits."""
+
+    members: int
+    octets: int
+
+
+class Committer:
+    """Stages batches on one connection and commits them, one at a time, in a thread of its own."""
+
+    def __init__(
+        self,
+        connection: apsw.Connection,
+        clock: Clock,
+        limits: BatchLimits,
+        *,
+        on_committed: Callable[[int, float, list[int]], None],
+        on_failed: Callable[[str, list[Member]], None],
+        make_room: Callable[[], bool],
+    ) -> None:
+        self._connection = connection
+        self._clock = clock
+        self._limits = limits
+        self._on_committed = on_committed
+        self._on_failed = on_failed
+        self._make_room = make_room
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Member] = deque()
+        self._batch: _Batch | None = None
+        self._is_scheduled = False
+        self._lock_tries = 0
+        self._back_off: asyncio.TimerHandle | None = None
+        self._pauses: deque[asyncio.Future[None]] = deque()
+        self._is_paused = False
+        self._refusal: StorageFailed | None = None
+        self._has_given_up = False
+        self._jobs: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._commit_in_thread, name="sams-commit", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it takes members."""
+        return self._refusal is None
+
+    def add(self, member: Member) -> None:
+        """Let a member join the next batch."""
+        if self._refusal is not None:
+            member.refused(self._refusal)
+            return
+        self._waiting.append(member)
+        self._schedule()
+
+    def pause(self) -> asyncio.Future[None]:
+        """Done when no batch is under way; none begins until `resume`. For short work that needs the write lock."""
+        pause: asyncio.Future[None] = self._loop.create_future()
+        self._pauses.append(pause)
+        self._begin()
+        return pause
+
+    def resume(self) -> None:
+        """Go on after `pause`."""
+        self._is_paused = False
+        self._begin()
+
+    def fail(self, detail: str) -> None:
+        """Never write again."""
+        if self._refusal is not None:
+            return
+        self._refusal = StorageFailed(detail)
+        if self._batch is None:
+            self._give_up([])
+            self._begin()
+
+    async def close(self) -> None:
+        """Commit what waits, then end the thread."""
+        while self._batch is not None or (self._waiting and self.is_open):
+            await self.pause()
+            self.resume()
+        self._refusal = self._refusal or StorageFailed("the spool is closed")
+        self._jobs.put(False)
+        await self._loop.run_in_executor(None, self._thread.join)
+
+    # On the loop.
+
+    def _schedule(self) -> None:
+        if self._batch is None and not self._is_scheduled and not self._is_paused:
+            self._is_scheduled = True
+            self._loop.call_soon(self._begin_scheduled)
+
+    def _begin_scheduled(self) -> None:
+        self._is_scheduled = False
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._batch is not None or self._is_paused:
+            return
+        while self._waiting and self.is_open and not self._pauses and self._back_off is None:
+            if self._launch(self._take()):
+                return
+        if self._pauses:
+            self._is_paused = True
+            pause = self._pauses.popleft()
+            if not pause.done():
+                pause.set_result(None)
+
+    def _take(self) -> list[Member]:
+        if (
+            len(self._waiting) <= self._limits.members
+            and sum(m.octets for m in self._waiting) <= self._limits.octets
+        ):
+            members = list(self._waiting)
+            self._waiting.clear()
+            return members
+        members = [self._waiting.popleft()]
+        room = self._limits.octets - members[0].octets
+        while self._waiting and len(members) < self._limits.members and self._waiting[0].octets <= room:
+            room -= self._waiting[0].octets
+            members.append(self._waiting.popleft())
+        return members
+
+    def _launch(self, members: list[Member], *, is_last_try: bool = False) -> bool:
+        """Stage and commit; false when it came to nothing."""
+        began = self._clock.monotonic()
+        try:
+            files = self._stage(members)
+        except apsw.Error as error:
+            self._roll_back()
+            self._not_written(members, error, is_last_try=is_last_try)
+            return self._batch is not None
+        self._lock_tries = 0
+        if not members:
+            self._roll_back()
+            return False
+        self._batch = _Batch(members, files, began, is_last_try)
+        self._jobs.put(True)
+        return True
+
+    def _stage(self, members: list[Member]) -> list[int]:
+        self._connection.execute("BEGIN IMMEDIATE")
+        rows = Rows()
+        try:
+            for member in members:
+                member.add_to(rows)
+            return rows.run(self._connection)
+        except Exception as error:
+            if _is_of_storage(error):
+                raise
+            return self._stage_singly(members)
+
+    def _stage_singly(self, members: list[Member]) -> list[int]:
+        """Stage each member under a savepoint, refuse those that cannot be, and take them out of `members`."""
+        self._roll_back()
+        self._connection.execute("BEGIN IMMEDIATE")
+        files: list[int] = []
+        for member in members.copy():
+            self._connection.execute("SAVEPOINT one")
+            try:
+                rows = Rows()
+                member.add_to(rows)
+                files += rows.run(self._connection)
+            except Exception as error:
+                if _is_of_storage(error):
+                    raise
+                self._connection.execute("ROLLBACK TO one")
+                members.remove(member)
+                _refuse([member], error)
+            self._connection.execute("RELEASE one")
+        return files
+
+    def _finished(self, error: apsw.Error | None, system_errno: int) -> None:
+        batch, self._batch = self._batch, None
+        assert batch is not None
+        if error is None:
+            for member in batch.members:
+                member.committed()
+            self._on_committed(len(batch.members), self._clock.monotonic() - batch.began, batch.files)
+        else:
+            self._roll_back()
+            self._not_written(batch.members, error, system_errno, is_last_try=batch.is_last_try)
+        if self._refusal is not None and not self._has_given_up:
+            self._give_up([])
+        self._begin()
+
+    def _not_written(
+        self, members: list[Member], error: apsw.Error, system_errno: int = 0, *, is_last_try: bool
+    ) -> None:
+        if isinstance(error, apsw.BusyError):
+            self._wait_for_lock(members, error)
+        elif is_no_room(error, system_errno):
+            self._refuse_for_room(members, error, system_errno, is_last_try=is_last_try)
+        elif is_passing(error):
+            _refuse(members, error)
+        else:
+            self._refusal = self._refusal or StorageFailed(failure_of(error, system_errno).detail)
+            self._give_up(members)
+
+    def _wait_for_lock(self, members: list[Member], error: apsw.Error) -> None:
+        self._lock_tries += 1
+        if self._lock_tries > _LOCK_TRIES:
+            self._lock_tries = 0
+            _refuse(members, error)
+            return
+        self._waiting.extendleft(reversed(members))
+        self._back_off = self._loop.call_later(_LOCK_WAIT, self._try_lock_again)
+
+    def _try_lock_again(self) -> None:
+        self._back_off = None
+        self._begin()
+
+    def _refuse_for_room(
+        self, members: list[Member], error: apsw.Error, system_errno: int, *, is_last_try: bool
+    ) -> None:
+        has_room = self._make_room()
+        keep = [member for member in members if not member.is_new_mail]
+        refused = (
+            members if is_last_try or not has_room else [member for member in members if member.is_new_mail]
+        )
+        _refuse(refused, error, system_errno)
+        if keep and has_room and not is_last_try:
+            self._launch(keep, is_last_try=True)
+
+    def _give_up(self, members: Iterable[Member]) -> None:
+        """The shard has failed: refuse new mail, and hand on what changes mail that is stored."""
+        assert self._refusal is not None
+        self._has_given_up = True
+        members = [*members, *self._waiting]
+        self._waiting.clear()
+        for member in members:
+            if member.is_new_mail:
+                member.refused(self._refusal)
+        self._on_failed(self._refusal.detail, [member for member in members if not member.is_new_mail])
+
+    def _roll_back(self) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+
+    # In the thread.
+
+    def _commit_in_thread(self) -> None:
+        while self._jobs.get():
+            error, system_errno = None, 0
+            try:
+                self._connection.execute("COMMIT")
+            except apsw.Error as caught:
+                error, system_errno = caught, self._connection.system_errno
+            self._loop.call_soon_threadsafe(self._finished, error, system_errno)
+
+
+def _is_of_storage(error: Exception) -> bool:
+    """Whether an error while staging concerns all members, not the one that was staged."""
+    of_one = (apsw.ConstraintError, apsw.TooBigError, apsw.MismatchError, apsw.RangeError)
+    return isinstance(error, apsw.Error) and not isinstance(error, of_one)
+
+
+def _refuse(members: Iterable[Member], error: Exception, system_errno: int = 0) -> None:
+    for member in members:
+        failure = failure_of(error, system_errno)
+        failure.__cause__ = error
+        member.refused(failure)

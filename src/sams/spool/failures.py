@@ -1,0 +1,58 @@
+"""How storage fails, and what a peer is told of it."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import apsw
+
+from sams.core.errors import OperatorError, TemporaryFailure
+from sams.core.reply import reply
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.EEXIST})
+
+
+class ShardInUse(OperatorError):
+    """Another process holds the lock of the shard."""
+
+
+class DiskFull(TemporaryFailure):
+    """452 4.3.1: there is no room now; nothing was stored, and what waits still leaves."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            reply(452, "4.3.1", "Not enough disk space here for now, please try again later"), detail
+        )
+
+
+class StorageFailed(TemporaryFailure):
+    """451 4.3.0: it could not be stored."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(
+            reply(451, "4.3.0", "The message could not be stored, please try again later"), detail
+        )
+
+
+def is_no_room(error: BaseException, system_errno: int = 0) -> bool:
+    """Whether an error of SQLite or of the system only says that the disk (or the quota) is full."""
+    if isinstance(error, OSError):
+        return error.errno in _NO_ROOM
+    return isinstance(error, apsw.FullError) or system_errno in _NO_ROOM
+
+
+def is_passing(error: BaseException) -> bool:
+    """Whether an error tells of a want that passes (descriptors, memory, a lock), not of a failing disk."""
+    if isinstance(error, OSError):
+        return error.errno in _PASSING
+    return isinstance(error, (apsw.BusyError, apsw.LockedError, apsw.NoMemError, MemoryError))
+
+
+def failure_of(error: BaseException, system_errno: int = 0) -> TemporaryFailure:
+    """What is told of an error. The detail names the error, never the data."""
+    detail = f"{type(error).__name__}: {error}"
+    if system_errno:
+        detail += f" ({os.strerror(system_errno)})"
+    return DiskFull(detail) if is_no_room(error, system_errno) else StorageFailed(detail)

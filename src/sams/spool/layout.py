@@ -1,0 +1,137 @@
+"""Where a shard is on disk, and who may look at it.
+
+DATA_DIR/spool/shard-0000/queue.db   messages, recipients, small bodies
+                          lock       held by the process that owns the shard; names it
+                          bodies/    bodies above the limit, one file a message, named by its id
+                          ballast    room that is given up when the disk is full
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from dataclasses import dataclass
+from pathlib import Path
+
+from sams.core.errors import OperatorError
+from sams.core.ids import MAX_SHARD
+
+_SHARD = re.compile(r"shard-(\d{4})\Z")
+_FOLDER_MODE = 0o700
+FILE_MODE = 0o600
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The paths of one shard."""
+
+    data_dir: Path
+    shard: int
+
+    @property
+    def folder(self) -> Path:
+        """The shard's folder."""
+        return spool_folder(self.data_dir) / f"shard-{self.shard:04}"
+
+    @property
+    def database(self) -> Path:
+        """The SQLite file. Never open it but through SQLite: closing it would drop SQLite's locks."""
+        return self.folder / "queue.db"
+
+    @property
+    def bodies(self) -> Path:
+        """The folder of body files."""
+        return self.folder / "bodies"
+
+    @property
+    def lock(self) -> Path:
+        """The lock file."""
+        return self.folder / "lock"
+
+    @property
+    def ballast(self) -> Path:
+        """The preallocated file."""
+        return self.folder / "ballast"
+
+    def make(self) -> None:
+        """Make what is missing, synced, for our user alone, and check what is there.
+
+        Raises:
+            OperatorError: others could write there, or it belongs to someone else.
+        """
+        for folder in (spool_folder(self.data_dir), self.folder, self.bodies):
+            make_folder(folder)
+        if not self.database.exists():
+            os.close(os.open(self.database, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE))
+            sync_folder(self.folder)
+        for path in (self.data_dir, spool_folder(self.data_dir), self.folder, self.bodies, self.database):
+            check_private(path)
+
+
+def spool_folder(data_dir: Path) -> Path:
+    """The folder that holds the shards."""
+    return data_dir / "spool"
+
+
+def discover(data_dir: Path) -> tuple[int, ...]:
+    """The numbers of the shards that are on disk, rising."""
+    folder = spool_folder(data_dir)
+    if not folder.is_dir():
+        return ()
+    found = (_SHARD.match(entry.name) for entry in folder.iterdir())
+    return tuple(sorted(number for match in found if match and (number := int(match[1])) <= MAX_SHARD))
+
+
+def make_new_shard(data_dir: Path) -> Layout:
+    """Make the folder of a shard that nobody has yet: making a folder is atomic, so two never get one.
+
+    Raises:
+        OperatorError: all numbers are taken.
+    """
+    make_folder(spool_folder(data_dir))
+    for shard in range(max(discover(data_dir), default=-1) + 1, MAX_SHARD + 1):
+        layout = Layout(data_dir, shard)
+        try:
+            layout.folder.mkdir(_FOLDER_MODE)
+        except FileExistsError:
+            continue
+        sync_folder(spool_folder(data_dir))
+        return layout
+    raise OperatorError(f"{spool_folder(data_dir)} has no number left for another shard")
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for our user alone, unless it is there, and sync the entry that names it."""
+    try:
+        folder.mkdir(_FOLDER_MODE)
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        raise OperatorError(f"{folder.parent} does not exist: make it, or correct data_dir") from None
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Put the entries of a folder on disk."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def check_private(path: Path) -> None:
+    """Refuse mail that others could change.
+
+    Raises:
+        OperatorError: the group or everybody may write, or it is another user's.
+    """
+    status = path.stat()
+    if status.st_mode & _OTHERS_WRITE:
+        raise OperatorError(f"{path} can be written by other users: run `chmod go-w {path}`")
+    if status.st_uid not in {0, os.geteuid()}:
+        raise OperatorError(
+            f"{path} belongs to user {status.st_uid}, not to us ({os.geteuid()}): run `chown`"
+        )

@@ -1,0 +1,217 @@
+"""The values of the interface as rows, and rows as values. The order of columns is in one place, here."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TypeAlias
+
+import msgspec
+
+from sams.core.address import Mailbox, domain_key
+from sams.core.envelope import Body, Notify, OriginalRecipient, Recipient, Ret
+from sams.core.outcome import Outcome
+from sams.spool.interface import (
+    Content,
+    MessageFacts,
+    NewMessage,
+    NewRecipient,
+    QueuedMessage,
+    QueuedRecipient,
+    Work,
+)
+from sams.spool.keys import id_of
+
+Value: TypeAlias = int | float | str | bytes | None
+Row: TypeAlias = tuple[Value, ...]
+
+MESSAGE_COLUMNS = (
+    "id, shard, login, session, sender_local, sender_domain, arrived, size, flags, longest_line, declared, ret, "
+    "envid, held"
+)
+RECIPIENT_COLUMNS = (
+    "message, number, local, domain, domain_key, notify, original_kind, original_address, route, due, attempts, "
+    "last, delay_told, held"
+)
+RECIPIENTS_OF = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message = ?"  # noqa: S608 - constants
+
+_8BIT_BODY, _8BIT_HEADER, _BINARY, _SMTPUTF8 = 1, 2, 4, 8
+_BODIES = {body.value: body for body in Body}
+_RETS = {ret.value: ret for ret in Ret}
+_outcome_encoder = msgspec.json.Encoder()
+_outcome_decoder = msgspec.json.Decoder(Outcome)
+
+
+class DecodeError(Exception):
+    """A row does not hold what this version of SAMS writes."""
+
+
+def message_row(message: NewMessage, row: int, shard: int, size: int) -> Row:
+    """The row of a message; `size` is header and body."""
+    facts = message.facts
+    flags = facts.has_8bit_body * _8BIT_BODY | facts.has_8bit_header * _8BIT_HEADER
+    flags |= facts.is_binary * _BINARY | message.smtputf8 * _SMTPUTF8
+    sender = message.reverse_path
+    return (
+        row,
+        shard,
+        message.login,
+        message.session,
+        sender.local if sender else None,
+        sender.domain if sender else None,
+        message.arrived,
+        size,
+        flags,
+        facts.longest_line,
+        message.declared.value,
+        message.ret.value if message.ret else None,
+        message.envid,
+        0,
+    )
+
+
+def recipient_rows(message: NewMessage, row: int) -> list[Row]:
+    """The rows of a new message's recipients, due at once."""
+    due = message.arrived
+    return [_recipient_row(row, number, new, due) for number, new in enumerate(message.recipients)]
+
+
+def _recipient_row(row: int, number: int, new: NewRecipient, due: float) -> Row:
+    recipient = new.recipient
+    mailbox, notify, original = recipient.mailbox, recipient.notify, recipient.original
+    return (
+        row,
+        number,
+        mailbox.local,
+        mailbox.domain,
+        domain_key(mailbox.domain),
+        None if notify is None else notify.value,
+        original.kind if original else None,
+        original.address if original else None,
+        new.route,
+        due,
+        0,
+        None,
+        0,
+        0,
+    )
+
+
+def checksum(octets: bytes, start: int = 0) -> int:
+    """CRC-32: finds what a disk or a person changed, not who meant to."""
+    return zlib.crc32(octets, start)
+
+
+def message_value(row: Sequence[Value]) -> QueuedMessage:
+    """A message from `MESSAGE_COLUMNS`.
+
+    Raises:
+        DecodeError: it is no row of ours.
+    """
+    try:
+        (
+            key,
+            shard,
+            login,
+            session,
+            local,
+            domain,
+            arrived,
+            size,
+            flags,
+            longest,
+            declared,
+            ret,
+            envid,
+            held,
+        ) = row
+        return QueuedMessage(
+            id_of(key, shard),  # type: ignore[arg-type]
+            login,  # type: ignore[arg-type]
+            session,  # type: ignore[arg-type]
+            None if local is None else Mailbox(local, domain),  # type: ignore[arg-type]
+            arrived,  # type: ignore[arg-type]
+            size,  # type: ignore[arg-type]
+            _facts(flags, longest),  # type: ignore[arg-type]
+            _BODIES[declared],  # type: ignore[index]
+            bool(flags & _SMTPUTF8),  # type: ignore[operator]
+            None if ret is None else _RETS[ret],  # type: ignore[index]
+            envid,  # type: ignore[arg-type]
+            bool(held),
+        )
+    except (TypeError, ValueError, LookupError) as error:
+        raise DecodeError(f"the row of the message cannot be read: {error!r}") from error
+
+
+def recipient_value(row: Sequence[Value]) -> QueuedRecipient:
+    """A recipient from `RECIPIENT_COLUMNS`.
+
+    Raises:
+        DecodeError: it is no row of ours.
+    """
+    try:
+        _, number, local, domain, _, notify, kind, address, route, due, attempts, last, told, _ = row
+        recipient = Recipient(
+            Mailbox(local, domain),  # type: ignore[arg-type]
+            None if notify is None else Notify(notify),
+            None if kind is None else OriginalRecipient(kind, address),  # type: ignore[arg-type]
+        )
+        outcome = None if last is None else _outcome_decoder.decode(last)  # type: ignore[arg-type]
+        return QueuedRecipient(number, recipient, route, due, attempts, outcome, bool(told))  # type: ignore[arg-type]
+    except (TypeError, ValueError, LookupError, msgspec.MsgspecError) as error:
+        raise DecodeError(f"the row of a recipient cannot be read: {error!r}") from error
+
+
+def outcome_text(outcome: Outcome) -> str:
+    """An outcome as JSON, so that a person with a database shell can read it."""
+    try:
+        return _outcome_encoder.encode(outcome).decode()
+    except UnicodeEncodeError:
+        return _outcome_encoder.encode(_cleaned(outcome)).decode()
+
+
+def works_of(
+    message: QueuedMessage, recipients: Iterable[QueuedRecipient], content: Content | None
+) -> tuple[Work, ...]:
+    """A message's work, one for each route, in the order of its recipients."""
+    by_route: dict[str, list[QueuedRecipient]] = {}
+    for recipient in recipients:
+        by_route.setdefault(recipient.route, []).append(recipient)
+    return tuple(Work(message, route, tuple(group), content) for route, group in by_route.items())
+
+
+def queued(message: NewMessage, size: int) -> QueuedMessage:
+    """A new message as it waits."""
+    return QueuedMessage(
+        message.id,
+        message.login,
+        message.session,
+        message.reverse_path,
+        message.arrived,
+        size,
+        message.facts,
+        message.declared,
+        message.smtputf8,
+        message.ret,
+        message.envid,
+    )
+
+
+def queued_recipients(message: NewMessage) -> list[QueuedRecipient]:
+    """A new message's recipients as they wait."""
+    due = message.arrived
+    return [
+        QueuedRecipient(number, new.recipient, new.route, due)
+        for number, new in enumerate(message.recipients)
+    ]
+
+
+def _facts(flags: int, longest: int) -> MessageFacts:
+    return MessageFacts(bool(flags & _8BIT_BODY), bool(flags & _8BIT_HEADER), bool(flags & _BINARY), longest)
+
+
+def _cleaned(outcome: Outcome) -> Outcome:
+    """Without lone surrogates, which are no text."""
+    lines = tuple(line.encode("utf-8", "backslashreplace").decode() for line in outcome.reply.lines)
+    return replace(outcome, reply=replace(outcome.reply, lines=lines))

@@ -1,0 +1,126 @@
+"""The tables of a shard, and their version.
+
+`user_version` is the version of the tables. `readable_from` says which version of SAMS is the oldest that
+understands them: a change that only adds (a table, a column with a default) leaves it, so that a release may
+go one step back; what an older one would misread raises it.
+
+The content is apart from the message, so that lists and claims read small rows only.
+Recipients have no row number of their own: those of one message lie together, and go together.
+"""
+
+from __future__ import annotations
+
+import apsw
+
+from sams.core.errors import OperatorError
+
+APPLICATION_ID = 0x53414D53
+"""`SAMS`: tells the file from any other SQLite file."""
+VERSION = 1
+READABLE_FROM = 1
+
+PAGE_SIZE = 4096
+"""The block size of the file systems we meet: no page is torn, and a 4 KiB message dirties least (measured)."""
+
+_TABLES = """
+CREATE TABLE shard_info(key TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE message(
+    id INTEGER PRIMARY KEY,
+    shard INTEGER NOT NULL,
+    login TEXT NOT NULL,
+    session TEXT NOT NULL,
+    sender_local TEXT,
+    sender_domain TEXT,
+    arrived REAL NOT NULL,
+    size INTEGER NOT NULL,
+    flags INTEGER NOT NULL,
+    longest_line INTEGER NOT NULL,
+    declared TEXT NOT NULL,
+    ret TEXT,
+    envid TEXT,
+    held INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE content(
+    message INTEGER PRIMARY KEY,
+    head_sum INTEGER NOT NULL,
+    body_sum INTEGER NOT NULL,
+    body_size INTEGER NOT NULL,
+    head BLOB NOT NULL,
+    body BLOB
+) STRICT;
+CREATE TABLE recipient(
+    message INTEGER NOT NULL,
+    number INTEGER NOT NULL,
+    local TEXT NOT NULL,
+    domain TEXT NOT NULL,
+    domain_key TEXT NOT NULL,
+    notify INTEGER,
+    original_kind TEXT,
+    original_address TEXT,
+    route TEXT NOT NULL,
+    due REAL NOT NULL,
+    attempts INTEGER NOT NULL DEFAULT 0,
+    last TEXT,
+    delay_told INTEGER NOT NULL DEFAULT 0,
+    held INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (message, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX recipient_due ON recipient(route, due, message) WHERE held = 0;
+CREATE INDEX recipient_held ON recipient(route) WHERE held = 1;
+CREATE TABLE use_of_login(
+    hour INTEGER NOT NULL,
+    login TEXT NOT NULL,
+    recipients INTEGER NOT NULL,
+    PRIMARY KEY (hour, login)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE damaged(
+    message INTEGER PRIMARY KEY,
+    shard INTEGER NOT NULL,
+    found REAL NOT NULL,
+    reason TEXT NOT NULL
+) STRICT;
+CREATE TABLE damaged_message AS SELECT * FROM message;
+CREATE TABLE damaged_content AS SELECT * FROM content;
+CREATE TABLE damaged_recipient AS SELECT * FROM recipient;
+CREATE TABLE failed_shard(
+    shard INTEGER PRIMARY KEY,
+    failed REAL NOT NULL,
+    reason TEXT NOT NULL,
+    taken_over INTEGER,
+    complete INTEGER NOT NULL DEFAULT 0
+) STRICT;
+"""
+
+
+def prepare(connection: apsw.Connection, shard: int, path: str) -> None:
+    """Make the tables of a new shard, or check those that are there.
+
+    Raises:
+        OperatorError: the file is another program's, another shard's, or too new for this version.
+    """
+    version = connection.pragma("user_version")
+    if version == 0 and connection.pragma("application_id") == 0:
+        _create(connection, shard)
+        return
+    if connection.pragma("application_id") != APPLICATION_ID:
+        raise OperatorError(f"{path} is no queue of SAMS")
+    info = dict(connection.execute("SELECT key, value FROM shard_info"))
+    if info["readable_from"] > VERSION:
+        raise OperatorError(
+            f"{path} was written by a newer SAMS (its tables have version {version}, this SAMS knows up to "
+            f"{VERSION}): run that version again"
+        )
+    if info["shard"] != shard:
+        raise OperatorError(
+            f"{path} is shard {info['shard']}, but its folder says {shard}: it was moved or copied"
+        )
+
+
+def _create(connection: apsw.Connection, shard: int) -> None:
+    with connection:
+        connection.execute(_TABLES)
+        connection.execute(
+            "INSERT INTO shard_info VALUES ('shard', ?), ('readable_from', ?)", (shard, READABLE_FROM)
+        )
+        connection.pragma("application_id", APPLICATION_ID)
+        connection.pragma("user_version", VERSION)

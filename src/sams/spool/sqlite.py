@@ -1,0 +1,435 @@
+"""A shard in SQLite: the spool that SAMS runs on.
+
+Theory of operation
+-------------------
+Three connections to one file, each with one user:
+
+    writer        staged on from the loop, COMMIT in a thread (`commits.py`)
+    reader        claims and contents, on the loop; sees only what was committed
+    checkpointer  copies the log into the database, in a thread (`housekeeping.py`)
+
+Searches and backups open a reader of their own in a thread. Bodies above a limit are files (`bodies.py`).
+All methods are called on the loop, and none waits for the disk there: what needs it gives a future.
+(A claim or a load may have to read pages that are not in memory; that is bounded by its limit.)
+
+A shard that has failed gives 451 to all that is new, keeps reading, and is never written again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+
+from sams.core.clock import Clock
+from sams.core.errors import TemporaryFailure
+from sams.core.ids import IdMaker
+from sams.spool import changes, connections, orphans, searches
+from sams.spool.bodies import BodyStore, SpoolBodyWriter
+from sams.spool.claims import Claims
+from sams.spool.commits import BatchLimits, Committer, Member
+from sams.spool.disk import Room
+from sams.spool.failures import StorageFailed
+from sams.spool.hooks import Hooks
+from sams.spool.housekeeping import Housekeeper
+from sams.spool.interface import (
+    Content,
+    Cursor,
+    DamagedEntry,
+    Entry,
+    NewMessage,
+    RouteDepth,
+    Search,
+    Settlement,
+    Use,
+    Work,
+)
+from sams.spool.keys import id_of, row_of
+from sams.spool.layout import Layout
+from sams.spool.lock import ShardLock, acquire
+from sams.spool.members import HOUR, Accept, Change, Settle
+from sams.spool.settings import Settings
+from sams.spool.storedbody import FileBody, MemoryBody
+
+T = TypeVar("T")
+
+Apply = Callable[[apsw.Connection, Sequence[int]], tuple[int, list[int]]]
+Heir = Callable[[str, list[Member]], None]
+
+_ROUTES = (
+    "WITH RECURSIVE routes(route) AS (SELECT (SELECT min(route) FROM recipient WHERE held = {held}) UNION ALL "
+    "SELECT (SELECT min(route) FROM recipient WHERE held = {held} AND route > routes.route) FROM routes "
+    "WHERE routes.route IS NOT NULL) SELECT route FROM routes WHERE route IS NOT NULL"
+)
+_WAITING = "SELECT count(*), min(message) FROM recipient WHERE route = ? AND held = 0"
+_DUE = "SELECT count(*) FROM recipient WHERE route = ? AND held = 0 AND due <= ?"
+_HELD = "SELECT count(*) FROM recipient WHERE route = ? AND held = 1"
+_DOMAINS = "SELECT DISTINCT domain_key, route FROM recipient"
+_USAGE = "SELECT login, hour, recipients FROM use_of_login WHERE hour >= ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A shard that is locked and whose connections are open; made in any thread."""
+
+    layout: Layout
+    lock: ShardLock
+    writer: apsw.Connection
+    reader: apsw.Connection
+    checkpointer: apsw.Connection
+    vfs: str | None = None
+
+
+def open_files(layout: Layout, lock: ShardLock | None = None, vfs: str | None = None) -> Opened:
+    """Make or check the files of a shard, lock it, and open its connections. Blocks.
+
+    Args:
+        layout: where it is.
+        lock: where it is locked already (`lock.lock_orphans`).
+        vfs: SQLite's layer below, other than the system's.
+
+    Raises:
+        OperatorError: it is in use, others could write there, or its tables are of another version.
+    """
+    layout.make()
+    lock = lock or acquire(layout)
+    try:
+        writer = connections.open_writer(layout.database, layout.shard, vfs)
+        reader = connections.open_reader(layout.database, vfs)
+        checkpointer = connections.open_checkpointer(layout.database, vfs)
+    except BaseException:
+        lock.release()
+        raise
+    return Opened(layout, lock, writer, reader, checkpointer, vfs)
+
+
+def open_shard(
+    data_dir: Path,
+    shard: int,
+    clock: Clock,
+    settings: Settings | None = None,
+    hooks: Hooks | None = None,
+    *,
+    lock: ShardLock | None = None,
+) -> SqliteSpool:
+    """Open a shard, or make it. Call it on the loop that will use it.
+
+    Raises:
+        OperatorError: as `open_files`.
+    """
+    opened = open_files(Layout(data_dir, shard), lock)
+    return SqliteSpool(opened, clock, settings or Settings(), hooks or Hooks())
+
+
+class SqliteSpool:
+    """One shard. See `interface.Spool` for what its methods mean."""
+
+    def __init__(
+        self, opened: Opened, clock: Clock, settings: Settings, hooks: Hooks, heir: Heir | None = None
+    ) -> None:
+        """Start the threads.
+
+        Args:
+            opened: the files.
+            clock: both kinds of time.
+            settings: limits and sizes.
+            hooks: who is told of what.
+            heir: takes what was to change mail when the shard failed; without one it is refused.
+        """
+        self.shard = opened.layout.shard
+        self.layout = opened.layout
+        self._opened = opened
+        self._clock = clock
+        self._settings = settings
+        self._hooks = hooks
+        self._heir = heir
+        self._loop = asyncio.get_running_loop()
+        self._ids = IdMaker(clock, self.shard)
+        self._bodies = BodyStore(opened.layout.bodies, settings, self.fail)
+        self._committer = Committer(
+            opened.writer,
+            clock,
+            BatchLimits(settings.batch_members, settings.batch_octets),
+            on_committed=self._committed,
+            on_failed=self._failed,
+            make_room=self._make_room,
+        )
+        self._housekeeper = Housekeeper(opened.checkpointer, self._committer, settings, self.fail)
+        self._claims = Claims(opened.reader, self.shard, self._set_aside)
+        self._room = Room(
+            opened.layout.ballast,
+            min_free=settings.min_free,
+            ballast_size=settings.ballast,
+            clock=clock,
+            unused=self._unused_octets,
+            pool=self._bodies.pool,
+        )
+        self._desk = ThreadPoolExecutor(2, "sams-desk")
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._hour = 0
+        self._remove_orphans()
+
+    # Taking mail.
+
+    def next_id(self) -> str:
+        """An id for the next message."""
+        return self._ids.next()
+
+    def new_body(self, message_id: str) -> SpoolBodyWriter:
+        """A writer for the body of a message that arrives."""
+        self._check_open()
+        self._room.check()
+        return self._bodies.writer(message_id)
+
+    def accept(self, message: NewMessage) -> asyncio.Future[tuple[Work, ...]]:
+        """Store a message."""
+        future: asyncio.Future[tuple[Work, ...]] = self._loop.create_future()
+        member = Accept(message, self.shard, future, self._forget_body)
+        try:
+            self._room.check()
+        except TemporaryFailure as failure:
+            member.refused(failure)
+            return future
+        hour = int(message.arrived // HOUR)
+        if hour > self._hour:
+            self._forget_use(hour)
+        self._committer.add(member)
+        return future
+
+    def settle(self, settlement: Settlement) -> asyncio.Future[tuple[Work, ...]]:
+        """Store what an attempt brought."""
+        future: asyncio.Future[tuple[Work, ...]] = self._loop.create_future()
+        self._committer.add(Settle(settlement, self.shard, future))
+        return future
+
+    # Handing out work.
+
+    def claim(
+        self, route: str, now: float, after: Cursor | None, limit: int
+    ) -> tuple[Sequence[Work], Cursor | None]:
+        """What is due for a route."""
+        return self._read(lambda: self._claims.claim(route, now, after, limit))
+
+    def next_due(self, route: str, after: float) -> float | None:
+        """When the next recipient of a route becomes due."""
+        return self._read(lambda: self._claims.next_due(route, after))
+
+    def load(self, message_id: str) -> Content:
+        """The octets of a message."""
+        row, shard = row_of(message_id)
+        if shard != self.shard:
+            raise KeyError(message_id)
+        raw = self._read(lambda: self._claims.content(row))
+        if raw.body is not None:
+            return Content(raw.head, MemoryBody(raw.body))
+        path = self.layout.bodies / message_id
+        body = FileBody(
+            path, raw.body_size, raw.body_sum, self._bodies.pool, lambda why: self._claims.set_aside(row, why)
+        )
+        try:
+            body.check()
+        except DamagedEntry as damage:
+            self._claims.set_aside(row, str(damage))
+            raise
+        return Content(raw.head, body)
+
+    # What a person or a reload asks for.
+
+    def waiting_domains(self) -> Sequence[tuple[str, str]]:
+        """Each (recipient domain key, route) of which something waits."""
+        return self._read(
+            lambda: [(str(domain), str(route)) for domain, route in self._reader.execute(_DOMAINS)]
+        )
+
+    def reroute(self, route_of: Iterable[tuple[str, str]]) -> None:
+        """Give what waits its new routes, in steps, while the service runs on."""
+        self._start(self._reroute(dict(route_of)))
+
+    def search(self, search: Search, after: str | None, limit: int) -> asyncio.Future[Sequence[Entry]]:
+        """A page of messages."""
+        return self._at_desk(lambda connection: searches.page(connection, search, after, limit))
+
+    def hold(self, search: Search) -> asyncio.Future[int]:
+        """Stop delivery of what matches."""
+        return self._start(self._change(search, changes.hold))
+
+    def release(self, search: Search) -> asyncio.Future[int]:
+        """Let it go on, due at once."""
+        now = self._clock.now()
+        return self._start(
+            self._change(search, lambda connection, rows: changes.release(connection, rows, now))
+        )
+
+    def retry(self, search: Search, now: float) -> asyncio.Future[int]:
+        """Make it due now."""
+        return self._start(
+            self._change(search, lambda connection, rows: changes.retry(connection, rows, now))
+        )
+
+    def delete(self, search: Search) -> asyncio.Future[int]:
+        """Remove it for good."""
+        return self._start(self._change(search, changes.delete))
+
+    def depth(self, now: float) -> Sequence[RouteDepth]:
+        """How much waits, by route; what is held counts as waiting, not as due or oldest."""
+        return self._read(lambda: self._depth(now))
+
+    def usage(self, since_hour: int) -> Iterable[Use]:
+        """What logins have used."""
+        return self._read(lambda: [Use(*row) for row in self._reader.execute(_USAGE, (since_hour,))])
+
+    def close(self) -> asyncio.Future[None]:
+        """Finish what waits for a commit, then let go of the lock."""
+        return self._loop.create_task(self._close())
+
+    def fail(self, detail: str) -> None:
+        """The disk cannot be trusted: never write this shard again."""
+        self._committer.fail(detail)
+
+    # Parts.
+
+    @property
+    def _reader(self) -> apsw.Connection:
+        return self._opened.reader
+
+    def _check_open(self) -> None:
+        if not self._committer.is_open:
+            raise StorageFailed(f"shard {self.shard} takes no more")
+
+    def _read(self, read: Callable[[], T]) -> T:
+        """Read on the loop. A database that cannot be read has failed.
+
+        Raises:
+            StorageFailed: it has.
+        """
+        try:
+            return read()
+        except (apsw.CorruptError, apsw.IOError, apsw.NotADBError) as error:
+            self.fail(f"{type(error).__name__}: {error}")
+            raise StorageFailed(str(error)) from error
+
+    def _committed(self, members: int, seconds: float, files: list[int]) -> None:
+        self._hooks.committed(members, seconds)
+        self._housekeeper.committed()
+        if files:
+            self._bodies.remove(id_of(row, self.shard) for row in files)
+
+    def _failed(self, detail: str, left: list[Member]) -> None:
+        opened = self._opened
+        for connection in (opened.writer, opened.reader, opened.checkpointer):
+            connections.never_write_again(connection)
+        self._hooks.failed(self.shard, detail)
+        if self._heir is not None:
+            self._heir(detail, left)
+            return
+        for member in left:
+            member.refused(StorageFailed(detail))
+
+    def _make_room(self) -> bool:
+        self._housekeeper.start()
+        return self._room.give_up_ballast()
+
+    def _unused_octets(self) -> int:
+        reader = self._reader
+        return int(reader.pragma("freelist_count")) * int(reader.pragma("page_size"))
+
+    def _forget_body(self, message: NewMessage) -> None:
+        if isinstance(message.body, FileBody):
+            self._bodies.remove([message.id])
+
+    def _forget_use(self, hour: int) -> None:
+        self._hour = hour
+        self._add_change(lambda connection: changes.forget_use(connection, hour - self._settings.usage_hours))
+
+    def _set_aside(self, row: int, reason: str) -> None:
+        self._hooks.damaged(id_of(row, self.shard), reason)
+        now = self._clock.now()
+        future = self._add_change(
+            lambda connection: changes.set_aside(connection, row, self.shard, reason, now)
+        )
+        future.add_done_callback(lambda done: None if done.exception() else self._claims.was_set_aside(row))
+
+    def _add_change(self, apply: Callable[[apsw.Connection], tuple[int, list[int]]]) -> asyncio.Future[int]:
+        future: asyncio.Future[int] = self._loop.create_future()
+        self._committer.add(Change(apply, future))
+        future.add_done_callback(_seen)
+        return future
+
+    async def _change(self, search: Search, apply: Apply) -> int:
+        """Find and change, a step at a time: the write lock is never held for long."""
+        count, after = 0, None
+        while rows := await self._matching(search, after):
+            count += await self._add_change(_to(rows, apply))
+            after = rows[-1]
+        return count
+
+    def _matching(self, search: Search, after: int | None) -> asyncio.Future[list[int]]:
+        return self._at_desk(lambda connection: searches.matching(connection, search, after, changes.STEP))
+
+    async def _reroute(self, routes: dict[str, str]) -> None:
+        step = changes.Reroute(routes)
+        while not step.is_done:
+            await self._add_change(step.run)
+            step.advance()
+
+    def _depth(self, now: float) -> list[RouteDepth]:
+        reader = self._reader
+        routes = {str(route) for held in (0, 1) for (route,) in reader.execute(_ROUTES.format(held=held))}
+        return [self._depth_of(reader, route, now) for route in sorted(routes)]
+
+    @staticmethod
+    def _depth_of(reader: apsw.Connection, route: str, now: float) -> RouteDepth:
+        [(waiting, oldest)] = reader.execute(_WAITING, (route,))
+        [(due,)] = reader.execute(_DUE, (route, now))
+        [(held,)] = reader.execute(_HELD, (route,))
+        found = reader.execute("SELECT arrived FROM message WHERE id = ?", (oldest,)).fetchone()
+        return RouteDepth(route, waiting + held, due, found[0] if found else None)
+
+    def _at_desk(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
+        """Read in a thread, on a connection that is opened for it."""
+        return asyncio.ensure_future(self._loop.run_in_executor(self._desk, self._with_reader, work))
+
+    def _with_reader(self, work: Callable[[apsw.Connection], T]) -> T:
+        connection = connections.open_reader(self.layout.database, self._opened.vfs, busy_timeout=1)
+        try:
+            return work(connection)
+        finally:
+            connection.close()
+
+    def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _remove_orphans(self) -> None:
+        before = self.next_id()
+        found = self._at_desk(lambda connection: orphans.remove_orphans(self.layout, connection, before))
+        found.add_done_callback(lambda done: self._hooks.orphans(done.result()))
+
+    async def _close(self) -> None:
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        was_open = self._committer.is_open
+        await self._committer.close()
+        await self._housekeeper.close(checkpoint=was_open)
+        await self._bodies.close()
+        await self._loop.run_in_executor(None, self._desk.shutdown)
+        for connection in (self._opened.reader, self._opened.checkpointer, self._opened.writer):
+            connection.close()
+        self._opened.lock.release()
+
+
+def _to(rows: Sequence[int], apply: Apply) -> Callable[[apsw.Connection], tuple[int, list[int]]]:
+    return lambda connection: apply(connection, rows)
+
+
+def _seen(future: asyncio.Future[Any]) -> None:
+    """Whoever waits for it hears of its failure; nobody has to."""
+    if not future.cancelled():
+        future.exception()

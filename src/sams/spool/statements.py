@@ -1,0 +1,84 @@
+"""What a batch changes, gathered as rows and run as few statements as there are kinds of rows.
+
+A statement for each row of each message would cost more in calls than in work: a batch of 64 messages is
+some seven statements here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import apsw
+
+from sams.spool.records import Row
+
+_INSERT_MESSAGE = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_INSERT_CONTENT = "INSERT INTO content VALUES (?,?,?,?,?,?)"
+_INSERT_RECIPIENT = "INSERT INTO recipient VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_ADD_USE = (
+    "INSERT INTO use_of_login VALUES (?,?,?) "
+    "ON CONFLICT DO UPDATE SET recipients = recipients + excluded.recipients"
+)
+_DELETE_RECIPIENT = "DELETE FROM recipient WHERE message = ? AND number = ?"
+_DEFER_RECIPIENT = (
+    "UPDATE recipient SET due = ?, attempts = attempts + ?, last = ?, delay_told = max(delay_told, ?) "
+    "WHERE message = ? AND number = ?"
+)
+_DELETE_MESSAGE = (
+    "DELETE FROM message WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE message = ?1) "
+    "RETURNING id"
+)
+_DELETE_CONTENT = "DELETE FROM content WHERE message = ? RETURNING CASE WHEN body IS NULL THEN message END"
+
+
+@dataclass(slots=True)
+class Rows:
+    """The rows of a batch.
+
+    left, deferred: parameters of recipients that leave or wait on.
+    touched: messages that may have lost their last recipient.
+    calls: changes that come seldom and bring their own statements.
+    """
+
+    messages: list[Row] = field(default_factory=list)
+    contents: list[Row] = field(default_factory=list)
+    recipients: list[Row] = field(default_factory=list)
+    uses: dict[tuple[int, str], int] = field(default_factory=dict)
+    left: list[Row] = field(default_factory=list)
+    deferred: list[Row] = field(default_factory=list)
+    touched: list[Row] = field(default_factory=list)
+    calls: list[Callable[[apsw.Connection], list[int]]] = field(default_factory=list)
+
+    def run(self, connection: apsw.Connection) -> list[int]:
+        """Stage all rows; the result is the messages whose body files are no longer wanted once it is committed."""
+        if self.messages:
+            connection.executemany(_INSERT_MESSAGE, self.messages)
+            connection.executemany(_INSERT_CONTENT, self.contents)
+            connection.executemany(_INSERT_RECIPIENT, self.recipients)
+        if self.uses:
+            connection.executemany(
+                _ADD_USE, [(hour, login, count) for (hour, login), count in self.uses.items()]
+            )
+        return self._run_changes(connection)
+
+    def _run_changes(self, connection: apsw.Connection) -> list[int]:
+        if self.left:
+            connection.executemany(_DELETE_RECIPIENT, self.left)
+        if self.deferred:
+            connection.executemany(_DEFER_RECIPIENT, self.deferred)
+        files = delete_if_done(connection, self.touched) if self.touched else []
+        for call in self.calls:
+            files += call(connection)
+        return files
+
+
+def delete_if_done(connection: apsw.Connection, messages: list[Row]) -> list[int]:
+    """Delete those messages that have no recipient left; the result is those that had a body file."""
+    gone = connection.executemany(_DELETE_MESSAGE, messages).fetchall()
+    return delete_contents(connection, gone)
+
+
+def delete_contents(connection: apsw.Connection, messages: list[Row]) -> list[int]:
+    """Delete the contents of messages; the result is those that had a body file."""
+    return [row for (row,) in connection.executemany(_DELETE_CONTENT, messages) if row is not None]
