@@ -20,7 +20,7 @@ from sams.control.messages import (
     ServiceHealth,
     WorkerState,
 )
-from sams.control.peers import Roles, service_roles
+from sams.control.peers import Peer, Roles, service_roles
 from sams.control.server import ControlServer, Handler
 
 Answers = Mapping[type[Request], Callable[[Any], Response]]
@@ -86,7 +86,7 @@ def listening(
 
 
 def _slow(answer: Callable[[Any], Response]) -> Handler:
-    async def handle(request: Any) -> Response:
+    async def handle(request: Any, peer: Peer) -> Response:
         await asyncio.sleep(0)
         return answer(request)
 

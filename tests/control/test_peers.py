@@ -1,14 +1,19 @@
 from __future__ import annotations
 
+import grp
 import os
+import pwd
 import socket
 import struct
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sams.config.model import Control
 from sams.control.messages import Role
 from sams.control.peers import Peer, Roles, peer_of, service_roles
+from sams.core.errors import OperatorError
 
 
 def test_the_kernel_tells_who_is_at_the_other_end() -> None:
@@ -44,6 +49,25 @@ def test_nobody_else_may_do_anything(uid: int, groups: frozenset[int]) -> None:
 def test_groups_add_up() -> None:
     roles = Roles(frozenset(), {10: frozenset({Role.READ}), 20: frozenset({Role.QUEUE})})
     assert roles.of(Peer(1, 1000, frozenset({10, 20, 30}))) == {Role.READ, Role.QUEUE}
+
+
+def test_users_and_groups_of_the_configuration_get_their_roles() -> None:
+    root = grp.getgrgid(0).gr_name
+    roles = service_roles(5, Control(queue=(f"@{root}",), accounts=("nobody", f"@{root}")))
+    assert roles.of(Peer(1, 7, frozenset({0}))) == {Role.READ, Role.QUEUE, Role.ACCOUNTS}
+    nobody = pwd.getpwnam("nobody").pw_uid
+    assert roles.of(Peer(1, nobody, frozenset({9}))) == {Role.READ, Role.ACCOUNTS}
+
+
+@pytest.mark.parametrize("name", ["nobody-at-all", "@nobody-at-all"])
+def test_a_name_that_the_machine_does_not_know_is_an_error(name: str) -> None:
+    with pytest.raises(OperatorError, match='"nobody-at-all" on this machine'):
+        service_roles(5, Control(read=(name,)))
+
+
+def test_a_peer_has_its_users_name_or_number() -> None:
+    assert Peer(1, 0, frozenset()).name == pwd.getpwuid(0).pw_name
+    assert Peer(1, 3_999_999_999, frozenset()).name == "3999999999"
 
 
 def test_the_admin_role_brings_every_other() -> None:

@@ -25,7 +25,7 @@ from sams.control.messages import (
     Trouble,
 )
 from sams.control.operations import NotPermitted
-from sams.control.peers import Roles, service_roles
+from sams.control.peers import Peer, Roles, service_roles
 from sams.control.server import ControlServer
 from sams.core.errors import OperatorError
 from tests.control.fakes import listening, supervisor
@@ -163,7 +163,7 @@ def test_a_silent_connection_is_ended(tmp_path: Path) -> None:
         assert connection.recv(1) == b""
 
 
-async def _answer(request: QueueShow) -> Response:
+async def _answer(request: QueueShow, peer: Peer) -> Response:
     return Changed(int(request.id))
 
 

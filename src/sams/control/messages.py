@@ -188,7 +188,7 @@ class AccountEntry(msgspec.Struct, frozen=True):
 
     login: prepared. addresses: `local@domain` or `*@domain`.
     suspended: the reason, empty where none was given; None while the account is active.
-    may_send_as: logins or addresses beyond its own.
+    may_send_as: addresses of others.
     created, changed: UNIX seconds.
     """
 
@@ -242,13 +242,32 @@ class _WithPassword(_Message, frozen=True):
 
 
 class AccountAdd(_WithPassword, frozen=True, tag="account.add"):
-    """Make an account. The password is hashed by who owns the accounts."""
+    """Make an account. The password is hashed by who owns the accounts. None: the service's limit."""
 
     addresses: tuple[str, ...] = ()
+    may_send_as: tuple[str, ...] = ()
+    recipients_per_hour: int | None = None
+    recipients_per_day: int | None = None
 
 
 class AccountPassword(_WithPassword, frozen=True, tag="account.password"):
     """Set another password; sessions and remembered passwords of the account end."""
+
+
+class AccountAddresses(_Message, frozen=True, tag="account.addresses"):
+    """Replace the addresses that it may send from, and those of others."""
+
+    login: str
+    addresses: tuple[str, ...]
+    may_send_as: tuple[str, ...] = ()
+
+
+class AccountLimits(_Message, frozen=True, tag="account.limits"):
+    """Replace its own limits of recipients; None: the service's."""
+
+    login: str
+    recipients_per_hour: int | None = None
+    recipients_per_day: int | None = None
 
 
 class AccountSuspend(_Message, frozen=True, tag="account.suspend"):
@@ -373,6 +392,8 @@ Request = (
     | AccountShow
     | AccountAdd
     | AccountPassword
+    | AccountAddresses
+    | AccountLimits
     | AccountSuspend
     | AccountResume
     | AccountRemove
@@ -408,6 +429,8 @@ ROLE_FOR: dict[type[Request], Role] = {
     AccountShow: Role.ACCOUNTS,
     AccountAdd: Role.ACCOUNTS,
     AccountPassword: Role.ACCOUNTS,
+    AccountAddresses: Role.ACCOUNTS,
+    AccountLimits: Role.ACCOUNTS,
     AccountSuspend: Role.ACCOUNTS,
     AccountResume: Role.ACCOUNTS,
     AccountRemove: Role.ACCOUNTS,

@@ -72,12 +72,20 @@ class AccountOperations(Protocol):
         """One account."""
         ...
 
-    def add(self, login: str, addresses: Sequence[str], password: str) -> None:
-        """Make an account."""
+    def add(self, account: AccountEntry, password: str) -> None:
+        """Make an account with this login, these addresses and limits; it is active at once."""
         ...
 
     def set_password(self, login: str, password: str) -> None:
         """Set another password, in force at once."""
+        ...
+
+    def set_addresses(self, login: str, addresses: Sequence[str], may_send_as: Sequence[str]) -> None:
+        """Replace what it may send from."""
+        ...
+
+    def set_limits(self, login: str, per_hour: int | None, per_day: int | None) -> None:
+        """Replace its own limits of recipients; None: the service's."""
         ...
 
     def suspend(self, login: str, reason: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import grp
+import pwd
 import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from sams.config.model import Control
 from sams.control.messages import Role
+from sams.core.errors import OperatorError
 
 _UCRED = struct.Struct("iII")
 _GROUP_SIZE = 4
@@ -34,31 +38,66 @@ class Peer:
     uid: int
     groups: frozenset[int]
 
+    @property
+    def name(self) -> str:
+        """The user's name, for the journal; its number where it has none. Asks the system."""
+        try:
+            return pwd.getpwuid(self.uid).pw_name
+        except KeyError:
+            return str(self.uid)
+
 
 @dataclass(frozen=True, slots=True)
 class Roles:
     """Which roles a peer has.
 
     admins: uids that may do everything.
-    groups: roles that members of a group have, by gid.
+    groups: roles that members of a group have, by gid. users: roles by uid.
     """
 
     admins: frozenset[int]
     groups: Mapping[int, frozenset[Role]] = field(default_factory=dict)
+    users: Mapping[int, frozenset[Role]] = field(default_factory=dict)
 
     def of(self, peer: Peer) -> frozenset[Role]:
         """All roles of a peer; none where it is neither an admin nor in a configured group."""
         if peer.uid in self.admins:
             return frozenset(Role)
-        granted: set[Role] = set()
+        granted = set(self.users.get(peer.uid, ()))
         for group in peer.groups:
             granted |= self.groups.get(group, frozenset())
+        if granted:
+            granted.add(Role.READ)
         return frozenset(Role) if Role.ADMIN in granted else frozenset(granted)
 
 
-def service_roles(service_uid: int, groups: Mapping[int, frozenset[Role]] | None = None) -> Roles:
-    """Root and the service's own user may do everything; others what their group may."""
-    return Roles(frozenset({0, service_uid}), dict(groups or {}))
+def service_roles(service_uid: int, control: Control | None = None) -> Roles:
+    """Root and the service's own user may do everything; others what `[control]` says.
+
+    Raises:
+        OperatorError: `[control]` names a user or a group that this machine does not have.
+    """
+    groups: dict[int, frozenset[Role]] = {}
+    users: dict[int, frozenset[Role]] = {}
+    for role in Role:
+        for name in getattr(control, role.value, ()):
+            known, number = (groups, _gid(name[1:])) if name.startswith("@") else (users, _uid(name))
+            known[number] = known.get(number, frozenset()) | {role}
+    return Roles(frozenset({0, service_uid}), groups, users)
+
+
+def _uid(name: str) -> int:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        raise OperatorError(f'[control]: there is no user "{name}" on this machine') from None
+
+
+def _gid(name: str) -> int:
+    try:
+        return grp.getgrnam(name).gr_gid
+    except KeyError:
+        raise OperatorError(f'[control]: there is no group "{name}" on this machine') from None
 
 
 def peer_of(connection: HasOptions) -> Peer:

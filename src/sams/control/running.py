@@ -19,8 +19,10 @@ from sams.control.client import LONG_SECONDS, ControlClient, Expected
 from sams.control.messages import (
     MAX_PAGE,
     AccountAdd,
+    AccountAddresses,
     AccountChanged,
     AccountEntry,
+    AccountLimits,
     AccountList,
     AccountPage,
     AccountPassword,
@@ -210,13 +212,29 @@ class RunningAccounts:
         """One account."""
         return self._service.ask(AccountShow(login), AccountShown).account
 
-    def add(self, login: str, addresses: Sequence[str], password: str) -> None:
+    def add(self, account: AccountEntry, password: str) -> None:
         """Make an account."""
-        self._service.ask(AccountAdd(login, password, tuple(addresses)), Done)
+        request = AccountAdd(
+            account.login,
+            password,
+            account.addresses,
+            account.may_send_as,
+            account.recipients_per_hour,
+            account.recipients_per_day,
+        )
+        self._service.ask(request, Done)
 
     def set_password(self, login: str, password: str) -> None:
         """Set another password; running sessions end."""
         self._change(AccountPassword(login, password), login)
+
+    def set_addresses(self, login: str, addresses: Sequence[str], may_send_as: Sequence[str]) -> None:
+        """Replace what it may send from."""
+        self._change(AccountAddresses(login, tuple(addresses), tuple(may_send_as)), login)
+
+    def set_limits(self, login: str, per_hour: int | None, per_day: int | None) -> None:
+        """Replace its own limits of recipients."""
+        self._change(AccountLimits(login, per_hour, per_day), login)
 
     def suspend(self, login: str, reason: str) -> None:
         """Suspend it; running sessions end."""

@@ -20,8 +20,8 @@ from sams.control.peers import Peer, Roles, peer_of
 from sams.core.errors import OperatorError
 from sams.core.ids import reason_code
 
-Handler = Callable[[Any], Awaitable[Response]]
-"""Answers requests of the one type that it stands under in the table.
+Handler = Callable[[Any, Peer], Awaitable[Response]]
+"""Answers requests of the one type that it stands under in the table, for the peer that asks.
 
 It raises OperatorError for what the caller can put right: the text goes to the caller.
 """
@@ -30,6 +30,8 @@ Handlers = Mapping[type[Request], Handler]
 MAX_CONNECTIONS = 32
 IDLE_SECONDS = 60.0
 """How long a connection may wait with its next request, and for the peer to take an answer."""
+_TURNS_TO_ACCEPT = 5
+"""Turns of the loop in which a connection that the kernel had accepted reaches `_accept`, and is closed there."""
 
 _log = structlog.get_logger("sams.control")
 
@@ -86,6 +88,8 @@ class ControlServer:
         self._server.close()
         self._server = None
         self._remove_own_socket()
+        for _ in range(_TURNS_TO_ACCEPT):
+            await asyncio.sleep(0)
         connections = dict(self._open)
         for task in connections:
             task.cancel()
@@ -100,6 +104,9 @@ class ControlServer:
                 self._path.unlink()
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            writer.close()
+            return
         if len(self._open) >= self._max_connections:
             writer.write(wire.encode(Failure(Trouble.BUSY, "too many commands at once: try again")))
             writer.close()
@@ -155,7 +162,7 @@ class ControlServer:
         if ROLE_FOR[type(request)] is not Role.READ:
             _log.info("control request", request=name, uid=peer.uid, pid=peer.pid)
         try:
-            return await handler(request)
+            return await handler(request, peer)
         except OperatorError as error:
             return Failure(Trouble.REFUSED, str(error))
         except Exception:  # noqa: BLE001 - a bug in one handler must not harm the service; it is logged whole

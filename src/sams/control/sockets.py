@@ -18,6 +18,7 @@ from sams.core.errors import OperatorError
 FOLDER = "control"
 SERVICE = "service.sock"
 _MAX_ADDRESS = 107
+_FOLDER_MODE = 0o711
 _MODE = 0o666
 """Who may ask what is decided by the peer's uid; the mode only lets it ask."""
 _PROBE_SECONDS = 2.0
@@ -71,7 +72,7 @@ def listen(path: Path, backlog: int) -> socket.socket:
         OperatorError: somebody listens there already, or something else has this name.
         OSError: the folder or the socket cannot be made.
     """
-    path.parent.mkdir(mode=0o755, exist_ok=True)
+    _make(path.parent)
     _clear(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
@@ -84,6 +85,15 @@ def listen(path: Path, backlog: int) -> socket.socket:
         listener.close()
         raise
     return listener
+
+
+def _make(folder: Path) -> None:
+    """Passable for everybody whatever the umask; the data folder's own mode decides who gets here."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return
+    folder.chmod(_FOLDER_MODE)
 
 
 def _clear(path: Path) -> None:

@@ -1,13 +1,14 @@
 """The built-in accounts as commands and pages see them: checked against the configuration, in wire values.
 
-The running service answers control requests by `account_handlers`; a command with the service down calls the same
-`LocalAccounts`.
+The running service answers control requests by `account_handlers`; a command with the service down calls the
+same `LocalAccounts`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sams.activity.events import AccountChanged as AccountEvent
 from sams.control.messages import (
@@ -25,9 +26,10 @@ from sams.control.messages import (
     AccountShown,
     AccountSuspend,
     Done,
+    Request,
 )
 from sams.control.peers import Peer
-from sams.control.server import Handlers
+from sams.control.server import Handler, Handlers
 from sams.core.address import AddressError, domain_key
 from sams.core.errors import OperatorError
 from sams.core.text import visible
@@ -137,57 +139,54 @@ def account_handlers(accounts: LocalAccounts, tell: Callable[[AccountEvent], Non
     async def show(request: AccountShow, _peer: Peer) -> AccountShown:
         return AccountShown(await asyncio.to_thread(accounts.show, request.login))
 
-    async def add(request: AccountAdd, peer: Peer) -> Done:
-        account = AccountEntry(
-            login=request.login,
-            addresses=request.addresses,
-            may_send_as=request.may_send_as,
-            recipients_per_hour=request.recipients_per_hour,
-            recipients_per_day=request.recipients_per_day,
-        )
-        await asyncio.to_thread(accounts.add, account, request.password)
-        return told(request.login, "added", peer)
+    def changing(what: str, change: Callable[[LocalAccounts, Any], None]) -> Handler:
+        async def handle(request: Any, peer: Peer) -> Done:
+            await asyncio.to_thread(change, accounts, request)
+            tell(AccountEvent(request.login, what, peer.name, _detail(request)))
+            return Done()
 
-    async def password(request: AccountPassword, peer: Peer) -> Done:
-        await asyncio.to_thread(accounts.set_password, request.login, request.password)
-        return told(request.login, "password", peer)
+        return handle
 
-    async def addresses(request: AccountAddresses, peer: Peer) -> Done:
-        await asyncio.to_thread(accounts.set_addresses, request.login, request.addresses, request.may_send_as)
-        return told(request.login, "addresses", peer, " ".join(request.addresses))
+    changes = {kind: changing(what, change) for kind, (what, change) in _CHANGES.items()}
+    return {AccountList: page, AccountShow: show, **changes}
 
-    async def limits(request: AccountLimits, peer: Peer) -> Done:
-        per_hour, per_day = request.recipients_per_hour, request.recipients_per_day
-        await asyncio.to_thread(accounts.set_limits, request.login, per_hour, per_day)
-        return told(request.login, "limits", peer, f"{per_hour or 'default'}/h {per_day or 'default'}/day")
 
-    async def suspend(request: AccountSuspend, peer: Peer) -> Done:
-        await asyncio.to_thread(accounts.suspend, request.login, request.reason)
-        return told(request.login, "suspended", peer, request.reason)
+def _add(accounts: LocalAccounts, request: AccountAdd) -> None:
+    account = AccountEntry(
+        login=request.login,
+        addresses=request.addresses,
+        may_send_as=request.may_send_as,
+        recipients_per_hour=request.recipients_per_hour,
+        recipients_per_day=request.recipients_per_day,
+    )
+    accounts.add(account, request.password)
 
-    async def resume(request: AccountResume, peer: Peer) -> Done:
-        await asyncio.to_thread(accounts.resume, request.login)
-        return told(request.login, "resumed", peer)
 
-    async def remove(request: AccountRemove, peer: Peer) -> Done:
-        await asyncio.to_thread(accounts.remove, request.login)
-        return told(request.login, "removed", peer)
+_CHANGES: dict[type[Request], tuple[str, Callable[[LocalAccounts, Any], None]]] = {
+    AccountAdd: ("added", _add),
+    AccountPassword: ("password", lambda accounts, ask: accounts.set_password(ask.login, ask.password)),
+    AccountAddresses: (
+        "addresses",
+        lambda accounts, ask: accounts.set_addresses(ask.login, ask.addresses, ask.may_send_as),
+    ),
+    AccountLimits: (
+        "limits",
+        lambda accounts, ask: accounts.set_limits(ask.login, ask.recipients_per_hour, ask.recipients_per_day),
+    ),
+    AccountSuspend: ("suspended", lambda accounts, ask: accounts.suspend(ask.login, ask.reason)),
+    AccountResume: ("resumed", lambda accounts, ask: accounts.resume(ask.login)),
+    AccountRemove: ("removed", lambda accounts, ask: accounts.remove(ask.login)),
+}
+"""What each request does, and the word for it in the journal."""
 
-    def told(login: str, what: str, peer: Peer, detail: str = "") -> Done:
-        tell(AccountEvent(login, what, peer.name, detail))
-        return Done()
 
-    return {
-        AccountList: page,
-        AccountShow: show,
-        AccountAdd: add,
-        AccountPassword: password,
-        AccountAddresses: addresses,
-        AccountLimits: limits,
-        AccountSuspend: suspend,
-        AccountResume: resume,
-        AccountRemove: remove,
-    }
+def _detail(request: object) -> str:
+    """What the journal keeps besides; never a password."""
+    if isinstance(request, AccountSuspend):
+        return request.reason
+    if isinstance(request, (AccountAdd, AccountAddresses)):
+        return " ".join((*request.addresses, *request.may_send_as))
+    return ""
 
 
 def _page(found: Sequence[AccountEntry], limit: int) -> AccountPage:

@@ -1,7 +1,7 @@
 """The queue as commands and pages see it: the shards of one process, and the values of the control wire.
 
-A worker answers control requests by `queue_handlers`; a command opens shards itself, with the service down, and
-calls the same `ShardQueue`.
+A worker answers control requests by `queue_handlers`; a command opens shards itself, with the service down,
+and calls the same `ShardQueue`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from sams.control.messages import (
 )
 from sams.control.peers import Peer
 from sams.control.running import summed_depth
-from sams.control.server import Handlers
+from sams.control.server import Handler, Handlers
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
 from sams.core.outcome import Outcome
@@ -51,6 +51,7 @@ PAGE_OCTETS = 524_288
 """About what a page may have: half of a line, so that one more entry always fits."""
 _REPLY_CHARACTERS = 300
 _ENCODER = msgspec.json.Encoder()
+_Change = QueueHold | QueueRelease | QueueRetry | QueueDelete
 
 
 def entry_to_wire(entry: Entry, limit: int = LISTED_RECIPIENTS, after: int = -1) -> QueueEntry:
@@ -108,11 +109,12 @@ class ShardQueue:
         self._clock = clock
         self._changed = changed
 
-    def page(self, search: QueueSearch, after: str | None, limit: int) -> QueuePage:
+    async def page(self, search: QueueSearch, after: str | None, limit: int) -> QueuePage:
         """Messages by rising id behind `after`, as many as fit."""
         wanted = min(max(limit, 1), MAX_PAGE)
         narrowed = search_from_wire(search)
-        pages = [spool.search(narrowed, after, wanted + 1) for spool in self._spools()]
+        searches = [spool.search(narrowed, after, wanted + 1) for spool in self._spools()]
+        pages = await asyncio.gather(*searches)
         merged = heapq.merge(*pages, key=lambda entry: entry.message.id)
         taken: list[QueueEntry] = []
         octets = 0
@@ -123,11 +125,11 @@ class ShardQueue:
             octets += len(_ENCODER.encode(taken[-1]))
         return QueuePage(tuple(taken), more=False)
 
-    def show(self, message_id: str, after: int = -1) -> QueueShown:
+    async def show(self, message_id: str, after: int = -1) -> QueueShown:
         """One message, with some of its recipients numbered above `after`."""
         search = Search(ids=(message_id.upper(),))
         for spool in self._spools():
-            for entry in spool.search(search, None, 1):
+            for entry in await spool.search(search, None, 1):
                 shown = entry_to_wire(entry, SHOWN_RECIPIENTS, after)
                 last = entry.recipients[-1].number if entry.recipients else -1
                 return QueueShown(shown, more=bool(shown.recipients) and shown.recipients[-1].number < last)
@@ -173,41 +175,37 @@ def queue_handlers(queue: ShardQueue, tell: Callable[[QueueChanged], None]) -> H
     """The table by which a worker answers what concerns the queue; each change is told to the journal."""
 
     async def page(request: QueueList, _peer: Peer) -> QueuePage:
-        return queue.page(request.search, request.after, request.limit)
+        return await queue.page(request.search, request.after, request.limit)
 
     async def show(request: QueueShow, _peer: Peer) -> QueueShown:
-        return queue.show(request.id, request.after)
+        return await queue.show(request.id, request.after)
 
     async def depth(_request: QueueDepth, _peer: Peer) -> Depth:
         return Depth(queue.depth())
 
-    async def hold(request: QueueHold, peer: Peer) -> Changed:
-        return told("hold", request.search, peer, await queue.hold(request.search))
+    def changing(what: str, change: Callable[[QueueSearch], Awaitable[int]]) -> Handler:
+        async def handle(request: _Change, peer: Peer) -> Changed:
+            count = await change(request.search)
+            if count:
+                tell(_event(what, count, request.search, peer))
+            return Changed(count)
 
-    async def release(request: QueueRelease, peer: Peer) -> Changed:
-        return told("release", request.search, peer, await queue.release(request.search))
-
-    async def retry(request: QueueRetry, peer: Peer) -> Changed:
-        return told("retry", request.search, peer, await queue.retry(request.search))
-
-    async def delete(request: QueueDelete, peer: Peer) -> Changed:
-        return told("delete", request.search, peer, await queue.delete(request.search))
-
-    def told(what: str, search: QueueSearch, peer: Peer, count: int) -> Changed:
-        if count:
-            one = search.ids[0] if search.ids is not None and len(search.ids) == 1 else ""
-            tell(QueueChanged(what, count, peer.name, one, search.login or ""))
-        return Changed(count)
+        return handle
 
     return {
         QueueList: page,
         QueueShow: show,
         QueueDepth: depth,
-        QueueHold: hold,
-        QueueRelease: release,
-        QueueRetry: retry,
-        QueueDelete: delete,
+        QueueHold: changing("hold", queue.hold),
+        QueueRelease: changing("release", queue.release),
+        QueueRetry: changing("retry", queue.retry),
+        QueueDelete: changing("delete", queue.delete),
     }
+
+
+def _event(what: str, count: int, search: QueueSearch, peer: Peer) -> QueueChanged:
+    one = search.ids[0] if search.ids is not None and len(search.ids) == 1 else ""
+    return QueueChanged(what, count, peer.name, one, search.login or "")
 
 
 def _recipient(recipient: QueuedRecipient) -> RecipientEntry:
