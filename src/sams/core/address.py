@@ -18,6 +18,11 @@ MAX_MAILBOX_OCTETS = 254
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010FFFF]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010FFFF]|\\[\x20-\x7e])*)"\Z')
+_LETTERS = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_PLAIN = re.compile(
+    r"([A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*)@"
+    rf"({_LETTERS}(?:\.{_LETTERS})*)\Z"
+)
 _ESCAPED = re.compile(r"\\(.)")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\Z")
 _NO_TEXT = re.compile(
@@ -64,6 +69,9 @@ def parse_mailbox(text: str) -> Mailbox:
     Raises:
         AddressError: the text is no mailbox, or longer than RFC 5321 section 4.5.3.1 allows.
     """
+    plain = _PLAIN.match(text)
+    if plain is not None and len(plain[1]) <= MAX_LOCAL_OCTETS and len(text) <= MAX_MAILBOX_OCTETS:
+        return Mailbox(plain[1], plain[2])  # nearly every address; the long way below says what is wrong
     local, at, domain = text.rpartition("@")
     if domain.endswith("]"):
         local, at, domain = _split_literal(text)

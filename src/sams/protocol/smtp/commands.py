@@ -33,6 +33,20 @@ _HANDLERS: Mapping[Verb, Callable[[Conversation, bytes], None]] = {
 
 def read_command(talk: Conversation) -> Need | None:
     """Take one line and do what it says."""
+    line = talk.inbox.sound_line(talk.settings.command_line)
+    if line is not None:
+        word, argument = split_command(line)
+        verb = VERBS.get(word)
+        if verb is not None:
+            talk.first = False
+            _obey(talk, verb, argument)
+            return None
+        talk.inbox.give_back(len(line) + 2)
+    return _read_oddity(talk)
+
+
+def _read_oddity(talk: Conversation) -> Need | None:
+    """A line that is incomplete, flawed, long, or no command."""
     opening = talk.inbox.peek(5)
     if not opening:
         return Need.DATA
@@ -45,21 +59,23 @@ def read_command(talk: Conversation) -> Need | None:
     if line is None:
         return Need.DATA
     talk.first = False
-    if talk.authenticated or not talk.shut_if(talk.allowance.command_before_auth()):
-        _obey(talk, line, is_auth=is_auth)
+    if isinstance(line, Flaw):
+        _refuse_odd(talk, _flawed(line, is_auth=is_auth))
+        return None
+    word, argument = split_command(line)
+    verb = VERBS.get(word)
+    if verb is not None:
+        _obey(talk, verb, argument)
+    elif (stranger := word_of_stranger(word)) is not None:
+        talk.refuse_and_shut("?", stranger)
+    else:
+        _refuse_odd(talk, replies.UNKNOWN_COMMAND if word else replies.EMPTY_LINE)
     return None
 
 
-def _obey(talk: Conversation, line: bytes | Flaw, *, is_auth: bool) -> None:
-    if isinstance(line, Flaw):
-        talk.refuse("?", _flawed(line, is_auth=is_auth), counted=True)
-        return
-    word, argument = split_command(line)
-    verb = VERBS.get(word)
-    if verb is None:
-        _refuse_unknown(talk, word)
-    elif verb not in IDLE_VERBS or not talk.shut_if(talk.allowance.idle_command()):
-        _dispatch(talk, verb, argument, RULES[talk.state].get(verb))
+def _refuse_odd(talk: Conversation, reply: Reply) -> None:
+    if talk.authenticated or not talk.shut_if(talk.allowance.command_before_auth()):
+        talk.refuse("?", reply, counted=True)
 
 
 def _flawed(flaw: Flaw, *, is_auth: bool) -> Reply:
@@ -68,15 +84,12 @@ def _flawed(flaw: Flaw, *, is_auth: bool) -> Reply:
     return replies.AUTH_TOO_LONG if is_auth else replies.LINE_TOO_LONG
 
 
-def _refuse_unknown(talk: Conversation, word: bytes) -> None:
-    stranger = word_of_stranger(word)
-    if stranger is not None:
-        talk.refuse_and_shut("?", stranger)
-    else:
-        talk.refuse("?", replies.UNKNOWN_COMMAND if word else replies.EMPTY_LINE, counted=True)
-
-
-def _dispatch(talk: Conversation, verb: Verb, argument: bytes, refusal: Refusal | None) -> None:
+def _obey(talk: Conversation, verb: Verb, argument: bytes) -> None:
+    if not talk.authenticated and talk.shut_if(talk.allowance.command_before_auth()):
+        return
+    if verb in IDLE_VERBS and talk.shut_if(talk.allowance.idle_command()):
+        return
+    refusal = RULES[talk.state].get(verb)
     try:
         if verb is Verb.BDAT:
             verbs_message.bdat(talk, argument, refusal)

@@ -19,6 +19,7 @@ from sams.core.reply import Reply
 from sams.protocol.smtp import replies
 from sams.protocol.smtp.settings import BareNewlines, ServerSettings
 
+_DOT = b"\r\n."
 _END = b"\r\n.\r\n"
 _BEGINS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
@@ -40,16 +41,17 @@ class DotReader:
             The content that they complete, and how many octets stand behind the end; -1 before the end.
         """
         data = self._held + data
-        end = data.find(_END)
+        first_dot = data.find(_DOT)
+        end = data.find(_END, first_dot) if first_dot >= 0 else -1
         if end >= 0:
-            return self._content(data[: end + 2]), len(data) - end - len(_END)
+            return self._content(data[: end + 2], first_dot < end), len(data) - end - len(_END)
         cut = len(data) - _begun_end(data)
         self._held = data[cut:]
-        return self._content(data[:cut]), -1
+        return self._content(data[:cut], 0 <= first_dot < cut), -1
 
-    def _content(self, data: bytes) -> bytes:
-        if b"\r\n." in data:
-            data = data.replace(b"\r\n.", b"\r\n")
+    def _content(self, data: bytes, stuffed: bool) -> bytes:  # noqa: FBT001 - two facts about one piece
+        if stuffed:
+            data = data.replace(_DOT, b"\r\n")
         if self._started or not data:
             return data
         self._started = True
@@ -112,8 +114,8 @@ class ContentScanner:
         return piece[:-1]
 
     def _lines(self, piece: bytes) -> bytes:
-        newlines = piece.count(b"\r\n")
-        if not newlines == piece.count(b"\n") == piece.count(b"\r"):
+        rest = b"".join(piece.split(b"\r\n"))
+        if b"\r" in rest or b"\n" in rest:
             if self._settings.bare_newlines is BareNewlines.NORMALISE:
                 piece = _BARE.sub(b"\r\n", piece)
             else:

@@ -31,6 +31,8 @@ class Asked(enum.Enum):
     BODY_START = enum.auto()
     BODY_END = enum.auto()
 
+    __hash__ = object.__hash__  # as State has it
+
 
 @dataclass(frozen=True, slots=True)
 class Pending:

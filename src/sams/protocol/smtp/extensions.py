@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from sams.core.reply import Reply
 from sams.protocol.smtp.settings import ServerSettings
 
+_BETWEEN = "\r\n250-"
 
-def ehlo_reply(settings: ServerSettings, *, tls: bool) -> Reply:
+
+def ehlo_reply(settings: ServerSettings, *, tls: bool) -> bytes:
     """250 with the extensions: AUTH only inside TLS, STARTTLS only outside (RFC 3207, RFC 4954)."""
     lines = [
         settings.name,
@@ -22,7 +23,7 @@ def ehlo_reply(settings: ServerSettings, *, tls: bool) -> Reply:
         lines.append("BINARYMIME")
     lines.append(_limits(settings))
     lines.extend(_auth(settings) if tls else ["STARTTLS"] if settings.starttls else [])
-    return Reply(250, (*lines, "HELP"))
+    return f"250-{_BETWEEN.join(lines)}\r\n250 HELP\r\n".encode("ascii")
 
 
 def _auth(settings: ServerSettings) -> list[str]:

@@ -76,6 +76,17 @@ class Inbox:
             return self._judge_partial(limit)
         return Flaw.BARE if b"\n" in line or b"\r" in line or b"\0" in line else line
 
+    def sound_line(self, limit: int) -> bytes | None:
+        """The next line, where it is there in one piece and has no flaw; else None, and `line` tells more."""
+        if self._dropping:
+            return None
+        start = self._start
+        line = self._complete_line(limit)
+        if line is None or b"\n" in line or b"\r" in line or b"\0" in line:
+            self._start = start
+            return None
+        return line
+
     def take(self, most: int | None = None) -> bytes:
         """The next octets, at most so many of them; empty when none have arrived."""
         self._gather()
@@ -88,7 +99,7 @@ class Inbox:
         return self._data[start:end]
 
     def give_back(self, count: int) -> None:
-        """Take back the last octets that `take` gave."""
+        """Take back the last octets that `take` or `sound_line` gave, a line with its CRLF."""
         self._start -= count
 
     def _complete_line(self, limit: int) -> bytes | None:

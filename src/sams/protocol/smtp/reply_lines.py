@@ -20,19 +20,19 @@ _LONGEST_TEXT = 8 * TEXT_WIDTH
 
 def encode(reply: Reply) -> bytes:
     """The reply in octets, every line ended by CRLF."""
-    texts = _fit(reply.lines)
-    if reply.reason:
-        texts[-1] = f"{texts[-1]} (ref {reply.reason})"
-    status = f"{reply.status} " if reply.status else ""
-    last = f"{reply.code} {status}{texts.pop()}\r\n"
-    return "".join([*(f"{reply.code}-{status}{text}\r\n" for text in texts), last]).encode("ascii")
+    texts, status, reason = reply.lines, reply.status, reply.reason
+    for text in texts:
+        if len(text) > TEXT_WIDTH or not text.isascii() or not text.isprintable():
+            texts = _fitting(texts)
+            break
+    tail = f"{texts[-1]} (ref {reason})\r\n" if reason else f"{texts[-1]}\r\n"
+    head = f"{reply.code} {status} " if status is not None else f"{reply.code} "
+    if len(texts) == 1:
+        return (head + tail).encode("ascii")
+    between = f"{head[:3]}-{head[4:]}"
+    return "".join([*(f"{between}{text}\r\n" for text in texts[:-1]), head, tail]).encode("ascii")
 
 
-def _fit(lines: tuple[str, ...]) -> list[str]:
-    fitting: list[str] = []
-    for line in lines:
-        if len(line) <= TEXT_WIDTH and line.isascii() and line.isprintable():
-            fitting.append(line)
-        else:
-            fitting.extend(textwrap.wrap(ascii_line(line, _LONGEST_TEXT), TEXT_WIDTH) or [""])
-    return fitting
+def _fitting(lines: tuple[str, ...]) -> tuple[str, ...]:
+    wrapped = [textwrap.wrap(ascii_line(line, _LONGEST_TEXT), TEXT_WIDTH) or [""] for line in lines]
+    return tuple(piece for pieces in wrapped for piece in pieces)

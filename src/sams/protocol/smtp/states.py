@@ -58,6 +58,8 @@ class State(enum.Enum):
     CLOSED = "closed"
     """Nothing is read any more."""
 
+    __hash__ = object.__hash__  # a member is itself only; Enum's own hash is a call in Python at each look-up
+
 
 class Verb(enum.Enum):
     """The commands that the engine knows."""
@@ -76,6 +78,8 @@ class Verb(enum.Enum):
     EXPN = b"EXPN"
     HELP = b"HELP"
     QUIT = b"QUIT"
+
+    __hash__ = object.__hash__  # as above
 
 
 @dataclass(frozen=True, slots=True)

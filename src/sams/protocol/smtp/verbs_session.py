@@ -9,6 +9,7 @@ from sams.protocol.smtp import replies
 from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Hello, Need, Quit, Reset, StartTls
 from sams.protocol.smtp.extensions import ehlo_reply
+from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.states import TRANSACTION, State
 
 MAX_HELLO_OCTETS = 255
@@ -17,7 +18,7 @@ MAX_HELLO_OCTETS = 255
 
 def helo(talk: Conversation, argument: bytes) -> None:
     """HELO (RFC 5321 section 4.1.1.1)."""
-    _hello(talk, argument, Reply(250, (talk.settings.name,)), esmtp=False)
+    _hello(talk, argument, encode(Reply(250, (talk.settings.name,))), esmtp=False)
 
 
 def ehlo(talk: Conversation, argument: bytes) -> None:
@@ -25,7 +26,7 @@ def ehlo(talk: Conversation, argument: bytes) -> None:
     _hello(talk, argument, ehlo_reply(talk.settings, tls=talk.tls), esmtp=True)
 
 
-def _hello(talk: Conversation, argument: bytes, reply: Reply, *, esmtp: bool) -> None:
+def _hello(talk: Conversation, argument: bytes, reply: bytes, *, esmtp: bool) -> None:
     """Any name is taken: mail programs send what their machine is called, and nothing relies on it."""
     if not 0 < len(argument) <= MAX_HELLO_OCTETS:
         raise PeerFault(replies.HELLO_SYNTAX)
@@ -33,7 +34,7 @@ def _hello(talk: Conversation, argument: bytes, reply: Reply, *, esmtp: bool) ->
     if talk.state is State.SECURED:
         talk.state = State.GREETED
     talk.helo_name, talk.esmtp = visible(argument), esmtp
-    talk.queue(reply)
+    talk.out.append(reply)
     talk.events.append(Hello(talk.helo_name, esmtp))
 
 
