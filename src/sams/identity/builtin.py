@@ -114,7 +114,7 @@ class BuiltinAccounts:
     def _changes(self, version: int) -> frozenset[str]:
         rows = self._connection.execute(_CHANGED, (self._last_change,)).fetchall()
         self._watched_version = version
-        self._last_change = max((self._last_change, *(int(generation) for _, generation in rows)))
+        self._last_change = max((self._last_change, *(cast("int", generation) for _, generation in rows)))
         return frozenset(str(login) for login, _ in rows)
 
     def _find(self, login: str) -> _Known | None:

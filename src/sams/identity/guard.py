@@ -1,22 +1,23 @@
 """The guard against guessing: slows down, then locks out, who tries one wrong password after another.
 
-Theory of operation. What counts is *distinct* wrong passwords: a mail program that repeats one old password
-all day learns nothing by it and is no attack. Two kinds of entries stand in a shared table:
+Theory of operation. What counts is *distinct* wrong passwords: a mail program that repeats one old password all
+day learns nothing by it and is no attack. Three kinds of entries stand in a shared table:
 
-    pair     (origin, login)  the wrong passwords tried, by short keyed tags; the password that was right here
-    origin   an address or an IPv6 /64: how many distinct guesses came from it, for whatever login
+    pair       (origin, login): the last wrong passwords, by short keyed tags; the password that was right here
+    origin     an address or an IPv6 /64: how many distinct guesses came from it, for whatever login
+    network    the same for the /24 or /48 around it
 
 Some distinct wrong passwords from an origin for one login slow its replies down; more lock the pair. Many
-guesses from one origin lock the origin. There is no lock of a login: its owner at another address never
-notices.
+guesses from one origin, or one network, lock that. There is no lock of a login: its owner at another address
+never notices.
 
-Who is at an address where a login already succeeded is not shut out by others there: an origin's lock does
-not touch that pair, and the pair's own lock still lets the very password in that was right there before. So
-that this is no way to guess without end, a locked pair that has seen `tries_while_locked` other passwords
-is locked for every password until its time is over.
+Who is at an address where a login already succeeded is not shut out by others there: the wider locks do not
+touch that pair, and the pair's own lock still lets the very password in that was right there before. So that
+this is no way to guess without end, a locked pair that has seen `tries_while_locked` other passwords is locked
+for every password until its time is over.
 
-Locks double in length with each further one within a day. Times are monotonic and shared by all processes
-of a machine; a restart forgets them.
+Locks double in length with each further one within a day. Times are monotonic and shared by all processes of a
+machine; a restart forgets them.
 """
 
 from __future__ import annotations
@@ -24,18 +25,21 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import NamedTuple, Protocol
 
 from sams.core.clock import Clock
-from sams.identity.origin import Network, Networks, origin_key
+from sams.identity.origin import Network, Networks, network_key, origin_key
 from sams.identity.shared_table import SharedTable
 
 MAX_TAGS = 16
-"""How many distinct wrong passwords a pair's entry has room for."""
+"""How many wrong passwords a pair's entry has room for: one that is older counts as another."""
 DEFAULT_SLOTS = 65_536
 
 _DAY = 86_400.0
-_RECORD = struct.Struct(f"<ddIIIQ{MAX_TAGS}I")
+_RECORD = struct.Struct(f"<dddIIIQ{MAX_TAGS}I")
+_STALE = 1 / 30
+"""Of the time for which a pair is known: how old the note of it may be before it is written anew."""
 _NO_TAGS = (0,) * MAX_TAGS
 
 
@@ -47,26 +51,26 @@ class GuardSettings:
     window: wrong passwords are counted for this long from the first.
     pair_free: distinct wrong passwords of a pair that cost nothing but the usual delay.
     slow_first: delay of the next one; doubles with each up to slow_longest.
-    pair_failures: distinct wrong passwords that lock the pair; at most MAX_TAGS.
-    origin_failures: distinct guesses that lock the origin. Behind one NAT sit thousands.
-    lock_first: the first lock; doubles with each further one within a day, up to lock_longest.
+    pair_failures: distinct wrong passwords that lock the pair.
+    address_failures: distinct guesses that lock the origin. Behind one NAT sit thousands.
+    network_failures: distinct guesses that lock the network.
+    lock: the first lock; doubles with each further one within a day, up to lock_longest.
+    known: for how long a pair whose password was right counts as known.
     tries_while_locked: other passwords after which not even the right one passes a pair's lock.
     """
 
     allow: tuple[Network, ...] = ()
-    window: float = 3_600.0
+    window: float = 900.0
     pair_free: int = 3
     slow_first: float = 1.0
     slow_longest: float = 8.0
     pair_failures: int = 10
-    origin_failures: int = 100
-    lock_first: float = 300.0
-    lock_longest: float = 4 * 3_600.0
+    address_failures: int = 30
+    network_failures: int = 300
+    lock: float = 300.0
+    lock_longest: float = _DAY
+    known: float = 30 * _DAY
     tries_while_locked: int = 50
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.pair_free < self.pair_failures <= MAX_TAGS:
-            raise ValueError(f"pair_free is below pair_failures, which is at most {MAX_TAGS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +107,11 @@ class Guard(Protocol):
 
 
 class _Record(NamedTuple):
-    """One entry. `good` is the tag of the password that was right here, 0: none was."""
+    """One entry. `good` is the tag of the password that was right here, noted at `good_at`; 0: none was."""
 
     started: float = 0.0
     locked_until: float = 0.0
+    good_at: float = 0.0
     guesses: int = 0
     locks: int = 0
     tries: int = 0
@@ -142,8 +147,7 @@ class SharedGuard:
         pair = self._read(pair_tag)
         if pair.locked_until > now:
             return None if self._passes(pair_tag, attempt) else Lock(pair.locked_until - now, "pair")
-        origin = _NOTHING if pair.good else self._read(self._origin_tag(attempt))
-        return Lock(origin.locked_until - now, "address") if origin.locked_until > now else None
+        return None if self._is_known(pair) else self._wider_lock(attempt, now)
 
     def failed(self, attempt: Attempt) -> float:
         """It was wrong: count it where it was not tried before."""
@@ -152,23 +156,43 @@ class SharedGuard:
         before, after = self._count_pair(attempt)
         if after.guesses == before.guesses:
             return 0.0
-        self._update(self._origin_tag(attempt), self._count_origin)
+        for _, tag, limit in self._wider(attempt):
+            self._update(tag, partial(self._count_one, limit=limit))
         return self._slowing(before.guesses + 1)
 
     def succeeded(self, attempt: Attempt) -> None:
         """It was right. Guesses before it still count: the owner may share the address with a guesser."""
         if attempt.address in self._allow:
             return
-        pair_tag, good = self._pair_tag(attempt), self._good_tag(attempt)
-        if self._read(pair_tag).good != good:
-            self._update(pair_tag, lambda old: old._replace(good=good))
+        now, pair_tag, good = self._clock.monotonic(), self._pair_tag(attempt), self._good_tag(attempt)
+        pair = self._read(pair_tag)
+        if pair.good != good or now - pair.good_at > self._settings.known * _STALE:
+            self._update(pair_tag, lambda old: old._replace(good=good, good_at=now))
+
+    def _wider_lock(self, attempt: Attempt, now: float) -> Lock | None:
+        for what, tag, _ in self._wider(attempt):
+            until = self._read(tag).locked_until
+            if until > now:
+                return Lock(until - now, what)
+        return None
+
+    def _wider(self, attempt: Attempt) -> tuple[tuple[str, bytes, int], ...]:
+        """What is counted for all logins together: its name, its tag, and how many guesses lock it."""
+        origin, table = origin_key(attempt.address), self._table
+        return (
+            ("address", table.tag(b"origin\0" + origin), self._settings.address_failures),
+            ("network", table.tag(b"network\0" + network_key(origin)), self._settings.network_failures),
+        )
+
+    def _is_known(self, pair: _Record) -> bool:
+        return bool(pair.good) and self._clock.monotonic() - pair.good_at < self._settings.known
 
     def _passes(self, pair_tag: bytes, attempt: Attempt) -> bool:
         """Whether a locked pair lets this password in; another one is counted."""
-        pair, good = self._read(pair_tag), self._good_tag(attempt)
-        if not pair.good or pair.tries >= self._settings.tries_while_locked:
+        pair = self._read(pair_tag)
+        if not self._is_known(pair) or pair.tries >= self._settings.tries_while_locked:
             return False
-        if pair.good == good:
+        if pair.good == self._good_tag(attempt):
             return True
         self._update(pair_tag, lambda old: old._replace(tries=old.tries + 1))
         return False
@@ -190,10 +214,9 @@ class SharedGuard:
         counted = record._replace(guesses=record.guesses + 1, wrong=(*record.wrong[1:], wrong))
         return self._locked_at(counted, self._settings.pair_failures)
 
-    def _count_origin(self, old: _Record) -> _Record:
+    def _count_one(self, old: _Record, limit: int) -> _Record:
         current = self._current(old)
-        counted = current._replace(guesses=current.guesses + 1)
-        return self._locked_at(counted, self._settings.origin_failures)
+        return self._locked_at(current._replace(guesses=current.guesses + 1), limit)
 
     def _current(self, record: _Record) -> _Record:
         """The record, begun anew where its window is over."""
@@ -207,7 +230,7 @@ class SharedGuard:
         if record.guesses < limit:
             return record
         settings = self._settings
-        seconds = min(settings.lock_first * 2.0 ** min(record.locks, 20), settings.lock_longest)
+        seconds = min(settings.lock * 2.0 ** min(record.locks, 20), settings.lock_longest)
         until = self._clock.monotonic() + seconds
         return record._replace(locked_until=until, locks=record.locks + 1, guesses=0, tries=0, wrong=_NO_TAGS)
 
@@ -226,9 +249,6 @@ class SharedGuard:
     def _pair_tag(self, attempt: Attempt) -> bytes:
         return self._table.tag(b"pair\0%b\0%b" % (origin_key(attempt.address), attempt.login.encode()))
 
-    def _origin_tag(self, attempt: Attempt) -> bytes:
-        return self._table.tag(b"origin\0" + origin_key(attempt.address))
-
     def _wrong_tag(self, attempt: Attempt) -> int:
         return int.from_bytes(self._password_tag(b"wrong", attempt)[:4], "little") | 1
 
@@ -243,8 +263,8 @@ class SharedGuard:
 def _unpack(payload: bytes | None) -> _Record:
     if payload is None:
         return _NOTHING
-    started, locked_until, count, locks, tries, good, *wrong = _RECORD.unpack(payload)
-    return _Record(started, locked_until, count, locks, tries, good, tuple(wrong))
+    fields = _RECORD.unpack(payload)
+    return _Record(*fields[:-MAX_TAGS], fields[-MAX_TAGS:])
 
 
 def _pack(record: _Record) -> bytes:

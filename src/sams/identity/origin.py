@@ -10,6 +10,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 _SUBNET_OCTETS = 8
+_NETWORK_OCTETS = {4: 3, 8: 6}
 
 
 def origin_key(address: str) -> bytes:
@@ -24,6 +25,11 @@ def origin_key(address: str) -> bytes:
     except (OSError, ValueError):
         return b"\0" + address.encode("utf-8", "replace")
     return packed[12:] if packed.startswith(_MAPPED) else packed[:_SUBNET_OCTETS]
+
+
+def network_key(origin: bytes) -> bytes:
+    """The network around an origin: an IPv4 /24, an IPv6 /48; what is no IP address stands alone."""
+    return origin[: _NETWORK_OCTETS.get(len(origin), len(origin))]
 
 
 class Networks:

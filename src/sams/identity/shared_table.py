@@ -20,8 +20,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import mmap
+import os
 import struct
 import tempfile
+import weakref
 from collections.abc import Callable, Iterator
 
 WAYS = 8
@@ -41,14 +43,16 @@ class SharedTable:
     key: secret, 16 to 64 octets, the same in all processes.
     """
 
-    __slots__ = ("_buckets", "_file", "_key", "_memory", "_payload", "_slot")
+    __slots__ = ("__weakref__", "_buckets", "_file", "_key", "_memory", "_payload", "_slot")
 
     def __init__(self, slots: int, payload: int, key: bytes) -> None:
         self._payload = payload
         self._slot = _HEAD.size + payload
         self._buckets = max(1, -(-slots // WAYS))
         self._memory = mmap.mmap(-1, self._buckets * WAYS * self._slot)
-        self._file = tempfile.TemporaryFile()  # noqa: SIM115 - its locks are the table's, for its life
+        with tempfile.TemporaryFile() as file:
+            self._file = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self._file)
         self._key = hashlib.blake2b(key=key, digest_size=TAG_OCTETS)
 
     def tag(self, about: bytes) -> bytes:
@@ -131,6 +135,11 @@ class Columns:
         """Set one's own number. A worker sets 0 when it starts: its forerunner may have died."""
         start = 4 * worker
         self._memory[start : start + 4] = number.to_bytes(4, "little")
+
+    def get(self, worker: int) -> int:
+        """One number."""
+        start = 4 * worker
+        return int.from_bytes(self._memory[start : start + 4], "little")
 
     def total(self) -> int:
         """The sum over all workers."""

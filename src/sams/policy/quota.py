@@ -1,0 +1,252 @@
+"""How many recipients an account may send to in an hour and in a day, over all workers.
+
+Theory of operation. Each account has a ring of 24 counters, one for each clock hour, in a table that all
+workers share. The hour's use is the counter of this clock hour, the day's the sum of all 24. A message is
+charged whole and at once, after everything else about it was found good and before it is stored: either all
+its recipients fit or it costs nothing, and since charging is one locked change of the table, sessions in
+parallel cannot overrun a limit. So that a member hears early, `foresee` asks at each RCPT whether there is
+room still, and changes nothing. What was charged for a message that then could not be stored is given back
+by `refund`.
+
+The spool keeps the same counts in the commits that accept messages; a service that starts loads them from
+there, each shard once.
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sams.core.clock import Clock
+from sams.core.ids import MAX_SHARD
+from sams.core.reply import Reply, reply
+from sams.identity.interface import Identity
+from sams.identity.shared_table import Columns, SharedTable
+
+HOURS = 24
+DEFAULT_SLOTS = 65_536
+"""Accounts that can be counted at once; beyond that, who sent longest ago is forgotten."""
+
+_SECONDS = 3_600
+_RECORD = struct.Struct(f"<5I{HOURS}I")
+_NO_USE = (0,) * HOURS
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaSettings:
+    """Recipients of an account that has no limits of its own. notice_at: percent at which a notice is due."""
+
+    per_hour: int = 1_000
+    per_day: int = 5_000
+    notice_at: int = 80
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaVerdict:
+    """The answer to a charge.
+
+    reply: the refusal, None: charged.
+    warn: member and alarm should be told; once for each crossing of the notice's share and of the limit.
+    text: what to tell them; empty without `warn`.
+    """
+
+    reply: Reply | None = None
+    warn: bool = False
+    text: str = ""
+
+
+class QuotaBooks:
+    """The memory. Made before the fork. key: secret, 16 to 64 octets."""
+
+    __slots__ = ("loaded", "table")
+
+    def __init__(self, key: bytes, slots: int = DEFAULT_SLOTS) -> None:
+        self.table = SharedTable(slots, _RECORD.size, key)
+        self.loaded = Columns(MAX_SHARD + 1)
+
+
+class _Window(NamedTuple):
+    """One of the two windows. told: where in `_Use.told` its notice stands; the limit's stands behind it."""
+
+    name: str
+    hours: int
+    told: int
+
+
+_WINDOWS = (_Window("hour", 1, 0), _Window("day", HOURS, 2))
+
+
+class _Use(NamedTuple):
+    """What an account has used.
+
+    hour: the clock hour of the last change. told: clock hours in which each notice was given, 0: never.
+    counts: of each of the last 24 clock hours, the place is the hour modulo 24.
+    """
+
+    hour: int
+    told: tuple[int, ...] = (0, 0, 0, 0)
+    counts: tuple[int, ...] = _NO_USE
+
+    def at(self, hour: int) -> _Use:
+        """The use as it stands at a later hour. What lies in the future (the clock was put back) is dropped."""
+        if hour == self.hour:
+            return self
+        if not self.hour < hour < self.hour + HOURS:
+            return _Use(hour)
+        passed = {past % HOURS for past in range(self.hour + 1, hour + 1)}
+        kept = tuple(0 if place in passed else count for place, count in enumerate(self.counts))
+        return _Use(hour, self.told, kept)
+
+    def last(self, hours: int) -> int:
+        """Recipients of the last so many clock hours, this one included."""
+        return sum(self.counts) if hours == HOURS else self.counts[self.hour % HOURS]
+
+    def plus(self, recipients: int, hour: int) -> _Use:
+        """With so many more (or fewer) in one hour."""
+        counts = list(self.counts)
+        counts[hour % HOURS] = max(0, counts[hour % HOURS] + recipients)
+        return self._replace(counts=tuple(counts))
+
+    def with_told(self, place: int) -> _Use:
+        told = list(self.told)
+        told[place] = self.hour
+        return self._replace(told=tuple(told))
+
+
+class Quota:
+    """Counts and limits. Made in each worker, on books that all share."""
+
+    __slots__ = ("_books", "_clock", "_settings")
+
+    def __init__(self, books: QuotaBooks, clock: Clock, settings: QuotaSettings) -> None:
+        self._books = books
+        self._clock = clock
+        self._settings = settings
+
+    def foresee(self, identity: Identity, recipients: int) -> Reply | None:
+        """At RCPT: whether a message to so many recipients in all would be refused now. Charges nothing."""
+        tag = self._tag(identity.login)
+        use = _unpack(self._books.table.read(tag), self._hour())
+        return self._refusal(identity, use, recipients)
+
+    def charge(self, identity: Identity, recipients: int) -> QuotaVerdict:
+        """Charge a whole message or refuse it: 450 4.7.1 with the limit, the use and the time it ends."""
+        verdict = QuotaVerdict()
+        hour = self._hour()
+
+        def change(payload: bytes | None) -> bytes:
+            nonlocal verdict
+            use, verdict = self._charged(identity, _unpack(payload, hour), recipients)
+            return _pack(use)
+
+        self._books.table.change(self._tag(identity.login), self._clock.now(), change)
+        return verdict
+
+    def refund(self, identity: Identity, recipients: int) -> None:
+        """Give back what was charged in this hour for a message that could not be stored."""
+        self._add(identity.login, self._hour(), -recipients)
+
+    def load(self, shard: int, rows: Iterable[tuple[str, int, int]]) -> bool:
+        """Add what a shard knows: (login, clock hour, recipients). Each shard counts once; whether it did now.
+
+        A worker that takes the place of a dead one finds the counts in memory still.
+        """
+        if self._books.loaded.get(shard):
+            return False
+        self._books.loaded.set(shard, 1)
+        newest = self._hour()
+        for login, hour, recipients in rows:
+            if newest - HOURS < hour <= newest:
+                self._add(login, hour, recipients)
+        return True
+
+    def used(self, login: str) -> tuple[int, int]:
+        """Recipients of this clock hour, and of the last 24."""
+        use = _unpack(self._books.table.read(self._tag(login)), self._hour())
+        return use.last(1), use.last(HOURS)
+
+    def _add(self, login: str, hour: int, recipients: int) -> None:
+        newest = self._hour()
+        self._books.table.change(
+            self._tag(login),
+            self._clock.now(),
+            lambda payload: _pack(_unpack(payload, newest).plus(recipients, hour)),
+        )
+
+    def _charged(self, identity: Identity, use: _Use, recipients: int) -> tuple[_Use, QuotaVerdict]:
+        for window in _WINDOWS:
+            refusal = self._refusal_of(identity, use, recipients, window)
+            if refusal is not None:
+                return self._told(identity, use, window, refusal)
+        charged = use.plus(recipients, use.hour)
+        for window in _WINDOWS:
+            limit = self._limit(identity, window)
+            if charged.last(window.hours) * 100 >= limit * self._settings.notice_at:
+                charged, verdict = self._told(identity, charged, window, None)
+                if verdict.warn:
+                    return charged, verdict
+        return charged, QuotaVerdict()
+
+    def _told(
+        self, identity: Identity, use: _Use, window: _Window, refusal: Reply | None
+    ) -> tuple[_Use, QuotaVerdict]:
+        """The verdict, with a notice unless the same was told within the window."""
+        place = window.told + (refusal is not None)
+        if use.told[place] > use.hour - window.hours:
+            return use, QuotaVerdict(refusal)
+        limit, used = self._limit(identity, window), use.last(window.hours)
+        state = "has reached the limit" if refusal else "comes near the limit"
+        text = f"{identity.login} {state}: {used} of {limit} recipients in the last {window.name}"
+        return use.with_told(place), QuotaVerdict(refusal, warn=True, text=text)
+
+    def _refusal(self, identity: Identity, use: _Use, recipients: int) -> Reply | None:
+        for window in _WINDOWS:
+            refusal = self._refusal_of(identity, use, recipients, window)
+            if refusal is not None:
+                return refusal
+        return None
+
+    def _refusal_of(self, identity: Identity, use: _Use, recipients: int, window: _Window) -> Reply | None:
+        limit, used = self._limit(identity, window), use.last(window.hours)
+        if used + recipients <= limit:
+            return None
+        room = f"You may send to {limit} recipients a {window.name} and have sent to {used}"
+        if recipients > limit:
+            return reply(450, "4.7.1", f"{room}; this message alone has more: split it")
+        ends = _ends(use, recipients, limit, window)
+        return reply(450, "4.7.1", f"{room}; try again after {ends}")
+
+    def _limit(self, identity: Identity, window: _Window) -> int:
+        if window.hours == 1:
+            own, common = identity.recipients_per_hour, self._settings.per_hour
+        else:
+            own, common = identity.recipients_per_day, self._settings.per_day
+        return common if own is None else own
+
+    def _hour(self) -> int:
+        return int(self._clock.now()) // _SECONDS
+
+    def _tag(self, login: str) -> bytes:
+        return self._books.table.tag(login.encode())
+
+
+def _ends(use: _Use, recipients: int, limit: int, window: _Window) -> str:
+    """When so many fit again if nothing more is sent: always a full hour."""
+    hour = use.hour + 1
+    while window.hours > 1 and use.at(hour).last(HOURS) + recipients > limit and hour < use.hour + HOURS:
+        hour += 1
+    return time.strftime("%a %H:%M UTC", time.gmtime(hour * _SECONDS))
+
+
+def _unpack(payload: bytes | None, hour: int) -> _Use:
+    if payload is None:
+        return _Use(hour)
+    last, *rest = _RECORD.unpack(payload)
+    return _Use(last, tuple(rest[:4]), tuple(rest[4:])).at(hour)
+
+
+def _pack(use: _Use) -> bytes:
+    return _RECORD.pack(use.hour, *use.told, *use.counts)

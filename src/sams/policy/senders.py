@@ -1,0 +1,214 @@
+"""As whom a member may send (SECURITY.md decision 5).
+
+The reverse path and the one address of the one From field are the member's own, or of someone for whom the
+member may send; then a Sender field with the member's own address is added. Three settings of `[senders]` say
+how strict that is: `enforce` refuses, `warn` lets through and tells the journal, `off` does not look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from sams.config.model import Senders
+from sams.core.address import Mailbox
+from sams.core.reply import Reply, reply
+from sams.core.text import ascii_line
+from sams.identity.interface import Identity
+from sams.identity.patterns import covers
+from sams.message.addresses import HeaderAddress, foreign_address_in_display_name
+
+MOST_SHOWN = 5
+"""How many of the member's addresses a refusal lists."""
+_LINE = 400
+"""Characters of a reply's text: with code and reference it stays below RFC 5321's 512 octets."""
+_NAMES_LOOKED_AT = 5
+"""Addresses of the member's own domains that are passed over in one display name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """An address field that the grammar does not know. why: in words for the person who wrote it."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderSenders:
+    """What a header says of who sends.
+
+    from_fields, resent_fields: how many From and Resent-From fields there are.
+    authors, resent, sender: the addresses of the first From, Resent-From and Sender; empty without one.
+    """
+
+    from_fields: int
+    authors: tuple[HeaderAddress, ...] | Unreadable
+    resent_fields: int = 0
+    resent: tuple[HeaderAddress, ...] | Unreadable = ()
+    sender: tuple[HeaderAddress, ...] | Unreadable = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SenderVerdict:
+    """Whether the member may send as this.
+
+    reply: the refusal, None: yes.
+    add_sender: the address for a Sender field that replaces what stands there; None: leave Sender alone.
+    warnings: what a stricter setting would refuse, for the journal.
+    """
+
+    reply: Reply | None = None
+    add_sender: Mailbox | None = None
+    warnings: tuple[str, ...] = ()
+
+
+_YES = SenderVerdict()
+
+
+class SenderPolicy:
+    """The rules of one configuration. Holds no state."""
+
+    __slots__ = ("_settings",)
+
+    def __init__(self, settings: Senders) -> None:
+        self._settings = settings
+
+    def check_envelope(self, identity: Identity, reverse_path: Mailbox | None) -> SenderVerdict:
+        """At MAIL FROM. None is `<>`, open to every member: read receipts need it."""
+        mode = self._settings.envelope
+        if mode == "off" or reverse_path is None or _may_use(identity, reverse_path):
+            return _YES
+        text = f"You may not send as {reverse_path}{_yours(identity)}"
+        if mode == "warn":
+            return SenderVerdict(warnings=(f"envelope: {ascii_line(text, _LINE)}",))
+        return SenderVerdict(reply(553, "5.7.1", ascii_line(text, _LINE)))
+
+    def check_recipient_count(self, reverse_path: Mailbox | None, count: int) -> Reply | None:
+        """At RCPT: `count` is how many there would be with this one. Only `<>` is held to few."""
+        most = self._settings.null_sender_recipients
+        if reverse_path is not None or count <= most:
+            return None
+        if most == 0:
+            return reply(550, "5.7.1", "Mail with the sender <> is not taken here: give your own address")
+        return reply(452, "4.5.3", f"Mail with the sender <> may go to {most} recipients at most")
+
+    def check_header(self, identity: Identity, header: HeaderSenders) -> SenderVerdict:
+        """At the end of the data."""
+        mode = self._settings.header
+        if mode == "off":
+            return _YES
+        problem = _author_problem(header) or self._foreign(identity, header)
+        if problem is not None and mode == "enforce":
+            return _refused(problem)
+        warnings = () if problem is None else (f"header: {ascii_line(problem, _LINE)}",)
+        return self._with_name_and_sender(identity, header, warnings)
+
+    def _with_name_and_sender(
+        self, identity: Identity, header: HeaderSenders, warnings: tuple[str, ...]
+    ) -> SenderVerdict:
+        name_problem = self._name_problem(identity, header)
+        if name_problem is not None:
+            if self._settings.display_name == "enforce":
+                return _refused(name_problem)
+            warnings = (*warnings, f"display name: {ascii_line(name_problem, _LINE)}")
+        return SenderVerdict(add_sender=self._sender(identity, header), warnings=warnings)
+
+    def _foreign(self, identity: Identity, header: HeaderSenders) -> str | None:
+        """Why the author may not be this member's; None: it may."""
+        author = _author(header)
+        if author is None or _may_use(identity, author.mailbox):
+            return None
+        if not header.resent_fields:
+            return f"You may not send with {author.mailbox} in From{_yours(identity)}"
+        if self._settings.resent == "reject":
+            return (
+                f"Redirecting mail of others (Resent-From over a From of {author.mailbox}) is not allowed "
+                "here: forward it instead"
+            )
+        return _resent_problem(identity, header)
+
+    def _name_problem(self, identity: Identity, header: HeaderSenders) -> str | None:
+        author = _author(header)
+        if self._settings.display_name == "off" or author is None or _is_plain(author.display_name):
+            return None
+        shown = _foreign_in_name(identity, author)
+        if shown is None:
+            return None
+        return f"The name in From shows the address {shown}, which is not yours{_yours(identity)}"
+
+    def _sender(self, identity: Identity, header: HeaderSenders) -> Mailbox | None:
+        """The Sender to set: where the author is another (RFC 5322 section 3.6.2), or Sender is a foreign one."""
+        author = _author(header)
+        if author is None:
+            return None
+        for_another = not covers(identity.addresses, author.mailbox) and covers(
+            identity.may_send_as, author.mailbox
+        )
+        is_foreign = header.sender != () and not _is_one_of(identity, header.sender)
+        return identity.default_address if for_another or is_foreign else None
+
+
+def _author(header: HeaderSenders) -> HeaderAddress | None:
+    """The one author; None where there is not exactly one."""
+    authors = header.authors
+    return None if isinstance(authors, Unreadable) or len(authors) != 1 else authors[0]
+
+
+def _author_problem(header: HeaderSenders) -> str | None:
+    """Why there is not one author; None: there is."""
+    if header.from_fields == 0:
+        return "The message has no From field: put your address there"
+    if header.from_fields > 1:
+        return f"The message has {header.from_fields} From fields: only one is allowed"
+    if isinstance(header.authors, Unreadable):
+        return f"The From field cannot be read: {header.authors.why}"
+    if len(header.authors) != 1:
+        return f"From has {len(header.authors) or 'no'} addresses: it must be one"
+    return None
+
+
+def _resent_problem(identity: Identity, header: HeaderSenders) -> str | None:
+    if isinstance(header.resent, Unreadable):
+        return f"The Resent-From field cannot be read: {header.resent.why}"
+    if not _is_one_of(identity, header.resent):
+        return f"Resent-From must be one address of yours{_yours(identity)}"
+    return None
+
+
+def _is_one_of(identity: Identity, addresses: tuple[HeaderAddress, ...] | Unreadable) -> bool:
+    return (
+        not isinstance(addresses, Unreadable)
+        and len(addresses) == 1
+        and _may_use(identity, addresses[0].mailbox)
+    )
+
+
+def _may_use(identity: Identity, mailbox: Mailbox) -> bool:
+    return covers(identity.addresses, mailbox) or covers(identity.may_send_as, mailbox)
+
+
+def _foreign_in_name(identity: Identity, author: HeaderAddress) -> Mailbox | None:
+    own = {*identity.addresses, *identity.may_send_as, author.mailbox.key}
+    for _ in range(_NAMES_LOOKED_AT):
+        shown = foreign_address_in_display_name(author.display_name, frozenset(own))
+        if shown is None or not _may_use(identity, shown):
+            return shown
+        own.add(shown.key)
+    return None
+
+
+def _is_plain(name: str) -> bool:
+    """Whether a name is what it looks like, and has no @ in it: nearly all are."""
+    return name.isascii() and "@" not in name and "=?" not in name
+
+
+def _refused(problem: str) -> SenderVerdict:
+    return SenderVerdict(reply(550, "5.7.1", ascii_line(problem, _LINE)))
+
+
+def _yours(identity: Identity) -> str:
+    """The addresses that the member may use, as the end of a sentence."""
+    patterns: Collection[str] = (*identity.addresses, *identity.may_send_as)
+    listed = ", ".join(tuple(patterns)[:MOST_SHOWN])
+    more = f" and {len(patterns) - MOST_SHOWN} more" if len(patterns) > MOST_SHOWN else ""
+    return f"; you may use {listed}{more}"

@@ -1,0 +1,156 @@
+"""What the tests of identity share: a clock that stands still, a forked child, a whole authenticator."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sams.identity.accounts import Accounts
+from sams.identity.authenticator import PasswordAuthenticator
+from sams.identity.builtin import BuiltinAccounts
+from sams.identity.guard import PAYLOAD_OCTETS, GuardSettings, SharedGuard
+from sams.identity.interface import Source, Verdict
+from sams.identity.lanes import Lanes
+from sams.identity.logins import LoginForms
+from sams.identity.passwords import Compared, HashCost, Hashes, HashPool
+from sams.identity.remembered import Remembered
+from sams.identity.shared_table import Columns, SharedTable
+from sams.protocol.sasl.interface import PasswordClaim
+
+CHEAP = HashCost(memory=8, passes=1)
+KEY = bytes(range(32))
+PASSWORD = "correct horse 7"
+HOME, CAFE = "192.0.2.1", "198.51.100.7"
+
+
+@dataclass
+class FakeClock:
+    """Moves when told to; wall clock and monotonic time differ, as they do."""
+
+    seconds: float = 1_000.0
+    epoch: float = 1_700_000_000.0
+
+    def now(self) -> float:
+        return self.epoch + self.seconds
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+
+def in_child(work: Callable[[], object]) -> None:
+    """Run `work` in a forked child to its end; its failure is this test's."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            work()
+            status = 0
+        except BaseException:  # noqa: BLE001 - whatever it was, the parent's test fails and shows it
+            traceback.print_exc()
+        finally:
+            os._exit(status)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+
+
+class CountingHashes(Hashes):
+    """Hashes that count how much work was asked for."""
+
+    def __init__(self, cost: HashCost = CHEAP) -> None:
+        super().__init__(cost)
+        self.compared: list[bool] = []
+
+    def compare(self, stored: str | None, password: str) -> Compared:
+        self.compared.append(stored is not None)
+        return super().compare(stored, password)
+
+
+@dataclass
+class Rig:
+    """One worker's identity, with its own accounts in a folder."""
+
+    folder: Path
+    guard_settings: GuardSettings = field(default_factory=GuardSettings)
+    domains: tuple[str, ...] = ("example.org",)
+    max_waiting: int = 200
+
+    def __post_init__(self) -> None:
+        self.clock = FakeClock()
+        self.hashes = CountingHashes()
+        self.path = self.folder / "accounts.db"
+        self.accounts = Accounts(self.path, self.clock, self.hashes)
+        self.accounts.prepare()
+        self.remembered = Remembered(KEY, self.clock)
+        self.guard = SharedGuard(SharedTable(1024, PAYLOAD_OCTETS, KEY), self.clock, self.guard_settings)
+        self.reported: list[BaseException] = []
+        self.columns = Columns(1)
+        self.pool: HashPool | None = None
+        self.sources: list[BuiltinAccounts] = []
+
+    def source(self) -> BuiltinAccounts:
+        """Opened as a worker opens it: after the fork."""
+        lanes = Lanes(self.folder / "lanes", 2)
+        self.pool = HashPool(lanes, self.columns, 0, at_once=2, max_waiting=self.max_waiting)
+        source = BuiltinAccounts(
+            self.path,
+            accounts=self.accounts,
+            hashes=self.hashes,
+            pool=self.pool,
+            forms=LoginForms(self.domains),
+        )
+        self.sources.append(source)
+        return source
+
+    def authenticator(self, sources: Sequence[Source] | None = None) -> PasswordAuthenticator:
+        return PasswordAuthenticator(
+            (self.source(),) if sources is None else sources,
+            self.remembered,
+            self.guard,
+            forms=LoginForms(self.domains),
+            clock=self.clock,
+            chance=lambda: 0.5,
+            report=self.reported.append,
+        )
+
+    def close(self) -> None:
+        for source in self.sources:
+            source.close()
+        if self.pool is not None:
+            self.pool.close()
+
+
+@contextmanager
+def rig(folder: Path, **settings: object) -> Iterator[Rig]:
+    made = Rig(folder, **settings)  # type: ignore[arg-type]  # a test's own keywords
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+async def sign_in(
+    authenticator: PasswordAuthenticator,
+    login: str = "alice",
+    password: str = PASSWORD,
+    *,
+    address: str = HOME,
+    authzid: str = "",
+) -> Verdict:
+    verdict = authenticator.verify(PasswordClaim(authzid, login, password), address)
+    return verdict if isinstance(verdict, Verdict) else await verdict
+
+
+def signs_in(
+    authenticator: PasswordAuthenticator,
+    login: str = "alice",
+    password: str = PASSWORD,
+    *,
+    address: str = HOME,
+    authzid: str = "",
+) -> Verdict:
+    """The same, in a loop of its own."""
+    return asyncio.run(sign_in(authenticator, login, password, address=address, authzid=authzid))

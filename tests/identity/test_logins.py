@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from precis_i18n import get_profile
+
+from sams.identity.logins import LoginForms, UnpreparableError, is_too_long, prepare_login, prepare_password
+
+PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=60)
+
+
+@pytest.mark.parametrize(
+    ("written", "prepared"),
+    [
+        ("Alice", "alice"),
+        ("alice@Example.ORG", "alice@example.org"),
+        ("JÜRGEN", "jürgen"),
+        ("ju\u0308rgen", "jürgen"),
+        ("\uff41lice", "alice"),
+        ("Σίσυφος", "σίσυφος"),
+    ],
+)
+def test_spellings_of_one_login_are_prepared_alike(written: str, prepared: str) -> None:
+    assert prepare_login(written) == prepared
+
+
+@pytest.mark.parametrize(
+    "written", ["", "a b", "a\0b", "a\u200bb", "ﬁsh", "☂", "x" * 255, "ü" * 200, "\ud800"]
+)
+def test_what_is_no_login_is_refused_without_being_shown(written: str) -> None:
+    with pytest.raises(UnpreparableError) as caught:
+        prepare_login(written)
+    assert not written.strip() or written not in str(caught.value)
+    assert caught.value.__suppress_context__ or caught.value.__context__ is None
+
+
+@given(PRINTABLE)
+def test_the_short_cut_for_ascii_gives_what_the_profiles_give(text: str) -> None:
+    for name, prepare in (("UsernameCaseMapped", prepare_login), ("OpaqueString", prepare_password)):
+        try:
+            expected = get_profile(name).enforce(text)
+        except UnicodeError:
+            with pytest.raises(UnpreparableError):
+                prepare(text)
+        else:
+            assert prepare(text) == expected
+
+
+@given(st.text(max_size=80))
+def test_preparing_twice_changes_nothing_more(text: str) -> None:
+    try:
+        once = prepare_login(text)
+    except UnpreparableError:
+        return
+    assert prepare_login(once) == once
+
+
+@pytest.mark.parametrize(
+    ("written", "prepared"),
+    [("pass word", "pass word"), ("pass\u00a0word", "pass word"), ("Ångström", "Ångström"), ("  x", "  x")],
+)
+def test_passwords_keep_case_and_spaces(written: str, prepared: str) -> None:
+    assert prepare_password(written) == prepared
+
+
+@pytest.mark.parametrize("written", ["", "a\0b", "tab\tbed", "x" * 1025, "ü" * 600])
+def test_what_is_no_password_is_refused_without_being_shown(written: str) -> None:
+    with pytest.raises(UnpreparableError) as caught:
+        prepare_password(written)
+    assert not written or written not in str(caught.value)
+
+
+@pytest.mark.parametrize(("octets", "too_long"), [(1024, False), (1025, True)])
+def test_a_password_of_more_than_a_kilobyte_is_too_long(octets: int, too_long: bool) -> None:  # noqa: FBT001 - a table's column
+    assert is_too_long("x" * octets) is too_long
+    assert is_too_long("ü" * (octets // 2) + "x" * (octets % 2)) is too_long
+
+
+@pytest.mark.parametrize(
+    ("login", "bare"),
+    [
+        ("alice", "alice"),
+        ("alice@example.org", "alice"),
+        ("alice@other.org", "alice@other.org"),
+        ("alice@xn--bcher-kva.example", "alice"),
+        ("alice@bücher.example", "alice"),
+        ("a@b@example.org", "a@b"),
+        ("@example.org", "@example.org"),
+        ("alice@ü..", "alice@ü.."),
+    ],
+)
+def test_one_of_the_accounts_domains_behind_a_login_changes_nothing(login: str, bare: str) -> None:
+    assert LoginForms(["Example.org", "bücher.example"]).bare(login) == bare
