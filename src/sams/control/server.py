@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,8 @@ Handlers = Mapping[type[Request], Handler]
 MAX_CONNECTIONS = 32
 IDLE_SECONDS = 60.0
 """How long a connection may wait with its next request, and for the peer to take an answer."""
-_TURNS_TO_ACCEPT = 5
-"""Turns of the loop in which a connection that the kernel had accepted reaches `_accept`, and is closed there."""
+_PAUSE_SECONDS = 1.0
+"""How long nothing is accepted after the system had no descriptor left."""
 
 _log = structlog.get_logger("sams.control")
 
@@ -61,9 +62,9 @@ class ControlServer:
         self._roles = roles
         self._max_connections = max_connections
         self._idle_seconds = idle_seconds
-        self._server: asyncio.Server | None = None
-        self._open: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
-        self._inode: int | None = None
+        self._listener: socket.socket | None = None
+        self._open: dict[asyncio.Task[None], socket.socket] = {}
+        self._inode = 0
 
     async def start(self) -> None:
         """Begin to listen.
@@ -72,9 +73,9 @@ class ControlServer:
             OperatorError: another service listens there already.
             OSError: the socket cannot be made.
         """
-        listener = sockets.listen(self._path, self._max_connections)
+        self._listener = sockets.listen(self._path, self._max_connections)
         self._inode = self._path.stat().st_ino
-        self._server = await asyncio.start_unix_server(self._accept, sock=listener, limit=wire.MAX_LINE)
+        self._watch(self._listener)
 
     def replace(self, handlers: Handlers, roles: Roles) -> None:
         """Answer by another table from the next request on: after a reload."""
@@ -83,19 +84,18 @@ class ControlServer:
 
     async def close(self) -> None:
         """Stop listening, end every connection, and take the socket's name away."""
-        if self._server is None:
+        listener, self._listener = self._listener, None
+        if listener is None:
             return
-        self._server.close()
-        self._server = None
+        asyncio.get_running_loop().remove_reader(listener)
+        listener.close()
         self._remove_own_socket()
-        for _ in range(_TURNS_TO_ACCEPT):
-            await asyncio.sleep(0)
         connections = dict(self._open)
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
-        for writer in connections.values():  # a task that had not begun has closed nothing
-            await self._hang_up(writer)
+        for connection in connections.values():  # a task that had not begun has closed nothing
+            connection.close()
 
     def _remove_own_socket(self) -> None:
         """A service that was started meanwhile may have its own socket under this name."""
@@ -103,29 +103,53 @@ class ControlServer:
             if self._path.stat().st_ino == self._inode:
                 self._path.unlink()
 
-    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._server is None:
-            writer.close()
+    def _watch(self, listener: socket.socket) -> None:
+        if listener is self._listener:
+            asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _accept(self, listener: socket.socket) -> None:
+        """asyncio.Server would do, but loses what it has accepted when it is closed in the same turn."""
+        loop = asyncio.get_running_loop()
+        try:
+            connection, _ = listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
             return
+        except OSError as error:
+            _log.warning("no control connection can be taken now", why=error.strerror)
+            loop.remove_reader(listener)
+            loop.call_later(_PAUSE_SECONDS, self._watch, listener)
+            return
+        connection.setblocking(False)
         if len(self._open) >= self._max_connections:
-            writer.write(wire.encode(Failure(Trouble.BUSY, "too many commands at once: try again")))
-            writer.close()
+            _turn_away(connection)
             return
-        task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
-        self._open[task] = writer
+        task = loop.create_task(self._serve(connection))
+        self._open[task] = connection
         task.add_done_callback(self._open.pop)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve(self, connection: socket.socket) -> None:
         try:
-            peer = peer_of(writer.get_extra_info("socket"))
+            peer = peer_of(connection)
+            reader, writer = await asyncio.open_unix_connection(sock=connection, limit=wire.MAX_LINE)
+        except OSError as error:
+            connection.close()
+            _log.debug("control connection ended early", path=str(self._path), why=error.strerror)
+            return
+        try:
+            await self._converse(reader, writer, peer)
+        finally:
+            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> None:
+        try:
             while line := await self._read_line(reader):
                 await self._send(writer, await self._answer(line, peer))
         except wire.WireError as error:
             await self._send(writer, Failure(error.trouble, error.text))
         except (OSError, TimeoutError):
-            _log.debug("control connection ended early", path=str(self._path))
-        finally:
-            await self._hang_up(writer)
+            _log.debug("control connection ended early", path=str(self._path), pid=peer.pid)
 
     async def _read_line(self, reader: asyncio.StreamReader) -> bytes:
         """The next line, empty at the end.
@@ -179,8 +203,8 @@ class ControlServer:
             writer.write(line)
             await writer.drain()
 
-    @staticmethod
-    async def _hang_up(writer: asyncio.StreamWriter) -> None:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+
+def _turn_away(connection: socket.socket) -> None:
+    """A socket that was just opened has room for one line."""
+    with connection, contextlib.suppress(OSError):
+        connection.send(wire.encode(Failure(Trouble.BUSY, "too many commands at once: try again")))
