@@ -1,0 +1,267 @@
+"""Address lists of headers: From, Sender, Resent-From, To … (RFC 5322 section 3.4, RFC 6532, RFC 6854).
+
+Theory of operation. The value is cut into tokens by one regular expression that looks at each character once;
+comments and folding white space leave only a mark between tokens. A small parser then walks the tokens once,
+one element of the list at a time, so that the whole is linear whatever the value holds.
+
+The grammar, where `word` is an atom or a quoted string and a dot may stand in a phrase behind its first word
+(obs-phrase, as in `John Q. Public`):
+
+    list      = element *("," element)
+    element   = mailbox / group
+    mailbox   = [phrase] "<" addr-spec ">" / addr-spec
+    group     = phrase ":" [mailbox *("," mailbox)] ";"
+    addr-spec = (dot-atom / quoted-string) "@" (dot-atom / domain-literal)
+
+Of the obsolete forms only the dotted phrase is taken: routes (`<@a,@b:c@d>`), empty elements (`a@b,,c@d`) and
+spaces or comments around the dots of an address are refused. What does not fit is refused and never guessed
+at: two programs that guess differently would show two different senders (SECURITY.md decision 5).
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from sams.core.address import AddressError, Mailbox, parse_mailbox
+from sams.core.text import visible
+from sams.message.words import decode_words
+
+_ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010FFFF"
+_TOKEN = re.compile(
+    rf"(?P<gap>[ \t]++|\r\n[ \t]++)"
+    rf"|(?P<atom>[{_ATEXT}]++(?:\.[{_ATEXT}]++)*+)"
+    r'|(?P<quoted>"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~]|\r\n(?=[ \t]))*+")'
+    r"|(?P<literal>\[[!-Z^-~]*+\])"
+    r"|(?P<special>[<>@,:;.])"
+)
+_COMMENT_PART = re.compile(r"[^()\\\x00-\x08\x0a-\x1f\x7f]++|\\[\t -~]|\r\n(?=[ \t])|[()]")
+_ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_SEPARATED = "addresses are separated by commas, and a name that holds an @ needs quotes around it"
+_SHOWN = 1_000
+"""So many characters of a display name are looked at: no program shows more."""
+_LOOKS_LIKE_ADDRESS = re.compile(rf"[{_ATEXT}.]{{1,64}}+$")
+_DOMAIN_BEHIND = re.compile(r"[A-Za-z0-9\u0080-\U0010FFFF.-]{1,255}")
+
+
+class AddressListError(ValueError):
+    """The value is no address list. The message says why, in words for the person who wrote it."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeaderAddress:
+    """One mailbox of a list.
+
+    display_name: the phrase before the address, quotes and escapes taken off, encoded words left as they are;
+        where there is none, the comment behind the address, which programs show in its place; else empty.
+    """
+
+    display_name: str
+    mailbox: Mailbox
+
+
+class _Token(NamedTuple):
+    """kind: atom, quoted, literal, special or end; gap: white space or a comment stands before it."""
+
+    kind: str
+    text: str
+    gap: bool
+
+
+def parse_address_list(value: bytes, limit: int) -> tuple[HeaderAddress, ...]:
+    """Parse the value of a From, Sender, Resent-From, To … field, folds included.
+
+    The members of groups stand in their places; an empty group (`undisclosed-recipients:;`) gives none.
+
+    Args:
+        value: what stands behind the colon, without the CRLF at its end.
+        limit: how many mailboxes there may be.
+
+    Raises:
+        AddressListError: it does not fit the grammar above, is no UTF-8, or has more than `limit` mailboxes.
+    """
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        raise AddressListError("the address field is not valid UTF-8") from None
+    return tuple(_Parser(text, limit).addresses())
+
+
+def foreign_address_in_display_name(display: str, own: frozenset[str] = frozenset()) -> Mailbox | None:
+    """The first address that a program would show inside this display name, but for those in `own`.
+
+    Encoded words are decoded first, wide and invisible characters are seen through; at most the first 1,000
+    characters are looked at.
+
+    Args:
+        display: `HeaderAddress.display_name`.
+        own: keys (`Mailbox.key`) of addresses that may stand there.
+    """
+    shown = unicodedata.normalize("NFKC", decode_words(display)[:_SHOWN])
+    shown = "".join([letter for letter in shown if unicodedata.category(letter) not in {"Cf", "Cc"}])
+    before, *others = shown.split("@")
+    for behind in others:
+        mailbox = _address_around(before, behind)
+        if mailbox is not None and mailbox.key not in own:
+            return mailbox
+        before = behind
+    return None
+
+
+def _address_around(before: str, behind: str) -> Mailbox | None:
+    """The mailbox that the ends beside an @ make, if they make one with a dotted domain."""
+    local, domain = _LOOKS_LIKE_ADDRESS.search(before[-64:]), _DOMAIN_BEHIND.match(behind)
+    if local is None or domain is None or "." not in (name := domain[0].strip(".-")):
+        return None
+    try:
+        return parse_mailbox(f"{local[0].strip('.')}@{name}")
+    except AddressError:
+        return None
+
+
+class _Parser:
+    """Walks the tokens of one list once."""
+
+    def __init__(self, text: str, limit: int) -> None:
+        self._limit = limit
+        self._count = 0
+        self._comment = ""
+        self._tokens = self._scan(text)
+        self._next = next(self._tokens)
+
+    def addresses(self) -> Iterator[HeaderAddress]:
+        """Every mailbox of the list."""
+        in_group = False
+        while True:
+            words = self._words()
+            if self._next.text == ":" and words and not in_group:
+                self._take()
+                in_group = True
+                if self._next.text != ";":
+                    continue
+            else:
+                yield self._mailbox(words)
+            if in_group and self._next.text == ";":
+                self._take()
+                in_group = False
+            if self._next.kind == "end" and not in_group:
+                return
+            self._expect(",", "a group ends with ;" if in_group else _SEPARATED)
+
+    def _mailbox(self, words: list[_Token]) -> HeaderAddress:
+        self._count += 1
+        if self._count > self._limit:
+            raise AddressListError(f"more than {self._limit} addresses in one field")
+        if self._next.text == "<":
+            return HeaderAddress(_phrase(words), self._angle())
+        if self._next.text != "@":
+            raise AddressListError(self._why_no_mailbox(words))
+        if len(words) != 1:
+            raise AddressListError("a name that holds an @ needs quotes around it")
+        mailbox = self._addr_spec(words[0])
+        return HeaderAddress(self._comment, mailbox)
+
+    def _why_no_mailbox(self, words: list[_Token]) -> str:
+        if words:
+            return f"{visible(_phrase(words), 80)!r} has no address of the form name@domain"
+        if self._next.kind == "end" or self._next.text == ",":
+            return "an address is missing, or a comma too many"
+        return f"{visible(self._next.text, 80)!r} stands where an address should"
+
+    def _angle(self) -> Mailbox:
+        self._take()
+        local = self._take()
+        if local.text == "@":
+            raise AddressListError("a route before the address (<@host:name@domain>) is not accepted")
+        mailbox = self._addr_spec(local)
+        self._expect(">", "the address ends with >")
+        return mailbox
+
+    def _addr_spec(self, local: _Token) -> Mailbox:
+        self._comment = ""
+        if local.kind not in {"atom", "quoted"}:
+            raise AddressListError("an address has the form name@domain")
+        self._expect("@", "an address has the form name@domain")
+        domain = self._take()
+        if domain.kind not in {"atom", "literal"}:
+            raise AddressListError("an address has the form name@domain")
+        try:
+            return parse_mailbox(f"{local.text}@{domain.text}")
+        except AddressError as error:
+            raise AddressListError(f"{visible(f'{local.text}@{domain.text}', 80)}: {error}") from None
+
+    def _words(self) -> list[_Token]:
+        """Atoms, quoted strings and, behind the first of them, dots."""
+        words: list[_Token] = []
+        while self._next.kind in {"atom", "quoted"} or (words and self._next.text == "."):
+            words.append(self._take())
+        return words
+
+    def _expect(self, text: str, otherwise: str) -> None:
+        if self._take().text != text:
+            raise AddressListError(otherwise)
+
+    def _take(self) -> _Token:
+        token = self._next
+        if token.kind != "end":
+            self._next = next(self._tokens)
+        return token
+
+    def _scan(self, text: str) -> Iterator[_Token]:
+        at, gap = 0, False
+        while at < len(text):
+            if text[at] == "(":
+                at, gap = self._skip_comment(text, at), True
+                continue
+            match = _TOKEN.match(text, at)
+            if match is None:
+                raise AddressListError(_why_no_token(text, at))
+            at, kind = match.end(), match.lastgroup or ""
+            if kind == "gap":
+                gap = True
+                continue
+            yield _Token(kind, match[0], gap)
+            gap = False
+        yield _Token("end", "", gap)
+
+    def _skip_comment(self, text: str, start: int) -> int:
+        """The end of the comment that begins at `start`; comments nest. Its text is kept as a name."""
+        depth, at = 0, start
+        while True:
+            part = _COMMENT_PART.match(text, at)
+            if part is None:
+                raise AddressListError(
+                    "a comment that begins with ( has no end, or a character that may not stand there"
+                )
+            at = part.end()
+            depth += {"(": 1, ")": -1}.get(part[0], 0)
+            if depth == 0:
+                self._comment = _plain(text[start + 1 : at - 1])
+                return at
+
+
+def _why_no_token(text: str, at: int) -> str:
+    reasons = {
+        '"': "a quoted name has no end, or a character that is not allowed",
+        "[": "an address literal has no end",
+        ")": "a ) stands alone",
+        "\\": "a backslash stands outside quotes",
+    }
+    return reasons.get(text[at], f"the character {visible(text[at])!r} may not stand there")
+
+
+def _phrase(words: list[_Token]) -> str:
+    parts: list[str] = []
+    for word in words:
+        if word.gap and parts:
+            parts.append(" ")
+        parts.append(_plain(word.text[1:-1]) if word.kind == "quoted" else word.text)
+    return "".join(parts)
+
+
+def _plain(text: str) -> str:
+    """Folds and escapes taken off."""
+    return _ESCAPED.sub(r"\1", text.replace("\r\n", ""))

@@ -1,0 +1,170 @@
+"""Address lists by the grammar, and nothing but the grammar."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sams.core.address import Mailbox
+from sams.message.addresses import (
+    AddressListError,
+    foreign_address_in_display_name,
+    parse_address_list,
+)
+
+
+def parsed(value: str) -> list[tuple[str, str]]:
+    return [(found.display_name, str(found.mailbox)) for found in parse_address_list(value.encode(), 100)]
+
+
+@pytest.mark.parametrize(
+    ("value", "addresses"),
+    [
+        (" ann@example.org", [("", "ann@example.org")]),
+        (" <ann@example.org>", [("", "ann@example.org")]),
+        ("Ann <ann@example.org>", [("Ann", "ann@example.org")]),
+        ('"Smith, Ann" <ann@example.org>', [("Smith, Ann", "ann@example.org")]),
+        (r'"Ann \"A\" Smith" <ann@example.org>', [('Ann "A" Smith', "ann@example.org")]),
+        ("John Q. Public <j@example.org>", [("John Q. Public", "j@example.org")]),
+        ("Ann\r\n Smith\r\n\t<ann@example.org>", [("Ann Smith", "ann@example.org")]),
+        ("ann@example.org (Ann (A.) Smith)", [("Ann (A.) Smith", "ann@example.org")]),
+        ("(x) Ann (y) <(z) ann (a) @ (b) example.org (c)> (d)", [("Ann", "ann@example.org")]),
+        ("a@x.org, B <b@x.org>,c@x.org", [("", "a@x.org"), ("B", "b@x.org"), ("", "c@x.org")]),
+        ("Team: a@x.org, B <b@x.org>;", [("", "a@x.org"), ("B", "b@x.org")]),
+        ("undisclosed-recipients:;", []),
+        ("g: a@x.org;, b@x.org", [("", "a@x.org"), ("", "b@x.org")]),
+        ('"a b"@example.org', [("", '"a b"@example.org')]),
+        ('"a@b"@example.org', [("", '"a@b"@example.org')]),
+        ("a@[192.0.2.1]", [("", "a@[192.0.2.1]")]),
+        ("a@[IPv6:2001:db8::1]", [("", "a@[IPv6:2001:db8::1]")]),
+        ("Jörg <jörg@bücher.example>", [("Jörg", "jörg@bücher.example")]),
+        ("=?utf-8?q?J=C3=B6rg?= <j@x.org>", [("=?utf-8?q?J=C3=B6rg?=", "j@x.org")]),
+        ('"" <a@x.org>', [("", "a@x.org")]),
+        ('"a@b.org" <c@x.org>', [("a@b.org", "c@x.org")]),
+    ],
+)
+def test_what_the_grammar_allows_is_read(value: str, addresses: list[tuple[str, str]]) -> None:
+    assert parsed(value) == addresses
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "   ",
+        ",",
+        "a@x.org,",
+        ",a@x.org",
+        "a@x.org,,b@x.org",
+        "ann",
+        "Ann Smith",
+        "<>",
+        "<ann>",
+        "@x.org",
+        "a@",
+        "a@x.org b@x.org",
+        "a@x.org <b@x.org>",
+        "<a@x.org> <b@x.org>",
+        "<a@x.org",
+        "a@x.org>",
+        "<@r.org,@s.org:a@x.org>",
+        "<@r.org:a@x.org>",
+        "a . b@x.org",
+        "a@x . org",
+        "a@(c)x.(d)org",
+        ".a@x.org",
+        "a..b@x.org",
+        "a@x..org",
+        "a@-x.org",
+        "a;b@x.org",
+        "a@x.org; b@x.org",
+        "g: a@x.org",
+        "g: h: a@x.org;;",
+        ": a@x.org;",
+        "g: a@x.org, ;",
+        '"a <a@x.org>',
+        "(a <a@x.org>",
+        "a) <a@x.org>",
+        r"\a <a@x.org>",
+        "a\x00 <a@x.org>",
+        "a\r\nb <a@x.org>",
+        "a\nb <a@x.org>",
+        '"a\x01" <a@x.org>',
+        "a@[1.2.3]",
+        "a@[192.0.2.1",
+        ". <a@x.org>",
+        "a@b <c@x.org>",
+        "a" * 65 + "@x.org",
+    ],
+)
+def test_what_the_grammar_does_not_allow_is_refused(value: str) -> None:
+    with pytest.raises(AddressListError):
+        parsed(value)
+
+
+def test_octets_that_are_no_utf8_are_refused() -> None:
+    with pytest.raises(AddressListError, match="UTF-8"):
+        parse_address_list(b"J\xf6rg <j@x.org>", 10)
+
+
+def test_more_addresses_than_the_limit_are_refused() -> None:
+    assert len(parse_address_list(b"a@x.org, b@x.org", 2)) == 2
+    with pytest.raises(AddressListError, match="more than 1 addresses"):
+        parse_address_list(b"a@x.org, b@x.org", 1)
+
+
+def test_the_words_of_a_refusal_hold_nothing_raw() -> None:
+    with pytest.raises(AddressListError) as caught:
+        parsed('"\u202eevil" x')
+    assert "\u202e" not in str(caught.value)
+
+
+LOCALS = st.text(st.characters(codec="utf-8", categories=["L", "N", "S", "P", "Zs"]), min_size=1, max_size=12)
+
+
+@given(LOCALS, LOCALS)
+def test_what_is_written_with_quotes_is_read_back(name: str, local: str) -> None:
+    quoted = name.replace("\\", "\\\\").replace('"', '\\"')
+    mailbox = Mailbox(local, "example.org")
+    try:
+        (found,) = parse_address_list(f'"{quoted}" <{mailbox}>'.encode(), 1)
+    except AddressListError:
+        assert not local.isascii() or len(local.encode()) > 64
+        return
+    assert found.display_name == name
+    assert found.mailbox == mailbox
+
+
+@given(st.text(st.sampled_from('a@.<>,:;"()\\[] \t\r\n\0é'), max_size=40))
+def test_any_value_is_read_or_refused_and_nothing_else(value: str) -> None:
+    with suppress(AddressListError):
+        for found in parse_address_list(value.encode(), 100):
+            assert found.mailbox.local
+
+
+@pytest.mark.parametrize(
+    ("display", "address"),
+    [
+        ("Ann Smith", None),
+        ("boss@example.com", "boss@example.com"),
+        ("The Boss <boss@example.com>", "boss@example.com"),
+        ("=?utf-8?b?Ym9zc0BleGFtcGxlLmNvbQ==?=", "boss@example.com"),
+        ("=?utf-8?q?boss=40example?= =?utf-8?q?.com?=", "boss@example.com"),
+        ("boss\uff20example.com", "boss@example.com"),
+        ("bo\u200bss@exam\u00adple.com", "boss@example.com"),
+        ("me @ work", None),
+        ("dinner@eight", None),
+        ("ann@own.example via list", None),
+        ("ann@own.example boss@example.com", "boss@example.com"),
+        ("a@b@example.com", "b@example.com"),
+        ("=?utf-8?b?!!!?= =?no-such?q?x=40y.org?=", None),
+        ("@", None),
+        ("@@@@", None),
+    ],
+)
+def test_an_address_shown_in_a_display_name_is_found(display: str, address: str | None) -> None:
+    found = foreign_address_in_display_name(display, frozenset({"ann@own.example"}))
+    assert (str(found) if found else None) == address

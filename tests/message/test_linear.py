@@ -1,0 +1,75 @@
+"""Cost grows with the input and no faster (SECURITY.md decision 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from sams.core.errors import PermanentFailure
+from sams.message.addresses import AddressListError, foreign_address_in_display_name, parse_address_list
+from sams.message.content_type import parse_content_type
+from sams.message.header import HeaderLimits, HeaderReader, read_header
+from sams.message.mime import StructureScanner
+from tests.message.costs import LINEAR, growth
+
+HUGE = HeaderLimits(octets=1 << 30, fields=1 << 30, received=1 << 30)
+
+
+def addresses(value: bytes) -> object:
+    with suppress(AddressListError):
+        return parse_address_list(value, 1_000_000)
+    return None
+
+
+def header(value: bytes) -> object:
+    return read_header(value, HUGE)
+
+
+def header_in_small_pieces(value: bytes) -> None:
+    reader = HeaderReader(HUGE)
+    for at in range(0, len(value), 7):
+        if reader.feed(value[at : at + 7]) is not None:
+            return
+
+
+def scan(value: bytes) -> None:
+    scanner = StructureScanner(read_header(b"Content-Type: multipart/mixed; boundary=b\r\n"))
+    with suppress(PermanentFailure):
+        for at in range(0, len(value), 4096):
+            scanner.feed(value[at : at + 4096])
+        scanner.finish()
+
+
+def display(value: bytes) -> object:
+    return foreign_address_in_display_name(value.decode())
+
+
+CASES: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] = {
+    "100,000 fields": (header, lambda n: b"X-A: b\r\n" * n + b"\r\n", 12_500),
+    "fields in small pieces": (header_in_small_pieces, lambda n: b"X-A: b\r\n" * n, 4_000),
+    "one field of many folds": (header_in_small_pieces, lambda n: b"X: a\r\n" + b" b\r\n" * n, 4_000),
+    "text without colon": (header, lambda n: b"x" * n, 50_000),
+    "50,000 addresses": (addresses, lambda n: b", ".join([b"a@b.cd"] * n), 6_250),
+    "60,000 commas": (addresses, lambda n: b"a@b.cd" + b"," * n, 7_500),
+    "words without end": (addresses, lambda n: b"a " * n, 5_000),
+    "comments": (addresses, lambda n: b"(" * n + b")" * n + b"a@b.cd", 5_000),
+    "open quotes": (addresses, lambda n: b'"' + b'\\"' * n, 10_000),
+    "open brackets": (addresses, lambda n: b"[" * n, 10_000),
+    "dots": (addresses, lambda n: b"a" + b"." * n, 10_000),
+    "groups": (addresses, lambda n: b"a:;," * n, 5_000),
+    "at signs in a name": (display, lambda n: b"a@b.cd " * n, 5_000),
+    "encoded words": (display, lambda n: b"=?utf-8?q?a?= " * n, 2_500),
+    "begun encoded words": (display, lambda n: b"=?" * n, 5_000),
+    "20,000 parameters": (parse_content_type, lambda n: b"multipart/mixed" + b"; a=b" * n, 2_500),
+    "open quoted parameters": (parse_content_type, lambda n: b"multipart/mixed; a=" + b'\\"' * n, 5_000),
+    "hyphens": (scan, lambda n: b"\r\n--" * n, 10_000),
+    "boundaries almost met": (scan, lambda n: b"\r\n--bb" * n, 5_000),
+    "boundaries with spaces": (scan, lambda n: b"\r\n--b" + b" " * n, 50_000),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_eight_times_the_input_costs_about_eight_times(name: str) -> None:
+    assert growth(*CASES[name]) < LINEAR

@@ -1,0 +1,91 @@
+"""The Received field says what it must, and of the member nothing unless asked to."""
+
+from __future__ import annotations
+
+import ipaddress
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sams.core.address import Mailbox
+from sams.message.header import read_header
+from sams.message.trace import Client, Trace, date_time, received, transmission_type
+
+TLS = ("TLSv1.3", "TLS_AES_256_GCM_SHA384")
+ANN = Mailbox("ann", "example.org")
+PLAIN = ipaddress.ip_address("192.0.2.7")
+
+
+def test_by_default_the_member_is_not_named() -> None:
+    field = received(Trace("mail.example.org", "0ABC", 0.0, tls=TLS, only_recipient=ANN))
+    assert field == (
+        b"Received: from member.invalid\r\n"
+        b"\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384)\r\n"
+        b"\tby mail.example.org with ESMTPSA id 0ABC\r\n"
+        b"\tfor <ann@example.org>;\r\n"
+        b"\tThu, 1 Jan 1970 00:00:00 +0000\r\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("client", "first_lines"),
+    [
+        (Client("laptop.example", PLAIN), b"from laptop.example ([192.0.2.7])\r\n\tby"),
+        (Client("[10.0.0.1]", PLAIN), b"from [10.0.0.1] ([192.0.2.7])\r\n\tby"),
+        (Client("not a name (x)", PLAIN), b"from [192.0.2.7] ([192.0.2.7])\r\n\tby"),
+        (Client("bücher.example", PLAIN), b"from [192.0.2.7] ([192.0.2.7])\r\n\tby"),
+        (Client("h", ipaddress.ip_address("2001:db8::1")), b"from h ([IPv6:2001:db8::1])\r\n\tby"),
+        (
+            Client("h", PLAIN, "ann (x)\\\r\nBcc: é"),
+            b"from h ([192.0.2.7])\r\n\t(Authenticated sender: ann \\(x\\)\\\\\\\\x0d\\\\x0aBcc: \\\\xe9)\r\n\tby",
+        ),
+    ],
+)
+def test_where_the_setting_says_so_the_client_is_named_cleanly(client: Client, first_lines: bytes) -> None:
+    assert received(Trace("s", "I", 0.0, client=client)).startswith(b"Received: " + first_lines)
+
+
+@pytest.mark.parametrize(
+    ("trace", "kind"),
+    [
+        (Trace("s", "I", 0, extended=False), "SMTP"),
+        (Trace("s", "I", 0, authenticated=False), "ESMTP"),
+        (Trace("s", "I", 0), "ESMTPA"),
+        (Trace("s", "I", 0, authenticated=False, tls=TLS), "ESMTPS"),
+        (Trace("s", "I", 0, tls=TLS), "ESMTPSA"),
+        (Trace("s", "I", 0, smtputf8=True, authenticated=False), "UTF8SMTP"),
+        (Trace("s", "I", 0, smtputf8=True, tls=TLS), "UTF8SMTPSA"),
+    ],
+)
+def test_the_transmission_type_is_the_registered_one(trace: Trace, kind: str) -> None:
+    assert transmission_type(trace) == kind
+    assert f" with {kind} id I".encode() in received(trace)
+
+
+def test_a_recipient_that_is_not_ascii_stands_only_where_smtputf8_was_asked_for() -> None:
+    joerg = Mailbox("jörg", "example.org")
+    assert b"for" not in received(Trace("s", "I", 0, only_recipient=joerg))
+    assert "for <jörg@example.org>".encode() in received(
+        Trace("s", "I", 0, only_recipient=joerg, smtputf8=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [
+        (0.0, "Thu, 1 Jan 1970 00:00:00 +0000"),
+        (951_782_399.9, "Mon, 28 Feb 2000 23:59:59 +0000"),
+        (1_735_689_600, "Wed, 1 Jan 2025 00:00:00 +0000"),
+    ],
+)
+def test_dates_are_those_of_rfc_5322(at: float, text: str) -> None:
+    assert date_time(at) == text
+
+
+@given(st.text(), st.text())
+def test_whatever_the_client_says_the_result_is_one_ascii_field(helo: str, login: str) -> None:
+    field = received(Trace("s", "I", 0.0, client=Client(helo, PLAIN, login)))
+    assert field.isascii()
+    assert read_header(field).names == [b"received"]
+    assert all(len(line) < 998 for line in field.split(b"\r\n"))
