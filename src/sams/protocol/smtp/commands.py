@@ -11,7 +11,7 @@ from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Need
 from sams.protocol.smtp.grammar import VERBS, split_command
 from sams.protocol.smtp.inbox import Flaw
-from sams.protocol.smtp.states import IDLE_VERBS, RULES, Refusal, Verb
+from sams.protocol.smtp.states import IDLE_VERBS, RULES, Verb
 from sams.protocol.smtp.strangers import opening_of_stranger, word_of_stranger
 
 _HANDLERS: Mapping[Verb, Callable[[Conversation, bytes], None]] = {

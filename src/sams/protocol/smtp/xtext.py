@@ -15,14 +15,7 @@ import re
 
 _XTEXT = re.compile(r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})*\Z")
 _HEXCHAR = re.compile(rb"\+([0-9A-Fa-f]{2})")
-_ENCODED = re.compile(rb"[^!-*,-<>-~]")
 _EMBEDDED = re.compile(r"\\x\{([0-9A-Fa-f]{2,6})\}")
-_TO_EMBED = re.compile(r"[^!-*,-<>-\[\]-~]")
-
-
-def encode_xtext(data: bytes) -> str:
-    """Octets as xtext."""
-    return _ENCODED.sub(lambda match: b"+%02X" % match[0][0], data).decode("ascii")
 
 
 def decode_xtext(text: str) -> bytes:
@@ -34,11 +27,6 @@ def decode_xtext(text: str) -> bytes:
     if not _XTEXT.match(text):
         raise ValueError("not xtext")
     return _HEXCHAR.sub(lambda match: bytes.fromhex(match[1].decode()), text.encode())
-
-
-def encode_utf8_xtext(text: str) -> str:
-    """Text as utf-8-addr-xtext, for a next hop without SMTPUTF8."""
-    return _TO_EMBED.sub(lambda match: f"\\x{{{ord(match[0]):02X}}}", text)
 
 
 def decode_utf8_xtext(text: str) -> str:
