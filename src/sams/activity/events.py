@@ -11,7 +11,7 @@ from typing import TypeAlias
 import msgspec
 
 
-class Event(msgspec.Struct, frozen=True, tag_field="kind", gc=False):
+class Event(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True, gc=False):
     """What all events have in common: they are values of no more than a few hundred octets."""
 
 

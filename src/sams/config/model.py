@@ -13,11 +13,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from sams.config.key import DAY, HOUR, MINUTE, Key, Section
+from sams.config.key import DAY, GIB, HOUR, MIB, MINUTE, TIB, Key, Section
 from sams.config.kinds import Choice, File, Flag, Many, Name, Text, Whole
 from sams.config.limits import Guard, Limits
 from sams.config.places import Address, Domain, DomainPattern, HostPort, MailAddress, NextHop, Url
-from sams.config.quantities import Duration
+from sams.config.quantities import Duration, Size
 
 __all__ = [
     "AccountSource",
@@ -446,6 +446,14 @@ class ActivityTimes(Section, frozen=True, kw_only=True):
     service: Annotated[
         float, Key(Duration(HOUR, 3_650 * DAY), "Alarms, suspensions, starts and reloads.")
     ] = 90 * DAY
+    size: Annotated[
+        int,
+        Key(
+            Size(16 * MIB, 16 * TIB),
+            "The most that the journal of one worker may take; beyond it the oldest entries go, those of "
+            "strangers first.",
+        ),
+    ] = 2 * GIB
 
 
 class Log(Section, frozen=True, kw_only=True):

@@ -1,0 +1,140 @@
+"""One journal file: opening, writing a batch, keeping to times and size. Blocks; used by one thread at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import apsw
+
+from sams.activity.rows import SCHEMA, SCHEMA_VERSION, Keep, Row, encode_rows
+
+CLEAN_ROWS = 1_000
+_BUSY_MS = 5_000
+DAMAGED = (apsw.CorruptError, apsw.NotADBError)
+
+_STORE_ENTRIES = """
+INSERT INTO entry(number, at, keep, what, session, login, client, ended, steps, terms)
+SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+    value -> 8, value -> 9
+FROM json_each(?) WHERE true
+ON CONFLICT(number) DO UPDATE SET keep = excluded.keep, login = excluded.login, ended = excluded.ended,
+    steps = excluded.steps, terms = excluded.terms
+"""
+_STORE_TERMS = """
+INSERT OR IGNORE INTO term(term, number)
+SELECT term.value, entry.value ->> 0 FROM json_each(?) AS entry, json_each(entry.value, '$[9]') AS term
+"""
+_DROP_TERMS = """
+DELETE FROM term WHERE (term, number) IN (
+    SELECT term.value, entry.number FROM entry, json_each(entry.terms) AS term
+    WHERE entry.number IN (SELECT number FROM entry WHERE keep = ? AND number < ? ORDER BY number LIMIT ?))
+"""
+_DROP_ENTRIES = """
+DELETE FROM entry
+WHERE number IN (SELECT number FROM entry WHERE keep = ? AND number < ? ORDER BY number LIMIT ?)
+"""
+_ALL = 2**63 - 1
+
+
+class JournalFull(Exception):
+    """The disk has less room than is left to mail."""
+
+
+class JournalFile:
+    """An open journal.
+
+    Raises (from every method):
+        apsw.Error: the file cannot be used now.
+    """
+
+    def __init__(self, path: Path, *, keep: Mapping[Keep, float], max_octets: int, min_free: int) -> None:
+        self._path = path
+        self._keep = keep
+        self._max_octets = max_octets
+        self._min_free = min_free
+        self._connection = _connect(path)
+
+    @property
+    def last_number(self) -> int:
+        """The greatest number in use; 0 in a new file."""
+        return int(self._connection.execute("SELECT coalesce(max(number), 0) FROM entry").get)
+
+    def end_running(self) -> None:
+        """Mark the sessions that a killed process left running as ended."""
+        self._connection.execute("UPDATE entry SET ended = 1 WHERE NOT ended")
+
+    def write(self, rows: Sequence[Row]) -> None:
+        """Store rows in one transaction; a row takes the place of one with its number.
+
+        Raises:
+            JournalFull: less than `min_free` is free; nothing was stored.
+        """
+        space = os.statvfs(self._path.parent)
+        if space.f_bavail * space.f_frsize < self._min_free:
+            raise JournalFull(f"less than {self._min_free} octets are free for mail")
+        text = encode_rows(rows)
+        with self._connection:
+            self._connection.execute(_STORE_ENTRIES, (text,))
+            self._connection.execute(_STORE_TERMS, (text,))
+
+    def clean(self, now: float) -> bool:
+        """Remove some of what is too old or too much; True: there may be more. Short transactions."""
+        for keep, seconds in self._keep.items():
+            if self._drop(keep, int((now - seconds) * 1_000_000)):
+                return True
+        if self._octets() <= self._max_octets:
+            return False
+        return any(self._drop(keep, _ALL) for keep in Keep)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._connection.close()
+
+    def _drop(self, keep: Keep, before: int) -> int:
+        what = (int(keep), before, CLEAN_ROWS)
+        with self._connection:
+            self._connection.execute(_DROP_TERMS, what)
+            self._connection.execute(_DROP_ENTRIES, what)
+            removed = self._connection.changes()
+        return int(removed)
+
+    def _octets(self) -> int:
+        """The octets in use; free pages inside the file are no use."""
+        pages, free, size = (
+            self._connection.pragma(name) for name in ("page_count", "freelist_count", "page_size")
+        )
+        return int((pages - free) * size)
+
+
+def set_aside(path: Path) -> None:
+    """Give a damaged file another name, for whoever wants to look at it; an older one goes."""
+    path.replace(path.with_name(f"{path.name}.damaged"))
+    for suffix in ("-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+
+def _connect(path: Path) -> apsw.Connection:
+    connection = apsw.Connection(str(path))
+    try:
+        connection.set_busy_timeout(_BUSY_MS)
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "normal")
+        connection.pragma("journal_size_limit", 16 * 2**20)
+        _make_schema(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _make_schema(connection: apsw.Connection) -> None:
+    version = connection.pragma("user_version")
+    if version == SCHEMA_VERSION:
+        return
+    with connection:
+        if version:
+            raise apsw.NotADBError(f"it has version {version}, and this is version {SCHEMA_VERSION}")
+        connection.execute(SCHEMA)
+        connection.pragma("user_version", SCHEMA_VERSION)

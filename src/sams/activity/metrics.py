@@ -1,0 +1,248 @@
+"""Counters, counted at once and read by whoever asks.
+
+A board is anonymous shared memory, made before the workers are forked: one slot for each, with one writer, and
+readers in any process sum the slots. A number is eight aligned octets, so that it is read whole. Counters
+outlive the worker that counted: a new worker goes on in its slot. Gauges are cleared when a worker dies.
+
+All families stand in one table below; a label that is not in the table counts as `other`.
+"""
+
+from __future__ import annotations
+
+import mmap
+from bisect import bisect_left
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from prometheus_client.metrics_core import Metric
+
+OTHER = "other"
+SIGN_IN_REFUSALS = ("password", "unknown", "suspended", "locked", "unavailable", "busy", "protocol", OTHER)
+CLOSINGS = ("quit", "lost", "timeout", "errors", "limits", "tls", "shutdown", "revoked", OTHER)
+REFUSALS = ("EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "CONNECT", OTHER)
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Rises. `values`: one number for each value of `label`; without a label there is one."""
+
+    name: str
+    help: str
+    label: str = ""
+    values: tuple[str, ...] = ("",)
+
+    @property
+    def width(self) -> int:
+        """How many numbers it takes."""
+        return len(self.values)
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """Rises and falls."""
+
+    name: str
+    help: str
+    width: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """How long something took: a number for each bound, one beyond, and the sum in microseconds."""
+
+    name: str
+    help: str
+    bounds: tuple[float, ...] = SECONDS
+
+    @property
+    def width(self) -> int:
+        """How many numbers it takes."""
+        return len(self.bounds) + 2
+
+
+CONNECTIONS = Gauge("sams_connections_open", "Connections now.")
+CONNECTED = Counter("sams_connections_total", "Connections taken.")
+CLOSED = Counter("sams_closed_total", "Sessions that ended, by how.", "how", CLOSINGS)
+TLS = Counter("sams_tls_total", "Handshakes, by version.", "version", ("TLSv1.2", "TLSv1.3", "failed", OTHER))
+TLS_RESUMED = Counter("sams_tls_resumed_total", "Handshakes that resumed a session.")
+SIGNED_IN = Counter(
+    "sams_sign_ins_total", "Sign-ins, by whether the password was remembered.", "by", ("memory", "hash")
+)
+SIGN_IN_REFUSED = Counter("sams_sign_ins_refused_total", "Refused sign-ins, by why.", "why", SIGN_IN_REFUSALS)
+ACCEPTED = Counter("sams_messages_accepted_total", "Messages that got their 250.")
+ACCEPTED_RECIPIENTS = Counter("sams_recipients_accepted_total", "Their recipients.")
+ACCEPTED_OCTETS = Counter("sams_octets_accepted_total", "Their octets.")
+REFUSED = Counter("sams_refused_total", "Refused commands and messages, by command.", "verb", REFUSALS)
+WARNED = Counter("sams_warnings_total", "What a stricter setting would refuse.")
+ATTEMPTED = Counter("sams_attempts_total", "Delivery attempts.")
+SETTLED = Counter(
+    "sams_recipients_settled_total",
+    "Recipients, by what an attempt brought.",
+    "result",
+    ("delivered", "deferred", "failed", OTHER),
+)
+REPORTED = Counter(
+    "sams_reports_total", "Reports to senders, by what.", "what", ("failed", "delayed", "delivered", OTHER)
+)
+ALARMS = Counter("sams_alarms_total", "Alarms.")
+JOURNAL_LOST = Counter("sams_journal_lost_total", "Entries that the journal could not take.")
+COMMIT = Histogram("sams_commit_seconds", "The time of a commit of the spool.")
+ATTEMPT = Histogram(
+    "sams_attempt_seconds", "The time of a delivery attempt.", (0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300)
+)
+
+FAMILIES: tuple[Counter | Gauge | Histogram, ...] = (
+    CONNECTIONS,
+    CONNECTED,
+    CLOSED,
+    TLS,
+    TLS_RESUMED,
+    SIGNED_IN,
+    SIGN_IN_REFUSED,
+    ACCEPTED,
+    ACCEPTED_RECIPIENTS,
+    ACCEPTED_OCTETS,
+    REFUSED,
+    WARNED,
+    ATTEMPTED,
+    SETTLED,
+    REPORTED,
+    ALARMS,
+    JOURNAL_LOST,
+    COMMIT,
+    ATTEMPT,
+)
+
+
+def _offsets() -> Iterator[tuple[str, int]]:
+    at = 0
+    for family in FAMILIES:
+        yield family.name, at
+        at += family.width
+
+
+_OFFSETS = dict(_offsets())
+_WIDTH = sum(family.width for family in FAMILIES)
+_INDEX = {
+    (family.name, value): _OFFSETS[family.name] + at
+    for family in FAMILIES
+    if isinstance(family, Counter)
+    for at, value in enumerate(family.values)
+}
+
+
+class Metrics:
+    """The counters of one worker. One writer."""
+
+    __slots__ = ("_numbers",)
+
+    def __init__(self, numbers: memoryview) -> None:
+        self._numbers = numbers
+
+    def count(self, counter: Counter, value: str = "", by: int = 1) -> None:
+        """Count."""
+        index = _INDEX.get((counter.name, value))
+        if index is None:
+            index = _INDEX[counter.name, OTHER]
+        self._numbers[index] += by
+
+    def change(self, gauge: Gauge, by: int) -> None:
+        """Move a gauge; it does not go below 0."""
+        index = _OFFSETS[gauge.name]
+        self._numbers[index] = max(0, self._numbers[index] + by)
+
+    def observe(self, histogram: Histogram, seconds: float) -> None:
+        """Note how long something took."""
+        start = _OFFSETS[histogram.name]
+        self._numbers[start + bisect_left(histogram.bounds, seconds)] += 1
+        self._numbers[start + histogram.width - 1] += max(0, int(seconds * 1_000_000))
+
+
+class Board:
+    """The counters of all workers, in memory that processes forked later share."""
+
+    def __init__(self, slots: int) -> None:
+        self._memory = mmap.mmap(-1, max(1, slots) * _WIDTH * 8)
+        self._numbers = memoryview(self._memory).cast("Q")
+        self.slots = slots
+
+    def slot(self, number: int) -> Metrics:
+        """The counters of worker `number`, from 0: for that worker alone."""
+        if not 0 <= number < self.slots:
+            raise IndexError(f"there are {self.slots} slots; {number} is none of them")
+        return Metrics(self._numbers[number * _WIDTH : (number + 1) * _WIDTH])
+
+    def clear_gauges(self, number: int) -> None:
+        """A worker has died: what it held is gone."""
+        for family in FAMILIES:
+            if isinstance(family, Gauge):
+                self._numbers[number * _WIDTH + _OFFSETS[family.name]] = 0
+
+    def value(self, family: Counter | Gauge, value: str = "") -> int:
+        """One number, over all workers."""
+        index = _INDEX[family.name, value] if isinstance(family, Counter) else _OFFSETS[family.name]
+        return self._sum(index)
+
+    def snapshot(self) -> dict[str, int | float | dict[str, int | float]]:
+        """All numbers: by name, and by label where there is one; of histograms the count and the sum."""
+        return {family.name: self._shown(family) for family in FAMILIES}
+
+    def exposition(self) -> bytes:
+        """All numbers in Prometheus' text form."""
+        from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - slow to import, rarely used
+
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Collector(self))
+        return generate_latest(registry)
+
+    def metrics(self) -> Iterator[Metric]:
+        """All numbers as prometheus_client's families."""
+        from prometheus_client.core import (  # noqa: PLC0415 - slow to import, rarely used
+            CounterMetricFamily,
+            GaugeMetricFamily,
+            HistogramMetricFamily,
+        )
+
+        for family in FAMILIES:
+            if isinstance(family, Histogram):
+                buckets, total = self._buckets(family)
+                yield HistogramMetricFamily(family.name, family.help, buckets=buckets, sum_value=total)
+            elif isinstance(family, Gauge):
+                yield GaugeMetricFamily(family.name, family.help, value=self.value(family))
+            else:
+                counter = CounterMetricFamily(
+                    family.name, family.help, labels=[family.label] if family.label else []
+                )
+                for value in family.values:
+                    counter.add_metric([value] if family.label else [], self.value(family, value))
+                yield counter
+
+    def _sum(self, index: int) -> int:
+        return sum(self._numbers[index : len(self._numbers) : _WIDTH])
+
+    def _shown(self, family: Counter | Gauge | Histogram) -> int | float | dict[str, int | float]:
+        if isinstance(family, Histogram):
+            buckets, total = self._buckets(family)
+            return {"count": int(buckets[-1][1]), "sum": total}
+        if isinstance(family, Counter) and family.label:
+            return {value: self.value(family, value) for value in family.values}
+        return self.value(family)
+
+    def _buckets(self, histogram: Histogram) -> tuple[list[tuple[str, float]], float]:
+        start, seen = _OFFSETS[histogram.name], 0
+        buckets: list[tuple[str, float]] = []
+        for at, bound in enumerate((*histogram.bounds, "+Inf")):
+            seen += self._sum(start + at)
+            buckets.append((str(bound), seen))
+        return buckets, self._sum(start + histogram.width - 1) / 1_000_000
+
+
+class _Collector:
+    def __init__(self, board: Board) -> None:
+        self._board = board
+
+    def collect(self) -> Iterator[Metric]:
+        return self._board.metrics()

@@ -1,0 +1,182 @@
+"""How entries lie in the journal: the row, its schema, and the terms by which a row is found.
+
+A row's number is the microseconds since 1970 when it was first written, or one more than the last: rows are
+found by rising numbers, so that indexes append and a page begins behind a number. All terms lie in one index
+of their own, because most rows have few and a search names one.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from sams.activity.events import (
+    Accepted,
+    AccountChanged,
+    Alarmed,
+    AnyEvent,
+    Attempted,
+    Event,
+    Omitted,
+    QueueChanged,
+    Refused,
+    Reported,
+    SignedIn,
+    SignInRefused,
+    Warned,
+)
+from sams.core.address import AddressError, parse_mailbox
+
+SCHEMA_VERSION = 1
+SCHEMA = """
+CREATE TABLE entry(
+    number INTEGER PRIMARY KEY, at REAL NOT NULL, keep INTEGER NOT NULL, what TEXT NOT NULL,
+    session TEXT NOT NULL, login TEXT NOT NULL, client TEXT NOT NULL, ended INTEGER NOT NULL,
+    steps TEXT NOT NULL, terms TEXT NOT NULL
+) STRICT;
+CREATE INDEX entry_keep ON entry(keep, number);
+CREATE INDEX entry_running ON entry(number) WHERE NOT ended;
+CREATE TABLE term(term TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(term, number)) STRICT, WITHOUT ROWID;
+"""
+SESSION = "session"
+MAX_STEPS_OCTETS = 262_144
+"""A story that is longer as JSON is cut."""
+
+Steps = list[tuple[float, AnyEvent]]
+
+
+class Keep(enum.IntEnum):
+    """For how long a row is kept: one time for each of these, in the configuration's section `activity`."""
+
+    STRANGERS = 0
+    SESSIONS = 1
+    DELIVERIES = 2
+    SERVICE = 3
+
+
+class Row(msgspec.Struct, array_like=True, gc=False):
+    """One entry, as it goes to the database in an array of JSON."""
+
+    number: int
+    at: float
+    keep: int
+    what: str
+    session: str
+    login: str
+    client: str
+    ended: int
+    steps: msgspec.Raw
+    terms: list[str]
+
+
+_ENCODER = msgspec.json.Encoder()
+_DECODER = msgspec.json.Decoder(list[tuple[float, AnyEvent]])
+_LOOSE_DECODER = msgspec.json.Decoder(list[tuple[float, dict[str, Any]]])
+_EVENT_FROM = {kind.__struct_config__.tag: kind for kind in AnyEvent.__args__}
+
+
+def encode_steps(steps: Steps) -> msgspec.Raw:
+    """The steps as JSON, cut where they are longer than an entry may be."""
+    octets = _ENCODER.encode(steps)
+    while len(octets) > MAX_STEPS_OCTETS:
+        kept = steps[: len(steps) // 2]
+        octets = _ENCODER.encode([*kept, (0.0, Omitted(len(steps) - len(kept)))])
+        steps = kept
+    return msgspec.Raw(octets)
+
+
+def decode_steps(text: str) -> Steps:
+    """The steps of a row; an event that another version wrote is shown as it lies there."""
+    try:
+        return _DECODER.decode(text)
+    except msgspec.ValidationError:
+        return [(at, _loosely(fields)) for at, fields in _LOOSE_DECODER.decode(text)]
+
+
+def encode_rows(rows: Iterable[Row]) -> str:
+    """Many rows as one text, which one statement stores."""
+    return _ENCODER.encode(list(rows)).decode()
+
+
+def terms_of(event: Event) -> tuple[str, ...]:
+    """The terms by which the entry that holds this event is found."""
+    maker = _TERMS.get(type(event))
+    return tuple(maker(event)) if maker else ()
+
+
+def login_term(login: str) -> str:
+    """The term of a login."""
+    return "l" + login.casefold()
+
+
+def client_term(client: str) -> str:
+    """The term of a client's address."""
+    return "c" + client
+
+
+def message_term(message: str) -> str:
+    """The term of a message id."""
+    return "m" + message.upper()
+
+
+def reason_term(reason: str) -> str:
+    """The term of a reference that a refusal carried."""
+    return "r" + reason.upper()
+
+
+def session_term(session: str) -> str:
+    """The term of a session id."""
+    return "s" + session.upper()
+
+
+def recipient_term(recipient: str) -> str:
+    """The term of a recipient: spellings of one mailbox have the same."""
+    try:
+        return "a" + parse_mailbox(recipient).key
+    except AddressError:
+        return "a" + recipient.casefold()
+
+
+def _loosely(fields: dict[str, Any]) -> AnyEvent:
+    try:
+        event: AnyEvent = msgspec.convert(fields, _EVENT_FROM[fields["kind"]])
+    except (KeyError, msgspec.ValidationError):
+        return Warned("an event of another version", _ENCODER.encode(fields).decode())
+    return event
+
+
+def _of_attempt(event: Attempted) -> list[str]:
+    terms = [message_term(event.message), *(recipient_term(each.recipient) for each in event.recipients)]
+    if event.login:
+        terms.append(login_term(event.login))
+    if event.session:
+        terms.append(session_term(event.session))
+    return terms
+
+
+def _of_report(event: Reported) -> list[str]:
+    terms = [message_term(event.message), message_term(event.report)]
+    return [*terms, login_term(event.login)] if event.login else terms
+
+
+def _of_queue_change(event: QueueChanged) -> list[str]:
+    return [
+        *([message_term(event.message)] if event.message else ()),
+        *([login_term(event.login)] if event.login else ()),
+    ]
+
+
+_TERMS: dict[type[Event], Any] = {
+    SignedIn: lambda event: [login_term(event.login)],
+    SignInRefused: lambda event: [login_term(event.login), reason_term(event.reason)],
+    Refused: lambda event: [reason_term(event.reason)] if event.reason else [],
+    Accepted: lambda event: [message_term(event.message)],
+    Attempted: _of_attempt,
+    Reported: _of_report,
+    AccountChanged: lambda event: [login_term(event.login)],
+    QueueChanged: _of_queue_change,
+    Alarmed: lambda event: [login_term(event.login)] if event.login else [],
+}
