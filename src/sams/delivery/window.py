@@ -1,0 +1,226 @@
+"""The active window: the bounded part of the queue that is in memory, in the manner of Postfix's qmgr.
+
+Theory of operation. The queue on disk has no bound; the window has: so many messages, so many octets of content.
+A piece of work (the recipients of one message on one route) is in the window once or not at all; the key is
+message and route, so what a claim brings a second time is known to be in hand. Work that finds no room is left to
+a later claim, which costs nothing but the reading. Content that finds no room is dropped and loaded again when the
+attempt begins.
+
+Fairness has two parts. Within a lane (the work of one route) logins take turns, message by message, so a member
+with a thousand messages in the window delays another by one message and not by a thousand. And who fills the
+window must leave room: a lane or a login above its share gets only the first three quarters of the window; the
+last quarter is for those below their share. So new mail of a quiet member is sent from memory, at its login's next
+turn, however much another member has waiting in the window and on disk.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+from sams.spool.interface import Content, Spool, Work
+
+DEFAULT_MESSAGES = 1_000
+DEFAULT_OCTETS = 64 * 1024 * 1024
+_LOGIN_PART = 8
+"""A login's share of the window is an eighth."""
+
+Key = tuple[str, str]
+
+
+class Step(enum.Enum):
+    """What is done with a job now. It leaves the window when it is settled."""
+
+    WAITING = "waiting"
+    SENDING = "sending"
+    SETTLING = "settling"
+
+
+@dataclass(slots=True, eq=False)
+class Job:
+    """A piece of work in the window.
+
+    work: without content, so that dropping `content` frees it.
+    spool: which holds it.
+    content: its octets where they are held; None: `Spool.load` brings them.
+    octets: how much of the window's octets the content takes; 0 without content.
+    is_stale: a claim showed more recipients of it than it has: look again when it is done.
+    left: called when it has left the window.
+    is_unwanted: it was held or deleted while it was sent: it is not to be sent again from here.
+    """
+
+    work: Work
+    spool: Spool
+    content: Content | None
+    octets: int
+    step: Step = Step.WAITING
+    is_stale: bool = False
+    is_unwanted: bool = False
+    left: Callable[[], None] | None = None
+
+    def lacks_any(self, work: Work) -> bool:
+        """Whether the same message and route, as a claim brings it, has recipients that this job has not."""
+        numbers = {one.number for one in self.work.recipients}
+        return any(one.number not in numbers for one in work.recipients)
+
+    @property
+    def key(self) -> Key:
+        """What no two jobs in the window have in common."""
+        return (self.work.message.id, self.work.route)
+
+
+class Turns:
+    """Jobs that wait for one route, login by login in turn, each login's in the order they came."""
+
+    __slots__ = ("_count", "_queues")
+
+    def __init__(self) -> None:
+        self._queues: OrderedDict[str, deque[Job]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def waiting_of(self, login: str) -> int:
+        """How many jobs of a login wait."""
+        queue = self._queues.get(login)
+        return len(queue) if queue else 0
+
+    def put(self, job: Job) -> None:
+        """Add a job behind those of its login."""
+        login = job.work.message.login
+        queue = self._queues.get(login)
+        if queue is None:
+            queue = self._queues[login] = deque()
+        queue.append(job)
+        self._count += 1
+
+    def put_back(self, job: Job) -> None:
+        """Return a job that was taken, before those of its login."""
+        self.put(job)
+        self._queues[job.work.message.login].rotate(1)
+
+    def take(self) -> Job | None:
+        """The next job, or None. Its login has its next turn after all others had theirs."""
+        if not self._count:
+            return None
+        login, queue = next(iter(self._queues.items()))
+        job = queue.popleft()
+        self._count -= 1
+        if queue:
+            self._queues.move_to_end(login)
+        else:
+            del self._queues[login]
+        return job
+
+    def remove(self, jobs: Iterable[Job]) -> None:
+        """Take these out of their queues, in one go over the queues of their logins."""
+        gone = set(jobs)
+        for login in {job.work.message.login for job in gone}:
+            kept = deque(job for job in self._queues.get(login, ()) if job not in gone)
+            self._count -= self.waiting_of(login) - len(kept)
+            if kept:
+                self._queues[login] = kept
+            else:
+                self._queues.pop(login, None)
+
+    def __iter__(self) -> Iterator[Job]:
+        for queue in self._queues.values():
+            yield from queue
+
+
+class Window:
+    """Counts what is in memory, and says what there is room for."""
+
+    def __init__(self, messages: int = DEFAULT_MESSAGES, octets: int = DEFAULT_OCTETS) -> None:
+        """At most so many jobs (at least 4), and about so many octets of content (checked before each is added)."""
+        if messages < 4 or octets < 0:
+            raise ValueError("a window has room for at least 4 messages")
+        self.messages = messages
+        self._max_octets = octets
+        self._reserve = messages // 4
+        self._open_part = messages - self._reserve
+        self._jobs: dict[Key, Job] = {}
+        self._moved: dict[Key, Job] = {}
+        self.octets = 0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def get(self, key: Key) -> Job | None:
+        """The job with this key, if it is in the window."""
+        return self._jobs.get(key) or self._moved.get(key)
+
+    def share(self, lanes: int) -> int:
+        """The share of a lane where so many have work."""
+        return max(1, self._open_part // max(1, lanes))
+
+    @property
+    def is_open(self) -> bool:
+        """Whether anybody's work may come in."""
+        return len(self._jobs) < self._open_part
+
+    @property
+    def is_full(self) -> bool:
+        """Whether nothing may come in."""
+        return len(self._jobs) >= self.messages
+
+    @property
+    def free(self) -> int:
+        """How many there is room for in all, the reserve included."""
+        return max(0, self.messages - len(self._jobs))
+
+    def has_reserve(self, share: int, in_lane: int, of_login: int) -> bool:
+        """Whether the last quarter is open to a lane and a login that have so many in the window."""
+        return not self.is_full and in_lane < share + self._reserve and of_login * _LOGIN_PART < self.messages
+
+    def add(self, work: Work, spool: Spool) -> Job:
+        """Bring a piece of work in. The caller has asked for room and `get`."""
+        content, octets = work.content, 0
+        if content is not None:
+            work = Work(work.message, work.route, work.recipients)
+            octets = held_octets(content)
+            if self.octets + octets > self._max_octets:
+                content, octets = None, 0
+        job = Job(work, spool, content, octets)
+        self.octets += octets
+        self._jobs[job.key] = job
+        return job
+
+    def drop_content(self, job: Job) -> None:
+        """The octets are needed no more."""
+        self.octets -= job.octets
+        job.content, job.octets = None, 0
+
+    def remove(self, job: Job) -> None:
+        """The job is no longer in hand."""
+        if self._jobs.get(job.key) is job:
+            del self._jobs[job.key]
+            self.drop_content(job)
+            if self._moved:
+                self._moved = {key: its for key, its in self._moved.items() if its is not job}
+
+    def move(self, route_of: Callable[[str], str | None]) -> None:
+        """Routes changed: know what is being sent or settled by its recipients' new routes too."""
+        for job in self._jobs.values():
+            for one in job.work.recipients:
+                route = route_of(one.recipient.mailbox.domain)
+                if route is not None and route != job.work.route:
+                    self._moved[job.work.message.id, route] = job
+                    job.is_unwanted = True
+
+    def find(self, message_ids: frozenset[str]) -> list[Job]:
+        """The jobs of these messages."""
+        return [job for job in self._jobs.values() if job.work.message.id in message_ids]
+
+    def of_login(self, login: str) -> list[Job]:
+        """The jobs of a login."""
+        return [job for job in self._jobs.values() if job.work.message.login == login]
+
+
+def held_octets(content: Content) -> int:
+    """What a content takes in memory: a body in a file takes nothing."""
+    body = content.body.in_memory()
+    return len(content.head) + (len(body) if body is not None else 0)
