@@ -1,0 +1,201 @@
+"""Connections to a next hop over TCP: resolve, connect, secure, sign in, and then one transaction after another."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import ssl
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+
+from sams.core.reply import reply
+from sams.delivery.hop_protocol import HopProtocol
+from sams.delivery.hop_settings import HopAddress, RouteSettings
+from sams.delivery.hop_tls import HopTls, HopTlsFacts, make_context
+from sams.protocol.smtp.client import SmtpClient
+from sams.protocol.smtp.client_capabilities import Capabilities
+from sams.protocol.smtp.client_opening import Opening, TlsUse
+from sams.protocol.smtp.client_result import Transaction, TransactionResult
+from sams.protocol.smtp.client_waits import ConversationEnded, Stage, Timeouts, Waits
+
+MAX_ADDRESSES = 8
+"""Of one host, so many IP addresses are tried."""
+
+Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
+"""Gives the IP addresses of a name (and port), best first. Raises OSError where there is none or no answer."""
+
+
+class HopConnection:
+    """An open conversation with one hop.
+
+    host: which one, as configured. tls: what secures it; None: nothing does.
+    note: what went other than hoped for and was put up with, for people; mostly empty.
+    sent: transactions so far. opened: when, on the loop's clock.
+    """
+
+    __slots__ = ("_client", "_protocol", "_timeouts", "host", "note", "opened", "sent", "tls")
+
+    def __init__(
+        self,
+        host: HopAddress,
+        client: SmtpClient,
+        protocol: HopProtocol,
+        *,
+        tls: HopTlsFacts | None,
+        note: str,
+        opened: float,
+        timeouts: Timeouts,
+    ) -> None:
+        self._client = client
+        self._protocol = protocol
+        self._timeouts = timeouts
+        self.host = host
+        self.tls = tls
+        self.note = note
+        self.opened = opened
+        self.sent = 0
+
+    @property
+    def remote(self) -> str:
+        """The host whose replies these are, `host:port`."""
+        return str(self.host)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the hop offers: the message is made fit for it before it is sent."""
+        return self._client.capabilities
+
+    @property
+    def is_usable(self) -> bool:
+        """Another transaction may be sent."""
+        return not self._protocol.is_lost and self._client.is_reusable
+
+    async def send(self, transaction: Transaction) -> TransactionResult:
+        """Carry out one transaction. Expected failures are in the result, after which `is_usable` tells more.
+
+        Raises:
+            TemporaryFailure: the message could not be read in full.
+            Exception: whatever its source of pieces raises.
+            CancelledError: nothing is known of the transaction. In all three cases the connection was cut.
+        """
+        times = self._timeouts
+        limit = times.transaction + transaction.message.size / times.slowest
+        self.sent += 1
+        result = await self._protocol.run(self._client.transaction(transaction), limit)
+        if result.broke_off is not None:
+            self._protocol.abort()
+        return result
+
+    def close(self) -> None:
+        """QUIT, where the conversation is at rest, and close. Returns at once."""
+        self._protocol.close()
+
+
+class Connector:
+    """Opens connections to the hosts of one route."""
+
+    def __init__(
+        self,
+        settings: RouteSettings,
+        *,
+        resolve: Resolver | None = None,
+        timeouts: Timeouts | None = None,
+    ) -> None:
+        """Prepare the TLS context.
+
+        resolve: None: the system's resolver, through the loop.
+
+        Raises:
+            OperatorError: the route's `ca_file` cannot be used.
+        """
+        self._settings = settings
+        self._resolve = resolve or system_resolver
+        self._timeouts = timeouts or Timeouts()
+        self._waits = Waits(self._timeouts)
+        self._context = make_context(verified=settings.is_verified, ca_file=settings.ca_file)
+
+    async def connect(self, host: HopAddress, distrusted: frozenset[str] = frozenset()) -> HopConnection:
+        """Open a conversation, up to the point where a transaction can be sent.
+
+        distrusted: EHLO keywords that count as not offered.
+
+        Raises:
+            ConversationEnded: it did not come to that; `reply` and `stage` say why.
+        """
+        use = self._settings.tls_use
+        try:
+            return await self._open(host, use, distrusted, "")
+        except ConversationEnded as ended:
+            if use is not TlsUse.IF_OFFERED or ended.stage is not Stage.HANDSHAKE:
+                raise
+            note = f"in clear text, because TLS failed: {ended.detail or ended.reply}"
+        return await self._open(host, TlsUse.NEVER, distrusted, note)
+
+    async def _open(
+        self, host: HopAddress, use: TlsUse, distrusted: frozenset[str], note: str
+    ) -> HopConnection:
+        settings, loop = self._settings, asyncio.get_running_loop()
+        opening = Opening(settings.helo_name, use, settings.credentials, distrusted)
+        client = SmtpClient(opening, self._waits)
+        make_tls = partial(HopTls, self._context, host.name)
+        protocol = HopProtocol(loop, client, make_tls, verified=self._verifies)
+        await self._dial(host, protocol)
+        await protocol.run(client.opening(), self._timeouts.transaction)
+        tls = protocol.tls.facts(verified=self._verifies) if protocol.tls is not None else None
+        return HopConnection(
+            host, client, protocol, tls=tls, note=note, opened=loop.time(), timeouts=self._timeouts
+        )
+
+    @property
+    def _verifies(self) -> bool:
+        return self._context.verify_mode is ssl.CERT_REQUIRED and self._context.check_hostname
+
+    async def _dial(self, host: HopAddress, protocol: HopProtocol) -> None:
+        """Connect to the first of the host's addresses that answers."""
+        loop, source = asyncio.get_running_loop(), self._settings.source_address
+        local = (source, 0) if source is not None else None
+        causes = []
+        for address in await self._addresses(host):
+            try:
+                async with asyncio.timeout(self._timeouts.connect):
+                    await loop.create_connection(lambda: protocol, address, host.port, local_addr=local)
+            except TimeoutError:
+                causes.append(f"{address}: no answer within {self._timeouts.connect:g} s")
+            except OSError as error:
+                causes.append(f"{address}: {error.strerror or error}")
+            else:
+                return
+        text = f"No connection to {host}"
+        raise ConversationEnded(Stage.CONNECT, reply(451, "4.4.1", text), "; ".join(causes))
+
+    async def _addresses(self, host: HopAddress) -> Sequence[str]:
+        """The IP addresses to try, of the family of our source address where there is one."""
+        try:
+            addresses = [str(ipaddress.ip_address(host.name))]
+        except ValueError:
+            addresses = await self._resolved(host)
+        source = self._settings.source_address
+        if source is not None:
+            version = ipaddress.ip_address(source).version
+            addresses = [each for each in addresses if ipaddress.ip_address(each).version == version]
+        if not addresses:
+            text = f"{host.name} has no address that can be reached from here"
+            raise ConversationEnded(Stage.CONNECT, reply(451, "4.4.3", text))
+        return addresses[:MAX_ADDRESSES]
+
+    async def _resolved(self, host: HopAddress) -> list[str]:
+        try:
+            async with asyncio.timeout(self._timeouts.connect):
+                return list(await self._resolve(host.name, host.port))
+        except OSError as error:  # a TimeoutError is one
+            text = f"The address of {host.name} cannot be found"
+            detail = error.strerror or str(error) or "no answer in time"
+            raise ConversationEnded(Stage.CONNECT, reply(451, "4.4.3", text), detail) from None
+
+
+async def system_resolver(name: str, port: int) -> Sequence[str]:
+    """The system's resolver, off the loop."""
+    loop = asyncio.get_running_loop()
+    found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return list(dict.fromkeys(str(entry[4][0]) for entry in found))
