@@ -92,7 +92,7 @@ def transaction(
     *addresses: str | Recipient,
     sender: str | None = "ann@example.org",
     text: bytes = b"Hi\r\n",
-    **facts: bool,
+    facts: Mapping[str, bool] | None = None,
 ) -> Transaction:
     """A small message to these recipients."""
     recipients = tuple(each if isinstance(each, Recipient) else recipient(each) for each in addresses)
