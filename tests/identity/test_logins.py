@@ -72,7 +72,7 @@ def test_what_is_no_password_is_refused_without_being_shown(written: str) -> Non
 
 
 @pytest.mark.parametrize(("octets", "too_long"), [(1024, False), (1025, True)])
-def test_a_password_of_more_than_a_kilobyte_is_too_long(octets: int, too_long: bool) -> None:  # noqa: FBT001 - a table's column
+def test_a_password_of_more_than_a_kilobyte_is_too_long(octets: int, too_long: bool) -> None:
     assert is_too_long("x" * octets) is too_long
     assert is_too_long("ü" * (octets // 2) + "x" * (octets % 2)) is too_long
 

@@ -224,7 +224,7 @@ class SharedGuard:
         if record.started and now < record.started + self._settings.window:
             return record
         locks = record.locks if now < record.locked_until + _DAY else 0
-        return _NOTHING._replace(started=now, locked_until=record.locked_until, locks=locks, good=record.good)
+        return record._replace(started=now, locks=locks, guesses=0, wrong=_NO_TAGS)
 
     def _locked_at(self, record: _Record, limit: int) -> _Record:
         if record.guesses < limit:
@@ -263,8 +263,8 @@ class SharedGuard:
 def _unpack(payload: bytes | None) -> _Record:
     if payload is None:
         return _NOTHING
-    fields = _RECORD.unpack(payload)
-    return _Record(*fields[:-MAX_TAGS], fields[-MAX_TAGS:])
+    started, locked_until, good_at, guesses, locks, tries, good, *wrong = _RECORD.unpack(payload)
+    return _Record(started, locked_until, good_at, guesses, locks, tries, good, tuple(wrong))
 
 
 def _pack(record: _Record) -> bytes:

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import apsw
+import pytest
+
+from sams.core.errors import OperatorError
+from sams.identity import accounts as accounts_module
+from sams.identity.accounts import Accounts
+from sams.identity.passwords import Hashes
+from tests.identity.rig import CHEAP, PASSWORD, FakeClock, in_child
+
+
+@pytest.fixture
+def accounts(tmp_path: Path) -> Accounts:
+    return Accounts(tmp_path / "accounts.db", FakeClock(), Hashes(CHEAP))
+
+
+def test_an_account_is_listed_as_it_was_added(accounts: Accounts) -> None:
+    added = accounts.add(
+        "Alice",
+        PASSWORD,
+        ["Alice@Example.org", "*@team.example"],
+        ["info@example.org"],
+        recipients_per_hour=10,
+        recipients_per_day=0,
+    )
+    assert accounts.list() == (added,)
+    assert accounts.get("ALICE") == added
+    assert (added.login, added.addresses) == ("alice", ("Alice@Example.org", "*@team.example"))
+    assert (added.may_send_as, added.suspended) == (("info@example.org",), None)
+    assert (added.recipients_per_hour, added.recipients_per_day) == (10, 0)
+
+
+def test_a_list_is_read_in_pages(accounts: Accounts) -> None:
+    for login in ("dora", "alice", "carl", "bob"):
+        accounts.add(login, PASSWORD, [f"{login}@example.org"])
+    assert [record.login for record in accounts.list(limit=2)] == ["alice", "bob"]
+    assert [record.login for record in accounts.list(after="bob", limit=9)] == ["carl", "dora"]
+
+
+def test_without_a_file_there_is_no_account_and_reading_makes_none(
+    accounts: Accounts, tmp_path: Path
+) -> None:
+    assert accounts.list() == ()
+    with pytest.raises(OperatorError, match="no account alice"):
+        accounts.get("alice")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_the_owner_may_read_the_files_whatever_the_umask(accounts: Accounts, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        accounts.add("alice", PASSWORD, ["alice@example.org"])
+        held = apsw.Connection(str(tmp_path / "accounts.db"))
+        held.execute("SELECT * FROM accounts").fetchall()
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    held.close()
+    assert set(modes.values()) == {0o600}
+    assert "accounts.db-wal" in modes
+
+
+def test_the_file_survives_power_loss_by_its_settings(accounts: Accounts, tmp_path: Path) -> None:
+    accounts.prepare()
+    writer = accounts_module.connect(tmp_path / "accounts.db", create=True)
+    assert writer.pragma("journal_mode") == "wal"
+    assert writer.pragma("synchronous") == 2
+    writer.close()
+
+
+def test_every_change_gives_a_higher_generation_even_to_a_login_that_comes_again(accounts: Accounts) -> None:
+    generations = [accounts.add("alice", PASSWORD, ["alice@example.org"]).generation]
+    changes: tuple[Callable[[], None], ...] = (
+        lambda: accounts.passwd("alice", "another horse 8"),
+        lambda: accounts.suspend("alice", "left"),
+        lambda: accounts.resume("alice"),
+        lambda: accounts.set_addresses("alice", ["a@example.org"], ["b@example.org"]),
+        lambda: accounts.set_limits("alice", 1, 2),
+    )
+    for change in changes:
+        change()
+        generations.append(accounts.get("alice").generation)
+    accounts.remove("alice")
+    generations.append(accounts.add("alice", PASSWORD, ["alice@example.org"]).generation)
+    assert generations == sorted(set(generations))
+
+
+def test_a_clock_that_goes_back_gives_no_generation_twice(tmp_path: Path) -> None:
+    clock = FakeClock()
+    accounts = Accounts(tmp_path / "accounts.db", clock, Hashes(CHEAP))
+    first = accounts.add("alice", PASSWORD, ["alice@example.org"]).generation
+    clock.epoch -= 1_000_000
+    assert accounts.add("bob", PASSWORD, ["bob@example.org"]).generation > first
+
+
+def test_a_hash_upgrade_keeps_the_generation_and_loses_against_a_change(accounts: Accounts) -> None:
+    generation = accounts.add("alice", PASSWORD, ["alice@example.org"]).generation
+    assert accounts.upgrade("alice", generation, "$new")
+    assert accounts.get("alice").generation == generation
+    accounts.passwd("alice", "another horse 8")
+    assert not accounts.upgrade("alice", generation, "$late")
+
+
+@pytest.mark.parametrize(
+    "operation", ["passwd", "suspend", "resume", "remove", "set_addresses", "set_limits"]
+)
+def test_no_change_is_made_to_an_account_that_is_not_there(accounts: Accounts, operation: str) -> None:
+    arguments = {
+        "passwd": ("nobody", PASSWORD),
+        "suspend": ("nobody", "left"),
+        "set_addresses": ("nobody", ["a@example.org"]),
+        "set_limits": ("nobody", 1, 1),
+    }.get(operation, ("nobody",))
+    with pytest.raises(OperatorError, match="no account nobody"):
+        getattr(accounts, operation)(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("login", "addresses", "words"),
+    [
+        ("alice", ["a@example.org"], "already"),
+        ("ALICE", ["a@example.org"], "already"),
+        ("b b", ["a@example.org"], "no login"),
+        ("", ["a@example.org"], "no login"),
+        ("bob", [], "1 to 1000"),
+        ("bob", ["nonsense"], "neither an address nor"),
+        ("bob", ["*@"], "neither an address nor"),
+        ("bob", ["a@example.org"] * 1001, "1 to 1000"),
+    ],
+)
+def test_an_account_that_cannot_be_is_refused_with_words(
+    accounts: Accounts, login: str, addresses: list[str], words: str
+) -> None:
+    accounts.add("alice", PASSWORD, ["alice@example.org"])
+    with pytest.raises(OperatorError, match=words):
+        accounts.add(login, PASSWORD, addresses)
+    assert len(accounts.list()) == 1
+
+
+@pytest.mark.parametrize("limit", [-1, 2**31])
+def test_a_limit_that_cannot_be_is_refused(accounts: Accounts, limit: int) -> None:
+    accounts.add("alice", PASSWORD, ["alice@example.org"])
+    with pytest.raises(OperatorError, match="limit"):
+        accounts.set_limits("alice", limit, None)
+
+
+def test_a_reason_is_one_line_of_bounded_length(accounts: Accounts) -> None:
+    accounts.add("alice", PASSWORD, ["alice@example.org"])
+    accounts.suspend("alice", "left\r\nthe   house")
+    assert accounts.get("alice").suspended == "left the house"
+    with pytest.raises(OperatorError, match="200"):
+        accounts.suspend("alice", "x" * 201)
+
+
+def test_a_weak_password_changes_nothing(accounts: Accounts) -> None:
+    generation = accounts.add("alice", PASSWORD, ["alice@example.org"]).generation
+    with pytest.raises(OperatorError, match="too short"):
+        accounts.passwd("alice", "short")
+    assert accounts.get("alice").generation == generation
+
+
+def test_passwords_stand_nowhere_in_the_file_and_in_no_record(accounts: Accounts, tmp_path: Path) -> None:
+    record = accounts.add("alice", PASSWORD, ["alice@example.org"])
+    assert PASSWORD not in repr(record)
+    assert all(PASSWORD.encode() not in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_changes_by_many_processes_at_once_are_all_there_and_have_their_own_generations(
+    tmp_path: Path,
+) -> None:
+    accounts = Accounts(tmp_path / "accounts.db", FakeClock(), Hashes(CHEAP))
+    pids = []
+    for child in range(4):
+        pid = os.fork()
+        if pid == 0:
+            status = 1
+            try:
+                for number in range(5):
+                    accounts.add(f"member{child}{number}", PASSWORD, ["a@example.org"])
+                status = 0
+            finally:
+                os._exit(status)
+        pids.append(pid)
+    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0] * 4
+    assert len({record.generation for record in accounts.list()}) == 20
+
+
+def test_a_writer_that_dies_holds_up_nobody(accounts: Accounts) -> None:
+    def die_inside() -> None:
+        accounts._change().__enter__()
+
+    in_child(die_inside)
+    accounts.add("alice", PASSWORD, ["alice@example.org"])
+    assert len(accounts.list()) == 1
+
+
+def test_a_writer_that_does_not_finish_is_told_of(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(accounts_module, "BUSY_SECONDS", 0.0)
+    with accounts._change(), pytest.raises(OperatorError, match="does not finish"):
+        accounts.add("alice", PASSWORD, ["alice@example.org"])
+
+
+def test_a_file_of_a_later_version_is_left_alone(accounts: Accounts, tmp_path: Path) -> None:
+    accounts.prepare()
+    connection = apsw.Connection(str(tmp_path / "accounts.db"))
+    connection.pragma("user_version", 99)
+    connection.close()
+    with pytest.raises(OperatorError, match="version 99"):
+        accounts.add("alice", PASSWORD, ["alice@example.org"])

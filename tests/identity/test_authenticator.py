@@ -1,0 +1,398 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from sams.core.errors import TemporaryFailure
+from sams.core.reply import reply
+from sams.identity.accounts import Accounts
+from sams.identity.authenticator import PasswordAuthenticator
+from sams.identity.guard import GuardSettings
+from sams.identity.interface import Account, Checked, Finding, Verdict
+from sams.protocol.sasl.interface import PasswordClaim
+from tests.identity.rig import CAFE, HOME, PASSWORD, Rig, in_child, rig, sign_in, signs_in
+
+WRONG = "535 5.7.8 Wrong user name or password"
+DOWN = "454 4.7.0 Signing in does not work at the moment, try again later"
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[Rig]:
+    with rig(tmp_path) as made:
+        made.accounts.add("alice", PASSWORD, ["alice@example.org"], ["info@example.org", "*@team.example"])
+        yield made
+
+
+class Elsewhere:
+    """A source with one answer for everyone."""
+
+    name = "elsewhere"
+
+    def __init__(self, checked: Checked | Exception, known: Account | Exception | None = None) -> None:
+        self.checked = checked
+        self.known = known
+        self.asked = 0
+
+    def look_up(self, login: str) -> Account | None:
+        if isinstance(self.known, Exception):
+            raise self.known
+        return self.known
+
+    async def verify(self, login: str, password: str) -> Checked:
+        self.asked += 1
+        if isinstance(self.checked, Exception):
+            raise self.checked
+        return self.checked
+
+    def changed(self) -> frozenset[str]:
+        if isinstance(self.known, Exception):
+            raise self.known
+        return frozenset({"elsewhere"})
+
+
+OUTAGE = TemporaryFailure(reply(454, "4.7.0", "Down"), "connection refused")
+
+
+# --- who signs in
+
+
+@pytest.mark.parametrize("login", ["alice", "ALICE", "alice@example.org", "Alice@EXAMPLE.org", "\uff41lice"])
+def test_a_member_signs_in_under_every_spelling_of_the_login(one: Rig, login: str) -> None:
+    verdict = signs_in(one.authenticator(), login)
+    assert str(verdict.reply) == "235 2.7.0 Signed in"
+    assert verdict.identity is not None
+    assert verdict.identity.login == "alice"
+    assert verdict.delay == 0
+
+
+def test_the_second_time_the_password_is_remembered_and_the_verdict_is_there_at_once(one: Rig) -> None:
+    authenticator = one.authenticator()
+    signs_in(authenticator)
+    verdict = authenticator.verify(PasswordClaim("", "Alice@example.org", PASSWORD), CAFE)
+    assert isinstance(verdict, Verdict)
+    assert verdict.identity is not None
+    assert one.hashes.compared == [True]
+
+
+def test_a_remembered_password_costs_a_hash_again_after_its_time(one: Rig) -> None:
+    authenticator = one.authenticator()
+    signs_in(authenticator)
+    one.clock.seconds += 300
+    assert signs_in(authenticator).identity is not None
+    assert len(one.hashes.compared) == 2
+
+
+def test_what_one_worker_verified_another_remembers(one: Rig) -> None:
+    in_child(lambda: signs_in(one.authenticator()))
+    assert isinstance(one.authenticator().verify(PasswordClaim("", "alice", PASSWORD), HOME), Verdict)
+
+
+# --- unknown and wrong
+
+
+NOT_ALICE = [
+    ("alice", "wrong horse 7"),
+    ("nobody", PASSWORD),
+    ("a b", PASSWORD),
+    ("x" * 300, PASSWORD),
+    ("alice", "nul\0 inside"),
+    ("", PASSWORD),
+]
+
+
+@pytest.mark.parametrize(("login", "password"), NOT_ALICE)
+def test_unknown_and_wrong_are_alike_in_text_time_and_work(one: Rig, login: str, password: str) -> None:
+    verdict = signs_in(one.authenticator(), login, password)
+    assert str(verdict.reply) == WRONG
+    assert verdict.identity is None
+    assert verdict.delay == pytest.approx(0.25 + 0.05)
+    assert len(one.hashes.compared) == 1
+
+
+def test_whatever_is_tried_costs_one_hash(one: Rig) -> None:
+    chance = random.Random(7)
+    authenticator = one.authenticator()
+    for number in range(200):
+        login = "alice" if chance.random() < 0.5 else f"nobody{number}"
+        signs_in(authenticator, login, f"guess {number}", address=f"10.{number}.0.1")
+        assert len(one.hashes.compared) == number + 1
+
+
+def test_only_the_journal_hears_what_was_wrong(one: Rig) -> None:
+    authenticator = one.authenticator()
+    explanations = [signs_in(authenticator, login, password).explanation for login, password in NOT_ALICE]
+    assert explanations[:2] == ["wrong password", "no such login"]
+    assert "login" in explanations[2]
+    assert "control" in explanations[4]
+
+
+def test_a_password_of_more_than_a_kilobyte_is_refused_without_a_hash(one: Rig) -> None:
+    verdict = signs_in(one.authenticator(), "alice", "x" * 1025)
+    assert str(verdict.reply) == WRONG
+    assert verdict.delay >= 0.25
+    assert one.hashes.compared == []
+
+
+def test_the_time_that_the_check_took_counts_for_the_delay(one: Rig) -> None:
+    source = one.source()
+    compare = one.hashes.compare
+
+    def slow(stored: str | None, password: str) -> object:
+        one.clock.seconds += 0.2
+        return compare(stored, password)
+
+    one.hashes.compare = slow  # type: ignore[method-assign,assignment]  # the clock moves while it computes
+    verdict = signs_in(one.authenticator([source]), "alice", "wrong")
+    assert verdict.delay == pytest.approx(0.05 + 0.05)
+
+
+# --- suspended, changed
+
+
+def test_a_suspended_member_hears_so_and_why_but_only_with_the_right_password(one: Rig) -> None:
+    one.accounts.suspend("alice", "Left the house; see Büro 7")
+    authenticator = one.authenticator()
+    assert str(signs_in(authenticator, "alice", "wrong").reply) == WRONG
+    for _ in range(2):
+        verdict = signs_in(authenticator)
+        assert verdict.identity is None
+        assert str(verdict.reply) == "535 5.7.13 This account is suspended: Left the house; see B\\xfcro 7"
+
+
+CHANGES: list[Callable[[Accounts], object]] = [
+    lambda accounts: accounts.passwd("alice", "another horse 8"),
+    lambda accounts: accounts.suspend("alice", "left"),
+    lambda accounts: accounts.remove("alice"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_ends_the_remembered_password_and_the_session_in_every_process_at_once(
+    one: Rig, change: Callable[[Accounts], object]
+) -> None:
+    authenticator = one.authenticator()
+    identity = signs_in(authenticator).identity
+    assert identity is not None
+    assert authenticator.still_valid(identity)
+    in_child(lambda: change(one.accounts))
+    assert not authenticator.still_valid(identity)
+    assert authenticator.changed_logins() == {"alice"}
+    assert signs_in(authenticator).identity is None
+
+
+def test_a_change_of_another_account_ends_nothing(one: Rig) -> None:
+    one.accounts.add("bob", PASSWORD, ["bob@example.org"])
+    authenticator = one.authenticator()
+    identity = signs_in(authenticator).identity
+    assert identity is not None
+    one.accounts.suspend("bob", "left")
+    assert authenticator.still_valid(identity)
+    assert isinstance(authenticator.verify(PasswordClaim("", "alice", PASSWORD), HOME), Verdict)
+
+
+def test_an_account_that_came_again_is_another(one: Rig) -> None:
+    authenticator = one.authenticator()
+    identity = signs_in(authenticator).identity
+    assert identity is not None
+    one.accounts.remove("alice")
+    one.accounts.add("alice", "another horse 8", ["alice@example.org"])
+    assert not authenticator.still_valid(identity)
+    assert signs_in(authenticator).identity is None
+
+
+# --- the guard
+
+
+def guess(authenticator: PasswordAuthenticator, number: int, address: str = CAFE) -> Verdict:
+    return signs_in(authenticator, "alice", f"guess {number}", address=address)
+
+
+def test_guesses_lock_the_guesser_out_and_not_the_owner_elsewhere(one: Rig) -> None:
+    authenticator = one.authenticator()
+    assert [guess(authenticator, number).reply.code for number in range(10)] == [535] * 10
+    refused = signs_in(authenticator, address=CAFE)
+    assert (
+        str(refused.reply)
+        == "454 4.7.0 Too many wrong passwords from your address, try again after 22:35 UTC"
+    )
+    assert "pair" in refused.explanation
+    assert len(one.hashes.compared) == 10
+    assert signs_in(authenticator, address=HOME).identity is not None
+    one.clock.seconds += 300
+    assert signs_in(authenticator, address=CAFE).identity is not None
+
+
+def test_all_spellings_of_a_login_are_one_in_the_guards_books(one: Rig) -> None:
+    authenticator = one.authenticator()
+    for number, login in enumerate(["alice", "ALICE", "alice@example.org", "Alice@Example.ORG", "alicE"] * 2):
+        signs_in(authenticator, login, f"guess {number}", address=CAFE)
+    assert signs_in(authenticator, address=CAFE).reply.code == 454
+
+
+def test_later_guesses_wait_longer(one: Rig) -> None:
+    authenticator = one.authenticator()
+    delays = [round(guess(authenticator, number).delay, 2) for number in range(6)]
+    assert delays == [0.3, 0.3, 0.3, 1.3, 2.3, 4.3]
+
+
+def test_a_mail_program_with_an_old_password_is_not_locked_out(one: Rig) -> None:
+    authenticator = one.authenticator()
+    for _ in range(50):
+        assert signs_in(authenticator, "alice", "the old one", address=CAFE).reply.code == 535
+    assert signs_in(authenticator, address=CAFE).identity is not None
+
+
+def test_guesses_at_the_same_time_learn_no_more_than_guesses_in_a_row(tmp_path: Path) -> None:
+    with rig(tmp_path, guard_settings=GuardSettings(pair_failures=5)) as one:
+        one.accounts.add("alice", PASSWORD, ["alice@example.org"])
+        authenticator = one.authenticator()
+
+        async def main() -> list[int]:
+            passwords = [f"guess {number}" for number in range(20)] + [PASSWORD]
+            verdicts = await asyncio.gather(
+                *(sign_in(authenticator, "alice", password, address=CAFE) for password in passwords)
+            )
+            return [verdict.reply.code for verdict in verdicts]
+
+        codes = asyncio.run(main())
+        assert codes.count(535) == 5
+        assert codes[-1] == 454
+
+
+# --- failures of ours
+
+
+def broken(*_: object) -> NoReturn:
+    raise RuntimeError("a bug")
+
+
+def test_a_bug_is_454_and_is_reported(one: Rig) -> None:
+    for place in ("_prepare", "_remembers", "_ask", "_answer"):
+        authenticator = one.authenticator()
+        setattr(authenticator, place, broken)
+        verdict = signs_in(authenticator)
+        assert str(verdict.reply) == DOWN, place
+        assert verdict.explanation == "internal error: RuntimeError"
+        assert str(one.reported.pop()) == "a bug"
+
+
+def test_accounts_that_cannot_be_read_are_454_and_end_no_session(one: Rig) -> None:
+    authenticator = one.authenticator()
+    identity = signs_in(authenticator).identity
+    assert identity is not None
+    one.sources[0]._connection.close()
+    verdict = signs_in(authenticator)
+    assert str(verdict.reply) == DOWN
+    assert "accounts.db cannot be read" in verdict.explanation
+    assert authenticator.still_valid(identity)
+    assert authenticator.changed_logins() == frozenset()
+    assert len(one.reported) == 2
+
+
+def test_too_many_checks_waiting_is_454_and_no_guess(tmp_path: Path) -> None:
+    with rig(tmp_path, max_waiting=1) as one:
+        one.accounts.add("alice", PASSWORD, ["alice@example.org"])
+        authenticator = one.authenticator()
+
+        async def main() -> list[Verdict]:
+            return list(await asyncio.gather(*(sign_in(authenticator) for _ in range(8))))
+
+        verdicts = asyncio.run(main())
+        assert [verdict.reply.code for verdict in verdicts] == [235] * 3 + [454] * 5
+        assert "try again in a minute" in str(verdicts[-1].reply)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "code"),
+    [
+        (Finding.UNKNOWN, Finding.UNKNOWN, 535),
+        (Finding.UNKNOWN, Finding.WRONG, 535),
+        (Finding.WRONG, Finding.UNAVAILABLE, 535),
+        (Finding.UNAVAILABLE, Finding.UNKNOWN, 454),
+        (Finding.UNAVAILABLE, Finding.WRONG, 454),
+        (Finding.UNKNOWN, Finding.UNAVAILABLE, 454),
+    ],
+)
+def test_an_outage_is_never_535(one: Rig, first: Finding, second: Finding, code: int) -> None:
+    sources = [Elsewhere(Checked(first, detail="down")), Elsewhere(Checked(second, detail="down"))]
+    assert signs_in(one.authenticator(sources)).reply.code == code
+
+
+@pytest.mark.parametrize("finding", [Finding.UNKNOWN, Finding.UNAVAILABLE])
+def test_a_source_that_does_not_know_passes_on_to_the_next(one: Rig, finding: Finding) -> None:
+    first = Elsewhere(Checked(finding), OUTAGE if finding is Finding.UNAVAILABLE else None)
+    assert signs_in(one.authenticator([first, one.source()])).identity is not None
+
+
+def test_a_source_that_knows_is_the_last_to_be_asked(one: Rig) -> None:
+    second = Elsewhere(Checked(Finding.UNKNOWN))
+    authenticator = one.authenticator([one.source(), second])
+    assert signs_in(authenticator, "alice", "wrong").reply.code == 535
+    assert second.asked == 0
+
+
+def test_changes_of_all_sources_are_heard_even_when_one_is_down(one: Rig) -> None:
+    up, down = Elsewhere(Checked(Finding.UNKNOWN)), Elsewhere(Checked(Finding.UNKNOWN), OUTAGE)
+    assert one.authenticator([down, up]).changed_logins() == {"elsewhere"}
+    assert one.reported == [OUTAGE]
+
+
+def test_a_client_that_goes_away_stops_waiting(one: Rig) -> None:
+    authenticator = one.authenticator()
+
+    async def main() -> None:
+        pending = authenticator.verify(PasswordClaim("", "alice", PASSWORD), HOME)
+        assert isinstance(pending, asyncio.Future)
+        await asyncio.sleep(0)
+        pending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await pending
+
+    asyncio.run(main())
+    assert one.columns.total() == 0
+
+
+# --- acting as another
+
+
+@pytest.mark.parametrize(
+    "authzid", ["", "alice", "ALICE", "alice@example.org", "info@example.org", "x@team.example"]
+)
+def test_a_member_may_act_as_itself_and_as_those_it_sends_for(one: Rig, authzid: str) -> None:
+    assert signs_in(one.authenticator(), authzid=authzid).identity is not None
+
+
+@pytest.mark.parametrize("authzid", ["bob", "bob@example.org", "root", "a\0b", "@", "*@team.example.evil"])
+def test_a_member_may_not_act_as_another_and_is_told_no_more_than_for_a_wrong_password(
+    one: Rig, authzid: str
+) -> None:
+    verdict = signs_in(one.authenticator(), authzid=authzid)
+    assert (str(verdict.reply), verdict.identity) == (WRONG, None)
+    assert verdict.delay >= 0.25
+    assert "may not act as" in verdict.explanation
+
+
+# --- secrets
+
+
+def test_no_password_is_in_what_is_shown_reported_or_explained(one: Rig) -> None:
+    secret = "wrong but secret 9"
+    authenticator = one.authenticator()
+    shown: list[object] = []
+    for login, password in [
+        ("alice", PASSWORD),
+        ("alice", secret),
+        ("nobody", secret),
+        ("a b", f"{secret}\0"),
+    ]:
+        shown += [signs_in(authenticator, login, password), PasswordClaim("", login, password)]
+        sign_in_value = authenticator._prepare(PasswordClaim("", login, password), HOME, 0.0)
+        shown += [sign_in_value, sign_in_value.attempt]
+    setattr(authenticator, "_answer", broken)  # noqa: B010 - a method is replaced
+    shown += [signs_in(authenticator, "bob", secret), *one.reported]
+    assert not any(secret in text or PASSWORD in text for text in map(repr, shown))

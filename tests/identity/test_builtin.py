@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import apsw
+import pytest
+
+from sams.core.errors import OperatorError, TemporaryFailure
+from sams.identity.accounts import Accounts
+from sams.identity.interface import Finding
+from sams.identity.passwords import HashCost
+from tests.identity.rig import PASSWORD, CountingHashes, Rig, in_child, rig
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[Rig]:
+    with rig(tmp_path) as made:
+        made.accounts.add("alice", PASSWORD, ["Alice@Example.org", "*@team.example"], ["info@example.org"])
+        yield made
+
+
+def test_an_account_is_found_with_its_patterns_as_keys(one: Rig) -> None:
+    account = one.source().look_up("alice")
+    assert account is not None
+    identity = account.identity
+    assert identity.addresses == ("alice@example.org", "*@team.example")
+    assert identity.may_send_as == ("info@example.org",)
+    assert str(identity.default_address) == "Alice@Example.org"
+
+
+@pytest.mark.parametrize(
+    ("login", "addresses", "default"),
+    [
+        ("bot", ["*@team.example", "bot@example.org"], "bot@example.org"),
+        ("bot", ["*@team.example"], "bot@team.example"),
+        ("bot@other.org", ["*@team.example"], "bot@team.example"),
+        ("a..b", ["*@team.example"], "postmaster@team.example"),
+    ],
+)
+def test_the_default_address_is_always_an_own_one(
+    one: Rig, login: str, addresses: list[str], default: str
+) -> None:
+    one.accounts.add(login, PASSWORD, addresses)
+    account = one.source().look_up(login)
+    assert account is not None
+    assert str(account.identity.default_address) == default
+
+
+def test_the_spelling_that_was_added_wins_over_the_one_without_domain(one: Rig) -> None:
+    source = one.source()
+    plain = source.look_up("alice@example.org")
+    assert plain is not None
+    assert plain.identity.login == "alice"
+    one.accounts.add("alice@example.org", PASSWORD, ["other@example.org"])
+    exact = source.look_up("alice@example.org")
+    assert exact is not None
+    assert exact.identity.login == "alice@example.org"
+    assert source.look_up("alice@elsewhere.org") is None
+
+
+CHANGES: list[Callable[[Accounts], object]] = [
+    lambda accounts: accounts.passwd("alice", "another horse 8"),
+    lambda accounts: accounts.suspend("alice", "left"),
+    lambda accounts: accounts.set_addresses("alice", ["b@example.org"]),
+    lambda accounts: accounts.remove("alice"),
+]
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_by_another_process_is_seen_by_the_next_look_up(
+    one: Rig, change: Callable[[Accounts], object]
+) -> None:
+    source = one.source()
+    before = source.look_up("alice")
+    in_child(lambda: change(one.accounts))
+    assert source.look_up("alice") != before
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_who_watches_hears_of_each_changed_login_once(one: Rig, change: Callable[[Accounts], object]) -> None:
+    one.accounts.add("bob", PASSWORD, ["bob@example.org"])
+    source = one.source()
+    assert source.changed() == frozenset()
+    in_child(lambda: change(one.accounts))
+    source.look_up("alice")  # reading does not use the change up
+    assert source.changed() == {"alice"}
+    assert source.changed() == frozenset()
+
+
+def test_many_accounts_are_read_through_a_cache_of_few(one: Rig) -> None:
+    for number in range(20):
+        one.accounts.add(f"member{number}", PASSWORD, [f"m{number}@example.org"])
+    source = one.source()
+    source._max_cached = 5
+    for number in [*range(20), *range(20)]:
+        account = source.look_up(f"member{number}")
+        assert account is not None
+        assert account.identity.addresses == (f"m{number}@example.org",)
+    assert len(source._cache) == 5
+    assert source.look_up("nobody") is None
+
+
+def test_a_password_is_right_wrong_or_of_nobody(one: Rig) -> None:
+    source = one.source()
+    findings = [
+        asyncio.run(source.verify(login, password)).finding
+        for login, password in [("alice", PASSWORD), ("alice", "wrong"), ("nobody", PASSWORD)]
+    ]
+    assert findings == [Finding.RIGHT, Finding.WRONG, Finding.UNKNOWN]
+    assert one.hashes.compared == [True, True, False]
+
+
+def test_a_hash_of_another_cost_is_upgraded_at_sign_in_and_ends_no_session(one: Rig) -> None:
+    one.hashes = CountingHashes(HashCost(memory=16, passes=2))
+    source = one.source()
+    before = source.look_up("alice")
+    first = asyncio.run(source.verify("alice", PASSWORD))
+    second = asyncio.run(source.verify("alice", PASSWORD))
+    assert (first.detail, second.detail) == ("the password hash was upgraded", "")
+    assert second.account == before
+    assert source.changed() == frozenset()
+
+
+def test_an_upgrade_that_cannot_be_written_does_not_keep_the_member_out(
+    one: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def busy(*_: object) -> bool:
+        raise OperatorError("busy")
+
+    one.hashes = CountingHashes(HashCost(memory=16, passes=2))
+    monkeypatch.setattr(Accounts, "upgrade", busy)
+    checked = asyncio.run(one.source().verify("alice", PASSWORD))
+    assert checked.finding is Finding.RIGHT
+    assert checked.detail == "the password hash was not upgraded: busy"
+
+
+def test_a_damaged_hash_is_no_wrong_password(one: Rig) -> None:
+    connection = apsw.Connection(str(one.path))
+    connection.execute("UPDATE accounts SET password = '$argon2id$broken'")
+    connection.close()
+    checked = asyncio.run(one.source().verify("alice", PASSWORD))
+    assert checked.finding is Finding.UNAVAILABLE
+    assert PASSWORD not in checked.detail
+
+
+def test_a_file_that_cannot_be_read_is_an_outage(one: Rig) -> None:
+    source = one.source()
+    source._connection.close()
+    with pytest.raises(TemporaryFailure):
+        source.look_up("alice")
+    with pytest.raises(TemporaryFailure):
+        source.changed()
+    assert asyncio.run(source.verify("alice", PASSWORD)).finding is Finding.UNAVAILABLE
+
+
+def test_a_reader_cannot_write(one: Rig) -> None:
+    with pytest.raises(apsw.ReadOnlyError):
+        one.source()._connection.execute("DELETE FROM accounts")
+
+
+def test_what_is_cached_shows_no_hash(one: Rig) -> None:
+    source = one.source()
+    source.look_up("alice")
+    assert "argon2" not in repr(source._cache)

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import ipaddress
+from functools import partial
+
+import pytest
+
+from sams.identity.guard import PAYLOAD_OCTETS, Attempt, GuardSettings, SharedGuard
+from sams.identity.shared_table import SharedTable
+from tests.identity.rig import CAFE, HOME, KEY, FakeClock, in_child
+
+
+class Books:
+    """A guard with its clock."""
+
+    def __init__(self, settings: GuardSettings | None = None) -> None:
+        self.clock = FakeClock()
+        self.table = SharedTable(4096, PAYLOAD_OCTETS, KEY)
+        self.guard = SharedGuard(self.table, self.clock, settings or GuardSettings())
+
+    def fail(self, *passwords: str, address: str = CAFE, login: str = "alice") -> list[float]:
+        return [self.guard.failed(Attempt(address, login, password)) for password in passwords]
+
+    def locked(self, password: str = "next", *, address: str = CAFE, login: str = "alice") -> str | None:
+        lock = self.guard.locked(Attempt(address, login, password))
+        return lock.what if lock else None
+
+
+GUESSES = tuple(f"guess {number}" for number in range(10))
+
+
+def test_replies_slow_down_before_the_pair_is_locked() -> None:
+    books = Books()
+    assert books.fail(*GUESSES) == [0, 0, 0, 1, 2, 4, 8, 8, 8, 8]
+    assert books.locked() == "pair"
+
+
+def test_nine_distinct_wrong_passwords_lock_nothing() -> None:
+    books = Books()
+    books.fail(*GUESSES[:9])
+    assert books.locked() is None
+
+
+def test_one_wrong_password_repeated_all_day_is_no_attack() -> None:
+    books = Books()
+    for _ in range(1_000):
+        assert books.fail("the old one") == [0]
+        books.clock.seconds += 60
+    assert books.locked() is None
+
+
+def test_a_locked_pair_leaves_the_owner_elsewhere_and_others_there_alone() -> None:
+    books = Books()
+    books.fail(*GUESSES)
+    assert books.locked(address=HOME) is None
+    assert books.locked(login="bob") is None
+
+
+def test_a_lock_ends_and_the_next_is_twice_as_long() -> None:
+    books = Books()
+    books.fail(*GUESSES)
+    books.clock.seconds += 299
+    assert books.locked() == "pair"
+    books.clock.seconds += 1
+    assert books.locked() is None
+    books.fail(*GUESSES)
+    books.clock.seconds += 599
+    assert books.locked() == "pair"
+    books.clock.seconds += 1
+    assert books.locked() is None
+
+
+def test_locks_never_grow_past_the_longest_and_shrink_again_after_a_quiet_day() -> None:
+    books = Books(GuardSettings(lock=300, lock_longest=1_000))
+    for _ in range(6):
+        books.fail(*GUESSES)
+        lock = books.guard.locked(Attempt(CAFE, "alice", "x"))
+        assert lock is not None
+        assert lock.seconds <= 1_000
+        books.clock.seconds += lock.seconds
+    books.clock.seconds += 86_400
+    books.fail(*GUESSES)
+    lock = books.guard.locked(Attempt(CAFE, "alice", "x"))
+    assert lock is not None
+    assert lock.seconds == 300
+
+
+def test_wrong_passwords_are_forgotten_after_the_window() -> None:
+    books = Books()
+    books.fail(*GUESSES[:9])
+    books.clock.seconds += 900
+    books.fail("one more", "and one more")
+    assert books.locked() is None
+
+
+def test_guesses_at_many_logins_lock_the_address_for_those_who_never_succeeded_there() -> None:
+    books = Books()
+    books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    for number in range(30):
+        books.fail("password1", login=f"member{number}")
+    assert books.locked(login="bob") == "address"
+    assert books.locked(login="alice") is None
+    assert books.locked(login="bob", address=HOME) is None
+
+
+def test_guesses_from_many_addresses_of_one_network_lock_the_network() -> None:
+    books = Books(GuardSettings(network_failures=20))
+    for number in range(20):
+        books.fail("password1", login="alice", address=f"203.0.113.{number}")
+    assert books.locked(login="bob", address="203.0.113.200") == "network"
+    assert books.locked(login="bob", address="203.0.114.200") is None
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("2001:db8::1", "2001:db8::ffff"), ("192.0.2.9", "::ffff:192.0.2.9")]
+)
+def test_a_lock_is_for_all_addresses_of_an_origin(one: str, other: str) -> None:
+    books = Books()
+    books.fail(*GUESSES, address=one)
+    assert books.locked(address=other) == "pair"
+
+
+def test_the_password_that_was_right_here_still_passes_its_pairs_lock() -> None:
+    books = Books()
+    books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    books.fail(*GUESSES)
+    assert books.locked("right") is None
+    assert books.locked("another") == "pair"
+
+
+def test_a_pairs_lock_that_sees_many_other_passwords_holds_for_every_password() -> None:
+    books = Books(GuardSettings(tries_while_locked=5))
+    books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    books.fail(*GUESSES)
+    for number in range(5):
+        assert books.locked("right") is None
+        assert books.locked(f"another {number}") == "pair"
+    assert books.locked("right") == "pair"
+
+
+def test_a_success_does_not_clear_what_a_neighbour_guessed() -> None:
+    books = Books()
+    for guess in GUESSES:
+        books.fail(guess)
+        books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    assert books.locked() == "pair"
+
+
+def test_a_pair_is_known_for_its_time() -> None:
+    books = Books(GuardSettings(known=1_000))
+    books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    books.clock.seconds += 1_000
+    books.fail(*GUESSES)
+    assert books.locked("right") == "pair"
+
+
+def test_a_success_that_is_repeated_keeps_the_pair_known() -> None:
+    books = Books(GuardSettings(known=1_000))
+    for _ in range(10):
+        books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+        books.clock.seconds += 500
+    books.fail(*GUESSES)
+    assert books.locked("right") is None
+
+
+def test_networks_of_the_allow_list_are_free_of_it() -> None:
+    books = Books(GuardSettings(allow=(ipaddress.ip_network("198.51.100.0/24"),)))
+    assert books.fail(*GUESSES, "more", "and more") == [0] * 12
+    assert books.locked() is None
+
+
+def test_what_one_process_counts_all_know() -> None:
+    books = Books()
+    for guess in GUESSES:
+        in_child(partial(books.fail, guess))
+    assert books.locked() == "pair"
+
+
+def test_a_full_table_forgets_the_oldest_and_goes_on() -> None:
+    books = Books()
+    for number in range(3_000):
+        books.clock.seconds += 0.01
+        books.fail("guess", login=f"login {number}", address=f"10.{number // 250}.{number % 250}.1")
+    books.fail(*GUESSES)
+    assert books.locked() == "pair"
+
+
+def test_no_password_and_no_login_stand_in_its_memory_or_in_what_it_shows() -> None:
+    books = Books()
+    books.fail("a secret guess")
+    books.guard.succeeded(Attempt(CAFE, "alice", "the real secret"))
+    memory = bytes(books.table._memory)
+    assert b"secret" not in memory
+    assert b"alice" not in memory
+    assert "secret" not in repr(Attempt(CAFE, "alice", "the real secret"))

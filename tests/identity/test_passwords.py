@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from sams.core.errors import OperatorError, TemporaryFailure
+from sams.identity.lanes import Lanes
+from sams.identity.passwords import HashCost, Hashes, HashPool, check_new_password
+from sams.identity.shared_table import Columns
+from tests.identity.rig import CHEAP, in_child
+
+
+def test_a_hash_is_argon2id_with_its_parameters_and_matches_its_password_only() -> None:
+    hashes = Hashes(HashCost())
+    stored = hashes.make("correct horse")
+    assert stored.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+    assert hashes.compare(stored, "correct horse").is_right
+    assert not hashes.compare(stored, "correct horsf").is_right
+
+
+def test_a_hash_of_another_cost_is_brought_up_to_todays() -> None:
+    stored = Hashes(CHEAP).make("correct horse")
+    today = Hashes(HashCost(memory=16, passes=2))
+    compared = today.compare(stored, "correct horse")
+    assert compared.is_right
+    assert compared.upgrade is not None
+    assert today.compare(compared.upgrade, "correct horse").upgrade is None
+
+
+def test_a_wrong_password_brings_no_upgrade() -> None:
+    stored = Hashes(CHEAP).make("correct horse")
+    assert Hashes(HashCost(memory=16, passes=2)).compare(stored, "wrong").upgrade is None
+
+
+def test_nobodys_hash_is_never_right() -> None:
+    assert not Hashes(CHEAP).compare(None, "anything").is_right
+
+
+@pytest.mark.parametrize(
+    "stored", ["", "{SSHA}x", "$argon2id$v=19$m=8,t=1,p=1$c2FsdA", "$argon2id$v=19$m=8,t=1,p=1$!$!"]
+)
+def test_a_damaged_hash_is_an_error_and_no_wrong_password(stored: str) -> None:
+    with pytest.raises(ValueError, match="damaged") as caught:
+        Hashes(CHEAP).compare(stored, "the secret")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("password", "words"),
+    [
+        ("", "not empty"),
+        ("short 7", "too short"),
+        ("aaaaaaaaaa", "too simple"),
+        ("abcabcabcabc", "too simple"),
+        ("Alice.Miller", "is the login"),
+        ("alice.miller@example.org", "is the login"),
+        ("x" * 1025, "at most 1024"),
+        ("with\0nul it has", "control"),
+    ],
+)
+def test_a_password_that_is_guessed_at_once_is_not_set(password: str, words: str) -> None:
+    with pytest.raises(OperatorError, match=words) as caught:
+        check_new_password("alice.miller@example.org", password)
+    assert not password or password not in str(caught.value)
+
+
+def test_a_good_password_is_taken_in_its_prepared_form() -> None:
+    assert check_new_password("alice", "Blaue\u00a0Pferde") == "Blaue Pferde"
+
+
+def pool(
+    folder: Path, columns: Columns, *, worker: int = 0, at_once: int = 2, waiting: int = 200
+) -> HashPool:
+    return HashPool(Lanes(folder, at_once), columns, worker, at_once=at_once, max_waiting=waiting)
+
+
+async def _fill(hash_pool: HashPool, free: threading.Event, jobs: int) -> list[asyncio.Task[bool]]:
+    tasks = [asyncio.create_task(hash_pool.run(free.wait)) for _ in range(jobs)]
+    await asyncio.sleep(0)
+    return tasks
+
+
+def test_more_jobs_than_may_wait_are_refused_for_all_workers(tmp_path: Path) -> None:
+    columns = Columns(2)
+    busy, other = (
+        pool(tmp_path, columns, at_once=1, waiting=3),
+        pool(tmp_path, columns, worker=1, at_once=1, waiting=3),
+    )
+
+    async def main() -> None:
+        free = threading.Event()
+        tasks = await _fill(busy, free, 4)
+        with pytest.raises(TemporaryFailure) as caught:
+            await other.run(lambda: True)
+        assert str(caught.value.reply).startswith("454 4.7.0")
+        free.set()
+        assert all(await asyncio.gather(*tasks))
+        assert await other.run(lambda: True)
+
+    asyncio.run(main())
+    assert columns.total() == 0
+    busy.close()
+    other.close()
+
+
+def test_a_job_that_was_cancelled_or_failed_is_not_counted_on(tmp_path: Path) -> None:
+    columns = Columns(1)
+    hash_pool = pool(tmp_path, columns, at_once=1)
+
+    async def main() -> None:
+        free = threading.Event()
+        tasks = await _fill(hash_pool, free, 3)
+        for task in tasks[1:]:
+            task.cancel()
+        await asyncio.gather(*tasks[1:], return_exceptions=True)
+        assert columns.total() == 1
+        free.set()
+        await tasks[0]
+        with pytest.raises(ZeroDivisionError):
+            await hash_pool.run(lambda: 1 // 0)
+
+    asyncio.run(main())
+    assert columns.total() == 0
+    hash_pool.close()
+
+
+def test_a_worker_starts_with_nothing_waiting_whatever_its_forerunner_left(tmp_path: Path) -> None:
+    columns = Columns(1)
+    columns.set(0, 17)
+    pool(tmp_path, columns).close()
+    assert columns.total() == 0
+
+
+def test_over_all_processes_no_more_than_the_lanes_are_held_at_once(tmp_path: Path) -> None:
+    """Each holder writes + when in and - when out; an appended octet is never lost or torn."""
+    lanes, log = Lanes(tmp_path / "lanes", 2), tmp_path / "log"
+
+    def work() -> None:
+        file = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+
+        def once() -> None:
+            for _ in range(20):
+                with lanes.hold():
+                    os.write(file, b"+")
+                    os.write(file, b"-")
+
+        threads = [threading.Thread(target=once) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    pids = []
+    for _ in range(3):
+        pid = os.fork()
+        if pid == 0:
+            try:
+                work()
+            finally:
+                os._exit(0)
+        pids.append(pid)
+    for pid in pids:
+        os.waitpid(pid, 0)
+    held, most, text = 0, 0, log.read_bytes()
+    for octet in text:
+        held += 1 if octet == ord("+") else -1
+        most = max(most, held)
+    assert len(text) == 2 * 3 * 3 * 20
+    assert most <= 2
+
+
+def test_a_holder_that_dies_gives_its_lane_back(tmp_path: Path) -> None:
+    lanes = Lanes(tmp_path, 1)
+
+    def die_inside() -> None:
+        held = lanes.hold()
+        held.__enter__()
+
+    in_child(die_inside)
+    with lanes.hold() as number:
+        assert number == 0
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
+def test_hashes_are_computed_at_low_priority_and_the_loop_is_not(tmp_path: Path) -> None:
+    hash_pool = pool(tmp_path, Columns(1))
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    assert asyncio.run(hash_pool.run(priority)) == max(own, 10)
+    assert os.getpriority(os.PRIO_PROCESS, 0) == own
+    hash_pool.close()
