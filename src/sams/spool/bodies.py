@@ -53,7 +53,7 @@ class BodyStore:
 
     def writer(self, message_id: str) -> SpoolBodyWriter:
         """A writer for a new body."""
-        return SpoolBodyWriter(self, self.folder / message_id)
+        return SpoolBodyWriter(self, message_id)
 
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that no message names any more, when a thread has time for it."""
@@ -77,16 +77,16 @@ class SpoolBodyWriter:
         "_in_flight",
         "_is_discarded",
         "_is_finishing",
-        "_path",
+        "_name",
         "_pending",
         "_pending_octets",
         "_size",
         "_store",
     )
 
-    def __init__(self, store: BodyStore, path: Path) -> None:
+    def __init__(self, store: BodyStore, name: str) -> None:
         self._store = store
-        self._path = path
+        self._name = name
         self._size = 0
         self._pending: list[bytes] = []
         self._pending_octets = 0
@@ -119,7 +119,7 @@ class SpoolBodyWriter:
             if self._size <= self._store.settings.body_in_memory:
                 return
             self._pending_octets = self._size
-            self._file = _GrowingFile(self._path, self._store.settings.write_back)
+            self._file = _GrowingFile(self._store.folder / self._name, self._store.settings.write_back)
         else:
             self._pending_octets += len(chunk)
         self._pump()
@@ -193,7 +193,7 @@ class SpoolBodyWriter:
     def _complete(self) -> None:
         assert self._file is not None
         assert self._finished is not None
-        self._body = FileBody(self._path, self._size, self._file.checksum, self._store.pool)
+        self._body = FileBody(self._file.path, self._size, self._file.checksum, self._store.pool)
         if not self._finished.done():
             self._finished.set_result(self._body)
 
@@ -224,10 +224,10 @@ class SpoolBodyWriter:
 class _GrowingFile:
     """The file of one writer. Blocks; used by one thread at a time."""
 
-    __slots__ = ("_descriptor", "_dirty_from", "_path", "_size", "_write_back", "checksum")
+    __slots__ = ("_descriptor", "_dirty_from", "_size", "_write_back", "checksum", "path")
 
     def __init__(self, path: Path, write_back: int) -> None:
-        self._path = path
+        self.path = path
         self._write_back = write_back
         self._descriptor = -1
         self._size = 0
@@ -238,7 +238,7 @@ class _GrowingFile:
         """Write pieces behind what is there."""
         if self._descriptor < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._descriptor = os.open(self._path, flags, FILE_MODE)
+            self._descriptor = os.open(self.path, flags, FILE_MODE)
         for start in range(0, len(pieces), _MAX_PIECES):
             self._write_all(pieces[start : start + _MAX_PIECES])
         if self._size - self._dirty_from >= self._write_back:
@@ -249,7 +249,7 @@ class _GrowingFile:
         """Put the file and its entry in the folder on disk."""
         os.fsync(self._descriptor)
         self.close()
-        sync_folder(self._path.parent)
+        sync_folder(self.path.parent)
 
     def close(self) -> None:
         """Close it, complete or not."""
@@ -260,7 +260,7 @@ class _GrowingFile:
     def remove(self) -> None:
         """Close and remove it."""
         self.close()
-        _unlink(self._path)
+        _unlink(self.path)
 
     def _write_all(self, pieces: list[bytes]) -> None:
         for piece in pieces:

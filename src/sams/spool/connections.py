@@ -19,6 +19,8 @@ from sams.spool import schema
 
 _OLDEST_SQLITE = (3, 51, 3)
 _CACHE_KIB = 16_384
+_STATEMENTS = 1_024
+"""apsw's cache forgets round robin, at each use: it has to hold as many as two batches have rows."""
 _LOG_KEPT = 64 * 1024 * 1024
 
 
@@ -30,7 +32,9 @@ def open_writer(path: Path, shard: int, vfs: str | None = None) -> apsw.Connecti
     """
     _check_library()
     try:
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)
+        connection = apsw.Connection(
+            str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs, statementcachesize=_STATEMENTS
+        )
         connection.pragma("page_size", schema.PAGE_SIZE)
         connection.pragma("auto_vacuum", "INCREMENTAL")
         _set(connection, cache_kib=_CACHE_KIB)
