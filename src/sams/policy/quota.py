@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -72,11 +72,12 @@ class _Window(NamedTuple):
     """One of the two windows. told: where in `_Use.told` its notice stands; the limit's stands behind it."""
 
     name: str
+    per: str
     hours: int
     told: int
 
 
-_WINDOWS = (_Window("hour", 1, 0), _Window("day", HOURS, 2))
+_WINDOWS = (_Window("hour", "an hour", 1, 0), _Window("day", "a day", HOURS, 2))
 
 
 class _Use(NamedTuple):
@@ -132,17 +133,30 @@ class Quota:
         use = _unpack(self._books.table.read(tag), self._hour())
         return self._refusal(identity, use, recipients)
 
+    def refused(self, identity: Identity, recipients: int) -> QuotaVerdict:
+        """After `foresee` refused: the same refusal, with the notice that it is the first time to give."""
+        verdict = QuotaVerdict()
+
+        def change(use: _Use) -> _Use:
+            nonlocal verdict
+            use, verdict = self._refused(identity, use, recipients) or (use, verdict)
+            return use
+
+        self._change(identity.login, change)
+        return verdict
+
     def charge(self, identity: Identity, recipients: int) -> QuotaVerdict:
         """Charge a whole message or refuse it: 450 4.7.1 with the limit, the use and the time it ends."""
         verdict = QuotaVerdict()
-        hour = self._hour()
 
-        def change(payload: bytes | None) -> bytes:
+        def change(use: _Use) -> _Use:
             nonlocal verdict
-            use, verdict = self._charged(identity, _unpack(payload, hour), recipients)
-            return _pack(use)
+            use, verdict = self._refused(identity, use, recipients) or self._charged(
+                identity, use, recipients
+            )
+            return use
 
-        self._books.table.change(self._tag(identity.login), self._clock.now(), change)
+        self._change(identity.login, change)
         return verdict
 
     def refund(self, identity: Identity, recipients: int) -> None:
@@ -169,38 +183,43 @@ class Quota:
         return use.last(1), use.last(HOURS)
 
     def _add(self, login: str, hour: int, recipients: int) -> None:
-        newest = self._hour()
+        self._change(login, lambda use: use.plus(recipients, hour))
+
+    def _change(self, login: str, function: Callable[[_Use], _Use]) -> None:
+        now, hour = self._clock.now(), self._hour()
         self._books.table.change(
-            self._tag(login),
-            self._clock.now(),
-            lambda payload: _pack(_unpack(payload, newest).plus(recipients, hour)),
+            self._tag(login), now, lambda payload: _pack(function(_unpack(payload, hour)))
         )
 
-    def _charged(self, identity: Identity, use: _Use, recipients: int) -> tuple[_Use, QuotaVerdict]:
+    def _refused(self, identity: Identity, use: _Use, recipients: int) -> tuple[_Use, QuotaVerdict] | None:
+        """The refusal of a charge, with its notice; None: there is room."""
         for window in _WINDOWS:
             refusal = self._refusal_of(identity, use, recipients, window)
             if refusal is not None:
-                return self._told(identity, use, window, refusal)
-        charged = use.plus(recipients, use.hour)
-        for window in _WINDOWS:
-            limit = self._limit(identity, window)
-            if charged.last(window.hours) * 100 >= limit * self._settings.notice_at:
-                charged, verdict = self._told(identity, charged, window, None)
-                if verdict.warn:
-                    return charged, verdict
-        return charged, QuotaVerdict()
+                use, text = self._notice(identity, use, window, is_refused=True)
+                return use, QuotaVerdict(refusal, warn=bool(text), text=text)
+        return None
 
-    def _told(
-        self, identity: Identity, use: _Use, window: _Window, refusal: Reply | None
-    ) -> tuple[_Use, QuotaVerdict]:
-        """The verdict, with a notice unless the same was told within the window."""
-        place = window.told + (refusal is not None)
+    def _charged(self, identity: Identity, use: _Use, recipients: int) -> tuple[_Use, QuotaVerdict]:
+        """The use after a charge for which there is room, and the notices of it."""
+        use, texts = use.plus(recipients, use.hour), []
+        for window in _WINDOWS:
+            if use.last(window.hours) * 100 >= self._limit(identity, window) * self._settings.notice_at:
+                use, text = self._notice(identity, use, window, is_refused=False)
+                texts += [text] if text else []
+        return use, QuotaVerdict(warn=bool(texts), text="; ".join(texts))
+
+    def _notice(
+        self, identity: Identity, use: _Use, window: _Window, *, is_refused: bool
+    ) -> tuple[_Use, str]:
+        """What to tell about a window, noted as told; empty where the same was told within the window."""
+        place = window.told + is_refused
         if use.told[place] > use.hour - window.hours:
-            return use, QuotaVerdict(refusal)
+            return use, ""
         limit, used = self._limit(identity, window), use.last(window.hours)
-        state = "has reached the limit" if refusal else "comes near the limit"
+        state = "is refused mail at the limit" if is_refused else "comes near the limit"
         text = f"{identity.login} {state}: {used} of {limit} recipients in the last {window.name}"
-        return use.with_told(place), QuotaVerdict(refusal, warn=True, text=text)
+        return use.with_told(place), text
 
     def _refusal(self, identity: Identity, use: _Use, recipients: int) -> Reply | None:
         for window in _WINDOWS:
@@ -213,7 +232,7 @@ class Quota:
         limit, used = self._limit(identity, window), use.last(window.hours)
         if used + recipients <= limit:
             return None
-        room = f"You may send to {limit} recipients a {window.name} and have sent to {used}"
+        room = f"You may send to {limit} recipients {window.per} and have sent to {used}"
         if recipients > limit:
             return reply(450, "4.7.1", f"{room}; this message alone has more: split it")
         ends = _ends(use, recipients, limit, window)

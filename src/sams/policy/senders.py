@@ -80,8 +80,8 @@ class SenderPolicy:
             return _YES
         text = f"You may not send as {reverse_path}{_yours(identity)}"
         if mode == "warn":
-            return SenderVerdict(warnings=(f"envelope: {ascii_line(text, _LINE)}",))
-        return SenderVerdict(reply(553, "5.7.1", ascii_line(text, _LINE)))
+            return SenderVerdict(warnings=(f"envelope: {_line(text)}",))
+        return SenderVerdict(reply(553, "5.7.1", _line(text)))
 
     def check_recipient_count(self, reverse_path: Mailbox | None, count: int) -> Reply | None:
         """At RCPT: `count` is how many there would be with this one. Only `<>` is held to few."""
@@ -100,7 +100,7 @@ class SenderPolicy:
         problem = _author_problem(header) or self._foreign(identity, header)
         if problem is not None and mode == "enforce":
             return _refused(problem)
-        warnings = () if problem is None else (f"header: {ascii_line(problem, _LINE)}",)
+        warnings = () if problem is None else (f"header: {_line(problem)}",)
         return self._with_name_and_sender(identity, header, warnings)
 
     def _with_name_and_sender(
@@ -110,7 +110,7 @@ class SenderPolicy:
         if name_problem is not None:
             if self._settings.display_name == "enforce":
                 return _refused(name_problem)
-            warnings = (*warnings, f"display name: {ascii_line(name_problem, _LINE)}")
+            warnings = (*warnings, f"display name: {_line(name_problem)}")
         return SenderVerdict(add_sender=self._sender(identity, header), warnings=warnings)
 
     def _foreign(self, identity: Identity, header: HeaderSenders) -> str | None:
@@ -202,8 +202,14 @@ def _is_plain(name: str) -> bool:
     return name.isascii() and "@" not in name and "=?" not in name
 
 
+def _line(text: str) -> str:
+    """The text as a reply can carry it; what is too long ends in dots."""
+    line = ascii_line(text)
+    return line if len(line) <= _LINE else f"{line[: _LINE - 3]}..."
+
+
 def _refused(problem: str) -> SenderVerdict:
-    return SenderVerdict(reply(550, "5.7.1", ascii_line(problem, _LINE)))
+    return SenderVerdict(reply(550, "5.7.1", _line(problem)))
 
 
 def _yours(identity: Identity) -> str:

@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import pytest
+
+from sams.config.model import Senders
+from sams.core.address import Mailbox, parse_mailbox
+from sams.identity.interface import Identity
+from sams.identity.patterns import pattern_key
+from sams.message.addresses import HeaderAddress, parse_address_list
+from sams.policy.senders import HeaderSenders, SenderPolicy, SenderVerdict, Unreadable
+
+
+def member(*own: str, may_send_as: tuple[str, ...] = ()) -> Identity:
+    addresses = own or ("Alice@example.org", "*@team.example")
+    return Identity(
+        "alice",
+        tuple(map(pattern_key, addresses)),
+        tuple(map(pattern_key, may_send_as)),
+        Mailbox("alice", "example.org"),
+        generation=1,
+    )
+
+
+ALICE = member(may_send_as=("info@example.org",))
+
+
+def policy(**settings: str | int) -> SenderPolicy:
+    return SenderPolicy(Senders(**settings))  # type: ignore[arg-type]  # a table's own keywords
+
+
+def header(author: str, *, resent: str = "", sender: str = "") -> HeaderSenders:
+    def parsed(text: str) -> tuple[HeaderAddress, ...]:
+        return parse_address_list(text.encode(), 10) if text else ()
+
+    return HeaderSenders(1, parsed(author), int(bool(resent)), parsed(resent), parsed(sender))
+
+
+# --- the envelope
+
+OWN = [
+    "alice@example.org",
+    "ALICE@EXAMPLE.ORG",
+    "alice+news@example.org",
+    "anyone@team.example",
+    "info@example.org",
+]
+FOREIGN = ["bob@example.org", "alice@example.com", "root@sub.team.example", "alice@[192.0.2.1]"]
+
+
+@pytest.mark.parametrize("address", OWN)
+def test_an_own_reverse_path_is_taken(address: str) -> None:
+    assert policy().check_envelope(ALICE, parse_mailbox(address)) == SenderVerdict()
+
+
+@pytest.mark.parametrize("address", FOREIGN)
+def test_a_foreign_reverse_path_is_refused_with_the_addresses_that_may_be_used(address: str) -> None:
+    verdict = policy().check_envelope(ALICE, parse_mailbox(address))
+    assert str(verdict.reply) == (
+        f"553 5.7.1 You may not send as {address}; "
+        "you may use alice@example.org, *@team.example, info@example.org"
+    )
+
+
+def test_a_warning_lets_a_foreign_reverse_path_through_and_off_does_not_look() -> None:
+    foreign = parse_mailbox("bob@example.org")
+    warned = policy(envelope="warn").check_envelope(ALICE, foreign)
+    assert warned.reply is None
+    assert warned.warnings[0].startswith("envelope: You may not send as bob@example.org")
+    assert policy(envelope="off").check_envelope(ALICE, foreign) == SenderVerdict()
+
+
+def test_a_refusal_lists_a_handful_of_addresses_in_one_short_ascii_line() -> None:
+    many = member(*(f"büro{number}@{'x' * 60}.example" for number in range(40)))
+    verdict = policy().check_envelope(many, parse_mailbox("bob@example.org"))
+    assert verdict.reply is not None
+    (line,) = verdict.reply.lines
+    assert line.isascii()
+    assert len(line) <= 400
+    assert line.count("example,") <= 5
+    few = member(*(f"a{number}@example.org" for number in range(7)))
+    assert "a4@example.org and 2 more" in str(policy().check_envelope(few, Mailbox("b", "example.org")).reply)
+
+
+def test_the_null_reverse_path_is_open_to_every_member_for_few_recipients() -> None:
+    assert policy().check_envelope(ALICE, None) == SenderVerdict()
+    few = policy(null_sender_recipients=3)
+    assert few.check_recipient_count(None, 3) is None
+    assert str(few.check_recipient_count(None, 4)).startswith("452 4.5.3")
+    assert few.check_recipient_count(Mailbox("alice", "example.org"), 1_000) is None
+
+
+def test_the_null_reverse_path_can_be_closed() -> None:
+    assert str(policy(null_sender_recipients=0).check_recipient_count(None, 1)).startswith("550 5.7.1")
+
+
+# --- the header
+
+
+@pytest.mark.parametrize(
+    "address", [*OWN[:4], '"Miller, Alice" <Alice@Example.ORG>', "Alice (home) <alice@example.org>"]
+)
+def test_an_own_author_is_taken_and_nothing_is_added(address: str) -> None:
+    assert policy().check_header(ALICE, header(address)) == SenderVerdict()
+
+
+@pytest.mark.parametrize("address", FOREIGN)
+def test_a_foreign_author_is_refused(address: str) -> None:
+    verdict = policy().check_header(ALICE, header(address))
+    assert str(verdict.reply).startswith(
+        f"550 5.7.1 You may not send with {address} in From; you may use alice@"
+    )
+    assert verdict.add_sender is None
+
+
+def test_for_whom_the_member_may_send_a_sender_is_added() -> None:
+    verdict = policy().check_header(ALICE, header("info@example.org"))
+    assert verdict == SenderVerdict(add_sender=Mailbox("alice", "example.org"))
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        (HeaderSenders(0, ()), "has no From field"),
+        (HeaderSenders(2, parse_address_list(b"alice@example.org", 9)), "2 From fields"),
+        (HeaderSenders(1, ()), "From has no addresses"),
+        (
+            HeaderSenders(1, parse_address_list(b"alice@example.org, info@example.org", 9)),
+            "From has 2 addresses",
+        ),
+        (
+            HeaderSenders(1, Unreadable("a quoted name has no end\r\n")),
+            "cannot be read: a quoted name has no end",
+        ),
+    ],
+)
+def test_without_one_usable_author_a_message_is_refused(said: HeaderSenders, words: str) -> None:
+    verdict = policy().check_header(ALICE, said)
+    assert verdict.reply is not None
+    assert words in str(verdict.reply)
+    assert str(verdict.reply).startswith("550 5.7.1")
+    assert "\r" not in str(verdict.reply)
+    warned = policy(header="warn").check_header(ALICE, said)
+    assert warned.reply is None
+    assert words in warned.warnings[0]
+    assert policy(header="off").check_header(ALICE, said) == SenderVerdict()
+
+
+# --- redirecting
+
+
+@pytest.mark.parametrize(
+    ("resent", "setting", "words"),
+    [
+        ("alice@example.org", "reject", "Redirecting mail of others"),
+        ("bob@example.org", "allow", "Resent-From must be one address of yours"),
+        ("alice@example.org, bob@example.org", "allow", "Resent-From must be one address of yours"),
+        ("alice@example.org", "allow", ""),
+        ("info@example.org", "allow", ""),
+    ],
+)
+def test_redirecting_is_by_setting_and_by_oneself(resent: str, setting: str, words: str) -> None:
+    verdict = policy(resent=setting).check_header(ALICE, header("boss@other.example", resent=resent))
+    assert (verdict.reply is not None) is bool(words)
+    assert words in str(verdict.reply)
+
+
+def test_a_resent_from_that_cannot_be_read_redirects_nothing() -> None:
+    said = HeaderSenders(1, parse_address_list(b"boss@other.example", 9), 1, Unreadable("a comma too many"))
+    assert "a comma too many" in str(policy(resent="allow").check_header(ALICE, said).reply)
+
+
+# --- the display name and Sender
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        '"ceo@bank.example"',
+        "=?utf-8?q?ceo=40bank.example?=",
+        '"ceo\uff20bank.example"',
+        '"Boss <ceo@bank.example>"',
+    ],
+)
+def test_a_name_that_shows_a_foreign_address_is_told_of_or_refused_by_setting(name: str) -> None:
+    said = header(f"{name} <alice@example.org>")
+    warned = policy().check_header(ALICE, said)
+    assert warned.reply is None
+    assert "ceo@bank.example" in warned.warnings[0]
+    assert "ceo@bank.example" in str(policy(display_name="enforce").check_header(ALICE, said).reply)
+    assert policy(display_name="off").check_header(ALICE, said) == SenderVerdict()
+
+
+@pytest.mark.parametrize(
+    "name", ['"alice@example.org"', '"x@team.example y@team.example"', "Alice", '"a @ home"', ""]
+)
+def test_a_name_that_shows_only_own_addresses_is_no_matter(name: str) -> None:
+    assert policy().check_header(ALICE, header(f"{name} <alice@example.org>")) == SenderVerdict()
+
+
+def test_own_addresses_in_a_name_do_not_hide_a_foreign_one() -> None:
+    said = header('"x@team.example y@team.example ceo@bank.example" <alice@example.org>')
+    assert "ceo@bank.example" in policy().check_header(ALICE, said).warnings[0]
+
+
+@pytest.mark.parametrize(
+    ("sender", "replaced"),
+    [("bob@example.org", True), ("alice@example.org", False), ("info@example.org", False), ("", False)],
+)
+def test_a_foreign_sender_is_replaced_by_the_members_own(sender: str, replaced: bool) -> None:
+    verdict = policy().check_header(ALICE, header("alice@example.org", sender=sender))
+    assert verdict.reply is None
+    assert (verdict.add_sender == ALICE.default_address) is replaced
+
+
+def test_a_sender_that_cannot_be_read_is_replaced() -> None:
+    said = HeaderSenders(1, parse_address_list(b"alice@example.org", 9), sender=Unreadable("no"))
+    assert policy().check_header(ALICE, said).add_sender == ALICE.default_address
