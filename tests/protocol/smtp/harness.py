@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from pathlib import Path
+from typing import Any
 
 from sams.core.address import Mailbox
 from sams.core.reply import Reply, reply
@@ -86,6 +87,8 @@ class Session:
             case AuthData(data):
                 assert self._mechanism is not None
                 self._step(self._mechanism.respond(data))
+            case BodyRefused():
+                self.message = b""
             case BodyStart():
                 self.message = b""
                 self.engine.accept_body()
@@ -137,7 +140,7 @@ class Dialogue:
     """One file of tests/dialogues."""
 
     path: Path
-    settings: dict[str, object] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
     tls: bool = False
     signed_in: bool = False
 
@@ -145,7 +148,7 @@ class Dialogue:
         lines = list(self._lines())
         while lines and lines[0][1].startswith("set "):
             self._set(lines.pop(0)[1][4:])
-        settings = ServerSettings("submit.example.org", POSTMASTER, **self.settings)  # type: ignore[arg-type] - a file
+        settings = ServerSettings("submit.example.org", POSTMASTER, **self.settings)
         it = session(settings, tls=self.tls, signed_in=self.signed_in)
         if not self.signed_in:
             it.engine.greet()
@@ -165,7 +168,7 @@ class Dialogue:
             self.settings[name] = _setting(value)
 
 
-def _setting(value: str) -> object:
+def _setting(value: str) -> Any:
     if value in {"true", "false"}:
         return value == "true"
     if value.isdigit():

@@ -10,6 +10,7 @@ class Allowance:
 
     __slots__ = (
         "_commands",
+        "_discarded",
         "_errors",
         "_failed_signins",
         "_idle",
@@ -21,6 +22,7 @@ class Allowance:
     def __init__(self, settings: ServerSettings) -> None:
         self._settings = settings
         self._commands = 0
+        self._discarded = 0
         self._errors = 0
         self._failed_signins = 0
         self._idle = 0
@@ -54,6 +56,12 @@ class Allowance:
         """A refusal that is no mistake of the protocol, answered already."""
         self._refusals += 1
         return "too many refused commands" if self._refusals >= self._settings.refusals else None
+
+    def discarded(self, octets: int) -> str | None:
+        """Octets that a refused BDAT announces; those above the limit are not read."""
+        self._discarded += octets
+        most = self._settings.message_size + self._settings.discard
+        return "too many octets behind a refusal" if self._discarded > most else None
 
     def failed_signin(self) -> str | None:
         """A sign-in answered with 5yz."""

@@ -21,13 +21,13 @@ class Chunk:
 class Incoming:
     """One message, from the positive answer to BodyStart to its verdict."""
 
-    __slots__ = ("_dots", "_dropped", "_scanner", "_settings", "refusal")
+    __slots__ = ("_dots", "_scanner", "_seen", "_settings", "refusal")
 
     def __init__(self, settings: ServerSettings, *, binary: bool) -> None:
         self._settings = settings
         self._scanner = ContentScanner(settings, binary=binary)
         self._dots = DotReader()
-        self._dropped = 0
+        self._seen = 0
         self.refusal: Reply | None = None
         """Set by the session; comes before what is found here."""
 
@@ -43,8 +43,8 @@ class Incoming:
 
     @property
     def is_flood(self) -> bool:
-        """Whether the peer goes on and on although the message is lost."""
-        return self._dropped > self._settings.discard
+        """Whether the peer goes on and on although the message is lost long since."""
+        return self._seen > self._settings.message_size + self._settings.discard
 
     def expect(self, octets: int) -> None:
         """A BDAT declares what will come: what would be too large is refused before it does."""
@@ -57,10 +57,8 @@ class Incoming:
 
     def plain(self, data: bytes) -> bytes:
         """Octets of a chunk: the content to be stored."""
-        content = b"" if self.refusal else self._scanner.feed(data)
-        if not content and self.verdict:
-            self._dropped += len(data)
-        return content
+        self._seen += len(data)
+        return b"" if self.refusal else self._scanner.feed(data)
 
     def finish(self) -> bytes:
         """The end: the content to be stored besides."""

@@ -43,7 +43,8 @@ class ServerSettings:
     failed_signins: refused sign-ins (5yz) of one connection; the last one is followed by 421.
     idle_commands: commands such as NOOP or RSET, in a row, that bring no message nearer.
     refusals: refused recipients and commands pipelined behind a refusal; they are no mistakes, yet end.
-    discard: octets of one refused message that are read and dropped; with more of them the connection ends.
+    discard: octets above message_size that are read and dropped, of a message that is too large or of BDAT commands
+        that were refused; with more of them the connection ends.
     """
 
     name: str

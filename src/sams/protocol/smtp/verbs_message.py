@@ -35,9 +35,7 @@ def bdat(talk: Conversation, argument: bytes, refusal: Refusal | None) -> None:
         talk.refuse_and_shut("BDAT", fault.reply)
         return
     talk.chunk = Chunk(size, last, left=size)
-    if size > talk.settings.message_size + talk.settings.discard:
-        talk.refuse_and_shut("BDAT", replies.message_too_large(talk.settings.message_size))
-    elif refusal is not None:
+    if refusal is not None:
         _discard(talk, Pending(refusal.reply, talk.state, refusal))
     elif talk.state is State.FAILED:
         refusal = Refusal(talk.failure, counted=False)
@@ -83,8 +81,9 @@ def answer_body_start(talk: Conversation, reply: Reply) -> None:
 
 
 def _discard(talk: Conversation, pending: Pending) -> None:
-    talk.pending = pending
-    talk.state = State.DISCARD
+    if not talk.shut_if(talk.allowance.discarded(talk.chunk.left)):
+        talk.pending = pending
+        talk.state = State.DISCARD
 
 
 def read_discard(talk: Conversation) -> Need | None:
@@ -111,11 +110,11 @@ def read_data(talk: Conversation) -> Need | None:
         return Need.DATA
     content, behind = talk.message.dotted(octets)
     _pass_on(talk, content)
-    if behind >= 0:
+    if talk.message.is_flood:
+        _shut_flood(talk)
+    elif behind >= 0:
         talk.inbox.give_back(behind)
         _finish_message(talk, State.READY)
-    elif talk.message.is_flood:
-        _shut_flood(talk)
     return None
 
 

@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+import itertools
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sams.protocol.smtp.inbox import Flaw, Inbox
+
+LIMIT = 6
+
+
+def reference(stream: bytes) -> list[bytes | Flaw]:
+    """Lines by the rule in words: CRLF within the limit ends one; else a bad octet, else too many, flaws it."""
+    lines: list[bytes | Flaw] = []
+    while stream:
+        window = stream[:LIMIT]
+        line, end, _ = window.partition(b"\r\n")
+        flawed = any(octet in line for octet in (b"\n", b"\0")) or b"\r" in line[: None if end else -1]
+        if flawed:
+            lines.append(Flaw.BARE)
+        elif end:
+            lines.append(line)
+        elif len(window) == LIMIT:
+            lines.append(Flaw.LONG)
+        else:
+            break
+        _, found, stream = stream.partition(b"\r\n")
+        if not found:
+            break
+    return lines
+
+
+def read(pieces: list[bytes]) -> list[bytes | Flaw]:
+    inbox = Inbox()
+    lines: list[bytes | Flaw] = []
+    for piece in pieces:
+        inbox.feed(piece)
+        while (line := inbox.line(LIMIT)) is not None:
+            lines.append(line)
+    return lines
+
+
+def test_every_short_stream_gives_the_lines_of_the_rule_however_it_is_cut() -> None:
+    for length in range(1, 8):
+        for octets in itertools.product(b"\r\na", repeat=length):
+            stream = bytes(octets)
+            expected = reference(stream)
+            assert read([stream]) == expected, stream
+            assert read([bytes([octet]) for octet in stream]) == expected, stream
+            for at in range(1, length):
+                assert read([stream[:at], stream[at:]]) == expected, (stream, at)
+
+
+@given(
+    st.lists(st.sampled_from([b"\r", b"\n", b"\0", b"a", b"bcd", b"\r\n", b"efghij"]), max_size=30), st.data()
+)
+def test_long_streams_give_the_lines_of_the_rule(words: list[bytes], data: st.DataObject) -> None:
+    stream = b"".join(words)
+    bounds = [0, *sorted(data.draw(st.lists(st.integers(0, len(stream)), max_size=6))), len(stream)]
+    pieces = [stream[start:end] for start, end in itertools.pairwise(bounds) if start < end]
+    assert read(pieces) == reference(stream)
+
+
+def test_lines_that_arrive_in_many_pieces_before_anyone_reads_are_all_there() -> None:
+    inbox = Inbox()
+    for piece in (b"on", b"e\r", b"\ntwo\r\n", b"thr"):
+        inbox.feed(piece)
+    assert inbox.size == 13
+    assert [inbox.line(LIMIT), inbox.line(LIMIT), inbox.line(LIMIT)] == [b"one", b"two", None]
+    assert inbox.size == 3
+
+
+def test_a_sound_line_is_only_a_line_without_any_flaw() -> None:
+    for data, expected in ((b"one\r\n", b"one"), (b"o\ne\r\n", None), (b"one", None), (b"1234567\r\n", None)):
+        inbox = Inbox()
+        inbox.feed(data)
+        assert inbox.sound_line(LIMIT) == expected
+        assert inbox.size == (0 if expected else len(data))
+
+
+def test_what_was_taken_can_be_given_back() -> None:
+    inbox = Inbox()
+    inbox.feed(b"abcdef")
+    assert inbox.take(4) == b"abcd"
+    inbox.give_back(2)
+    assert inbox.take() == b"cdef"
+    assert inbox.take() == b""
+
+
+def test_an_idle_session_holds_no_buffer() -> None:
+    inbox = Inbox()
+    inbox.feed(100_000 * b"x" + b"\r\nabc")
+    assert inbox.line(200_000) is not None
+    assert inbox.line(200_000) is None
+    assert inbox._data == b"abc"
+    inbox.feed(b"\r\n")
+    assert inbox.line(LIMIT) == b"abc"
+    assert inbox.line(LIMIT) is None
+    assert inbox._data == b""
+
+
+def test_the_begin_of_a_dropped_line_is_not_kept() -> None:
+    inbox = Inbox()
+    inbox.feed(b"abcdef")
+    assert inbox.line(LIMIT) is Flaw.LONG
+    for _ in range(10):
+        inbox.feed(1_000 * b"x" + b"\r")
+        assert inbox.peek(5) == b""
+        assert inbox.size == 1
