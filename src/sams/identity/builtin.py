@@ -150,7 +150,7 @@ class BuiltinAccounts:
             self._cached_version = version
 
     def _version(self) -> int:
-        return cast("int", self._connection.pragma("data_version"))
+        return cast("int", self._connection.execute("PRAGMA data_version").get)
 
     async def _upgrade(self, account: Account, compared: Compared) -> str:
         """Store the hash at today's cost; what goes wrong with that is for the journal alone."""

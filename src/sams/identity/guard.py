@@ -37,10 +37,11 @@ MAX_TAGS = 16
 DEFAULT_SLOTS = 65_536
 
 _DAY = 86_400.0
-_RECORD = struct.Struct(f"<dddIIIQ{MAX_TAGS}I")
+_WRONG_OCTETS = 4
+_RECORD = struct.Struct(f"<dddIIIQ{MAX_TAGS * _WRONG_OCTETS}s")
 _STALE = 1 / 30
 """Of the time for which a pair is known: how old the note of it may be before it is written anew."""
-_NO_TAGS = (0,) * MAX_TAGS
+_NO_TAGS = bytes(MAX_TAGS * _WRONG_OCTETS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class _Record(NamedTuple):
     locks: int = 0
     tries: int = 0
     good: int = 0
-    wrong: tuple[int, ...] = _NO_TAGS
+    wrong: bytes = _NO_TAGS
 
 
 _NOTHING = _Record()
@@ -204,14 +205,14 @@ class SharedGuard:
 
         def count(old: _Record) -> _Record:
             seen[0] = current = self._current(old)
-            seen[1] = current if wrong in current.wrong else self._with_wrong(current, wrong)
+            seen[1] = current if _has(current, wrong) else self._with_wrong(current, wrong)
             return seen[1]
 
         self._update(self._pair_tag(attempt), count)
         return seen[0], seen[1]
 
-    def _with_wrong(self, record: _Record, wrong: int) -> _Record:
-        counted = record._replace(guesses=record.guesses + 1, wrong=(*record.wrong[1:], wrong))
+    def _with_wrong(self, record: _Record, wrong: bytes) -> _Record:
+        counted = record._replace(guesses=record.guesses + 1, wrong=record.wrong[_WRONG_OCTETS:] + wrong)
         return self._locked_at(counted, self._settings.pair_failures)
 
     def _count_one(self, old: _Record, limit: int) -> _Record:
@@ -249,8 +250,8 @@ class SharedGuard:
     def _pair_tag(self, attempt: Attempt) -> bytes:
         return self._table.tag(b"pair\0%b\0%b" % (origin_key(attempt.address), attempt.login.encode()))
 
-    def _wrong_tag(self, attempt: Attempt) -> int:
-        return int.from_bytes(self._password_tag(b"wrong", attempt)[:4], "little") | 1
+    def _wrong_tag(self, attempt: Attempt) -> bytes:
+        return self._password_tag(b"wrong", attempt)[:_WRONG_OCTETS]
 
     def _good_tag(self, attempt: Attempt) -> int:
         return int.from_bytes(self._password_tag(b"good", attempt)[:8], "little") | 1
@@ -260,13 +261,15 @@ class SharedGuard:
         return self._table.tag(b"%b\0%b\0%b" % (kind, attempt.login.encode(), password))
 
 
+def _has(record: _Record, wrong: bytes) -> bool:
+    """Whether this wrong password is among the last ones."""
+    tags = record.wrong
+    return any(wrong == tags[at : at + _WRONG_OCTETS] for at in range(0, len(tags), _WRONG_OCTETS))
+
+
 def _unpack(payload: bytes | None) -> _Record:
-    if payload is None:
-        return _NOTHING
-    started, locked_until, good_at, guesses, locks, tries, good, *wrong = _RECORD.unpack(payload)
-    return _Record(started, locked_until, good_at, guesses, locks, tries, good, tuple(wrong))
+    return _NOTHING if payload is None else _Record._make(_RECORD.unpack(payload))
 
 
 def _pack(record: _Record) -> bytes:
-    *numbers, wrong = record
-    return _RECORD.pack(*numbers, *wrong)
+    return _RECORD.pack(*record)

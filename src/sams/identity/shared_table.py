@@ -88,7 +88,7 @@ class SharedTable:
         start = 0 if found is None else found + _HEAD.size
         payload = function(None if found is None else self._memory[start : start + self._payload])
         if payload is not None:
-            self._write(self._oldest(number) if found is None else found, tag, now, payload)
+            self._write(self._room(number) if found is None else found, tag, now, payload)
         elif found is not None:
             self._memory[found : found + TAG_OCTETS] = _FREE
 
@@ -106,14 +106,18 @@ class SharedTable:
             position = self._memory.find(tag, position + 1, end)
         return position if position >= 0 else None
 
-    def _oldest(self, number: int) -> int:
+    def _room(self, number: int) -> int:
+        """A free slot of the bucket, else the one that was touched longest ago."""
         start = number * WAYS * self._slot
         positions = range(start, start + WAYS * self._slot, self._slot)
-        return min(positions, key=self._age_rank)
+        for position in positions:
+            if self._memory[position : position + TAG_OCTETS] == _FREE:
+                return position
+        return min(positions, key=self._touched)
 
-    def _age_rank(self, position: int) -> float:
-        tag, touched = _HEAD.unpack_from(self._memory, position)
-        return float("-inf") if tag == _FREE else touched
+    def _touched(self, position: int) -> float:
+        _, touched = _HEAD.unpack_from(self._memory, position)
+        return float(touched)
 
     def _tags(self) -> Iterator[bytes]:
         for position in range(0, len(self._memory), self._slot):
