@@ -32,5 +32,5 @@ def opening_of_stranger(octet: bytes, *, first: bool, tls: bool) -> Reply | None
 
 
 def word_of_stranger(word: bytes) -> Reply | None:
-    """What to say to an unknown command, in upper case, that a browser sends; None for all others."""
-    return replies.NOT_SMTP if word in _HTTP else None
+    """What to say to an unknown command, in upper case, that a browser or an SSH client sends; else None."""
+    return replies.NOT_SMTP if word in _HTTP or word.startswith(b"SSH-") else None
