@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import traceback
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -42,9 +43,13 @@ class FakeClock:
         return self.seconds
 
 
-def in_child(work: Callable[[], object]) -> None:
-    """Run `work` in a forked child to its end; its failure is this test's."""
-    pid = os.fork()
+def fork(work: Callable[[], object]) -> int:
+    """Start `work` in a forked child, which ends with 0 only if it came to its end."""
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", DeprecationWarning
+        )  # threads of the parent hold nothing the child needs
+        pid = os.fork()
     if pid == 0:
         status = 1
         try:
@@ -54,7 +59,17 @@ def in_child(work: Callable[[], object]) -> None:
             traceback.print_exc()
         finally:
             os._exit(status)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    return pid
+
+
+def ended_well(*pids: int) -> bool:
+    """Wait for children; whether all came to their end."""
+    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0] * len(pids)
+
+
+def in_child(work: Callable[[], object]) -> None:
+    """Run `work` in a forked child; its failure is this test's."""
+    assert ended_well(fork(work))
 
 
 class CountingHashes(Hashes):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import apsw
@@ -12,7 +13,7 @@ from sams.core.errors import OperatorError
 from sams.identity import accounts as accounts_module
 from sams.identity.accounts import Accounts
 from sams.identity.passwords import Hashes
-from tests.identity.rig import CHEAP, PASSWORD, FakeClock, in_child
+from tests.identity.rig import CHEAP, PASSWORD, FakeClock, ended_well, fork, in_child
 
 
 @pytest.fixture
@@ -175,19 +176,12 @@ def test_changes_by_many_processes_at_once_are_all_there_and_have_their_own_gene
     tmp_path: Path,
 ) -> None:
     accounts = Accounts(tmp_path / "accounts.db", FakeClock(), Hashes(CHEAP))
-    pids = []
-    for child in range(4):
-        pid = os.fork()
-        if pid == 0:
-            status = 1
-            try:
-                for number in range(5):
-                    accounts.add(f"member{child}{number}", PASSWORD, ["a@example.org"])
-                status = 0
-            finally:
-                os._exit(status)
-        pids.append(pid)
-    assert [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids] == [0] * 4
+
+    def add_five(child: int) -> None:
+        for number in range(5):
+            accounts.add(f"member{child}{number}", PASSWORD, ["a@example.org"])
+
+    assert ended_well(*[fork(partial(add_five, child)) for child in range(4)])
     assert len({record.generation for record in accounts.list()}) == 20
 
 

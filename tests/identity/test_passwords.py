@@ -12,7 +12,7 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.lanes import Lanes
 from sams.identity.passwords import HashCost, Hashes, HashPool, check_new_password
 from sams.identity.shared_table import Columns
-from tests.identity.rig import CHEAP, in_child
+from tests.identity.rig import CHEAP, ended_well, fork, in_child
 
 
 def test_a_hash_is_argon2id_with_its_parameters_and_matches_its_password_only() -> None:
@@ -155,17 +155,7 @@ def test_over_all_processes_no_more_than_the_lanes_are_held_at_once(tmp_path: Pa
         for thread in threads:
             thread.join()
 
-    pids = []
-    for _ in range(3):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                work()
-            finally:
-                os._exit(0)
-        pids.append(pid)
-    for pid in pids:
-        os.waitpid(pid, 0)
+    assert ended_well(*[fork(work) for _ in range(3)])
     held, most, text = 0, 0, log.read_bytes()
     for octet in text:
         held += 1 if octet == ord("+") else -1

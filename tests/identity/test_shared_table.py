@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sams.identity.shared_table import WAYS, Columns, SharedTable
-from tests.identity.rig import KEY, in_child
+from tests.identity.rig import KEY, ended_well, fork, in_child
 
 
 def plus_one(payload: bytes | None) -> bytes:
@@ -81,19 +81,10 @@ def test_processes_that_change_one_entry_at_once_lose_no_change() -> None:
         for _ in range(turns):
             table.change(table.tag(b"shared"), 1.0, plus_one)
 
-    pids = []
-    for _ in range(children):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                count()
-            finally:
-                os._exit(0)
-        pids.append(pid)
+    pids = [fork(count) for _ in range(children)]
     os.close(start_read)
     os.close(start_write)
-    for pid in pids:
-        os.waitpid(pid, 0)
+    assert ended_well(*pids)
     assert number(table, b"shared") == children * turns
 
 
@@ -106,10 +97,7 @@ def test_a_process_that_is_killed_inside_a_change_leaves_no_lock() -> None:
         signal.pause()
         return b"never---"
 
-    pid = os.fork()
-    if pid == 0:
-        table.change(table.tag(b"a"), 1.0, die_inside)
-        os._exit(0)
+    pid = fork(lambda: table.change(table.tag(b"a"), 1.0, die_inside))
     os.read(inside_read, 1)
     os.kill(pid, signal.SIGKILL)
     os.waitpid(pid, 0)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 
 import pytest
@@ -10,7 +9,7 @@ from hypothesis import strategies as st
 from sams.core.address import Mailbox
 from sams.identity.interface import Identity
 from sams.policy.quota import Quota, QuotaBooks, QuotaSettings, QuotaVerdict
-from tests.identity.rig import KEY, FakeClock, in_child
+from tests.identity.rig import KEY, FakeClock, ended_well, fork, in_child
 
 ALICE = Identity("alice", ("alice@example.org",), (), Mailbox("alice", "example.org"), 1)
 HOUR = 3_600
@@ -151,18 +150,12 @@ def test_a_clock_that_was_put_back_locks_nobody_out() -> None:
 
 def test_processes_in_parallel_cannot_overrun_the_limit() -> None:
     counted, _ = quota(per_hour=500, per_day=500)
-    pids = []
-    for _ in range(4):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                for _ in range(200):
-                    counted.charge(ALICE, 1)
-            finally:
-                os._exit(0)
-        pids.append(pid)
-    for pid in pids:
-        os.waitpid(pid, 0)
+
+    def charge_one_by_one() -> None:
+        for _ in range(200):
+            counted.charge(ALICE, 1)
+
+    assert ended_well(*[fork(charge_one_by_one) for _ in range(4)])
     assert counted.used("alice") == (500, 500)
 
 
