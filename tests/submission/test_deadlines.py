@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from typing import Any
 
 import pytest
 
@@ -68,7 +71,9 @@ class FakeLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self.at
 
-    def call_later(self, delay, callback, *args, context=None):  # type: ignore[no-untyped-def]
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
         handle = asyncio.TimerHandle(self.at + delay, callback, args, self, context)
         self.timers.append((self.at + delay, handle))
         return handle

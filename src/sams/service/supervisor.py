@@ -23,9 +23,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from sams.core.errors import OperatorError
+from sams.service.board import StatusBoard
 from sams.service.channel import Channel, Word, parse_word
 from sams.service.material import Material, encode
 from sams.service.notify import ServiceManager
@@ -33,7 +34,6 @@ from sams.service.notify import ServiceManager
 RunWorker = Callable[[int, Channel], int]
 """Runs worker N in this (already forked) process until it ends; its exit status."""
 
-_LOG = structlog.get_logger("sams.supervisor")
 _SHORT_LIFE = 10.0
 _LONGEST_PAUSE = 30.0
 _PATIENCE = 5.0
@@ -50,6 +50,7 @@ class _Slot:
     ready: bool = False
     began: float = 0.0
     pause: float = 0.0
+    restarts: int = 0
     restart_at: float | None = None
 
 
@@ -67,6 +68,8 @@ class Supervisor:
     reload: Callable[[], Material]
     grace: float
     manager: ServiceManager
+    board: StatusBoard
+    log: FilteringBoundLogger
     _slots: list[_Slot] = field(default_factory=list, init=False)
     _stopping: float | None = field(default=None, init=False)
     _announced: bool = field(default=False, init=False)
@@ -120,6 +123,10 @@ class Supervisor:
         slot.pid, slot.channel, slot.ready = pid, ours, False
         slot.began, slot.restart_at = time.monotonic(), None
         self._selector.register(ours, selectors.EVENT_READ, slot)
+        self._note(slot)
+
+    def _note(self, slot: _Slot) -> None:
+        self.board.note_worker(slot.index, pid=slot.pid, ready=slot.ready, restarts=slot.restarts)
 
     def _become_worker(self, index: int, ours: Channel, theirs: Channel) -> None:
         status = 70
@@ -133,8 +140,8 @@ class Supervisor:
                 if slot.channel is not None:
                     slot.channel.close()
             status = self.run_worker(index, theirs)
-        except BaseException:  # noqa: BLE001 - nothing may return into the supervisor's code after a fork
-            _LOG.exception("worker failed", worker=index)
+        except BaseException:
+            self.log.exception("worker failed", worker=index)
         finally:
             sys.stderr.flush()
             os._exit(status)
@@ -153,10 +160,9 @@ class Supervisor:
 
     def _ended(self, slot: _Slot, status: int) -> None:
         was_ready = slot.ready
-        if slot.channel is not None:
-            self._selector.unregister(slot.channel)
-            slot.channel.close()
-        slot.pid, slot.channel, slot.ready = 0, None, False
+        self._hang_up(slot)
+        slot.pid, slot.ready, slot.restarts = 0, False, slot.restarts + 1
+        self._note(slot)
         if self._stopping is not None:
             return
         if not was_ready and not self._announced:
@@ -165,7 +171,7 @@ class Supervisor:
         short = time.monotonic() - slot.began < _SHORT_LIFE
         slot.pause = min(max(1.0, slot.pause * 2), _LONGEST_PAUSE) if short else 0.0
         slot.restart_at = time.monotonic() + slot.pause
-        _LOG.error("a worker ended and is replaced", worker=slot.index, status=status, pause=slot.pause)
+        self.log.error("a worker ended and is replaced", worker=slot.index, status=status, pause=slot.pause)
 
     def _restart_due(self) -> None:
         now = time.monotonic()
@@ -178,7 +184,7 @@ class Supervisor:
             return
         for slot in self._slots:
             if slot.pid:
-                _LOG.error("a worker did not stop in time and is killed", worker=slot.index)
+                self.log.error("a worker did not stop in time and is killed", worker=slot.index)
                 os.kill(slot.pid, signal.SIGKILL)
         self._stopping = time.monotonic()
 
@@ -193,17 +199,22 @@ class Supervisor:
             elif word is Word.RELOAD:
                 self._reload()
             elif word is Word.FAILED:
-                _LOG.error("a worker could not take the new configuration", worker=slot.index, why=detail)
-        if messages is None and slot.channel is not None:
+                self.log.error("a worker could not take the new configuration", worker=slot.index, why=detail)
+        if messages is None:
+            self._hang_up(slot)
+
+    def _hang_up(self, slot: _Slot) -> None:
+        if slot.channel is not None:
             self._selector.unregister(slot.channel)
             slot.channel.close()
             slot.channel = None
 
     def _is_ready(self, slot: _Slot) -> None:
         slot.ready = True
+        self._note(slot)
         if not self._announced and all(slot.ready for slot in self._slots):
             self._announced = True
-            _LOG.info("ready", pid=os.getpid(), workers=self.workers)
+            self.log.info("ready", pid=os.getpid(), workers=self.workers)
             self.manager.ready()
 
     # --- what signals ask
@@ -213,11 +224,11 @@ class Supervisor:
         try:
             data = encode(self.reload())
         except OperatorError as error:
-            _LOG.error("the new configuration is not used; the old one goes on", why=str(error))
+            self.log.error("the new configuration is not used; the old one goes on", why=str(error))
         else:
             for slot in self._slots:
                 self._hand_on(slot, data)
-            _LOG.info("reloaded")
+            self.log.info("reloaded")
         self.manager.ready()
 
     def _hand_on(self, slot: _Slot, data: bytes) -> None:

@@ -13,15 +13,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import structlog
 import uvloop
+from structlog.typing import FilteringBoundLogger
 
 from sams.core.errors import OperatorError
 from sams.service.channel import Channel, Word
 from sams.service.material import Material, decode
 from sams.service.notify import ServiceManager
-
-_LOG = structlog.get_logger("sams.worker")
 
 
 class Parts(Protocol):
@@ -51,6 +49,7 @@ class WorkerProcess:
 
     build: Callable[[], Parts]
     grace: float
+    log: FilteringBoundLogger
     channel: Channel | None = None
     reload_here: Callable[[], Material] | None = None
     manager: ServiceManager = field(default_factory=ServiceManager)
@@ -78,7 +77,7 @@ class WorkerProcess:
             parts = self._parts = self.build()
             await parts.start()
         except OperatorError as error:
-            _LOG.error("cannot start", why=str(error))
+            self.log.error("cannot start", why=str(error))
             return 1
         self._listen(loop, parts)
         self._say_ready()
@@ -99,7 +98,7 @@ class WorkerProcess:
         if self.channel is not None:
             self.channel.say(Word.READY)
             return
-        _LOG.info("ready", workers=0)
+        self.log.info("ready", workers=0)
         self.manager.ready()
 
     def _tell_alive(self, loop: asyncio.AbstractEventLoop, interval: float) -> None:
@@ -110,7 +109,7 @@ class WorkerProcess:
         assert self.channel is not None
         messages = self.channel.receive()
         if messages is None:
-            _LOG.error("the supervisor is gone; this worker stops")
+            self.log.error("the supervisor is gone; this worker stops")
             loop.remove_reader(self.channel.fileno())
             self._stop.set()
             return
@@ -131,6 +130,6 @@ class WorkerProcess:
         try:
             parts.reload(self.reload_here())
         except OperatorError as error:
-            _LOG.error("the new configuration is not used; the old one goes on", why=str(error))
+            self.log.error("the new configuration is not used; the old one goes on", why=str(error))
         else:
-            _LOG.info("reloaded")
+            self.log.info("reloaded")

@@ -82,6 +82,7 @@ def header_senders(header: Header) -> HeaderSenders:
         authors=_addresses(header, b"from"),
         resent_fields=header.count(b"resent-from"),
         resent=_addresses(header, b"resent-from"),
+        sender=_addresses(header, b"sender"),
     )
 
 
@@ -131,9 +132,9 @@ def _message(
     arrival: Arrival, identity: Identity, transaction: Transaction, body: StoredBody, head: bytes
 ) -> NewMessage:
     assert transaction.header is not None
-    assert transaction.scanner is not None
+    assert transaction.structure is not None
     parameters = transaction.mail.parameters
-    found = transaction.scanner.finish()
+    found = transaction.structure
     return NewMessage(
         id=transaction.id,
         login=identity.login,
@@ -144,9 +145,9 @@ def _message(
         body=body,
         arrived=arrival.at,
         facts=MessageFacts(
-            has_8bit_body=found.has_8bit,
+            has_8bit_body=found.has_8bit_body,
             has_8bit_header=transaction.header.has_8bit,
-            is_binary=found.has_nul,
+            is_binary=found.is_binary,
             longest_line=found.longest_line,
         ),
         declared=parameters.body,

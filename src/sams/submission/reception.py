@@ -89,10 +89,10 @@ class Reception:
         """A session ended."""
         self.sessions.discard(session)
 
-    def revoke(self, logins: frozenset[str]) -> None:
-        """Accounts changed: end the sessions for which that matters."""
-        for session in [one for one in self.sessions if one.identity and one.identity.login in logins]:
-            session.revoke()
+    def revoke(self, logins: frozenset[str]) -> int:
+        """Accounts changed: end the sessions for which that matters; how many."""
+        concerned = [one for one in self.sessions if one.identity and one.identity.login in logins]
+        return sum([session.revoke() for session in concerned])
 
     async def close(self, grace: float) -> None:
         """Accept no more, end what is idle at once and the rest when it is through, at the latest after `grace`."""

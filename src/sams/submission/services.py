@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from structlog.typing import FilteringBoundLogger
+
 from sams.activity.interface import Activity
 from sams.config.model import Trace
 from sams.core.clock import Clock
 from sams.core.ids import IdMaker
 from sams.identity.interface import Authenticator
 from sams.message.header import HeaderLimits
-from sams.message.mime import StructureLimits
+from sams.message.mime import MimeLimits
 from sams.policy.admission import Admission
 from sams.policy.quota import Quota
 from sams.policy.senders import SenderPolicy
@@ -38,10 +40,11 @@ class Services:
     route_of: Callable[[str], str | None]
     submit: Callable[[tuple[Work, ...]], None]
     activity: Activity
+    log: FilteringBoundLogger
     clock: Clock
     session_ids: IdMaker
     header_limits: HeaderLimits
-    structure_limits: StructureLimits
+    mime_limits: MimeLimits
     trace: Trace
     reason: Callable[[], str]
     notice: Callable[[str, str], None]

@@ -18,9 +18,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import structlog
-
 from sams.activity import events as told
+from sams.core.envelope import Body
 from sams.core.errors import SamsError
 from sams.core.reply import Reply, reply
 from sams.identity.interface import Identity, Verdict
@@ -52,8 +51,6 @@ from sams.submission.connection import BUG, Connection
 from sams.submission.services import Services
 from sams.submission.tls import TlsFacts
 from sams.submission.transaction import Transaction
-
-_LOG = structlog.get_logger("sams.session")
 
 SENDER_OK = reply(250, "2.1.0", "Sender accepted")
 RECIPIENT_OK = reply(250, "2.1.5", "Recipient accepted")
@@ -140,7 +137,7 @@ class Session:
         """Log a bug whole under a reference; the peer gets the reference alone."""
         answer = BUG.with_reason(self._services.reason())
         self._how = "error"
-        _LOG.error("bug", session=self.id, ref=answer.reason, exc_info=error)
+        self._services.log.error("bug", session=self.id, ref=answer.reason, exc_info=error)
         self._log.tell(
             told.Refused("?", str(answer), answer.reason or "", f"{type(error).__name__}: {error}")
         )
@@ -158,7 +155,8 @@ class Session:
 
     def failed(self, error: SamsError) -> None:
         """What the session waited for failed: the event that waits is answered with its reply."""
-        self._drop()
+        if self._transaction is not None and self._transaction.charged:
+            self._services.quota.refund(self._member(), self._transaction.charged)
         self._answer_body(error)
 
     def closed(self, why: str) -> None:
@@ -173,11 +171,13 @@ class Session:
 
     # --- what the worker calls
 
-    def revoke(self) -> None:
-        """The account changed: end the session as soon as what is being answered is answered."""
-        if self.identity is not None and not self._services.authenticator.still_valid(self.identity):
-            self._how = "account changed"
-            self._connection.end(ACCOUNT_CHANGED)
+    def revoke(self) -> bool:
+        """The account changed: end the session as soon as what is being answered is answered. Whether it must."""
+        if self.identity is None or self._services.authenticator.still_valid(self.identity):
+            return False
+        self._how = "account changed"
+        self._connection.end(ACCOUNT_CHANGED)
+        return True
 
     def shut_down(self, answer: Reply) -> bool:
         """The service stops: end now if nothing is under way. Whether it did."""
@@ -342,7 +342,8 @@ class Session:
         self._engine.accept_body()
 
     def _new_scanner(self, header: Header) -> StructureScanner:
-        return StructureScanner(header, self._services.structure_limits)
+        binary = self._running().mail.parameters.body is Body.BINARY_MIME
+        return StructureScanner(header, self._services.mime_limits, look_for_bare_newlines=binary)
 
     def _tell_envelope(self, transaction: Transaction) -> None:
         reverse_path = transaction.mail.reverse_path
@@ -353,15 +354,17 @@ class Session:
     def _body_chunk(self, event: BodyChunk) -> None:
         transaction = self._running()
         self._connection.progress.body_octets += len(event.data)
-        if transaction.failure is not None:
-            return
-        transaction.feed(event.data)
+        failure = transaction.feed(event.data)
+        if failure is not None and self._engine.in_body:
+            self._engine.refuse_body(failure.reply)
         lag = transaction.congestion()
         if lag is not None:
             self._connection.wait_for(lag, lambda _: None)
 
     def _body_refused(self, event: BodyRefused) -> None:
-        self._log.tell(told.Refused("DATA", str(event.reply), event.reply.reason or ""))
+        failure = self._running().failure
+        detail = failure.detail if failure is not None else ""
+        self._log.tell(told.Refused("DATA", str(event.reply), event.reply.reason or "", detail))
         self._drop()
 
     def _body_end(self, event: BodyEnd) -> None:
@@ -380,7 +383,7 @@ class Session:
     def _store(self, transaction: Transaction, body: StoredBody, size: int) -> None:
         try:
             message = self._compose(transaction, body)
-            self._charge(message)
+            self._charge(transaction, message)
         except SamsError as error:
             self._answer_body(error)
             return
@@ -409,7 +412,7 @@ class Session:
         self._warn(composed.warnings)
         return composed.message
 
-    def _charge(self, message: NewMessage) -> None:
+    def _charge(self, transaction: Transaction, message: NewMessage) -> None:
         """The last thing before it is stored, so that a refused message costs the member nothing."""
         verdict = self._services.quota.charge(self._member(), len(message.recipients))
         if verdict.warn:
@@ -417,6 +420,7 @@ class Session:
             self._services.notice(message.login, verdict.text)
         if verdict.reply is not None:
             raise SamsError(verdict.reply)
+        transaction.charged = len(message.recipients)
 
     def _accepted(self, message: NewMessage, size: int, works: tuple[Work, ...]) -> None:
         self._services.submit(works)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sams.core.errors import SamsError
 from sams.message.header import Header, HeaderReader
-from sams.message.mime import StructureScanner
+from sams.message.mime import Structure, StructureScanner
 from sams.protocol.smtp.events import Mail
 from sams.spool.interface import BodyWriter, NewRecipient, StoredBody
 
@@ -19,6 +19,8 @@ class Transaction:
 
     id: the message's, once its body begins.
     failure: why the content is refused; nothing more of it is kept once it is set.
+    structure: what the body is made of, once it is complete.
+    charged: recipients that were charged to the member's quota for it.
     """
 
     mail: Mail
@@ -26,7 +28,9 @@ class Transaction:
     id: str = ""
     failure: SamsError | None = None
     header: Header | None = None
-    scanner: StructureScanner | None = None
+    structure: Structure | None = None
+    charged: int = 0
+    _scanner: StructureScanner | None = None
     _reader: HeaderReader | None = None
     _writer: BodyWriter | None = None
     _new_scanner: Callable[[Header], StructureScanner] | None = None
@@ -41,8 +45,10 @@ class Transaction:
         """The octets of the message follow."""
         self.id, self._reader, self._writer, self._new_scanner = message_id, reader, writer, new_scanner
 
-    def feed(self, chunk: bytes) -> None:
-        """Take a piece. A refusal of the content is kept in `failure`."""
+    def feed(self, chunk: bytes) -> SamsError | None:
+        """Take a piece; the refusal, when it is this piece that the content is refused for."""
+        if self.failure is not None:
+            return None
         try:
             if self.header is None:
                 self._feed_header(chunk)
@@ -51,6 +57,7 @@ class Transaction:
         except SamsError as failure:
             self.failure = failure
             self.discard()
+        return self.failure
 
     def finish(self) -> StoredBody | asyncio.Future[StoredBody]:
         """All octets are here.
@@ -58,12 +65,18 @@ class Transaction:
         Raises:
             SamsError: the content is refused, or could not be stored.
         """
-        if self.failure is None and self.header is None:
-            self._end_in_header()
         if self.failure is not None:
             raise self.failure
-        assert self._writer is not None
-        return self._writer.finish()
+        try:
+            if self.header is None:
+                self._end_in_header()
+            assert self._writer is not None
+            assert self._scanner is not None
+            self.structure = self._scanner.finish()
+            return self._writer.finish()
+        except SamsError:
+            self.discard()
+            raise
 
     def discard(self) -> None:
         """Give up: nothing of the message stays."""
@@ -89,23 +102,19 @@ class Transaction:
 
     def _end_in_header(self) -> None:
         assert self._reader is not None
-        try:
-            self._header_ends(self._reader.finish())
-        except SamsError as failure:
-            self.failure = failure
-            self.discard()
+        self._header_ends(self._reader.finish())
 
     def _header_ends(self, body: bytes) -> None:
         assert self._reader is not None
         assert self._new_scanner is not None
         self.header = self._reader.header
-        self.scanner = self._new_scanner(self.header)
+        self._scanner = self._new_scanner(self.header)
         self._reader = None
         if body:
             self._feed_body(body)
 
     def _feed_body(self, chunk: bytes) -> None:
         if self._writer is not None:
-            assert self.scanner is not None
-            self.scanner.feed(chunk)
+            assert self._scanner is not None
+            self._scanner.feed(chunk)
             self._writer.write(chunk)

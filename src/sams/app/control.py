@@ -1,0 +1,134 @@
+"""What a worker answers on its control socket, and the first worker on the service's."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from sams import __version__
+from sams.activity.events import AccountChanged as AccountEvent
+from sams.app.inherited import Inherited
+from sams.control.messages import (
+    AccountChanged,
+    BackedUp,
+    Backup,
+    Changed,
+    HealthQuery,
+    Reload,
+    Reloaded,
+    ServiceHealth,
+    WorkerHealth,
+    WorkerState,
+)
+from sams.control.peers import Peer
+from sams.control.server import Handlers
+from sams.core.errors import OperatorError
+from sams.identity.accounts import Accounts
+from sams.service.account_view import LocalAccounts, account_handlers
+from sams.service.queue_view import ShardQueue, queue_handlers
+from sams.spool.interface import Spool
+from sams.submission.reception import Reception
+
+
+def service_handlers(
+    inherited: Inherited,
+    accounts: Accounts,
+    tell: Callable[[AccountEvent], None],
+    ask_for_reload: Callable[[], None],
+) -> Handlers:
+    """For the service's socket: accounts, health, reload, and the part of a backup that is no shard's."""
+    config = inherited.material.config
+
+    async def health(_request: HealthQuery, _peer: Peer) -> ServiceHealth:
+        return service_health(inherited)
+
+    async def reload(_request: Reload, _peer: Peer) -> Reloaded:
+        ask_for_reload()
+        return Reloaded(("the log says whether the new configuration is in force",))
+
+    async def backup(request: Backup, _peer: Peer) -> BackedUp:
+        target = _existing(request.target) / "accounts.db"
+        await asyncio.to_thread(accounts.backup, target)
+        return BackedUp(("accounts.db",))
+
+    local = LocalAccounts(accounts, config.accounts.domains)
+    return {**account_handlers(local, tell), HealthQuery: health, Reload: reload, Backup: backup}
+
+
+def worker_handlers(
+    number: int,
+    inherited: Inherited,
+    *,
+    queue: ShardQueue,
+    spools: Callable[[], tuple[Spool, ...]],
+    reception: Reception,
+    tell: Callable[..., None],
+    problems: Callable[[], tuple[str, ...]],
+) -> Handlers:
+    """For a worker's socket: its shards, its sessions, its health."""
+
+    async def health(_request: HealthQuery, _peer: Peer) -> WorkerHealth:
+        return worker_health(number, inherited, queue, problems())
+
+    async def account_changed(request: AccountChanged, _peer: Peer) -> Changed:
+        return Changed(reception.revoke(frozenset({request.login})))
+
+    async def backup(request: Backup, _peer: Peer) -> BackedUp:
+        target = _existing(request.target) / "spool"
+        target.mkdir(mode=0o700, exist_ok=True)
+        paths = [f"spool/{spool.shard}" for spool in spools()]
+        await asyncio.gather(*(spool.backup(str(target / str(spool.shard))) for spool in spools()))
+        return BackedUp(tuple(paths))
+
+    return {
+        **queue_handlers(queue, tell),
+        HealthQuery: health,
+        AccountChanged: account_changed,
+        Backup: backup,
+    }
+
+
+def service_health(inherited: Inherited) -> ServiceHealth:
+    """The service as its status board shows it."""
+    board = inherited.memory.board
+    rows = [board.read(number) for number in range(len(board))]
+    states = tuple(WorkerState(number, row.pid, row.ready, row.restarts) for number, row in enumerate(rows))
+    return ServiceHealth(
+        name=inherited.material.config.server.name,
+        version=__version__,
+        pid=os.getpid() if len(rows) == 1 and rows[0].pid == os.getpid() else os.getppid(),
+        started=inherited.started,
+        ready=all(row.ready for row in rows),
+        workers=states,
+    )
+
+
+def worker_health(
+    number: int, inherited: Inherited, queue: ShardQueue, problems: tuple[str, ...]
+) -> WorkerHealth:
+    """A worker as it sees itself."""
+    row = inherited.memory.board.read(number)
+    routes = queue.depth()
+    oldest = [route.oldest for route in routes if route.oldest is not None]
+    return WorkerHealth(
+        number=number,
+        pid=os.getpid(),
+        ready=True,
+        connections=row.connections,
+        signed_in=row.signed_in,
+        queued=sum(route.recipients for route in routes),
+        due=sum(route.due for route in routes),
+        oldest=min(oldest) if oldest else None,
+        problems=problems,
+    )
+
+
+def _existing(target: str) -> Path:
+    path = Path(target)
+    if not path.is_absolute() or not path.is_dir():
+        raise OperatorError(
+            f"{target} is no existing folder, by its whole path, that the service may write to"
+        )
+    return path

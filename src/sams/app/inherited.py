@@ -1,0 +1,145 @@
+"""What is made before the fork and inherited by every worker: sockets, TLS contexts, shared memory."""
+
+from __future__ import annotations
+
+import secrets
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from sams.activity.metrics import Board as MetricsBoard
+from sams.app.settings import worker_count
+from sams.config.model import Config, Listener
+from sams.core.clock import Clock
+from sams.core.errors import OperatorError
+from sams.identity.guard import PAYLOAD_OCTETS
+from sams.identity.remembered import Remembered
+from sams.identity.shared_table import Columns, SharedTable
+from sams.policy.admission import AdmissionBooks
+from sams.policy.quota import QuotaBooks
+from sams.service.board import StatusBoard
+from sams.service.material import Material
+from sams.service.sockets import Endpoint, match_activated, open_listener
+from sams.service.tls_contexts import ListenerTls
+
+GUARD_SLOTS = 65_536
+_KEY_OCTETS = 32
+
+
+@dataclass(frozen=True, slots=True)
+class OpenListener:
+    """A listener with its TLS and one listening socket for each worker."""
+
+    listener: Listener
+    tls: ListenerTls
+    sockets: tuple[socket.socket, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SharedMemory:
+    """Memory that all workers share, and the keys without which nobody can read anything out of it."""
+
+    remembered: Remembered
+    guard: SharedTable
+    hashing: Columns
+    quota: QuotaBooks
+    admission: AdmissionBooks
+    metrics: MetricsBoard
+    board: StatusBoard
+
+
+@dataclass(slots=True)
+class Inherited:
+    """Everything that the fork hands on.
+
+    material: as it was last read; a worker that is forked later gets the newest.
+    workers: processes that serve, at least 1 (the supervisor's own one counts when it serves itself).
+    started: UNIX seconds.
+    """
+
+    material: Material
+    config_path: Path
+    clock: Clock
+    log: FilteringBoundLogger
+    listeners: tuple[OpenListener, ...]
+    memory: SharedMemory
+    workers: int
+    started: float
+
+    def renew(self, material: Material) -> None:
+        """Use new certificates from now on, here and in workers forked later.
+
+        Raises:
+            OperatorError: a pair cannot be used; nothing changed.
+        """
+        for listener in self.listeners:
+            listener.tls.renew(material.hosts)
+        self.material = material
+
+
+def open_listeners(
+    material: Material, workers: int, activated: Sequence[socket.socket]
+) -> tuple[OpenListener, ...]:
+    """Open every listener, or take what the service manager opened for us.
+
+    Raises:
+        OperatorError: one cannot be opened, or its certificate cannot be used.
+    """
+    return tuple(_open(listener, material, workers, activated) for listener in material.config.listeners)
+
+
+def make_memory(config: Config, clock: Clock) -> SharedMemory:
+    """Make the shared memory, under keys that exist nowhere else."""
+    workers = max(1, worker_count(config))
+    return SharedMemory(
+        remembered=Remembered(secrets.token_bytes(_KEY_OCTETS), clock, int(config.accounts.remember)),
+        guard=SharedTable(GUARD_SLOTS, PAYLOAD_OCTETS, secrets.token_bytes(_KEY_OCTETS)),
+        hashing=Columns(workers),
+        quota=QuotaBooks(secrets.token_bytes(_KEY_OCTETS)),
+        admission=AdmissionBooks(workers, secrets.token_bytes(_KEY_OCTETS)),
+        metrics=MetricsBoard(workers),
+        board=StatusBoard(workers),
+    )
+
+
+def unchangeable(old: Config, new: Config) -> tuple[str, ...]:
+    """What a reload cannot change in place, by key; empty where the new configuration can be used."""
+    found = [
+        f"[server] {key}"
+        for key in ("name", "data_dir", "user", "workers")
+        if getattr(old.server, key) != getattr(new.server, key)
+    ]
+    if [_place(listener) for listener in old.listeners] != [_place(listener) for listener in new.listeners]:
+        found.append("[[listener]] address, port, security or min_tls")
+    return tuple(found)
+
+
+def check_changeable(old: Config, new: Config) -> None:
+    """Refuse a reload that needs a restart.
+
+    Raises:
+        OperatorError: it names the keys.
+    """
+    found = unchangeable(old, new)
+    if found:
+        raise OperatorError(
+            f"{', '.join(found)} cannot change while the service runs: put the old value back, or restart it"
+        )
+
+
+def _place(listener: Listener) -> tuple[str, int, str, str]:
+    return listener.address, listener.port, listener.security, listener.min_tls
+
+
+def _open(
+    listener: Listener, material: Material, workers: int, activated: Sequence[socket.socket]
+) -> OpenListener:
+    endpoint = Endpoint(listener.address, listener.port)
+    tls = ListenerTls(material.hosts, listener.min_tls)
+    handed = match_activated(activated, endpoint)
+    if handed is not None:
+        return OpenListener(listener, tls, tuple(handed.dup() for _ in range(workers)))
+    return OpenListener(listener, tls, tuple(open_listener(endpoint, workers)))

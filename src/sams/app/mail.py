@@ -1,0 +1,82 @@
+"""Mail that the service itself writes: notices to members, alarms to the administrator."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from email.message import EmailMessage
+from email.policy import SMTP
+
+from sams.core.address import Mailbox
+from sams.core.clock import Clock
+from sams.core.envelope import Notify, Recipient
+from sams.core.text import visible
+from sams.message.trace import date_time
+from sams.spool.interface import NewMessage, NewRecipient, Spool, Work
+from sams.spool.storedbody import MemoryBody
+
+_LINE = 200
+
+
+class ServiceMail:
+    """Puts messages of the service into the spool, from the null sender: nobody is told that one was lost.
+
+    name: the service's host name. author: in From.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        author: Mailbox,
+        clock: Clock,
+        spool: Spool,
+        route_of: Callable[[str], str | None],
+        submit: Callable[[tuple[Work, ...]], None],
+    ) -> None:
+        self._name = name
+        self._author = author
+        self._clock = clock
+        self._spool = spool
+        self._route_of = route_of
+        self._submit = submit
+
+    def send(self, to: Mailbox, subject: str, text: str) -> bool:
+        """Write one message; False where no route takes it."""
+        route = self._route_of(to.domain)
+        if route is None:
+            return False
+        message_id = self._spool.next_id()
+        head, body = self._written(message_id, to, subject, text)
+        future = self._spool.accept(
+            NewMessage(
+                id=message_id,
+                login="",
+                session="",
+                reverse_path=None,
+                recipients=(NewRecipient(Recipient(to, Notify.NEVER), route),),
+                head=head,
+                body=MemoryBody(body),
+                arrived=self._clock.now(),
+                charge=False,
+            )
+        )
+        future.add_done_callback(self._stored)
+        return True
+
+    def _written(self, message_id: str, to: Mailbox, subject: str, text: str) -> tuple[bytes, bytes]:
+        message = EmailMessage(policy=SMTP)
+        message["From"] = f"Mail submission service <{self._author}>"
+        message["To"] = str(to)
+        message["Date"] = date_time(self._clock.now())
+        message["Message-ID"] = f"<{message_id}@{self._name}>"
+        message["Auto-Submitted"] = "auto-generated"
+        message["Subject"] = visible(subject, _LINE)
+        message.set_content(text, cte="quoted-printable")
+        head, _, body = message.as_bytes().partition(b"\r\n\r\n")
+        return head + b"\r\n\r\n", body
+
+    def _stored(self, future: asyncio.Future[tuple[Work, ...]]) -> None:
+        """A full disk must not be alarmed about by mail that needs the disk: the log has said it already."""
+        if not future.cancelled() and future.exception() is None:
+            self._submit(future.result())

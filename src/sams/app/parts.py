@@ -1,0 +1,150 @@
+"""The parts of one worker, each made from the configuration and what the fork handed on."""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from sams.activity.journal import Journal
+from sams.activity.rows import Keep
+from sams.app.inherited import Inherited, SharedMemory
+from sams.config.model import ActivityTimes, Config
+from sams.core.clock import Clock
+from sams.identity.accounts import Accounts
+from sams.identity.authenticator import PasswordAuthenticator, SignInSettings
+from sams.identity.builtin import BuiltinAccounts
+from sams.identity.guard import GuardSettings, SharedGuard
+from sams.identity.lanes import Lanes
+from sams.identity.logins import LoginForms
+from sams.identity.origin import Network
+from sams.identity.passwords import HashCost, Hashes, HashPool
+from sams.policy.admission import Admission, AdmissionLimits
+from sams.policy.quota import Quota, QuotaSettings
+from sams.spool.layout import Layout
+
+ACCOUNTS_FILE = "accounts.db"
+JOURNAL_FILE = "activity.db"
+JOURNAL_OCTETS = 2**30
+JOURNAL_FREE = 64 * 2**20
+
+
+def accounts_path(config: Config) -> Path:
+    """Where the built-in accounts are."""
+    return config.server.data_dir / ACCOUNTS_FILE
+
+
+def open_accounts(config: Config, clock: Clock) -> Accounts:
+    """What changes accounts."""
+    return Accounts(accounts_path(config), clock, Hashes(HashCost()))
+
+
+def hash_pool(config: Config, memory: SharedMemory, number: int) -> HashPool:
+    """The threads on which this worker hashes passwords."""
+    at_once = config.limits.password_checks or os.cpu_count() or 1
+    lanes = Lanes(config.server.data_dir / "lanes", at_once)
+    waiting = config.limits.password_checks_waiting
+    return HashPool(lanes, memory.hashing, number, at_once=at_once, max_waiting=waiting)
+
+
+class SignIns:
+    """What decides sign-ins in one worker; closed as a whole."""
+
+    def __init__(self, inherited: Inherited, number: int) -> None:
+        config, clock = inherited.material.config, inherited.clock
+        forms = LoginForms(config.accounts.domains)
+        hashes = Hashes(HashCost())
+        accounts = Accounts(accounts_path(config), clock, hashes)
+        accounts.prepare()
+        self._pool = hash_pool(config, inherited.memory, number)
+        self._source = BuiltinAccounts(
+            accounts_path(config), accounts=accounts, hashes=hashes, pool=self._pool, forms=forms
+        )
+        self.accounts = accounts
+        self.authenticator = PasswordAuthenticator(
+            [self._source],
+            inherited.memory.remembered,
+            SharedGuard(inherited.memory.guard, clock, guard_settings(config)),
+            forms=forms,
+            clock=clock,
+            chance=random.random,
+            report=_reporter(inherited.log),
+            settings=SignInSettings(failure_delay=config.guard.failure_delay),
+        )
+
+    def close(self) -> None:
+        """Let go of the file and the threads."""
+        self._pool.close()
+        self._source.close()
+
+
+def guard_settings(config: Config) -> GuardSettings:
+    """The guard's numbers."""
+    guard = config.guard
+    return GuardSettings(
+        allow=networks(config),
+        window=guard.window,
+        pair_failures=guard.pair_failures,
+        address_failures=guard.address_failures,
+        network_failures=guard.network_failures,
+        lock=guard.lock,
+        lock_longest=guard.lock_longest,
+        known=guard.known,
+    )
+
+
+def networks(config: Config) -> tuple[Network, ...]:
+    """The networks free of the guard and of the caps on connections."""
+    return tuple(ipaddress.ip_network(text) for text in config.guard.allow)
+
+
+def admission(inherited: Inherited, number: int) -> Admission:
+    """Who may connect."""
+    limits = inherited.material.config.limits
+    settings = AdmissionLimits(
+        connections=limits.connections,
+        per_address=limits.connections_per_address,
+        new_per_minute=limits.new_connections_per_minute,
+        per_login=limits.connections_per_login,
+        pressure_at=limits.pressure_at,
+        allow=networks(inherited.material.config),
+    )
+    return Admission(inherited.memory.admission, number, inherited.clock, settings)
+
+
+def quota(inherited: Inherited) -> Quota:
+    """How much each account may send."""
+    limits = inherited.material.config.limits
+    settings = QuotaSettings(limits.recipients_per_hour, limits.recipients_per_day, limits.notice_at)
+    return Quota(inherited.memory.quota, inherited.clock, settings)
+
+
+def journal(inherited: Inherited, shard: int, on_trouble: Callable[[str], None]) -> Journal:
+    """The activity journal beside a shard, whose folder exists."""
+    config = inherited.material.config
+    return Journal(
+        Layout(config.server.data_dir, shard).folder / JOURNAL_FILE,
+        clock=inherited.clock,
+        keep=keep_times(config.activity),
+        max_octets=JOURNAL_OCTETS,
+        min_free=JOURNAL_FREE,
+        on_trouble=on_trouble,
+    )
+
+
+def keep_times(times: ActivityTimes) -> dict[Keep, float]:
+    """How long each kind of entry is kept, seconds."""
+    return {
+        Keep.STRANGERS: times.strangers,
+        Keep.SESSIONS: times.sessions,
+        Keep.DELIVERIES: times.deliveries,
+        Keep.SERVICE: times.service,
+    }
+
+
+def _reporter(log: FilteringBoundLogger) -> Callable[[BaseException], None]:
+    return lambda error: log.error("sign-in failed in an unexpected way", exc_info=error)

@@ -1,0 +1,84 @@
+"""R4: a full disk is a temporary state, and queued mail still leaves."""
+
+from __future__ import annotations
+
+import os
+import smtplib
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.service import PATIENCE, Service, free_ports, smarthost
+from tests.support.sink import Sink, marked, sink
+
+pytestmark = [
+    pytest.mark.real,
+    pytest.mark.faults,
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small disk"),
+]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "disk"
+    folder.mkdir(mode=0o700)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=48m,mode=0700", "tmpfs", str(folder)], check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a small disk cannot be mounted here")
+    yield folder
+    subprocess.run(["umount", "-l", str(folder)], check=True)
+
+
+def fill(client: smtplib.SMTP, size: int) -> tuple[int, smtplib.SMTPDataError | smtplib.SMTPSenderRefused]:
+    """Send until the disk is full: how many got their 250, and the refusal."""
+    line = b"x" * 70 + b"\r\n"
+    for sent in range(1_000):
+        try:
+            client.sendmail(
+                "alice@example.org",
+                ["x@example.net"],
+                marked(str(sent), "alice@example.org", line * (size // 72)),
+            )
+        except (smtplib.SMTPDataError, smtplib.SMTPSenderRefused) as refusal:
+            return sent, refusal
+    raise AssertionError("the disk was never full")
+
+
+@pytest.mark.parametrize("size", [60_000, 2_000_000])
+def test_a_full_disk_is_told_and_what_waits_leaves_when_the_next_hop_comes(
+    small_disk: Path, size: int
+) -> None:
+    (port,) = free_ports(1)
+    service = Service(small_disk / "service", route=smarthost(port), workers=0)
+    service.limits = "recipients_per_hour = 100000"
+    service.configure()
+    service.add_account("alice")
+    with service.running():
+        with service.signed_in("alice") as client:
+            sent, refusal = fill(client, size)
+            assert sent > 3
+            assert refusal.smtp_code == 452
+            assert "4.3.1" in str(refusal.smtp_error)
+            assert client.noop()[0] == 250
+        with sink(port) as hop:
+            service.sams("queue", "retry", "--all")
+            wait_for(hop, sent)
+            with service.signed_in("alice") as client:
+                client.sendmail(
+                    "alice@example.org", ["x@example.net"], marked("later", "alice@example.org", b"")
+                )
+            wait_for(hop, sent + 1)
+        assert hop.broken == []
+
+
+def wait_for(hop: Sink, count: int) -> None:
+    until = time.monotonic() + PATIENCE
+    while len(hop.marks) < count:
+        assert time.monotonic() < until, f"{len(hop.marks)} of {count} messages arrived"
+        time.sleep(0.05)
+    assert len(hop.marks) == count

@@ -1,0 +1,340 @@
+"""Sessions on a real connection, from the greeting to the spool."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+
+from sams.activity.events import Accepted, Refused, SignedIn, SignInRefused, TlsFailed, TlsStarted, Warned
+from sams.core.errors import TemporaryFailure
+from sams.core.reply import reply
+from tests.submission.rig import PASSWORD, Client, Rig, message, plain, serving
+from tests.support.certificates import Authority
+
+Scene = Callable[[Rig], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def authority() -> Authority:
+    return Authority.make()
+
+
+@pytest.fixture
+def play(tmp_path: Path, authority: Authority) -> Callable[..., None]:
+    """Runs a scene against a served rig."""
+
+    def run(scene: Scene, **configured: str) -> None:
+        async def served() -> None:
+            async with serving(tmp_path, authority=authority, **configured) as rig:
+                await asyncio.wait_for(scene(rig), 60)
+
+        asyncio.run(served())
+
+    return run
+
+
+Play = Callable[..., None]
+
+
+def test_a_message_is_on_disk_and_on_its_way_when_250_is_said(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.connect()
+        assert "STARTTLS" in await client.ask("EHLO client.example.com")
+        await client.start_tls()
+        assert "AUTH PLAIN LOGIN" in await client.ask("EHLO client.example.com")
+        assert (await client.ask(plain("alice"))).startswith("235 2.7.0 ")
+        answer = await client.submit(message())
+        assert answer.startswith("250 2.0.0 Message accepted for delivery as ")
+        (waiting,) = await rig.waiting()
+        assert answer.endswith(waiting)
+        (work,) = rig.submitted
+        assert (work.message.id, work.route, work.message.login) == (waiting, "hub", "alice")
+        assert work.content is not None
+        assert work.content.head.startswith(b"Received: from member.invalid\r\n")
+        assert b"with ESMTPSA id " + waiting.encode() in work.content.head
+        assert b"127.0.0.1" not in work.content.head
+        assert work.content.body.in_memory() == b"Hello.\r\n"
+        assert (await client.ask("QUIT")).startswith("221 2.0.0 ")
+        assert await client.ended()
+        await asyncio.sleep(0)
+        assert [len(rig.told.of(kind)) for kind in (TlsStarted, SignedIn, Accepted)] == [1, 1, 1]
+
+    play(scene)
+
+
+def test_implicit_tls_greets_after_the_handshake_and_offers_no_starttls(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.connect(implicit=True)
+        offered = await client.ask("EHLO client.example.com")
+        assert "STARTTLS" not in offered
+        assert "AUTH PLAIN LOGIN" in offered
+        assert (await client.ask("STARTTLS")).startswith("503 5.5.1 ")
+
+    play(scene)
+
+
+def test_a_pipelined_batch_gets_its_replies_in_order(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        client.send(
+            b"MAIL FROM:<alice@example.org>\r\nRCPT TO:<a@example.net>\r\nRCPT TO:<nobody@nowhere.example>\r\n"
+            b"RCPT TO:<b@example.net>\r\nDATA\r\n"
+        )
+        codes = [(await client.reply())[:9] for _ in range(5)]
+        assert (
+            codes == ["250 2.1.0", "250 2.1.5", "550 5.1.2", "250 2.1.5", "354 Go ah"[:9]]
+            or codes[4][:3] == "354"
+        )
+        client.send(message() + b"\r\n.\r\nMAIL FROM:<alice@example.org>\r\nRSET\r\nNOOP\r\nQUIT\r\n")
+        replies = [await client.reply() for _ in range(5)]
+        assert [one[:3] for one in replies] == ["250", "250", "250", "250", "221"]
+        assert len(rig.submitted[0].recipients) == 2
+
+    play(scene)
+
+
+def test_commands_sent_behind_starttls_in_clear_never_reach_the_session(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.connect()
+        await client.ask("EHLO client.example.com")
+        client.send(b"STARTTLS\r\nEHLO injected.example\r\nNOOP\r\n")
+        assert (await client.reply()).startswith("554 5.5.1 ")
+        assert await client.ended()
+
+    play(scene)
+
+
+def test_a_client_that_speaks_plain_text_to_the_tls_port_is_told_of_in_the_journal(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        reader, writer = await rig.open(rig.implicit)
+        writer.write(b"EHLO client.example.com\r\n")
+        await asyncio.wait_for(reader.read(), 20)
+        assert len(rig.told.of(TlsFailed)) == 1
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("login", "password"),
+    [("alice", "wrong-password"), ("nobody", PASSWORD), ("alice@example.org", "x" * 900)],
+)
+def test_a_refused_sign_in_says_the_same_whoever_it_was(play: Play, login: str, password: str) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.secured()
+        answer = await client.ask(plain(login, password))
+        assert answer.startswith("535 5.7.8 Wrong user name or password")
+        (told,) = rig.told.of(SignInRefused)
+        assert told.login == login
+        assert told.reason in answer
+        assert password not in repr(rig.told.events)
+
+    play(scene)
+
+
+def test_a_login_by_challenges_may_be_cancelled_and_begun_again(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.secured()
+        assert await client.ask("AUTH LOGIN") == "334 VXNlcm5hbWU6"
+        assert (await client.ask("*")).startswith("501 ")
+        assert await client.ask("AUTH LOGIN") == "334 VXNlcm5hbWU6"
+        assert await client.ask(base64.b64encode(b"alice").decode()) == "334 UGFzc3dvcmQ6"
+        assert (await client.ask(base64.b64encode(PASSWORD.encode()).decode())).startswith("235 2.7.0 ")
+
+    play(scene)
+
+
+def test_a_changed_password_ends_the_session_before_its_next_message(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        assert (await client.submit(message())).startswith("250 ")
+        await asyncio.to_thread(rig.accounts.passwd, "alice", "another-long-secret")
+        assert (await client.ask("MAIL FROM:<alice@example.org>")).startswith("421 4.7.0 ")
+        assert await client.ended()
+        fresh = await rig.secured()
+        assert (await fresh.ask(plain("alice"))).startswith("535 5.7.8 ")
+
+    play(scene)
+
+
+def test_a_suspension_ends_idle_sessions_at_once_and_is_told_after_the_right_password_only(
+    play: Play,
+) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        await asyncio.to_thread(rig.accounts.suspend, "alice", "ask the help desk")
+        assert rig.reception.revoke(frozenset({"alice"})) == 1
+        assert (await client.reply()).startswith("421 4.7.0 ")
+        fresh = await rig.secured()
+        answer = await fresh.ask(plain("alice"))
+        assert answer.startswith("535 5.7.13 ")
+        assert "ask the help desk" in answer
+        assert (await fresh.ask(plain("alice", "wrong-password"))).startswith("535 5.7.8 ")
+
+    play(scene)
+
+
+@pytest.mark.parametrize(
+    ("sender", "author", "expected"),
+    [
+        ("alice@example.org", "alice@example.org", "250 2.0.0"),
+        ("ALICE@EXAMPLE.ORG", "Alice <Alice@Example.org>", "250 2.0.0"),
+        ("bob@example.org", "alice@example.org", "553 5.7.1"),
+        ("alice@example.org", "bob@example.org", "550 5.7.1"),
+        ("alice@example.org", "alice@example.org, bob@example.org", "550 5.7.1"),
+        ("alice@example.org", "not an address", "550 5.7.1"),
+        ("", "alice@example.org", "250 2.0.0"),
+        ("", "bob@example.org", "550 5.7.1"),
+    ],
+)
+def test_a_member_sends_as_nobody_else(play: Play, sender: str, author: str, expected: str) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        assert (await client.submit(message(author), sender)).startswith(expected)
+        assert len(await rig.waiting()) == (expected == "250 2.0.0")
+
+    play(scene)
+
+
+def test_who_sends_for_another_is_named_in_sender(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in("bob")
+        assert (await client.submit(message("alice@example.org"), "bob@example.org")).startswith("250 ")
+        content = rig.submitted[0].content
+        assert content is not None
+        assert b"\r\nSender: bob@example.org\r\n" in content.head
+
+    play(scene)
+
+
+def test_a_name_that_shows_a_foreign_address_is_warned_of(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        answer = await client.submit(message('"boss@bank.example" <alice@example.org>'))
+        assert answer.startswith("250 ")
+        (warning,) = rig.told.of(Warned)
+        assert "boss@bank.example" in warning.detail
+
+    play(scene)
+
+
+def test_a_refused_message_leaves_nothing_and_the_next_one_is_taken(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        assert (await client.submit(message(body=b"a bare\nnewline"))).startswith("550 5.6.11 ")
+        deep = b"From: alice@example.org\r\n" + b"X-Filler: y\r\n" * 2_000 + b"\r\nHello."
+        assert (await client.submit(deep)).startswith("552 5.3.4 ")
+        assert (await client.submit(message(body=b"x" * 2_000_000))).startswith("552 5.3.4 ")
+        assert await rig.waiting() == []
+        assert (await client.submit(message())).startswith("250 ")
+        assert len(rig.told.of(Refused)) == 3
+
+    play(scene, limits='message_size = "1 MiB"')
+
+
+def test_a_large_message_is_stored_whole(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        body = b"".join(b"%06d " % number + b"x" * 60 + b"\r\n" for number in range(40_000))
+        assert (await client.submit(message(body=body))).startswith("250 ")
+        (waiting,) = await rig.waiting()
+        stored = rig.spool.load(waiting)
+        assert b"".join([chunk async for chunk in stored.body.chunks()]) == body + b"\r\n"
+
+    play(scene)
+
+
+def test_a_member_over_quota_is_told_the_limit_and_the_use(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        to = [f"{number}@example.net" for number in range(3)]
+        assert (await client.submit(message(), "alice@example.org", *to)).startswith("250 ")
+        answer = await client.submit(message(), "alice@example.org", *to)
+        assert answer.startswith("450 4.7.1 ")
+        assert "5" in answer
+        assert (await client.ask("RSET")).startswith("250 ")
+        assert (await client.submit(message())).startswith("250 ")
+        assert rig.notices
+
+    play(scene, limits="recipients_per_hour = 5")
+
+
+def test_connections_that_do_not_sign_in_are_few_for_each_address(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        held = [await rig.connect() for _ in range(3)]
+        reader, _ = await rig.open(rig.starttls)
+        assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"421 4.7.0 ")
+        held[0].close()
+        await asyncio.sleep(0.05)
+        await rig.connect()
+
+    play(scene, limits="connections_per_address = 3")
+
+
+def test_the_service_ends_idle_sessions_at_once_when_it_stops(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        closing = asyncio.ensure_future(rig.reception.close(5))
+        assert (await client.reply()).startswith("421 4.3.2 ")
+        await closing
+
+    play(scene)
+
+
+def test_a_message_under_way_is_finished_before_the_service_stops(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        for line in ("MAIL FROM:<alice@example.org>", "RCPT TO:<x@example.net>", "DATA"):
+            await client.ask(line)
+        closing = asyncio.ensure_future(rig.reception.close(20))
+        await asyncio.sleep(0.1)
+        assert (await client.ask(message() + b"\r\n.\r\n")).startswith("250 ")
+        assert (await client.reply()).startswith("421 4.3.2 ")
+        await closing
+        assert len(rig.submitted) == 1
+
+    play(scene)
+
+
+def test_a_bug_ends_the_session_with_a_reference_and_the_others_go_on(
+    play: Play, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async def scene(rig: Rig) -> None:
+        other: Client = await rig.signed_in()
+        client = await rig.signed_in("bob")
+
+        def broken(*_: object, **__: object) -> None:
+            raise ZeroDivisionError
+
+        with monkeypatch.context() as patched:
+            patched.setattr("sams.submission.session.compose", broken)
+            answer = await client.submit(message("bob@example.org"), "bob@example.org")
+        assert answer.startswith("451 4.3.0 ")
+        assert "(ref " in answer
+        assert await client.ended()
+        assert (await other.submit(message())).startswith("250 ")
+
+    play(scene)
+    assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_a_wait_that_fails_as_expected_answers_the_message(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(rig: Rig) -> None:
+        def failing(_: object) -> asyncio.Future[object]:
+            future: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+            future.set_exception(TemporaryFailure(reply(452, "4.3.1", "The disk is full; try again later")))
+            return future
+
+        client = await rig.signed_in()
+        with monkeypatch.context() as patched:
+            patched.setattr(rig.spool, "accept", failing)
+            assert (await client.submit(message())).startswith("452 4.3.1 ")
+        assert rig.submitted == []
+        assert (await client.submit(message())).startswith("250 ")
+
+    play(scene)
