@@ -209,3 +209,31 @@ def test_a_file_of_a_later_version_is_left_alone(accounts: Accounts, tmp_path: P
     connection.close()
     with pytest.raises(OperatorError, match="version 99"):
         accounts.add("alice", PASSWORD, ["alice@example.org"])
+
+
+def test_a_backup_is_a_whole_file_of_its_own_that_only_the_owner_may_read(
+    accounts: Accounts, tmp_path: Path
+) -> None:
+    record = accounts.add("alice", PASSWORD, ["alice@example.org"])
+    target = tmp_path / "backup" / "accounts.db"
+    target.parent.mkdir()
+    held = apsw.Connection(str(tmp_path / "accounts.db"))  # as a worker that reads
+    held.execute("SELECT * FROM accounts").fetchall()
+    accounts.backup(target)
+    held.close()
+    assert [path.name for path in target.parent.iterdir()] == ["accounts.db"]
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    restored = Accounts(target, FakeClock(), Hashes(CHEAP))
+    assert restored.list() == (record,)
+    assert restored.add("bob", PASSWORD, ["bob@example.org"]).generation > record.generation
+
+
+def test_a_backup_overwrites_nothing(accounts: Accounts, tmp_path: Path) -> None:
+    target = tmp_path / "copy.db"
+    with pytest.raises(OperatorError, match="no accounts"):
+        accounts.backup(target)
+    accounts.add("alice", PASSWORD, ["alice@example.org"])
+    target.write_text("something else")
+    with pytest.raises(OperatorError, match="there already"):
+        accounts.backup(target)
+    assert target.read_text() == "something else"

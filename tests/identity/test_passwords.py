@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -162,6 +164,37 @@ def test_over_all_processes_no_more_than_the_lanes_are_held_at_once(tmp_path: Pa
         most = max(most, held)
     assert len(text) == 2 * 3 * 3 * 20
     assert most <= 2
+
+
+def test_who_waits_for_a_lane_comes_before_who_just_left_it(tmp_path: Path) -> None:
+    lanes, order = Lanes(tmp_path, 1), list[str]()
+
+    def wait() -> None:
+        file = lanes._pass(0, fcntl.LOCK_EX)
+        order.append("waiter")
+        os.close(file)
+
+    waiter = threading.Thread(target=wait)
+    with lanes.hold():
+        waiter.start()
+        gate = os.open(tmp_path / "gate-0", os.O_RDWR)
+        while is_free(gate):
+            time.sleep(0.001)
+        os.close(gate)
+    with lanes.hold():
+        order.append("leaver")
+    waiter.join()
+    assert order == ["waiter", "leaver"]
+
+
+def is_free(gate: int) -> bool:
+    """Whether nobody waits at a gate."""
+    try:
+        fcntl.flock(gate, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(gate, fcntl.LOCK_UN)
+    return True
 
 
 def test_a_holder_that_dies_gives_its_lane_back(tmp_path: Path) -> None:

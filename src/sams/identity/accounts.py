@@ -170,6 +170,18 @@ class Accounts:
             rows = connection.execute(_SELECT + " WHERE login > ? ORDER BY login LIMIT ?", (after, limit))
             return tuple(record_of(row) for row in rows)
 
+    def backup(self, target: Path) -> None:
+        """Write a consistent copy, while others read and write. `target` must not be there yet."""
+        with self._reading() as connection:
+            if connection is None:
+                raise OperatorError("There are no accounts to back up.")
+            if target.exists():
+                raise OperatorError(f"{target} is there already.")
+            _create(target)
+            connection.execute("VACUUM INTO ?", (str(target),))
+        _sync(target)
+        _sync(target.parent)
+
     def _set(self, login: str, assignments: str, *values: str | int | None) -> None:
         with self._change() as change:
             change.require(login)
@@ -296,7 +308,7 @@ def _lock(file: int) -> None:
 def connect(path: Path, *, create: bool = False) -> apsw.Connection:
     """Open the file, for one thread and one process."""
     if create:
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        _create(path)
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(int(BUSY_SECONDS * 1_000))
     if create:
@@ -304,6 +316,19 @@ def connect(path: Path, *, create: bool = False) -> apsw.Connection:
         connection.pragma("synchronous", "full")
         connection.transaction_mode = "IMMEDIATE"
     return connection
+
+
+def _create(path: Path) -> None:
+    """Make the file where it is missing, so that its rights are ours and not the umask's."""
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+
+def _sync(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
 
 
 def _migrate(connection: apsw.Connection) -> None:

@@ -113,7 +113,6 @@ class HashPool:
         self._waiting = waiting
         self._worker = worker
         self._limit = max_waiting + at_once
-        self._own = 0
         waiting.set(worker, 0)
         self._threads = ThreadPoolExecutor(at_once, "hash", initializer=_lower_priority, initargs=(niceness,))
 
@@ -140,8 +139,9 @@ class HashPool:
             return job()
 
     def _count(self, change: int) -> None:
-        self._own += change
-        self._waiting.set(self._worker, self._own)
+        """A reload makes a pool beside the one that still runs: the worker's number is theirs together."""
+        number = self._waiting.get(self._worker) + change
+        self._waiting.set(self._worker, max(0, number))
 
 
 def check_new_password(login: str, text: str) -> str:
