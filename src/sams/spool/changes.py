@@ -7,41 +7,41 @@ from typing import Any
 
 import apsw
 
-from sams.spool.statements import delete_contents
+from sams.spool.statements import Files, delete_contents
 
 STEP = 500
 """Messages (or recipients, for routes) that one step changes."""
 
 
-def hold(connection: apsw.Connection, rows: Sequence[int]) -> tuple[int, list[int]]:
+def hold(connection: apsw.Connection, rows: Sequence[int]) -> tuple[int, Files]:
     """Stop delivery of messages."""
     return _set(connection, rows, "UPDATE recipient SET held = 1 WHERE message = ?", held=1), []
 
 
-def release(connection: apsw.Connection, rows: Sequence[int], now: float) -> tuple[int, list[int]]:
+def release(connection: apsw.Connection, rows: Sequence[int], now: float) -> tuple[int, Files]:
     """Let messages go on, due now."""
     statement = "UPDATE recipient SET held = 0, due = ?2 WHERE message = ?1"
     return _set(connection, rows, statement, now, held=0), []
 
 
-def retry(connection: apsw.Connection, rows: Sequence[int], now: float) -> tuple[int, list[int]]:
+def retry(connection: apsw.Connection, rows: Sequence[int], now: float) -> tuple[int, Files]:
     """Make messages due now. What is held stays held."""
     bindings = [(row, now) for row in rows]
     connection.executemany("UPDATE recipient SET due = min(due, ?2) WHERE message = ?1", bindings)
     return len(_existing(connection, rows)), []
 
 
-def delete(connection: apsw.Connection, rows: Sequence[int]) -> tuple[int, list[int]]:
+def delete(connection: apsw.Connection, rows: Sequence[int]) -> tuple[int, Files]:
     """Remove messages with all that belongs to them."""
-    existing = [(row,) for row in _existing(connection, rows)]
-    connection.executemany("DELETE FROM recipient WHERE message = ?", existing)
-    connection.executemany("DELETE FROM message WHERE id = ?", existing)
-    return len(existing), delete_contents(connection, [*existing])
+    keys = [(row,) for row in rows]
+    connection.executemany("DELETE FROM recipient WHERE message = ?", keys)
+    gone = connection.executemany("DELETE FROM message WHERE id = ? RETURNING id, shard", keys).fetchall()
+    return len(gone), delete_contents(connection, gone)
 
 
 def set_aside(
     connection: apsw.Connection, row: int, shard: int, reason: str, now: float
-) -> tuple[int, list[int]]:
+) -> tuple[int, Files]:
     """Move a message that cannot be read out of the way, as it is. Its body file stays."""
     connection.execute("INSERT OR REPLACE INTO damaged VALUES (?,?,?,?)", (row, shard, now, reason))
     for table, key in (("message", "id"), ("content", "message"), ("recipient", "message")):
@@ -50,7 +50,7 @@ def set_aside(
     return 1, []
 
 
-def forget_use(connection: apsw.Connection, before_hour: int) -> tuple[int, list[int]]:
+def forget_use(connection: apsw.Connection, before_hour: int) -> tuple[int, Files]:
     """Forget what logins used in hours that no limit looks at any more."""
     connection.execute("DELETE FROM use_of_login WHERE hour < ?", (before_hour,))
     return connection.changes(), []
@@ -73,7 +73,7 @@ class Reroute:
         """The last step is on disk."""
         self._after = self._next
 
-    def run(self, connection: apsw.Connection) -> tuple[int, list[int]]:
+    def run(self, connection: apsw.Connection) -> tuple[int, Files]:
         """One step."""
         rows: list[tuple[Any, ...]] = connection.execute(
             "SELECT message, number, domain_key, route FROM recipient WHERE (message, number) > (?, ?) "

@@ -134,14 +134,29 @@ class Claims:
         """It is out of the tables: no claim can meet it again."""
         self._bad.discard(row)
 
+    def has(self, row: int) -> bool:
+        """Whether the message waits here."""
+        return self._connection.execute("SELECT 1 FROM message WHERE id = ?", (row,)).fetchone() is not None
+
+    def has_content(self, row: int) -> bool:
+        """Whether its octets are here, too."""
+        return (
+            self._connection.execute("SELECT 1 FROM content WHERE message = ?", (row,)).fetchone() is not None
+        )
+
+    def shard_of(self, row: int) -> int:
+        """The shard that made the message's id."""
+        found = self._connection.execute("SELECT shard FROM message WHERE id = ?", (row,)).fetchone()
+        return self._shard if found is None else int(found[0])
+
     def next_due(self, route: str, after: float) -> float | None:
         """See `interface.Spool.next_due`."""
         for (due,) in self._connection.execute(NEXT_DUE, (route, after)):
             return float(due)
         return None
 
-    def content(self, row: int) -> RawContent:
-        """The content of a message.
+    def content(self, row: int, source: apsw.Connection | None = None) -> RawContent:
+        """The content of a message that waits here; `source` is where its octets are, if elsewhere.
 
         Raises:
             KeyError: it is not here.
@@ -149,13 +164,15 @@ class Claims:
         """
         if row in self._bad:
             raise DamagedEntry("the message was set aside")
-        for values in self._connection.execute(_CONTENT, (row,)):
+        if source is not None and not self.has(row):
+            raise KeyError(row)
+        for values in (source or self._connection).execute(_CONTENT, (row,)):
             try:
                 return _checked(row, values)
             except DecodeError as error:
                 self.set_aside(row, str(error))
                 raise DamagedEntry(str(error)) from error
-        if self._connection.execute("SELECT 1 FROM message WHERE id = ?", (row,)).fetchone() is None:
+        if not self.has(row):
             raise KeyError(row)
         self.set_aside(row, "the message is there, but its content is not")
         raise DamagedEntry("the message is there, but its content is not")

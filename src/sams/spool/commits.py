@@ -41,7 +41,7 @@ import apsw
 
 from sams.core.clock import Clock
 from sams.spool.failures import StorageFailed, failure_of, is_no_room, is_passing
-from sams.spool.statements import Rows
+from sams.spool.statements import Files, Rows
 
 _LOCK_TRIES = 100
 _LOCK_WAIT = 0.05
@@ -83,7 +83,7 @@ class _Batch:
     """
 
     members: list[Member]
-    files: list[int]
+    files: Files
     began: float
     is_last_try: bool = False
 
@@ -105,7 +105,7 @@ class Committer:
         clock: Clock,
         limits: BatchLimits,
         *,
-        on_committed: Callable[[int, float, list[int]], None],
+        on_committed: Callable[[int, float, Files], None],
         on_failed: Callable[[str, list[Member]], None],
         make_room: Callable[[], bool],
     ) -> None:
@@ -227,7 +227,7 @@ class Committer:
         self._jobs.put(True)
         return True
 
-    def _stage(self, members: list[Member]) -> list[int]:
+    def _stage(self, members: list[Member]) -> Files:
         self._connection.execute("BEGIN IMMEDIATE")
         rows = Rows()
         try:
@@ -239,11 +239,11 @@ class Committer:
                 raise
             return self._stage_singly(members)
 
-    def _stage_singly(self, members: list[Member]) -> list[int]:
+    def _stage_singly(self, members: list[Member]) -> Files:
         """Stage each member under a savepoint, refuse those that cannot be, and take them out of `members`."""
         self._roll_back()
         self._connection.execute("BEGIN IMMEDIATE")
-        files: list[int] = []
+        files: Files = []
         for member in members.copy():
             self._connection.execute("SAVEPOINT one")
             try:

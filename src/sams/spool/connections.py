@@ -61,6 +61,14 @@ def open_reader(path: Path, vfs: str | None = None, *, busy_timeout: float = 0) 
     return connection
 
 
+def open_failed(path: Path, vfs: str | None = None) -> apsw.Connection:
+    """A connection to a failed shard: nothing it does can change the file."""
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY, vfs=vfs)
+    connection.set_busy_timeout(500)
+    never_write_again(connection)
+    return connection
+
+
 def open_checkpointer(path: Path, vfs: str | None = None) -> apsw.Connection:
     """A connection that copies the log into the database and gives pages back."""
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs)

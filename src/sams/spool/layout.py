@@ -4,10 +4,12 @@ DATA_DIR/spool/shard-0000/queue.db   messages, recipients, small bodies
                           lock       held by the process that owns the shard; names it
                           bodies/    bodies above the limit, one file a message, named by its id
                           ballast    room that is given up when the disk is full
+                          failed     there when the shard failed, and is only read
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import stat
@@ -49,6 +51,11 @@ class Layout:
     def lock(self) -> Path:
         """The lock file."""
         return self.folder / "lock"
+
+    @property
+    def failed(self) -> Path:
+        """Is there when the shard has failed; says why."""
+        return self.folder / "failed"
 
     @property
     def ballast(self) -> Path:
@@ -100,6 +107,12 @@ def make_new_shard(data_dir: Path) -> Layout:
         sync_folder(spool_folder(data_dir))
         return layout
     raise OperatorError(f"{spool_folder(data_dir)} has no number left for another shard")
+
+
+def mark_failed(layout: Layout, detail: str) -> None:
+    """Note beside a failed shard that it is only read from now on. On a disk that fails, that may fail too."""
+    with contextlib.suppress(OSError):
+        layout.failed.write_text(f"{detail}\n")
 
 
 def make_folder(folder: Path) -> None:

@@ -18,7 +18,7 @@ from sams.spool.records import (
     recipient_rows,
     works_of,
 )
-from sams.spool.statements import Rows
+from sams.spool.statements import Files, Rows
 from sams.spool.storedbody import FileBody
 
 HOUR = 3600
@@ -109,7 +109,7 @@ class Change:
     is_new_mail = False
 
     def __init__(
-        self, apply: Callable[[apsw.Connection], tuple[int, list[int]]], future: asyncio.Future[int]
+        self, apply: Callable[[apsw.Connection], tuple[int, Files]], future: asyncio.Future[int]
     ) -> None:
         """Keep the parts.
 
@@ -126,7 +126,7 @@ class Change:
         """Run behind the rows of the others."""
         rows.calls.append(self._run)
 
-    def _run(self, connection: apsw.Connection) -> list[int]:
+    def _run(self, connection: apsw.Connection) -> Files:
         self._count, files = self._apply(connection)
         return files
 

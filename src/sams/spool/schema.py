@@ -10,6 +10,8 @@ Recipients have no row number of their own: those of one message lie together, a
 
 from __future__ import annotations
 
+from typing import Any
+
 import apsw
 
 from sams.core.errors import OperatorError
@@ -98,22 +100,29 @@ def prepare(connection: apsw.Connection, shard: int, path: str) -> None:
     Raises:
         OperatorError: the file is another program's, another shard's, or too new for this version.
     """
-    version = connection.pragma("user_version")
-    if version == 0 and connection.pragma("application_id") == 0:
+    if connection.pragma("user_version") == 0 and connection.pragma("application_id") == 0:
         _create(connection, shard)
         return
+    found = check(connection, path)
+    if found != shard:
+        raise OperatorError(f"{path} is shard {found}, but its folder says {shard}: it was moved or copied")
+
+
+def check(connection: apsw.Connection, path: str) -> int:
+    """Check that these are tables which this version understands; the result is the number of the shard.
+
+    Raises:
+        OperatorError: they are not.
+    """
     if connection.pragma("application_id") != APPLICATION_ID:
         raise OperatorError(f"{path} is no queue of SAMS")
-    info = dict(connection.execute("SELECT key, value FROM shard_info"))
+    info: dict[Any, Any] = {row[0]: row[1] for row in connection.execute("SELECT key, value FROM shard_info")}
     if info["readable_from"] > VERSION:
         raise OperatorError(
-            f"{path} was written by a newer SAMS (its tables have version {version}, this SAMS knows up to "
-            f"{VERSION}): run that version again"
+            f"{path} was written by a newer SAMS (its tables have version {connection.pragma('user_version')}, "
+            f"this SAMS knows up to {VERSION}): run that version again"
         )
-    if info["shard"] != shard:
-        raise OperatorError(
-            f"{path} is shard {info['shard']}, but its folder says {shard}: it was moved or copied"
-        )
+    return int(info["shard"])
 
 
 def _create(connection: apsw.Connection, shard: int) -> None:

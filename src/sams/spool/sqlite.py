@@ -20,7 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -29,9 +29,9 @@ import apsw
 from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.core.ids import IdMaker
-from sams.spool import changes, connections, orphans, searches
+from sams.spool import backups, changes, connections, orphans, searches
 from sams.spool.bodies import BodyStore, SpoolBodyWriter
-from sams.spool.claims import Claims
+from sams.spool.claims import Claims, RawContent
 from sams.spool.commits import BatchLimits, Committer, Member
 from sams.spool.disk import Room
 from sams.spool.failures import StorageFailed
@@ -51,14 +51,18 @@ from sams.spool.interface import (
 )
 from sams.spool.keys import id_of, row_of
 from sams.spool.layout import Layout
-from sams.spool.lock import ShardLock, acquire
+from sams.spool.lock import ShardLock
 from sams.spool.members import HOUR, Accept, Change, Settle
+from sams.spool.opening import Opened, open_files
 from sams.spool.settings import Settings
+from sams.spool.statements import Files
 from sams.spool.storedbody import FileBody, MemoryBody
+from sams.spool.takeover import FailedShard, Page
+from sams.spool.takeovers import TakeOvers
 
 T = TypeVar("T")
 
-Apply = Callable[[apsw.Connection, Sequence[int]], tuple[int, list[int]]]
+Apply = Callable[[apsw.Connection, Sequence[int]], tuple[int, Files]]
 Heir = Callable[[str, list[Member]], None]
 
 _ROUTES = (
@@ -69,43 +73,12 @@ _ROUTES = (
 _WAITING = "SELECT count(*), min(message) FROM recipient WHERE route = ? AND held = 0"
 _DUE = "SELECT count(*) FROM recipient WHERE route = ? AND held = 0 AND due <= ?"
 _HELD = "SELECT count(*) FROM recipient WHERE route = ? AND held = 1"
+_FAILED = (
+    "SELECT * FROM failed_shard WHERE complete = 0 OR EXISTS ("
+    "SELECT 1 FROM message WHERE message.shard = failed_shard.shard)"
+)
 _DOMAINS = "SELECT DISTINCT domain_key, route FROM recipient"
 _USAGE = "SELECT login, hour, recipients FROM use_of_login WHERE hour >= ?"
-
-
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A shard that is locked and whose connections are open; made in any thread."""
-
-    layout: Layout
-    lock: ShardLock
-    writer: apsw.Connection
-    reader: apsw.Connection
-    checkpointer: apsw.Connection
-    vfs: str | None = None
-
-
-def open_files(layout: Layout, lock: ShardLock | None = None, vfs: str | None = None) -> Opened:
-    """Make or check the files of a shard, lock it, and open its connections. Blocks.
-
-    Args:
-        layout: where it is.
-        lock: where it is locked already (`lock.lock_orphans`).
-        vfs: SQLite's layer below, other than the system's.
-
-    Raises:
-        OperatorError: it is in use, others could write there, or its tables are of another version.
-    """
-    layout.make()
-    lock = lock or acquire(layout)
-    try:
-        writer = connections.open_writer(layout.database, layout.shard, vfs)
-        reader = connections.open_reader(layout.database, vfs)
-        checkpointer = connections.open_checkpointer(layout.database, vfs)
-    except BaseException:
-        lock.release()
-        raise
-    return Opened(layout, lock, writer, reader, checkpointer, vfs)
 
 
 def open_shard(
@@ -172,6 +145,12 @@ class SqliteSpool:
         self._desk = ThreadPoolExecutor(2, "sams-desk")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._hour = 0
+        self._take_overs = TakeOvers(
+            add_change=self._add_change,
+            read_page=self._read_page,
+            settle=self._committer.add,
+            on_failed=hooks.failed,
+        )
         self._remove_orphans()
 
     # Taking mail.
@@ -204,7 +183,7 @@ class SqliteSpool:
     def settle(self, settlement: Settlement) -> asyncio.Future[tuple[Work, ...]]:
         """Store what an attempt brought."""
         future: asyncio.Future[tuple[Work, ...]] = self._loop.create_future()
-        self._committer.add(Settle(settlement, self.shard, future))
+        self._settle(Settle(settlement, self.shard, future))
         return future
 
     # Handing out work.
@@ -222,21 +201,26 @@ class SqliteSpool:
     def load(self, message_id: str) -> Content:
         """The octets of a message."""
         row, shard = row_of(message_id)
-        if shard != self.shard:
-            raise KeyError(message_id)
-        raw = self._read(lambda: self._claims.content(row))
+        source = None if shard == self.shard else self._take_overs.sources.get(shard)
+        if source is None or self._claims.has_content(row):
+            raw, layout = self._read(lambda: self._claims.content(row)), self.layout
+        else:
+            raw, layout = source.content(row, self._claims), source.layout
         if raw.body is not None:
             return Content(raw.head, MemoryBody(raw.body))
-        path = self.layout.bodies / message_id
-        body = FileBody(
-            path, raw.body_size, raw.body_sum, self._bodies.pool, lambda why: self._claims.set_aside(row, why)
-        )
+        return Content(raw.head, self._file_body(raw, layout.bodies / message_id))
+
+    def _file_body(self, raw: RawContent, path: Path) -> FileBody:
+        def set_aside(reason: str) -> None:
+            self._claims.set_aside(raw.row, reason)
+
+        body = FileBody(path, raw.body_size, raw.body_sum, self._bodies.pool, set_aside)
         try:
             body.check()
         except DamagedEntry as damage:
-            self._claims.set_aside(row, str(damage))
+            set_aside(str(damage))
             raise
-        return Content(raw.head, body)
+        return body
 
     # What a person or a reload asks for.
 
@@ -283,6 +267,10 @@ class SqliteSpool:
         """What logins have used."""
         return self._read(lambda: [Use(*row) for row in self._reader.execute(_USAGE, (since_hour,))])
 
+    def backup(self, target: str) -> asyncio.Future[None]:
+        """Write a consistent copy of the shard into a new folder."""
+        return self._start(self._backup(Path(target)))
+
     def close(self) -> asyncio.Future[None]:
         """Finish what waits for a commit, then let go of the lock."""
         return self._loop.create_task(self._close())
@@ -291,7 +279,43 @@ class SqliteSpool:
         """The disk cannot be trusted: never write this shard again."""
         self._committer.fail(detail)
 
+    # Taking over what waits in a shard that failed.
+
+    def take_over(self, source: FailedShard, detail: str, at: float, older: dict[int, FailedShard]) -> None:
+        """Go on with the queue of a shard that failed at a time, and of those that it had taken over itself."""
+        self._take_overs.begin((source.layout.shard, at, detail, None, 0), source, older)
+
+    def resume_take_overs(self, open_failed: Callable[[int], FailedShard]) -> None:
+        """After a restart: read the failed shards in which messages of this one still are."""
+        self._take_overs.resume(self._reader.execute(_FAILED).fetchall(), open_failed)
+
+    def hand_over_sources(self) -> dict[int, FailedShard]:
+        """The failed shards that this one read, for the one that takes it over."""
+        sources, self._take_overs.sources = self._take_overs.sources, {}
+        return sources
+
+    def adopt(self, member: Settle) -> None:
+        """Take a settlement that a failed shard could not store; its reports get ids of this shard."""
+        reports = tuple(replace(report, id=self.next_id()) for report in member.settlement.reports)
+        member.settlement = replace(member.settlement, reports=reports)
+        member.shard = self.shard
+        self._settle(member)
+
     # Parts.
+
+    def _settle(self, member: Settle) -> None:
+        if self._take_overs.is_under_way and row_of(member.settlement.message_id)[1] != self.shard:
+            self._take_overs.wait(member)
+        else:
+            self._committer.add(member)
+
+    def _read_page(self, source: FailedShard, after: int | None) -> asyncio.Future[Page]:
+        return self._loop.run_in_executor(self._desk, source.page, after)
+
+    async def _backup(self, target: Path) -> None:
+        await self._take_overs.done()
+        sources = dict(self._take_overs.sources)
+        await self._at_desk(lambda connection: backups.copy_shard(self.layout, connection, sources, target))
 
     @property
     def _reader(self) -> apsw.Connection:
@@ -313,16 +337,14 @@ class SqliteSpool:
             self.fail(f"{type(error).__name__}: {error}")
             raise StorageFailed(str(error)) from error
 
-    def _committed(self, members: int, seconds: float, files: list[int]) -> None:
+    def _committed(self, members: int, seconds: float, files: Files) -> None:
         self._hooks.committed(members, seconds)
         self._housekeeper.committed()
         if files:
-            self._bodies.remove(id_of(row, self.shard) for row in files)
+            self._bodies.remove(id_of(row, shard) for row, shard in files)
 
     def _failed(self, detail: str, left: list[Member]) -> None:
-        opened = self._opened
-        for connection in (opened.writer, opened.reader, opened.checkpointer):
-            connections.never_write_again(connection)
+        self._opened.never_write_again()
         self._hooks.failed(self.shard, detail)
         if self._heir is not None:
             self._heir(detail, left)
@@ -347,14 +369,13 @@ class SqliteSpool:
         self._add_change(lambda connection: changes.forget_use(connection, hour - self._settings.usage_hours))
 
     def _set_aside(self, row: int, reason: str) -> None:
-        self._hooks.damaged(id_of(row, self.shard), reason)
+        shard = self._claims.shard_of(row)
+        self._hooks.damaged(id_of(row, shard), reason)
         now = self._clock.now()
-        future = self._add_change(
-            lambda connection: changes.set_aside(connection, row, self.shard, reason, now)
-        )
+        future = self._add_change(lambda connection: changes.set_aside(connection, row, shard, reason, now))
         future.add_done_callback(lambda done: None if done.exception() else self._claims.was_set_aside(row))
 
-    def _add_change(self, apply: Callable[[apsw.Connection], tuple[int, list[int]]]) -> asyncio.Future[int]:
+    def _add_change(self, apply: Callable[[apsw.Connection], tuple[int, Files]]) -> asyncio.Future[int]:
         future: asyncio.Future[int] = self._loop.create_future()
         self._committer.add(Change(apply, future))
         future.add_done_callback(_seen)
@@ -362,6 +383,7 @@ class SqliteSpool:
 
     async def _change(self, search: Search, apply: Apply) -> int:
         """Find and change, a step at a time: the write lock is never held for long."""
+        await self._take_overs.done()
         count, after = 0, None
         while rows := await self._matching(search, after):
             count += await self._add_change(_to(rows, apply))
@@ -372,6 +394,7 @@ class SqliteSpool:
         return self._at_desk(lambda connection: searches.matching(connection, search, after, changes.STEP))
 
     async def _reroute(self, routes: dict[str, str]) -> None:
+        await self._take_overs.done()
         step = changes.Reroute(routes)
         while not step.is_done:
             await self._add_change(step.run)
@@ -415,17 +438,17 @@ class SqliteSpool:
     async def _close(self) -> None:
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self._take_overs.done()
         was_open = self._committer.is_open
         await self._committer.close()
         await self._housekeeper.close(checkpoint=was_open)
         await self._bodies.close()
         await self._loop.run_in_executor(None, self._desk.shutdown)
-        for connection in (self._opened.reader, self._opened.checkpointer, self._opened.writer):
-            connection.close()
-        self._opened.lock.release()
+        self._take_overs.close()
+        self._opened.close()
 
 
-def _to(rows: Sequence[int], apply: Apply) -> Callable[[apsw.Connection], tuple[int, list[int]]]:
+def _to(rows: Sequence[int], apply: Apply) -> Callable[[apsw.Connection], tuple[int, Files]]:
     return lambda connection: apply(connection, rows)
 
 

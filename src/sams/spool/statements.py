@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import apsw
 
@@ -27,9 +28,15 @@ _DEFER_RECIPIENT = (
 )
 _DELETE_MESSAGE = (
     "DELETE FROM message WHERE id = ?1 AND NOT EXISTS (SELECT 1 FROM recipient WHERE message = ?1) "
-    "RETURNING id"
+    "RETURNING id, shard"
 )
-_DELETE_CONTENT = "DELETE FROM content WHERE message = ? RETURNING CASE WHEN body IS NULL THEN message END"
+_DELETE_CONTENT = (
+    "DELETE FROM content WHERE message = ?1 RETURNING CASE WHEN body IS NULL THEN message END, ?2"
+)
+
+
+Files: TypeAlias = list[tuple[int, int]]
+"""Row and shard of messages whose body files are no longer wanted."""
 
 
 @dataclass(slots=True)
@@ -48,9 +55,9 @@ class Rows:
     left: list[Row] = field(default_factory=list)
     deferred: list[Row] = field(default_factory=list)
     touched: list[Row] = field(default_factory=list)
-    calls: list[Callable[[apsw.Connection], list[int]]] = field(default_factory=list)
+    calls: list[Callable[[apsw.Connection], Files]] = field(default_factory=list)
 
-    def run(self, connection: apsw.Connection) -> list[int]:
+    def run(self, connection: apsw.Connection) -> Files:
         """Stage all rows; the result is the messages whose body files are no longer wanted once it is committed."""
         if self.messages:
             connection.executemany(_INSERT_MESSAGE, self.messages)
@@ -62,7 +69,7 @@ class Rows:
             )
         return self._run_changes(connection)
 
-    def _run_changes(self, connection: apsw.Connection) -> list[int]:
+    def _run_changes(self, connection: apsw.Connection) -> Files:
         if self.left:
             connection.executemany(_DELETE_RECIPIENT, self.left)
         if self.deferred:
@@ -73,12 +80,14 @@ class Rows:
         return files
 
 
-def delete_if_done(connection: apsw.Connection, messages: list[Row]) -> list[int]:
+def delete_if_done(connection: apsw.Connection, messages: list[Row]) -> Files:
     """Delete those messages that have no recipient left; the result is those that had a body file."""
     gone = connection.executemany(_DELETE_MESSAGE, messages).fetchall()
     return delete_contents(connection, gone)
 
 
-def delete_contents(connection: apsw.Connection, messages: list[Row]) -> list[int]:
-    """Delete the contents of messages; the result is those that had a body file."""
-    return [row for (row,) in connection.executemany(_DELETE_CONTENT, messages) if row is not None]
+def delete_contents(connection: apsw.Connection, messages: list[Row]) -> Files:
+    """Delete the contents of messages (row, shard); the result is those that had a body file."""
+    return [
+        (row, shard) for row, shard in connection.executemany(_DELETE_CONTENT, messages) if row is not None
+    ]

@@ -1,0 +1,120 @@
+"""A shard that failed, read to its end: the queue in it goes on in another shard, its contents stay where they are.
+
+What waits (messages and recipients, some 200 octets each) is copied into the new shard in steps, each with the
+place it reached, so that a restart goes on there. From then on everything about those messages happens in
+the new shard alone: settlements, holds, searches. Only the octets are still read from the failed one. Its
+files are never written: the connection is read-only, and no close copies its log.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+import apsw
+
+from sams.spool import connections
+from sams.spool.claims import Claims, RawContent
+from sams.spool.keys import id_of
+from sams.spool.layout import Layout
+from sams.spool.lock import ShardLock
+from sams.spool.records import MESSAGE_COLUMNS, RECIPIENT_COLUMNS, Row
+from sams.spool.statements import Files
+
+STEP = 500
+_FIRST = -(2**63)
+_PAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - constants
+_RECIPIENTS = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message > ? AND message <= ?"  # noqa: S608 - constants
+_ADD_MESSAGE = "INSERT OR IGNORE INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_ADD_RECIPIENT = "INSERT OR IGNORE INTO recipient VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_ADD_USE = (
+    "INSERT INTO use_of_login VALUES (?,?,?) "
+    "ON CONFLICT DO UPDATE SET recipients = recipients + excluded.recipients"
+)
+_REACHED = "UPDATE failed_shard SET taken_over = ?, complete = ? WHERE shard = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A step's rows. `last`: the place it reached; the step is the last one when it `is_end`."""
+
+    messages: list[Row]
+    recipients: list[Row]
+    last: int
+    is_end: bool
+
+
+class FailedShard:
+    """A failed shard, for reading."""
+
+    def __init__(self, layout: Layout, lock: ShardLock | None = None, vfs: str | None = None) -> None:
+        """Open it.
+
+        Args:
+            layout: where it is.
+            lock: its lock, to be kept as long as it is read; None where who failed still holds it.
+            vfs: SQLite's layer below, other than the system's.
+        """
+        self.layout = layout
+        self._lock = lock
+        self._at_desk = connections.open_failed(layout.database, vfs)
+        self._on_loop = connections.open_failed(layout.database, vfs)
+
+    def page(self, after: int | None) -> Page:
+        """The step behind a place. Blocks."""
+        start = _FIRST if after is None else after
+        with self._at_desk:
+            messages = self._at_desk.execute(_PAGE, (start, STEP)).fetchall()
+            last = int(messages[-1][0]) if messages else start  # type: ignore[arg-type]
+            recipients = self._at_desk.execute(_RECIPIENTS, (start, last)).fetchall()
+        return Page(messages, recipients, last, len(messages) < STEP)
+
+    def failures(self) -> list[Row]:
+        """The shards that this one had taken over, as rows of `failed_shard`."""
+        return self._on_loop.execute("SELECT * FROM failed_shard").fetchall()
+
+    def uses(self) -> list[Row]:
+        """What logins used, as rows of `use_of_login`."""
+        return self._on_loop.execute("SELECT hour, login, recipients FROM use_of_login").fetchall()
+
+    def content(self, row: int, claims: Claims) -> RawContent:
+        """The content of a message; `claims` are those of the shard where it waits.
+
+        Raises:
+            KeyError: it does not wait there (any more).
+            DamagedEntry: it cannot be read.
+        """
+        return claims.content(row, self._on_loop)
+
+    def copy_content(self, row: int, copy: apsw.Connection, bodies: Path) -> None:
+        """Copy a message's octets into a backup. Blocks."""
+        found = self._at_desk.execute("SELECT * FROM content WHERE message = ?", (row,)).fetchall()
+        copy.executemany("INSERT OR IGNORE INTO content VALUES (?,?,?,?,?,?)", found)
+        name = id_of(row, self.layout.shard)
+        if found and found[0][5] is None:
+            shutil.copyfile(self.layout.bodies / name, bodies / name)
+
+    def close(self) -> None:
+        """Let go of it."""
+        self._at_desk.close()
+        self._on_loop.close()
+        if self._lock is not None:
+            self._lock.release()
+
+
+def begin(
+    connection: apsw.Connection, failed: Row, inherited: list[Row], uses: list[Row]
+) -> tuple[int, Files]:
+    """Note that a shard is being taken over, with what it had taken over itself, and what logins used."""
+    connection.executemany("INSERT OR IGNORE INTO failed_shard VALUES (?,?,?,?,?)", [failed, *inherited])
+    connection.executemany(_ADD_USE, uses)
+    return 1, []
+
+
+def take(connection: apsw.Connection, shard: int, page: Page) -> tuple[int, Files]:
+    """Copy one step."""
+    connection.executemany(_ADD_MESSAGE, page.messages)
+    connection.executemany(_ADD_RECIPIENT, page.recipients)
+    connection.execute(_REACHED, (page.last, int(page.is_end), shard))
+    return len(page.messages), []
