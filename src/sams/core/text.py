@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 
 _UNSAFE = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
-    r"\ud800-\udfff\ufeff\ufff9-\uffff\U000e0000-\U000e0fff]"
+    # Unicode's categories Cc, Cf, Cs, Zl and Zp, and the noncharacters of the first plane's end.
+    r"[\x00-\x1f\x7f-\x9f\u00ad\u0600-\u0605\u061c\u06dd\u070f\u0890\u0891\u08e2\u180e\u200b-\u200f"
+    r"\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\uffff\U000110bd\U000110cd\U00013430-\U0001343f"
+    r"\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
 DEFAULT_LENGTH = 1_000
 
 
 def visible(text: str | bytes, length: int = DEFAULT_LENGTH) -> str:
-    r"""The text for a log, a report, a terminal or a page: one line, nothing invisible, at most `length`.
+    r"""The text for a log, a report, a terminal or a page: one line, nothing invisible, cut to length.
 
-    Control and format characters, line separators and lone surrogates become `\xNN` or `\uNNNN`; bytes
-    that are no UTF-8 become `\xNN`. A longer text ends in `…`.
+    At most `length` characters of it are shown; a longer text ends in `…`. Control and format characters, line
+    separators and lone surrogates become `\xNN` or `\uNNNN`; bytes that are no UTF-8 become `\xNN`.
     """
     if isinstance(text, bytes):
-        text = text[: 4 * length].decode("utf-8", "backslashreplace")
+        text = text[: 4 * (length + 1)].decode("utf-8", "backslashreplace")
     if len(text) > length:
         text = text[: length - 1] + "…"
     return text if text.isprintable() else _UNSAFE.sub(_escape, text)

@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sams.core.text import ascii_line, visible
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain", "plain"),
+        ("jürgen 用户 \u00a0", "jürgen 用户 \u00a0"),
+        ("a\r\nb\x1b[31m\0", "a\\x0d\\x0ab\\x1b[31m\\x00"),
+        ("\u202eevil\u2028", "\\u202eevil\\u2028"),
+        ("\U000e0041", "\\U000e0041"),
+        ("\ud800", "\\ud800"),
+        (b"caf\xc3\xa9", "café"),
+        (b"\xff\xfe", "\\xff\\xfe"),
+        (b"", ""),
+    ],
+)
+def test_text_from_outside_is_shown_on_one_line_with_nothing_invisible(
+    text: str | bytes, expected: str
+) -> None:
+    assert visible(text) == expected
+
+
+def test_every_control_format_and_separator_character_of_unicode_is_escaped() -> None:
+    unsafe = {"Cc", "Cf", "Cs", "Zl", "Zp"}
+    for number in range(sys.maxunicode + 1):
+        letter = chr(number)
+        if unicodedata.category(letter) in unsafe:
+            assert visible(letter).startswith("\\"), hex(number)
+
+
+@pytest.mark.parametrize(
+    "text", [12 * "a", 12 * b"a", 12 * "ü", 12 * "ü".encode(), 12 * "\U0001f600".encode()]
+)
+def test_a_long_text_is_cut_and_says_so(text: str | bytes) -> None:
+    assert len(visible(text, 10)) == 10
+    assert visible(text, 10).endswith("…")
+    assert not visible(text, 12).endswith("…")
+
+
+@given(st.text(max_size=50) | st.binary(max_size=50))
+def test_an_ascii_line_is_printable_ascii_whatever_came(text: str | bytes) -> None:
+    line = ascii_line(text if isinstance(text, str) else text.decode("latin-1"), 20)
+    assert line.isascii()
+    assert line.isprintable()
