@@ -12,6 +12,9 @@ others only inform, their reply (where one is due) is queued already.
 | BodyEnd      | yes  | `answer(reply)`                                                           |
 | StartTls     | no   | after the handshake `tls_established()`; until then `Need.HANDSHAKE`      |
 | Closed       | no   | nothing: write the output and close; from then on `Need.NOTHING`          |
+
+A transaction begins with the positive answer to Mail. It ends with the answer to BodyEnd, with a refusal in answer to
+BodyStart, with BodyRefused, Reset or Closed; what the session keeps of it goes then.
 """
 
 from __future__ import annotations

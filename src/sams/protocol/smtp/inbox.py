@@ -78,13 +78,14 @@ class Inbox:
 
     def sound_line(self, limit: int) -> bytes | None:
         """The next line, where it is there in one piece and has no flaw; else None, and `line` tells more."""
-        if self._dropping:
-            return None
         start = self._start
-        line = self._complete_line(limit)
-        if line is None or b"\n" in line or b"\r" in line or b"\0" in line:
-            self._start = start
+        end = self._data.find(b"\r\n", start, start + limit)
+        if end < 0 or self._dropping:
             return None
+        line = self._data[start:end]
+        if b"\n" in line or b"\r" in line or b"\0" in line:
+            return None
+        self._start = end + 2
         return line
 
     def take(self, most: int | None = None) -> bytes:

@@ -74,7 +74,7 @@ def greeting(name: str, text: str) -> Reply:
 
 def farewell(name: str) -> Reply:
     """221, the answer to QUIT."""
-    return reply(221, "2.0.0", f"{name} closing connection")
+    return Reply(221, (f"{name} closing connection",), RESET.status)
 
 
 def too_much(name: str, what: str) -> Reply:
