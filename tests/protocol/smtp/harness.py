@@ -187,7 +187,7 @@ class Stage:
     def play(self) -> None:
         pending = b""
         for number, line in self.lines:
-            if line[:2] in {"C:", "C>", "C*"}:
+            if line[:2] in {"C:", "C>"}:
                 pending += _octets(line)
                 continue
             self.session.receive(pending)
@@ -223,9 +223,6 @@ class Stage:
 
 
 def _octets(line: str) -> bytes:
-    if line.startswith("C*"):
-        count, _, text = line[3:].partition(" ")
-        return int(count) * _unescape(text)
     return line[3:].encode() + b"\r\n" if line.startswith("C:") else _unescape(line[3:])
 
 
