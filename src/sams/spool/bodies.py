@@ -25,6 +25,7 @@ from pathlib import Path
 
 from sams.core.errors import TemporaryFailure
 from sams.spool.failures import StorageFailed, failure_of, is_no_room, is_passing
+from sams.spool.interface import StoredBody
 from sams.spool.layout import FILE_MODE, sync_folder
 from sams.spool.settings import Settings
 from sams.spool.storedbody import FileBody, MemoryBody
@@ -96,7 +97,7 @@ class SpoolBodyWriter:
         self._drained: list[asyncio.Future[None]] = []
         self._is_finishing = False
         self._is_discarded = False
-        self._finished: asyncio.Future[MemoryBody | FileBody] | None = None
+        self._finished: asyncio.Future[StoredBody] | None = None
         self._body: MemoryBody | FileBody | None = None
 
     @property
@@ -133,7 +134,7 @@ class SpoolBodyWriter:
             future.set_result(None)
         return future
 
-    def finish(self) -> MemoryBody | asyncio.Future[MemoryBody | FileBody]:
+    def finish(self) -> MemoryBody | asyncio.Future[StoredBody]:
         """The body is complete."""
         if self._failure is not None:
             raise self._failure

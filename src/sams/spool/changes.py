@@ -20,7 +20,7 @@ def hold(connection: apsw.Connection, rows: Sequence[int]) -> tuple[int, Files]:
 
 def release(connection: apsw.Connection, rows: Sequence[int], now: float) -> tuple[int, Files]:
     """Let messages go on, due now."""
-    statement = "UPDATE recipient SET held = 0, due = ?2 WHERE message = ?1"
+    statement = "UPDATE recipient SET held = 0, due = min(due, ?2) WHERE message = ?1"
     return _set(connection, rows, statement, now, held=0), []
 
 

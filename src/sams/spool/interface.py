@@ -258,7 +258,10 @@ class Use:
 class Spool(Protocol):
     """One shard, owned by this process for as long as it is open. Methods are called on the loop."""
 
-    shard: int
+    @property
+    def shard(self) -> int:
+        """The number of the shard that takes new mail; another one after it failed."""
+        ...
 
     def next_id(self) -> str:
         """An id for the next message of this shard."""

@@ -1,0 +1,213 @@
+"""Group commit: what shares one, and what its failures mean."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import apsw
+import pytest
+
+from sams.core.errors import TemporaryFailure
+from sams.core.ids import IdMaker
+from sams.spool.failures import DiskFull, StorageFailed
+from sams.spool.interface import Search, Settlement
+from tests.spool.faulty import Faults, FaultyVFS
+from tests.spool.rig import SETTINGS, Clock, Told, accepted, gone, new_message, on_loop, sqlite_spool
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    found = Faults()
+    with FaultyVFS("faulty", found):
+        yield found
+
+
+@on_loop
+async def test_what_comes_while_a_commit_is_under_way_shares_the_next(tmp_path: Path, faults: Faults) -> None:
+    told = Told()
+    async with sqlite_spool(tmp_path, told=told, vfs="faulty") as spool:
+        await accepted(spool)
+        told.batches.clear()
+        faults.entered.clear()
+        faults.gate.clear()
+        first = spool.accept(await new_message(spool))
+        await asyncio.to_thread(faults.entered.wait)
+        others = [spool.accept(await new_message(spool)) for _ in range(20)]
+        await asyncio.sleep(0)
+        assert not first.done()
+        assert spool.claim("hub", 2e9, None, 10)[0][1:] == []
+        faults.gate.set()
+        await asyncio.gather(first, *others)
+        assert told.batches == [1, 20]
+
+
+@on_loop
+async def test_what_comes_in_one_round_of_the_loop_is_one_commit(tmp_path: Path) -> None:
+    told = Told()
+    async with sqlite_spool(tmp_path, told=told) as spool:
+        messages = [await new_message(spool) for _ in range(10)]
+        await asyncio.gather(*map(spool.accept, messages))
+        assert told.batches[-1] >= 10
+
+
+@on_loop
+async def test_a_batch_is_bounded_in_members_and_octets(tmp_path: Path) -> None:
+    told = Told()
+    settings = replace(SETTINGS, batch_members=4, batch_octets=10_000)
+    async with sqlite_spool(tmp_path, settings=settings, told=told) as spool:
+        await accepted(spool)
+        told.batches.clear()
+        small = [await new_message(spool) for _ in range(10)]
+        await asyncio.gather(*map(spool.accept, small))
+        assert told.batches == [4, 4, 2]
+        told.batches.clear()
+        large = [await new_message(spool, body=b"x" * 6_000) for _ in range(3)]
+        await asyncio.gather(*map(spool.accept, large))
+        assert told.batches == [1, 1, 1]
+
+
+@on_loop
+async def test_an_error_of_one_member_leaves_the_others_alone(tmp_path: Path) -> None:
+    async with sqlite_spool(tmp_path) as spool:
+        messages = [await new_message(spool) for _ in range(3)]
+        messages.insert(1, messages[0])
+        foreign = replace(await new_message(spool), id=IdMaker(Clock(), 5).next())
+        surrogate = await new_message(spool, envid="\udcff")
+        results = await asyncio.gather(
+            *map(spool.accept, [*messages, foreign, surrogate]), return_exceptions=True
+        )
+        kinds = [type(result) for result in results]
+        assert kinds == [tuple, StorageFailed, tuple, tuple, StorageFailed, StorageFailed]
+        found = await spool.search(Search(), None, 10)
+        assert len(found) == 3
+
+
+@on_loop
+async def test_a_full_disk_refuses_new_mail_and_stores_nothing_of_it(tmp_path: Path, faults: Faults) -> None:
+    async with sqlite_spool(tmp_path, vfs="faulty") as spool:
+        waiting = await accepted(spool)
+        faults.fail_writes("-wal")
+        with pytest.raises(DiskFull) as caught:
+            await accepted(spool)
+        assert str(caught.value.reply).startswith("452 4.3.1 ")
+        faults.heal()
+        after = await accepted(spool)
+        assert [entry.message.id for entry in await spool.search(Search(), None, 10)] == [waiting, after]
+
+
+@on_loop
+async def test_a_settlement_is_tried_again_after_the_ballast_was_given_up(
+    tmp_path: Path, faults: Faults
+) -> None:
+    async with sqlite_spool(tmp_path, vfs="faulty") as spool:
+        message = await accepted(spool)
+        ballast = spool.layout.ballast
+        await asyncio.to_thread(_appears, ballast)
+
+        def full_as_long_as_it_is_there(name: str) -> Exception | None:
+            return apsw.FullError("injected") if name.endswith("-wal") and ballast.exists() else None
+
+        faults.write = full_as_long_as_it_is_there
+        new = spool.accept(await new_message(spool))
+        settled = spool.settle(Settlement(message, gone(0)))
+        await settled
+        with pytest.raises(DiskFull):
+            await new
+        assert await spool.search(Search(), None, 10) == []
+
+
+@on_loop
+async def test_a_settlement_without_room_leaves_the_queue_as_it_was(tmp_path: Path, faults: Faults) -> None:
+    async with sqlite_spool(tmp_path, vfs="faulty") as spool:
+        message = await accepted(spool)
+        faults.fail_writes("-wal")
+        with pytest.raises(DiskFull):
+            await spool.settle(Settlement(message, gone(0)))
+        faults.heal()
+        assert len(spool.claim("hub", 2e9, None, 10)[0]) == 1
+
+
+@on_loop
+async def test_a_failed_sync_is_never_trusted(tmp_path: Path, faults: Faults) -> None:
+    told = Told()
+    async with sqlite_spool(tmp_path, vfs="faulty", told=told) as spool:
+        message = await accepted(spool)
+        faults.fail_sync("-wal")
+        both = spool.accept(await new_message(spool)), spool.settle(Settlement(message, gone(0)))
+        for result in await asyncio.gather(*both, return_exceptions=True):
+            assert isinstance(result, StorageFailed)
+            assert str(result.reply).startswith("451 4.3.0 ")
+        faults.heal()
+        faults.writes.clear()
+        later = [spool.next_id() for _ in range(2)]
+        for identifier in later:
+            with pytest.raises(TemporaryFailure, match="takes no more"):
+                spool.new_body(identifier)
+        with pytest.raises(StorageFailed):
+            await spool.settle(Settlement(message, gone(0)))
+        assert [shard for shard, _ in told.failed] == [0]
+        [work], _ = spool.claim("hub", 2e9, None, 10)
+        assert work.message.id == message
+        assert spool.load(message).head
+    assert [name for name in faults.writes if not name.endswith("-shm")] == []
+
+
+@on_loop
+async def test_a_failed_checkpoint_fails_the_shard(tmp_path: Path, faults: Faults) -> None:
+    told = Told()
+    settings = replace(SETTINGS, checkpoint_pages=1)
+    async with sqlite_spool(tmp_path, vfs="faulty", told=told, settings=settings) as spool:
+        faults.fail_sync("queue.db")
+        while not told.failed:
+            try:
+                await accepted(spool)
+            except StorageFailed:
+                break
+        assert [shard for shard, _ in told.failed] == [0]
+
+
+@on_loop
+async def test_the_log_stays_short_under_endless_load(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, checkpoint_pages=50, log_limit_pages=100)
+    async with sqlite_spool(tmp_path, settings=settings) as spool:
+        for _ in range(300):
+            messages = [await new_message(spool) for _ in range(4)]
+            await asyncio.gather(*map(spool.accept, messages))
+        assert _size(f"{spool.layout.database}-wal") < 800 * 4096
+
+
+@on_loop
+async def test_the_file_shrinks_after_a_burst(tmp_path: Path) -> None:
+    settings = replace(SETTINGS, shrink_pages=16, shrink_step=64, checkpoint_pages=50, log_limit_pages=100)
+    async with sqlite_spool(tmp_path, settings=settings) as spool:
+        messages = [await new_message(spool, body=b"x" * 100_000) for _ in range(50)]
+        await asyncio.gather(*map(spool.accept, messages))
+        await asyncio.gather(*(spool.settle(Settlement(each.id, gone(0))) for each in messages))
+        for _ in range(100):
+            await accepted(spool)
+    assert spool.layout.database.stat().st_size < 2_000_000
+
+
+@on_loop
+async def test_closing_commits_what_waits(tmp_path: Path) -> None:
+    async with sqlite_spool(tmp_path) as spool:
+        future = spool.accept(await new_message(spool))
+        await spool.close()
+        await future
+        with pytest.raises(StorageFailed):
+            await spool.settle(Settlement("0" * 15, ()))
+    async with sqlite_spool(tmp_path) as spool:
+        assert len(await spool.search(Search(), None, 10)) == 1
+
+
+def _appears(path: Path) -> None:
+    while not path.exists():
+        time.sleep(0.001)
+
+
+def _size(path: str) -> int:
+    return Path(path).stat().st_size
