@@ -39,7 +39,7 @@ LINE_LIMIT = 998
 """Octets of a line without its CRLF (RFC 5322 section 2.1.1)."""
 _WINDOW = LINE_LIMIT + 2
 _DELIMITER = b"\r\n--"
-_IDENTITY = frozenset({"7bit", "8bit", "binary"})
+IDENTITY = frozenset({"7bit", "8bit", "binary"})
 _OPAQUE = frozenset(
     {"multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
 )
@@ -319,7 +319,7 @@ class StructureScanner:
         part = opened.part
         _describe(part, header, self._default_type(part))
         self._measures.start(part)
-        if part.encoding not in _IDENTITY:
+        if part.encoding not in IDENTITY:
             return
         if part.content_type.boundary is not None:
             part.is_container = True
