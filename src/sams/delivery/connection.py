@@ -31,10 +31,10 @@ class HopConnection:
 
     host: which one, as configured. tls: what secures it; None: nothing does.
     note: what went other than hoped for and was put up with, for people; mostly empty.
-    sent: transactions so far. opened: when, on the loop's clock.
+    opened: when, on the loop's clock.
     """
 
-    __slots__ = ("_client", "_protocol", "_timeouts", "host", "note", "opened", "sent", "tls")
+    __slots__ = ("_client", "_protocol", "_timeouts", "host", "note", "opened", "tls")
 
     def __init__(
         self,
@@ -54,12 +54,16 @@ class HopConnection:
         self.tls = tls
         self.note = note
         self.opened = opened
-        self.sent = 0
 
     @property
     def remote(self) -> str:
         """The host whose replies these are, `host:port`."""
         return str(self.host)
+
+    @property
+    def sent(self) -> int:
+        """Transactions so far."""
+        return self._client.transactions
 
     @property
     def capabilities(self) -> Capabilities:
@@ -81,7 +85,6 @@ class HopConnection:
         """
         times = self._timeouts
         limit = times.transaction + transaction.message.size / times.slowest
-        self.sent += 1
         result = await self._protocol.run(self._client.transaction(transaction), limit)
         if result.broke_off is not None:
             self._protocol.abort()
