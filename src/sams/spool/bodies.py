@@ -149,6 +149,8 @@ class SpoolBodyWriter:
 
     def discard(self) -> None:
         """Forget it, and remove its file."""
+        if isinstance(self._body, FileBody) and self._body.is_handed_over:
+            return
         self._is_discarded = True
         self._pending.clear()
         self._pending_octets = 0

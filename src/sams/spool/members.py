@@ -42,6 +42,7 @@ class Accept:
         self.shard = shard
         self.future = future
         self.octets = stored_octets(message)
+        hand_over(message)
         self._on_refused = on_refused
 
     def add_to(self, rows: Rows) -> None:
@@ -71,6 +72,8 @@ class Settle:
         self.shard = shard
         self.future = future
         self.octets = sum(map(stored_octets, settlement.reports))
+        for report in settlement.reports:
+            hand_over(report)
 
     def add_to(self, rows: Rows) -> None:
         """Its rows."""
@@ -164,6 +167,12 @@ def work_of(message: NewMessage) -> tuple[Work, ...]:
     """The work of a message that was just stored, with its content at hand."""
     waiting = queued(message, len(message.head) + message.body.size)
     return works_of(waiting, queued_recipients(message), Content(message.head, message.body))
+
+
+def hand_over(message: NewMessage) -> None:
+    """From here on the body file is the spool's: discarding its writer does not remove it."""
+    if isinstance(message.body, FileBody):
+        message.body.is_handed_over = True
 
 
 def stored_octets(message: NewMessage) -> int:

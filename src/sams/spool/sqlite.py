@@ -49,7 +49,7 @@ from sams.spool.interface import (
     Use,
     Work,
 )
-from sams.spool.keys import id_of, row_of
+from sams.spool.keys import NotBefore, id_of, row_of
 from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock
 from sams.spool.members import HOUR, Accept, Change, Settle
@@ -122,7 +122,9 @@ class SqliteSpool:
         self._hooks = hooks
         self._heir = heir
         self._loop = asyncio.get_running_loop()
-        self._ids = IdMaker(clock, self.shard)
+        self._id_clock = NotBefore(clock)
+        self._ids = IdMaker(self._id_clock, self.shard)
+        self._raise_ids()
         self._bodies = BodyStore(opened.layout.bodies, settings, self.fail)
         self._committer = Committer(
             opened.writer,
@@ -282,7 +284,12 @@ class SqliteSpool:
     # Taking over what waits in a shard that failed.
 
     def take_over(self, source: FailedShard, detail: str, at: float, older: dict[int, FailedShard]) -> None:
-        """Go on with the queue of a shard that failed at a time, and of those that it had taken over itself."""
+        """Go on with the queue of a shard that failed at a time, and of those that it had taken over itself.
+
+        Call it before the first id is made: ids of this shard are later than those that it takes over.
+        """
+        if (last := source.last_row()) is not None:
+            self._id_clock.raise_above(last)
         self._take_overs.begin((source.layout.shard, at, detail, None, 0), source, older)
 
     def resume_take_overs(self, open_failed: Callable[[int], FailedShard]) -> None:
@@ -302,6 +309,11 @@ class SqliteSpool:
         self._settle(member)
 
     # Parts.
+
+    def _raise_ids(self) -> None:
+        [(last,)] = self._reader.execute("SELECT max(id) FROM message")
+        if last is not None:
+            self._id_clock.raise_above(int(last))
 
     def _settle(self, member: Settle) -> None:
         if self._take_overs.is_under_way and row_of(member.settlement.message_id)[1] != self.shard:

@@ -49,7 +49,7 @@ class FileBody:
         DamagedEntry: the file is gone, cut, or was changed.
     """
 
-    __slots__ = ("_on_damage", "_pool", "checksum", "path", "size")
+    __slots__ = ("_on_damage", "_pool", "checksum", "is_handed_over", "path", "size")
 
     def __init__(
         self,
@@ -62,6 +62,8 @@ class FileBody:
         self.path = path
         self.size = size
         self.checksum = checksum
+        self.is_handed_over = False
+        """Whether a spool was given a message with it: its writer has no say over the file any more."""
         self._pool = pool
         self._on_damage = on_damage
 

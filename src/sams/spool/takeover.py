@@ -74,6 +74,11 @@ class FailedShard:
         """The shards that this one had taken over, as rows of `failed_shard`."""
         return self._on_loop.execute("SELECT * FROM failed_shard").fetchall()
 
+    def last_row(self) -> int | None:
+        """The row of its latest message that waits."""
+        [(last,)] = self._on_loop.execute("SELECT max(id) FROM message")
+        return None if last is None else int(last)
+
     def uses(self) -> list[Row]:
         """What logins used, as rows of `use_of_login`."""
         return self._on_loop.execute("SELECT hour, login, recipients FROM use_of_login").fetchall()
