@@ -227,6 +227,15 @@ def test_guesses_lock_the_guesser_out_and_not_the_owner_elsewhere(one: Rig) -> N
     assert signs_in(authenticator, address=CAFE).identity is not None
 
 
+def test_a_member_who_signed_in_from_an_address_is_not_locked_out_by_a_guesser_there(one: Rig) -> None:
+    authenticator = one.authenticator()
+    assert signs_in(authenticator, address=CAFE).identity is not None
+    for number in range(10):
+        guess(authenticator, number)
+    assert guess(authenticator, 11).reply.code == 454
+    assert signs_in(authenticator, address=CAFE).identity is not None
+
+
 def test_all_spellings_of_a_login_are_one_in_the_guards_books(one: Rig) -> None:
     authenticator = one.authenticator()
     for number, login in enumerate(["alice", "ALICE", "alice@example.org", "Alice@Example.ORG", "alicE"] * 2):

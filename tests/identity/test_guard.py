@@ -138,6 +138,16 @@ def test_a_pairs_lock_that_sees_many_other_passwords_holds_for_every_password() 
     assert books.locked("right") == "pair"
 
 
+def test_each_lock_counts_other_passwords_anew() -> None:
+    books = Books(GuardSettings(tries_while_locked=2))
+    books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    books.fail(*GUESSES)
+    assert [books.locked(f"another {number}") for number in range(2)] == ["pair"] * 2
+    books.clock.seconds += 300
+    books.fail(*GUESSES)
+    assert books.locked("right") is None
+
+
 def test_a_success_does_not_clear_what_a_neighbour_guessed() -> None:
     books = Books()
     for guess in GUESSES:
