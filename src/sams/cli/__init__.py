@@ -1,0 +1,1 @@
+"""The `sams` command: for the administrator, for scripts, and to start the service."""

@@ -1,0 +1,83 @@
+"""`sams config`: is the configuration right, and what is in force."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from sams.cli.failures import Exit
+from sams.cli.options import config_option, json_option
+from sams.cli.place import read_config
+from sams.cli.render import print_json
+from sams.config.loading import load
+from sams.config.problems import ConfigError, Problem
+from sams.config.reference import example_file
+from sams.config.showing import effective
+from sams.config.showing import show as show_text
+from sams.core.text import visible
+
+
+@click.group()
+def config() -> None:
+    """Check and show the configuration."""
+
+
+@config.command()
+@config_option
+@json_option
+@click.pass_context
+def check(ctx: click.Context, *, config_path: Path, as_json: bool) -> None:
+    """Tell everything that is wrong with the configuration, and with the files that it names.
+
+    Exit code 0 when it can be used, warnings included, and 1 when it cannot.
+    """
+    warnings: tuple[Problem, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    try:
+        warnings = load(config_path).warnings
+    except ConfigError as error:
+        problems = error.problems
+    if as_json:
+        print_json(
+            {
+                "file": str(config_path),
+                "usable": not problems,
+                "problems": [_as_json(problem) for problem in problems],
+                "warnings": [_as_json(warning) for warning in warnings],
+            }
+        )
+    else:
+        _tell(config_path, problems, warnings)
+    ctx.exit(Exit.FAILED if problems else Exit.OK)
+
+
+@config.command()
+@config_option
+@json_option
+def show(*, config_path: Path, as_json: bool) -> None:
+    """Print the configuration with every default filled in."""
+    loaded = read_config(config_path)
+    if as_json:
+        print_json(effective(loaded))
+    else:
+        click.echo(show_text(loaded), nl=False)
+
+
+@config.command()
+def example() -> None:
+    """Print a configuration with every key explained, to begin with."""
+    click.echo(example_file(), nl=False)
+
+
+def _as_json(problem: Problem) -> dict[str, object]:
+    return {"key": problem.key, "line": problem.line, "text": problem.text}
+
+
+def _tell(path: Path, problems: tuple[Problem, ...], warnings: tuple[Problem, ...]) -> None:
+    for problem in problems:
+        click.echo(visible(problem.show(path)))
+    for warning in warnings:
+        click.echo(f"warning: {visible(warning.show(path))}")
+    if not problems:
+        click.echo(f"{path}: can be used")

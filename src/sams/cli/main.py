@@ -1,0 +1,54 @@
+"""The `sams` command itself: which commands there are, and what happens to their errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from sams import __version__
+from sams.cli.failures import failure_of
+from sams.cli.lazy import Lazy, LazyGroup
+from sams.core.errors import OperatorError
+
+COMMANDS = {
+    "serve": Lazy("serve:serve", "Run the service in the foreground."),
+    "account": Lazy("account:account", "Manage the built-in accounts."),
+    "queue": Lazy("queue:queue", "Look at what waits, and change it."),
+    "activity": Lazy("activity:activity", "See what happened to sessions and messages."),
+    "config": Lazy("config:config", "Check and show the configuration."),
+    "health": Lazy("health:health", "Ask the running service whether it is well."),
+    "doctor": Lazy("doctor.command:doctor", "Check this server and say what to do."),
+    "backup": Lazy("backup:backup", "Write a consistent backup, also while the service runs."),
+    "restore": Lazy("restore:restore", "Bring a backup back into an empty data folder."),
+    "sendmail": Lazy(
+        "sendmail.command:sendmail", "Send a message from standard input, for cron and scripts."
+    ),
+    "version": Lazy("version:version", "Show the version."),
+}
+
+_EPILOG = (
+    "Exit codes: 0 done, 1 failed or something found, 2 wrong use, 3 the service does not run, "
+    "4 not permitted. The environment variable SAMS_CONFIG names the configuration where --config is not given."
+)
+
+
+class Root(LazyGroup):
+    """Turns expected errors into one line and an exit code; a bug keeps its trace."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            raise
+        except (OperatorError, OSError) as error:
+            raise failure_of(error) from error
+
+
+@click.group(
+    cls=Root, table=COMMANDS, epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(__version__, prog_name="sams", message="%(prog)s %(version)s")
+def main() -> None:
+    """SAMS, a message submission server: members send mail from any network with their password."""

@@ -1,0 +1,92 @@
+"""Where a command works: on the running service where there is one, else on the files, as the service's user."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+
+from sams.app.parts import open_accounts
+from sams.cli.local import LocalQueue
+from sams.config.loading import parse
+from sams.config.model import Config
+from sams.config.problems import ConfigError, Problem
+from sams.control.client import is_running
+from sams.control.operations import AccountOperations, QueueOperations
+from sams.control.running import RunningAccounts, RunningQueue, RunningService
+from sams.core.clock import SystemClock
+from sams.service.account_view import LocalAccounts
+from sams.service.privileges import become, prepare_data_dir, service_user
+
+
+class Place:
+    """One server, by its configuration.
+
+    Only the text of the configuration is checked here: who asks the running service need not read its keys.
+    """
+
+    def __init__(self, config_path: Path) -> None:
+        self.path = config_path
+        self.config = read_config(config_path)
+
+    @property
+    def data_dir(self) -> Path:
+        """Where everything is."""
+        return self.config.server.data_dir
+
+    @cached_property
+    def is_running(self) -> bool:
+        """Whether the service listens for commands."""
+        return is_running(self.data_dir)
+
+    @property
+    def service(self) -> RunningService:
+        """The running service; its calls raise NotRunning where there is none."""
+        return RunningService(self.data_dir)
+
+    @contextmanager
+    def queue(self) -> Iterator[QueueOperations]:
+        """The queue, asked of the service or opened here."""
+        if self.is_running:
+            yield RunningQueue(self.service)
+            return
+        self.become_service()
+        with LocalQueue(self.data_dir, SystemClock()) as queue:
+            yield queue
+
+    @property
+    def accounts(self) -> AccountOperations:
+        """The accounts, asked of the service or opened here."""
+        if self.is_running:
+            return RunningAccounts(self.service)
+        self.become_service()
+        return LocalAccounts(open_accounts(self.config, SystemClock()), self.config.accounts.domains)
+
+    def become_service(self) -> None:
+        """From here on act as the service's own user, so that no file of its belongs to root.
+
+        Raises:
+            OperatorError: the data folder is not the service's, or cannot be made.
+        """
+        user = service_user(self.config.server.user)
+        prepare_data_dir(self.data_dir, user)
+        if user is not None:
+            become(user)
+
+
+def read_config(path: Path) -> Config:
+    """The configuration, its text checked, but not the files that it names.
+
+    Raises:
+        ConfigError: it is wrong, or cannot be read.
+        PermissionError: it may not be read.
+    """
+    try:
+        octets = path.read_bytes()
+    except PermissionError:
+        raise
+    except OSError as error:
+        text = f"cannot be read: {error.strerror}; name the configuration with --config or SAMS_CONFIG"
+        raise ConfigError(path, [Problem("", text)]) from None
+    return parse(octets, path).config
