@@ -7,8 +7,14 @@ from typing import Any
 
 import apsw
 
+from sams.spool.records import CONTENT_COLUMNS, MESSAGE_COLUMNS, RECIPIENT_COLUMNS
 from sams.spool.statements import Files, delete_contents
 
+_TABLES = (
+    ("message", "id", MESSAGE_COLUMNS),
+    ("content", "message", CONTENT_COLUMNS),
+    ("recipient", "message", RECIPIENT_COLUMNS),
+)
 STEP = 500
 """Messages (or recipients, for routes) that one step changes."""
 
@@ -43,9 +49,15 @@ def set_aside(
     connection: apsw.Connection, row: int, shard: int, reason: str, now: float
 ) -> tuple[int, Files]:
     """Move a message that cannot be read out of the way, as it is. Its body file stays."""
-    connection.execute("INSERT OR REPLACE INTO damaged VALUES (?,?,?,?)", (row, shard, now, reason))
-    for table, key in (("message", "id"), ("content", "message"), ("recipient", "message")):
-        connection.execute(f"INSERT INTO damaged_{table} SELECT * FROM {table} WHERE {key} = ?", (row,))  # noqa: S608 - names of this file
+    connection.execute(
+        "INSERT OR REPLACE INTO damaged (message, shard, found, reason) VALUES (?,?,?,?)",
+        (row, shard, now, reason),
+    )
+    for table, key, columns in _TABLES:
+        connection.execute(
+            f"INSERT INTO damaged_{table} ({columns}) SELECT {columns} FROM {table} WHERE {key} = ?",  # noqa: S608 - constants
+            (row,),
+        )
         connection.execute(f"DELETE FROM {table} WHERE {key} = ?", (row,))  # noqa: S608 - names of this file
     return 1, []
 

@@ -1,4 +1,7 @@
-"""The values of the interface as rows, and rows as values. The order of columns is in one place, here."""
+"""The values of the interface as rows, and rows as values. The order of columns is in one place, here.
+
+Statements name their columns: a later version may have added some, and a release must be able to go back.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,16 @@ MESSAGE_COLUMNS = (
 RECIPIENT_COLUMNS = (
     "message, number, local, domain, domain_key, notify, original_kind, original_address, route, due, attempts, "
     "last, delay_told, held"
+)
+CONTENT_COLUMNS = "message, head_sum, body_sum, body_size, head, body"
+_MESSAGE_VALUES = f"message ({MESSAGE_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+_CONTENT_VALUES = f"content ({CONTENT_COLUMNS}) VALUES (?,?,?,?,?,?)"
+_RECIPIENT_VALUES = f"recipient ({RECIPIENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
+INSERT_MESSAGE, COPY_MESSAGE = f"INSERT INTO {_MESSAGE_VALUES}", f"INSERT OR IGNORE INTO {_MESSAGE_VALUES}"
+INSERT_CONTENT, COPY_CONTENT = f"INSERT INTO {_CONTENT_VALUES}", f"INSERT OR IGNORE INTO {_CONTENT_VALUES}"
+INSERT_RECIPIENT, COPY_RECIPIENT = (
+    f"INSERT INTO {_RECIPIENT_VALUES}",
+    f"INSERT OR IGNORE INTO {_RECIPIENT_VALUES}",
 )
 RECIPIENTS_OF = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message = ?"  # noqa: S608 - constants
 

@@ -57,7 +57,7 @@ from sams.spool.opening import Opened, open_files
 from sams.spool.settings import Settings
 from sams.spool.statements import Files
 from sams.spool.storedbody import FileBody, MemoryBody
-from sams.spool.takeover import FailedShard, Page
+from sams.spool.takeover import UNFINISHED, FailedShard, Page
 from sams.spool.takeovers import TakeOvers
 
 T = TypeVar("T")
@@ -73,10 +73,6 @@ _ROUTES = (
 _WAITING = "SELECT count(*), min(message) FROM recipient WHERE route = ? AND held = 0"
 _DUE = "SELECT count(*) FROM recipient WHERE route = ? AND held = 0 AND due <= ?"
 _HELD = "SELECT count(*) FROM recipient WHERE route = ? AND held = 1"
-_FAILED = (
-    "SELECT * FROM failed_shard WHERE complete = 0 OR EXISTS ("
-    "SELECT 1 FROM message WHERE message.shard = failed_shard.shard)"
-)
 _DOMAINS = "SELECT DISTINCT domain_key, route FROM recipient"
 _USAGE = "SELECT login, hour, recipients FROM use_of_login WHERE hour >= ?"
 
@@ -294,7 +290,7 @@ class SqliteSpool:
 
     def resume_take_overs(self, open_failed: Callable[[int], FailedShard]) -> None:
         """After a restart: read the failed shards in which messages of this one still are."""
-        self._take_overs.resume(self._reader.execute(_FAILED).fetchall(), open_failed)
+        self._take_overs.resume(self._reader.execute(UNFINISHED).fetchall(), open_failed)
 
     def hand_over_sources(self) -> dict[int, FailedShard]:
         """The failed shards that this one read, for the one that takes it over."""

@@ -12,13 +12,10 @@ from typing import TypeAlias
 
 import apsw
 
-from sams.spool.records import Row
+from sams.spool.records import INSERT_CONTENT, INSERT_MESSAGE, INSERT_RECIPIENT, Row
 
-_INSERT_MESSAGE = "INSERT INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_INSERT_CONTENT = "INSERT INTO content VALUES (?,?,?,?,?,?)"
-_INSERT_RECIPIENT = "INSERT INTO recipient VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_ADD_USE = (
-    "INSERT INTO use_of_login VALUES (?,?,?) "
+ADD_USE = (
+    "INSERT INTO use_of_login (hour, login, recipients) VALUES (?,?,?) "
     "ON CONFLICT DO UPDATE SET recipients = recipients + excluded.recipients"
 )
 _DELETE_RECIPIENT = "DELETE FROM recipient WHERE message = ? AND number = ?"
@@ -60,12 +57,12 @@ class Rows:
     def run(self, connection: apsw.Connection) -> Files:
         """Stage all rows; the result is the messages whose body files are no longer wanted once it is committed."""
         if self.messages:
-            connection.executemany(_INSERT_MESSAGE, self.messages)
-            connection.executemany(_INSERT_CONTENT, self.contents)
-            connection.executemany(_INSERT_RECIPIENT, self.recipients)
+            connection.executemany(INSERT_MESSAGE, self.messages)
+            connection.executemany(INSERT_CONTENT, self.contents)
+            connection.executemany(INSERT_RECIPIENT, self.recipients)
         if self.uses:
             connection.executemany(
-                _ADD_USE, [(hour, login, count) for (hour, login), count in self.uses.items()]
+                ADD_USE, [(hour, login, count) for (hour, login), count in self.uses.items()]
             )
         return self._run_changes(connection)
 

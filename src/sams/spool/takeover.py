@@ -19,19 +19,29 @@ from sams.spool.claims import Claims, RawContent
 from sams.spool.keys import id_of
 from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock
-from sams.spool.records import MESSAGE_COLUMNS, RECIPIENT_COLUMNS, Row
-from sams.spool.statements import Files
+from sams.spool.records import (
+    CONTENT_COLUMNS,
+    COPY_CONTENT,
+    COPY_MESSAGE,
+    COPY_RECIPIENT,
+    MESSAGE_COLUMNS,
+    RECIPIENT_COLUMNS,
+    Row,
+)
+from sams.spool.statements import ADD_USE, Files
 
 STEP = 500
 _FIRST = -(2**63)
 _PAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - constants
 _RECIPIENTS = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message > ? AND message <= ?"  # noqa: S608 - constants
-_ADD_MESSAGE = "INSERT OR IGNORE INTO message VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_ADD_RECIPIENT = "INSERT OR IGNORE INTO recipient VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_ADD_USE = (
-    "INSERT INTO use_of_login VALUES (?,?,?) "
-    "ON CONFLICT DO UPDATE SET recipients = recipients + excluded.recipients"
+_FAILED_COLUMNS = "shard, failed, reason, taken_over, complete"
+_BEGIN = f"INSERT OR IGNORE INTO failed_shard ({_FAILED_COLUMNS}) VALUES (?,?,?,?,?)"  # noqa: S608 - constants
+UNFINISHED = (
+    f"SELECT {_FAILED_COLUMNS} FROM failed_shard WHERE complete = 0 OR EXISTS ("  # noqa: S608 - constants
+    "SELECT 1 FROM message WHERE message.shard = failed_shard.shard)"
 )
+_INHERITED = f"SELECT {_FAILED_COLUMNS} FROM failed_shard"  # noqa: S608 - constants
+_CONTENT = f"SELECT {CONTENT_COLUMNS} FROM content WHERE message = ?"  # noqa: S608 - constants
 _REACHED = "UPDATE failed_shard SET taken_over = ?, complete = ? WHERE shard = ?"
 
 
@@ -72,7 +82,7 @@ class FailedShard:
 
     def failures(self) -> list[Row]:
         """The shards that this one had taken over, as rows of `failed_shard`."""
-        return self._on_loop.execute("SELECT * FROM failed_shard").fetchall()
+        return self._on_loop.execute(_INHERITED).fetchall()
 
     def last_row(self) -> int | None:
         """The row of its latest message that waits."""
@@ -94,8 +104,8 @@ class FailedShard:
 
     def copy_content(self, row: int, copy: apsw.Connection, bodies: Path) -> None:
         """Copy a message's octets into a backup. Blocks."""
-        found = self._at_desk.execute("SELECT * FROM content WHERE message = ?", (row,)).fetchall()
-        copy.executemany("INSERT OR IGNORE INTO content VALUES (?,?,?,?,?,?)", found)
+        found = self._at_desk.execute(_CONTENT, (row,)).fetchall()
+        copy.executemany(COPY_CONTENT, found)
         name = id_of(row, self.layout.shard)
         if found and found[0][5] is None:
             shutil.copyfile(self.layout.bodies / name, bodies / name)
@@ -112,14 +122,14 @@ def begin(
     connection: apsw.Connection, failed: Row, inherited: list[Row], uses: list[Row]
 ) -> tuple[int, Files]:
     """Note that a shard is being taken over, with what it had taken over itself, and what logins used."""
-    connection.executemany("INSERT OR IGNORE INTO failed_shard VALUES (?,?,?,?,?)", [failed, *inherited])
-    connection.executemany(_ADD_USE, uses)
+    connection.executemany(_BEGIN, [failed, *inherited])
+    connection.executemany(ADD_USE, uses)
     return 1, []
 
 
 def take(connection: apsw.Connection, shard: int, page: Page) -> tuple[int, Files]:
     """Copy one step."""
-    connection.executemany(_ADD_MESSAGE, page.messages)
-    connection.executemany(_ADD_RECIPIENT, page.recipients)
+    connection.executemany(COPY_MESSAGE, page.messages)
+    connection.executemany(COPY_RECIPIENT, page.recipients)
     connection.execute(_REACHED, (page.last, int(page.is_end), shard))
     return len(page.messages), []
