@@ -1,16 +1,15 @@
 """The activity journal of one worker: rows come from the loop and are written off the commit path.
 
 Theory of operation. The loop calls `put`, which only keeps the row; a thread of the journal's own gathers what
-comes within 200 ms and writes it in one transaction of two statements: a batch goes to SQLite as one JSON
-text that SQLite takes apart itself, because a thread that runs a statement per row beside a busy loop waits
-for the GIL at each. `synchronous=NORMAL`: a power cut may cost the last rows, never the file.
+comes within 200 ms and writes it in one transaction of two statements, whatever their number, because a
+thread that runs a statement per row beside a busy loop waits for the GIL at each. `synchronous=NORMAL`: a
+power cut may cost the last rows, never the file.
 
 A row may be put again under its number while its session lasts; what still waits is replaced.
 
 The journal never harms mail. What cannot be written waits in memory up to a limit and is counted beyond it;
-the count is told when there is room again, and trouble is told when it begins. Nothing is
-written while the disk has less than `min_free`, which is the spool's. A damaged file is set aside and a new
-one begun.
+the count is told when there is room again, and trouble is told when it begins. Nothing is written while the
+disk has less than `min_free`, which is the spool's. A damaged file is set aside and a new one begun.
 """
 
 from __future__ import annotations
@@ -65,7 +64,8 @@ class Journal:
         self._gather = gather
         self._file: JournalFile | None = None
         self._last_number = 0
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._waiting: dict[int, Row] = {}
         self._octets = 0
         self._lost = 0
@@ -78,21 +78,20 @@ class Journal:
     def start(self) -> None:
         """Begin to write. A journal that cannot be opened is told of and tried again."""
         try:
-            self._opened()
+            self._last_number = self._opened().last_number
         except _TROUBLE as error:
             self._fail(error)
         self._thread.start()
 
     def next_number(self) -> int:
         """A number for a new row, greater than all before."""
-        with self._changed:
-            self._last_number = max(self._last_number + 1, int(self._clock.now() * 1_000_000))
-            return self._last_number
+        self._last_number = max(self._last_number + 1, int(self._clock.now() * 1_000_000))
+        return self._last_number
 
     def put(self, row: Row) -> None:
         """Write this row soon, in place of one with its number. Never waits for the disk, never raises."""
         size = _size(row)
-        with self._changed:
+        with self._lock:
             before = self._waiting.get(row.number)
             if before is not None:
                 self._octets -= _size(before)
@@ -183,8 +182,6 @@ class Journal:
                 self._path, keep=self._keep, max_octets=self._max_octets, min_free=self._min_free
             )
             file.end_running()
-            with self._changed:
-                self._last_number = max(self._last_number, file.last_number)
             self._file = file
         return self._file
 
@@ -222,4 +219,4 @@ def keep_times(times: ActivityTimes) -> dict[Keep, float]:
 
 
 def _size(row: Row) -> int:
-    return len(memoryview(row.steps)) + _ROW_OVERHEAD
+    return len(row.record) + _ROW_OVERHEAD

@@ -59,7 +59,7 @@ def make_logger(
     render = _for_people(colours=colours) if people else _as_json
     logger = structlog.wrap_logger(
         lines,
-        processors=[_stamp(clock, people=people), structlog.processors.format_exc_info, clean, render],
+        processors=[_Stamp(clock, people=people), render],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
     )
     bound: FilteringBoundLogger = logger.bind()
@@ -75,13 +75,15 @@ def clean(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     """Make every value safe to be read: escaped, cut to length, no secret under a name that tells of one."""
     del logger, method
     for key, value in event.items():
-        if value.__class__ is str:
+        kind = value.__class__
+        if kind is str:
             if len(value) > MAX_VALUE or not value.isprintable():
                 event[key] = _lines_visible(value) if key == "exception" else visible(value, MAX_VALUE)
-        elif value.__class__ not in _PLAIN:
+        elif kind not in _PLAIN:
             event[key] = _cleaned(value)
-    for key in _SECRETS & event.keys():
-        event[key] = HIDDEN
+    if not _SECRETS.isdisjoint(event):
+        for key in _SECRETS & event.keys():
+            event[key] = HIDDEN
     return event
 
 
@@ -115,23 +117,23 @@ class StandardLogs(logging.Handler):
         tell(record.getMessage(), source=record.name, exc_info=record.exc_info or None)
 
 
-def _stamp(clock: Clock, *, people: bool) -> Callable[[WrappedLogger, str, EventDict], EventDict]:
-    """Put time and level first. The seconds' text is made once a second."""
-    last_second, last_text = 0, ""
+class _Stamp:
+    """Puts time and level first. The seconds' text is made once a second."""
 
-    def stamp(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-        nonlocal last_second, last_text
-        del logger
-        now = clock.now()
+    def __init__(self, clock: Clock, *, people: bool) -> None:
+        self._now = clock.now
+        self._key = "timestamp" if people else "time"
+        self._second, self._text = -1, ""
+
+    def __call__(self, logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        now = self._now()
         second = int(now)
-        if second != last_second:
-            last_second, last_text = second, _utc(second)
-        stamped: EventDict = {"timestamp" if people else "time": f"{last_text}.{int(now % 1 * 1000):03d}Z"}
-        stamped["level"] = method
-        stamped.update(event)
-        return stamped
-
-    return stamp
+        if second != self._second:
+            self._second, self._text = second, _utc(second)
+        time_text = f"{self._text}.{int((now - second) * 1000):03d}Z"
+        if "exc_info" in event:
+            event = structlog.processors.format_exc_info(logger, method, event)
+        return {self._key: time_text, "level": method, **event}
 
 
 def _utc(second: int) -> str:
@@ -139,8 +141,15 @@ def _utc(second: int) -> str:
 
 
 def _as_json(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
-    del logger, method
-    return _ENCODER.encode(event)
+    """A line that has nothing to escape shows it in one look at the whole; only others are cleaned value by value."""
+    if _SECRETS.isdisjoint(event):
+        try:
+            line = _ENCODER.encode(event)
+        except (TypeError, UnicodeEncodeError):
+            line = b"\xff"
+        if len(line) <= MAX_VALUE and line.isascii() and b"\\u" not in line and b"\x7f" not in line:
+            return line
+    return _ENCODER.encode(clean(logger, method, event))
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -150,6 +159,6 @@ def _for_people(*, colours: bool) -> Callable[[WrappedLogger, str, EventDict], b
     console = structlog.dev.ConsoleRenderer(colors=colours, sort_keys=False, pad_event_to=12)
 
     def render(logger: WrappedLogger, method: str, event: EventDict) -> bytes:
-        return console(logger, method, event).encode("utf-8", "backslashreplace")
+        return console(logger, method, clean(logger, method, event)).encode("utf-8", "backslashreplace")
 
     return render

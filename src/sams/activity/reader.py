@@ -18,9 +18,7 @@ MAX_PAGE = 1_000
 TAIL_FIRST = 20
 _MAX_RUNNING = 1_000
 _BUSY_MS = 2_000
-_COLUMNS = (
-    "entry.number, entry.at, entry.what, entry.session, entry.login, entry.client, entry.ended, entry.steps"
-)
+_COLUMNS = "entry.number, entry.ended, entry.record"
 _END = 2**63 - 1
 
 
@@ -135,10 +133,14 @@ class _Shard:
                 del self.running[next(iter(self.running))]
 
     def _entries(self, source: str, values: tuple[object, ...]) -> Iterator[Entry]:
-        for row in self.connection.execute(f"SELECT {_COLUMNS} FROM {source}", values):  # noqa: S608 - constants
-            number, at, what, session, login, client, ended, steps = row
-            told = tuple(Step(at + offset, event) for offset, event in rows.decode_steps(steps))
-            yield Entry(self.number, number, what, session, login, client, bool(ended), told)
+        query = f"SELECT {_COLUMNS} FROM {source}"  # noqa: S608 - of constants
+        for number, ended, text in self.connection.execute(query, values):
+            yield _entry(self.number, number, ended=bool(ended), record=rows.decode_record(text))
+
+
+def _entry(shard: int, number: int, *, ended: bool, record: rows.Record) -> Entry:
+    steps = tuple(Step(record.at + offset, event) for offset, event in record.steps)
+    return Entry(shard, number, record.what, record.session, record.login, record.client, ended, steps)
 
 
 def _open(path: Path) -> apsw.Connection:

@@ -31,14 +31,16 @@ from sams.activity.events import (
 )
 from sams.activity.rows import (
     SESSION,
+    WITH_TERMS,
     Keep,
+    Record,
     Row,
     client_term,
-    encode_steps,
+    encode_record,
     session_term,
     terms_of,
 )
-from sams.activity.summaries import Summary, count, log_service_event, note
+from sams.activity.summaries import RULES, Summary, log_service_event
 from sams.core.clock import Clock
 from sams.core.text import visible
 
@@ -100,7 +102,8 @@ class Recorder:
         """Something outside sessions."""
         if event.__class__ is Attempted:
             event = _shortened(event)
-        count(self.metrics, event)
+        if action := RULES[event.__class__].counts:
+            action(self.metrics, event)
         self.journal.put(self._service_row(event))
         log_service_event(self.log, event)
         if isinstance(event, Alarmed):
@@ -111,7 +114,6 @@ class Recorder:
         oldest = self.clock.monotonic() - LIVE_AFTER
         for session in [each for each in self.changed if each.begun <= oldest]:
             session.write()
-            del self.changed[session]
         if lost := self.journal.take_lost():
             self.tell(JournalLost(lost, "the journal could not be written in time"))
 
@@ -119,11 +121,9 @@ class Recorder:
         kind = kind_of(event)
         keep = _SERVICE_KEEP.get(kind, Keep.SERVICE)
         session, login = getattr(event, "session", ""), getattr(event, "login", "")
-        steps = encode_steps([(0.0, event)])
-        number, now = self.journal.next_number(), self.clock.now()
-        return Row(
-            number, now, keep, kind, session, login, "", 1, steps, list(dict.fromkeys(terms_of(event)))
-        )
+        terms = terms_of(event)
+        record = Record(self.clock.now(), kind, session, login, "", [(0.0, event)], terms)
+        return Row(self.journal.next_number(), keep, ended=True, record=encode_record(record), terms=terms)
 
 
 class _Session:
@@ -131,38 +131,49 @@ class _Session:
 
     __slots__ = (
         "_at",
+        "_changed",
         "_client",
-        "_ended",
+        "_metrics",
+        "_monotonic",
         "_number",
         "_omitted",
+        "_own_terms",
         "_recorder",
         "_refusals",
         "_steps",
         "_summary",
         "_terms",
         "begun",
+        "ended",
         "id",
     )
 
     def __init__(self, recorder: Recorder, session_id: str, client: str, port: int) -> None:
         self.id = session_id
-        self.begun = recorder.clock.monotonic()
+        self._monotonic = recorder.clock.monotonic
+        self.begun = self._monotonic()
         self._recorder = recorder
+        self._metrics = recorder.metrics
+        self._changed = False
         self._client = client
         self._at = recorder.clock.now()
         self._number = 0
         self._steps: list[tuple[float, AnyEvent]] = []
         self._terms: dict[str, None] = {}
-        self._summary = Summary(port)
+        self._own_terms = (session_term(session_id), client_term(client))
+        self._summary = Summary(session_id, client, port)
         self._refusals = self._omitted = 0
-        self._ended = False
+        self.ended = False
 
     def tell(self, event: SessionEvent) -> None:
         """A step."""
-        if self._ended:
+        if self.ended:
             return
-        count(self._recorder.metrics, event)
-        note(self._summary, event)
+        counts, notes = RULES[event.__class__]
+        if counts is not None:
+            counts(self._metrics, event)
+        if notes is not None:
+            notes(self._summary, event)
         if event.__class__ is Refused:
             self._refusals += 1
             if self._refusals > MAX_REFUSALS:
@@ -172,49 +183,43 @@ class _Session:
 
     def end(self, how: str, commands: int = 0) -> None:
         """The session is over."""
-        if self._ended:
+        if self.ended:
             return
         if self._omitted:
             self._append(Omitted(self._omitted))
         seconds = round(self._recorder.clock.monotonic() - self.begun, 3)
         self.tell(Closed(how, commands, seconds))
-        self._ended = True
+        self.ended = True
         self.write()
-        self._recorder.changed.pop(self, None)
-        self._summary.log(self._recorder.log, self.id, self._client, seconds)
+        self._summary.log(self._recorder.log, seconds)
 
     def write(self) -> None:
-        """Put the row as it is now."""
-        self._put(ended=self._ended)
+        """Put the row as it is now, where something was told since the last time."""
+        if self._changed:
+            self._changed = False
+            del self._recorder.changed[self]
+            self._put(ended=self.ended)
 
     def _append(self, event: AnyEvent) -> None:
-        if len(self._steps) >= STEPS_PER_ROW:
+        steps = self._steps
+        if len(steps) >= STEPS_PER_ROW:
             self._put(ended=True)
-            self._number, self._steps, self._terms = 0, [], {}
-        offset = self._recorder.clock.monotonic() - self.begun
-        self._steps.append((round(offset, 3), event))
-        for term in terms_of(event):
-            self._terms[term] = None
-        self._recorder.changed[self] = None
+            self._number, self._terms = 0, {}
+            steps = self._steps = []
+        steps.append((round(self._monotonic() - self.begun, 3), event))
+        if event.__class__ in WITH_TERMS:
+            self._terms.update(dict.fromkeys(terms_of(event)))
+        if not self._changed:
+            self._changed = True
+            self._recorder.changed[self] = None
 
     def _put(self, *, ended: bool) -> None:
         journal = self._recorder.journal
         self._number = self._number or journal.next_number()
-        login = self._summary.login
-        journal.put(
-            Row(
-                self._number,
-                self._at,
-                Keep.SESSIONS if self._summary.signed_in else Keep.STRANGERS,
-                SESSION,
-                self.id,
-                login,
-                self._client,
-                int(ended),
-                encode_steps(self._steps),
-                [session_term(self.id), client_term(self._client), *self._terms],
-            )
-        )
+        terms = (*self._own_terms, *self._terms)
+        record = Record(self._at, SESSION, self.id, self._summary.login, self._client, self._steps, terms)
+        keep = Keep.SESSIONS if self._summary.signed_in else Keep.STRANGERS
+        journal.put(Row(self._number, keep, ended, encode_record(record), terms))
 
 
 def _shortened(event: Attempted) -> Attempted:

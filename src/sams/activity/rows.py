@@ -8,7 +8,7 @@ of their own, because most rows have few and a search names one.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -33,19 +33,15 @@ from sams.core.address import AddressError, parse_mailbox
 SCHEMA_VERSION = 1
 SCHEMA = """
 CREATE TABLE entry(
-    number INTEGER PRIMARY KEY, at REAL NOT NULL, keep INTEGER NOT NULL, what TEXT NOT NULL,
-    session TEXT NOT NULL, login TEXT NOT NULL, client TEXT NOT NULL, ended INTEGER NOT NULL,
-    steps TEXT NOT NULL, terms TEXT NOT NULL
+    number INTEGER PRIMARY KEY, keep INTEGER NOT NULL, ended INTEGER NOT NULL, record TEXT NOT NULL
 ) STRICT;
 CREATE INDEX entry_keep ON entry(keep, number);
 CREATE INDEX entry_running ON entry(number) WHERE NOT ended;
 CREATE TABLE term(term TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(term, number)) STRICT, WITHOUT ROWID;
 """
 SESSION = "session"
-MAX_STEPS_OCTETS = 262_144
-"""A story that is longer as JSON is cut."""
-
-Steps = list[tuple[float, AnyEvent]]
+MAX_RECORD = 262_144
+"""Characters of JSON; a longer story is cut."""
 
 
 class Keep(enum.IntEnum):
@@ -57,54 +53,77 @@ class Keep(enum.IntEnum):
     SERVICE = 3
 
 
-class Row(msgspec.Struct, array_like=True, gc=False):
-    """One entry, as it goes to the database in an array of JSON."""
+class Row(msgspec.Struct, frozen=True, gc=False):
+    """One entry, as it goes to the database.
+
+    terms: what it is found by; each of them once.
+    """
 
     number: int
+    keep: Keep
+    ended: bool
+    record: str
+    terms: tuple[str, ...]
+
+
+class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """What the database keeps as one text.
+
+    at: when it began, UNIX seconds. steps: each with the seconds since then.
+    terms: as in the row, so that they can go with it.
+    """
+
     at: float
-    keep: int
     what: str
     session: str
     login: str
     client: str
-    ended: int
-    steps: msgspec.Raw
-    terms: list[str]
+    steps: Sequence[tuple[float, AnyEvent]]
+    terms: tuple[str, ...]
+
+
+class _LooseRecord(msgspec.Struct, array_like=True, frozen=True):
+    """A record that another version wrote."""
+
+    at: float
+    what: str
+    session: str
+    login: str
+    client: str
+    steps: list[tuple[float, dict[str, Any]]]
 
 
 _ENCODER = msgspec.json.Encoder()
-_DECODER = msgspec.json.Decoder(list[tuple[float, AnyEvent]])
-_LOOSE_DECODER = msgspec.json.Decoder(list[tuple[float, dict[str, Any]]])
+_DECODER = msgspec.json.Decoder(Record)
+_LOOSE_DECODER = msgspec.json.Decoder(_LooseRecord)
 _EVENT_FROM = {kind.__struct_config__.tag: kind for kind in AnyEvent.__args__}
 
 
-def encode_steps(steps: Steps) -> msgspec.Raw:
-    """The steps as JSON, cut where they are longer than an entry may be."""
-    octets = _ENCODER.encode(steps)
-    while len(octets) > MAX_STEPS_OCTETS:
-        kept = steps[: len(steps) // 2]
-        octets = _ENCODER.encode([*kept, (0.0, Omitted(len(steps) - len(kept)))])
-        steps = kept
-    return msgspec.Raw(octets)
+def encode_record(record: Record) -> str:
+    """The record as JSON, its steps cut where they are longer than an entry may be."""
+    text = _encoded(record)
+    steps = list(record.steps)
+    while len(text) > MAX_RECORD and steps:
+        left_out = len(steps) - len(steps) // 2
+        steps = steps[: len(steps) // 2]
+        text = _encoded(msgspec.structs.replace(record, steps=[*steps, (0.0, Omitted(left_out))]))
+    return text
 
 
-def decode_steps(text: str) -> Steps:
-    """The steps of a row; an event that another version wrote is shown as it lies there."""
+def decode_record(text: str) -> Record:
+    """A record; an event that another version wrote is shown as it lies there."""
     try:
         return _DECODER.decode(text)
     except msgspec.ValidationError:
-        return [(at, _loosely(fields)) for at, fields in _LOOSE_DECODER.decode(text)]
-
-
-def encode_rows(rows: Iterable[Row]) -> str:
-    """Many rows as one text, which one statement stores."""
-    return _ENCODER.encode(list(rows)).decode()
+        loose = _LOOSE_DECODER.decode(text)
+        steps = [(at, _loosely(fields)) for at, fields in loose.steps]
+        return Record(loose.at, loose.what, loose.session, loose.login, loose.client, steps, ())
 
 
 def terms_of(event: Event) -> tuple[str, ...]:
     """The terms by which the entry that holds this event is found."""
     maker = _TERMS.get(type(event))
-    return tuple(maker(event)) if maker else ()
+    return tuple(dict.fromkeys(maker(event))) if maker else ()
 
 
 def login_term(login: str) -> str:
@@ -134,10 +153,29 @@ def session_term(session: str) -> str:
 
 def recipient_term(recipient: str) -> str:
     """The term of a recipient: spellings of one mailbox have the same."""
+    if recipient.isascii() and '"' not in recipient:
+        return "a" + recipient.lower()
     try:
         return "a" + parse_mailbox(recipient).key
     except AddressError:
         return "a" + recipient.casefold()
+
+
+def _encoded(record: Record) -> str:
+    try:
+        return _ENCODER.encode(record).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON cannot carry
+        return _ENCODER.encode(_without_surrogates(msgspec.to_builtins(record))).decode()
+
+
+def _without_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {key: _without_surrogates(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_without_surrogates(inner) for inner in value]
+    return value
 
 
 def _loosely(fields: dict[str, Any]) -> AnyEvent:
@@ -180,3 +218,5 @@ _TERMS: dict[type[Event], Any] = {
     QueueChanged: _of_queue_change,
     Alarmed: lambda event: [login_term(event.login)] if event.login else [],
 }
+WITH_TERMS = frozenset(_TERMS)
+"""Kinds of events by which an entry is found."""

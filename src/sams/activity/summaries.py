@@ -1,27 +1,31 @@
-"""What an event does to the counters and to a session's line in the log: two tables by kind of event."""
+"""What an event does to the counters and to its line in the log: one table by kind of event."""
 
 from __future__ import annotations
 
-from collections import Counter as Tally
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
+import msgspec
 from structlog.typing import FilteringBoundLogger
 
 from sams.activity import metrics as m
 from sams.activity.events import (
     Accepted,
+    AccountChanged,
     Alarmed,
-    AnyEvent,
     Attempted,
     Closed,
     Connected,
+    Enveloped,
+    Event,
     Greeted,
     JournalLost,
+    Omitted,
+    QueueChanged,
     Refused,
     Reported,
+    ServiceChanged,
     ServiceEvent,
-    SessionEvent,
     SignedIn,
     SignInRefused,
     TlsFailed,
@@ -35,79 +39,42 @@ MAX_LISTED = 5
 """Messages, references and recipients that one line of the log names; more are counted."""
 
 
-class Summary:
-    """What a session comes to."""
+class Summary(msgspec.Struct, omit_defaults=True):
+    """What a session comes to, under the names that its line in the log has."""
 
-    __slots__ = (
-        "accepted",
-        "greeting",
-        "how",
-        "last_refusal",
-        "login",
-        "mechanism",
-        "messages",
-        "octets",
-        "port",
-        "reasons",
-        "recipients",
-        "refused",
-        "signed_in",
-        "sni",
-        "tls",
-        "warned",
-    )
+    session: str
+    client: str
+    port: int
+    tls: str = ""
+    sni: str = ""
+    helo: str = ""
+    login: str = ""
+    mechanism: str = ""
+    accepted: int = 0
+    recipients: int = 0
+    octets: int = 0
+    messages: list[str] = []
+    refused: int = 0
+    last_refusal: str = ""
+    refs: list[str] = []
+    warned: int = 0
+    how: str = ""
 
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.tls = self.sni = self.greeting = self.login = self.mechanism = self.how = self.last_refusal = ""
-        self.signed_in = False
-        self.accepted = self.recipients = self.octets = self.refused = self.warned = 0
-        self.messages: list[str] = []
-        self.reasons: list[str] = []
+    @property
+    def signed_in(self) -> bool:
+        """Whether anyone did."""
+        return bool(self.mechanism)
 
     def refuse(self, reply: str, reason: str) -> None:
         """Something was refused."""
         self.refused += 1
         self.last_refusal = reply
-        if reason and len(self.reasons) < MAX_LISTED:
-            self.reasons.append(reason)
+        if reason and len(self.refs) < MAX_LISTED:
+            self.refs.append(reason)
 
-    def log(self, log: FilteringBoundLogger, session: str, client: str, seconds: float) -> None:
+    def log(self, log: FilteringBoundLogger, seconds: float) -> None:
         """Write the session's one line; what did not happen is left out."""
-        fields = {
-            "session": session,
-            "client": client,
-            "port": self.port,
-            "tls": self.tls,
-            "sni": self.sni,
-            "helo": self.greeting,
-            "login": self.login,
-            "mechanism": self.mechanism,
-            "accepted": self.accepted,
-            "recipients": self.recipients,
-            "octets": self.octets,
-            "messages": self.messages,
-            "refused": self.refused,
-            "last_refusal": self.last_refusal,
-            "refs": self.reasons,
-            "warned": self.warned,
-            "how": self.how,
-        }
-        log.info("session", **{name: value for name, value in fields.items() if value}, seconds=seconds)
-
-
-def count(metrics: Metrics, event: AnyEvent) -> None:
-    """Count an event."""
-    action = _COUNTS.get(event.__class__)
-    if action is not None:
-        action(metrics, event)
-
-
-def note(summary: Summary, event: SessionEvent) -> None:
-    """Let an event of a session count for its line in the log."""
-    action = _NOTES.get(event.__class__)
-    if action is not None:
-        action(summary, event)
+        log.info("session", **msgspec.to_builtins(self), seconds=seconds)
 
 
 def log_service_event(log: FilteringBoundLogger, event: ServiceEvent) -> None:
@@ -126,22 +93,26 @@ def log_service_event(log: FilteringBoundLogger, event: ServiceEvent) -> None:
 
 
 def _log_attempt(log: FilteringBoundLogger, event: Attempted) -> None:
-    results = Tally(each.result for each in event.recipients)
-    told = next((each for each in event.recipients if each.result != "delivered"), None)
-    told = told or (event.recipients[0] if event.recipients else None)
-    fields = {
-        "message": event.message,
-        "route": event.route,
-        "remote": event.remote,
-        "tls": event.tls,
-        "to": [each.recipient for each in event.recipients[:MAX_LISTED]],
-        **results,
-        "reply": told.reply if told else "",
-        "session": event.session,
-        "login": event.login,
-    }
-    write = log.warning if results["failed"] else log.info
-    write("delivery", **{name: value for name, value in fields.items() if value}, seconds=event.seconds)
+    results: dict[str, int] = {}
+    told = event.recipients[0] if event.recipients else None
+    for each in event.recipients:
+        results[each.result] = results.get(each.result, 0) + 1
+        if told and told.result == "delivered":
+            told = each
+    fields: dict[str, Any] = {"message": event.message, "route": event.route}
+    if event.remote:
+        fields["remote"] = event.remote
+    if event.tls:
+        fields["tls"] = event.tls
+    fields["to"] = [each.recipient for each in event.recipients[:MAX_LISTED]]
+    fields.update(results)
+    if told:
+        fields["reply"] = told.reply
+    if event.login:
+        fields["login"] = event.login
+        fields["session"] = event.session
+    write = log.warning if "failed" in results else log.info
+    write("delivery", **fields, seconds=event.seconds)
 
 
 def _count_connected(metrics: Metrics, event: Connected) -> None:
@@ -174,36 +145,18 @@ def _count_attempted(metrics: Metrics, event: Attempted) -> None:
         metrics.count(m.SETTLED, each.result)
 
 
-_COUNTS: dict[type, Callable[[Metrics, Any], None]] = {
-    Connected: _count_connected,
-    Closed: _count_closed,
-    TlsStarted: _count_tls,
-    TlsFailed: lambda metrics, _: metrics.count(m.TLS, "failed"),
-    SignedIn: lambda metrics, event: metrics.count(m.SIGNED_IN, "memory" if event.remembered else "hash"),
-    SignInRefused: lambda metrics, event: metrics.count(m.SIGN_IN_REFUSED, event.why),
-    Refused: lambda metrics, event: metrics.count(m.REFUSED, event.verb),
-    Warned: lambda metrics, _: metrics.count(m.WARNED),
-    Accepted: _count_accepted,
-    Attempted: _count_attempted,
-    Reported: lambda metrics, event: metrics.count(m.REPORTED, event.what),
-    Alarmed: lambda metrics, _: metrics.count(m.ALARMS),
-    JournalLost: lambda metrics, event: metrics.count(m.JOURNAL_LOST, by=event.entries),
-}
-
-
 def _note_tls(summary: Summary, event: TlsStarted) -> None:
     summary.tls = f"{event.version} {event.cipher}"
     summary.sni = event.sni
 
 
 def _note_signed_in(summary: Summary, event: SignedIn) -> None:
-    summary.signed_in = True
     summary.login, summary.mechanism = event.login, event.mechanism
 
 
 def _note_sign_in_refused(summary: Summary, event: SignInRefused) -> None:
     if not summary.signed_in:
-        summary.login, summary.mechanism = event.login, event.mechanism
+        summary.login = event.login
     summary.refuse(event.reply, event.reason)
 
 
@@ -225,21 +178,77 @@ def _note_failed_tls(summary: Summary, event: TlsFailed) -> None:
 
 
 def _note_greeting(summary: Summary, event: Greeted) -> None:
-    summary.greeting = event.name
+    summary.helo = event.name
 
 
 def _note_closed(summary: Summary, event: Closed) -> None:
     summary.how = event.how
 
 
-_NOTES: dict[type, Callable[[Summary, Any], None]] = {
-    TlsStarted: _note_tls,
-    TlsFailed: _note_failed_tls,
-    Greeted: _note_greeting,
-    SignedIn: _note_signed_in,
-    SignInRefused: _note_sign_in_refused,
-    Refused: lambda summary, event: summary.refuse(event.reply, event.reason),
-    Warned: _note_warned,
-    Accepted: _note_accepted,
-    Closed: _note_closed,
+def _note_refused(summary: Summary, event: Refused) -> None:
+    summary.refuse(event.reply, event.reason)
+
+
+def _count_tls_failure(metrics: Metrics, event: TlsFailed) -> None:
+    del event
+    metrics.count(m.TLS, "failed")
+
+
+def _count_signed_in(metrics: Metrics, event: SignedIn) -> None:
+    metrics.count(m.SIGNED_IN, "memory" if event.remembered else "hash")
+
+
+def _count_sign_in_refused(metrics: Metrics, event: SignInRefused) -> None:
+    metrics.count(m.SIGN_IN_REFUSED, event.why)
+
+
+def _count_refused(metrics: Metrics, event: Refused) -> None:
+    metrics.count(m.REFUSED, event.verb)
+
+
+def _count_warned(metrics: Metrics, event: Warned) -> None:
+    del event
+    metrics.count(m.WARNED)
+
+
+def _count_reported(metrics: Metrics, event: Reported) -> None:
+    metrics.count(m.REPORTED, event.what)
+
+
+def _count_alarm(metrics: Metrics, event: Alarmed) -> None:
+    del event
+    metrics.count(m.ALARMS)
+
+
+def _count_lost(metrics: Metrics, event: JournalLost) -> None:
+    metrics.count(m.JOURNAL_LOST, by=event.entries)
+
+
+class Rule(NamedTuple):
+    """What an event does: to the counters, and to the line of its session. None: nothing."""
+
+    counts: Callable[[Metrics, Any], None] | None = None
+    notes: Callable[[Summary, Any], None] | None = None
+
+
+RULES: dict[type[Event], Rule] = {
+    Connected: Rule(_count_connected),
+    TlsStarted: Rule(_count_tls, _note_tls),
+    TlsFailed: Rule(_count_tls_failure, _note_failed_tls),
+    Greeted: Rule(notes=_note_greeting),
+    SignedIn: Rule(_count_signed_in, _note_signed_in),
+    SignInRefused: Rule(_count_sign_in_refused, _note_sign_in_refused),
+    Enveloped: Rule(),
+    Refused: Rule(_count_refused, _note_refused),
+    Warned: Rule(_count_warned, _note_warned),
+    Accepted: Rule(_count_accepted, _note_accepted),
+    Omitted: Rule(),
+    Closed: Rule(_count_closed, _note_closed),
+    Attempted: Rule(_count_attempted),
+    Reported: Rule(_count_reported),
+    AccountChanged: Rule(),
+    QueueChanged: Rule(),
+    ServiceChanged: Rule(),
+    Alarmed: Rule(_count_alarm),
+    JournalLost: Rule(_count_lost),
 }
