@@ -66,7 +66,7 @@ def received(trace: Trace) -> bytes:
     """The whole field, folded, with its CRLF. It is ASCII unless `smtputf8` is set."""
     lines = [f"Received: from {_from_domain(trace.client)}"]
     if trace.client is not None and trace.client.login is not None:
-        login = ascii_line(trace.client.login, 200).translate(_IN_COMMENT)
+        login = ascii_line(trace.client.login, 200)[:200].translate(_IN_COMMENT)  # escapes are cut too
         lines.append(f"(Authenticated sender: {login})")
     if trace.tls is not None:
         lines.append(f"(using {trace.tls[0]} with cipher {trace.tls[1]})")
