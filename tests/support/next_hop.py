@@ -27,7 +27,7 @@ import datetime as dt
 import enum
 import re
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -72,6 +72,12 @@ class ReceivedMail:
     def addresses(self) -> list[bytes]:
         """The recipients' addresses alone."""
         return [address for address, _ in self.recipients]
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Let the loop run until something outside this task has come true; the test's own time limit ends it."""
+    while not condition():  # noqa: ASYNC110 - what is waited for is no event of ours
+        await asyncio.sleep(0.001)
 
 
 class Authority:
@@ -137,6 +143,7 @@ class NextHop:
         self.commands: list[bytes] = []
         self.segments: list[bytes] = []
         self.faults: list[str] = []
+        self.peers: list[str] = []
         self.taken = 0
         self.connections = 0
         self._open: set[_Session] = set()
@@ -181,6 +188,11 @@ class NextHop:
         for session in list(self._open):
             session.write(data)
 
+    def pause_all(self) -> None:
+        """Read nothing more from anyone."""
+        for session in list(self._open):
+            session.pause()
+
     def answer(self, verb: str, address: bytes | None = None) -> Answer:
         """What the table says for this occasion."""
         key = f"{verb}:{address.decode()}" if address is not None else verb
@@ -193,9 +205,10 @@ class NextHop:
             return entry[min(count, len(entry) - 1)]
         return entry
 
-    def joined(self, session: _Session) -> None:
-        """A connection was made."""
+    def joined(self, session: _Session, peer: str) -> None:
+        """A connection was made, from the address `peer`."""
         self.connections += 1
+        self.peers.append(peer)
         self._open.add(session)
 
     def left(self, session: _Session) -> None:
@@ -225,13 +238,17 @@ class _Session(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def pause(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._hop.joined(self)
+        self._hop.joined(self, str(transport.get_extra_info("peername")[0]))
         if self._hop.implicit:
             assert self._hop.tls is not None
             self._tls = _ServerTls(self._hop.tls)

@@ -142,7 +142,9 @@ class Connector:
         opening = Opening(settings.helo_name, use, settings.credentials, distrusted)
         client = SmtpClient(opening, self._waits)
         make_tls = partial(HopTls, self._context, host.name)
-        protocol = HopProtocol(loop, client, make_tls, verified=self._verifies)
+        protocol = HopProtocol(
+            loop, client, make_tls, verified=self._verifies, tls_first=use is TlsUse.FROM_FIRST_OCTET
+        )
         await self._dial(host, protocol)
         await protocol.run(client.opening(), self._timeouts.transaction)
         tls = protocol.tls.facts(verified=self._verifies) if protocol.tls is not None else None

@@ -54,8 +54,11 @@ class HopProtocol(asyncio.Protocol):
         make_tls: Callable[[], HopTls],
         *,
         verified: bool,
+        tls_first: bool = False,
     ) -> None:
         """Prepare to drive `client`.
+
+        tls_first: the handshake begins with the connection; no octet in clear is ever heard.
 
         verified: a handshake of `make_tls`'s sessions only succeeds where the hop proves its name.
         """
@@ -63,6 +66,7 @@ class HopProtocol(asyncio.Protocol):
         self._client = client
         self._make_tls = make_tls
         self._verified = verified
+        self._tls_first = tls_first
         self._transport: asyncio.Transport | None = None
         self._dialogue: Dialogue[object] | None = None
         self._waiting: Wait | None = None
@@ -71,6 +75,7 @@ class HopProtocol(asyncio.Protocol):
         self._failure: Exception | None = None
         self._is_full = False
         self._cause = ""
+        self._tls_fault = ""
         self._deadline = self._end = math.inf
         self._rings = math.inf
         self._timer: asyncio.TimerHandle | None = None
@@ -137,6 +142,8 @@ class HopProtocol(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=_WRITE_BUFFER)
         sock = self._transport.get_extra_info("socket")
+        if self._tls_first:
+            self._begin_tls()
         if sock is not None and sock.family in {socket.AF_INET, socket.AF_INET6}:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
@@ -163,7 +170,7 @@ class HopProtocol(asyncio.Protocol):
         self._cause = self._cause or (str(exc) if exc is not None else "the next hop closed it")
         self._give_up()
         if self._waiting is not None and not isinstance(self._waiting, ForPiece):
-            self._advance(error=lost(self._waiting.stage, self._cause))
+            self._advance(error=self._loss(self._waiting.stage))
 
     # ---- the dialogue
 
@@ -175,7 +182,7 @@ class HopProtocol(asyncio.Protocol):
         try:
             wait = dialogue.send(piece) if error is None else dialogue.throw(error)
             while self.is_lost or self._has_come(wait):
-                wait = dialogue.throw(lost(wait.stage, self._cause)) if self.is_lost else dialogue.send(None)
+                wait = dialogue.throw(self._loss(wait.stage)) if self.is_lost else dialogue.send(None)
         except StopIteration as stop:
             self._finish(stop.value, None)
         except Exception as failure:  # noqa: BLE001 - `run` raises it where someone can tell what it means
@@ -189,8 +196,7 @@ class HopProtocol(asyncio.Protocol):
     def _has_come(self, wait: Wait) -> bool:
         """Begin a wait; whether it is over already."""
         if isinstance(wait, ForTls):
-            self.tls = self._make_tls()
-            self.tls.begin()
+            return self._is_secure(self.tls or self._begin_tls())
         if not isinstance(wait, ForPiece):
             self._flush()
         return isinstance(wait, ForRoom) and not self._is_full
@@ -239,8 +245,7 @@ class HopProtocol(asyncio.Protocol):
             return
         came = bool(plain) and self._client.receive(plain)
         if isinstance(self._waiting, ForTls):
-            if tls.established:
-                self._client.secured(verified=self._verified)
+            if self._is_secure(tls):
                 self._advance()
         elif came:
             self._go_on(ForReply, ForRoom)
@@ -250,16 +255,30 @@ class HopProtocol(asyncio.Protocol):
 
     def _tls_failed(self, tls: HopTls, reason: str) -> None:
         self._write(tls.take_outgoing())
-        self._cause = reason
-        waiting = self._waiting
+        self._cause = self._tls_fault = reason
         if self._transport is not None:
             self._transport.close()
         self._give_up()
-        if isinstance(waiting, ForTls):
-            text = f"TLS with the next hop failed: {reason}"
-            self._advance(error=ConversationEnded(Stage.HANDSHAKE, reply(451, "4.7.5", text), reason))
-        elif waiting is not None and not isinstance(waiting, ForPiece):
-            self._advance(error=lost(waiting.stage, reason))
+        if self._waiting is not None and not isinstance(self._waiting, ForPiece):
+            self._advance(error=self._loss(self._waiting.stage))
+
+    def _begin_tls(self) -> HopTls:
+        self.tls = self._make_tls()
+        self.tls.begin()
+        self._write(self.tls.take_outgoing())
+        return self.tls
+
+    def _is_secure(self, tls: HopTls) -> bool:
+        if tls.established:
+            self._client.secured(verified=self._verified)
+        return tls.established
+
+    def _loss(self, stage: Stage) -> ConversationEnded:
+        """Why the conversation ends: a handshake that failed tells more than the connection that went with it."""
+        if stage is Stage.HANDSHAKE and self._tls_fault:
+            text = f"TLS with the next hop failed: {self._tls_fault}"
+            return ConversationEnded(stage, reply(451, "4.7.5", text), self._tls_fault)
+        return lost(stage, self._cause)
 
     def _flush(self) -> None:
         """Write all that the dialogue queued, in one piece."""

@@ -8,8 +8,7 @@ the scheduler, which has the times.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Sequence
 
 from sams.core.clock import Clock
 from sams.core.envelope import Envelope
@@ -17,9 +16,9 @@ from sams.core.errors import SamsError, TemporaryFailure
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import Reply, reply
 from sams.delivery.connection import HopConnection
+from sams.delivery.fitting import fitted
 from sams.delivery.interface import AttemptResult, Hop
 from sams.delivery.pool import HopPool, RouteDown
-from sams.protocol.smtp.client_capabilities import Capabilities
 from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_result import BreakOff, Transaction, TransactionResult, result_of
 from sams.spool.interface import Content, QueuedMessage, QueuedRecipient, Work
@@ -28,26 +27,15 @@ _SIGN_IN_FIRST = 530
 _FRESH = 1
 _HUNG_UP = reply(451, "4.4.2", "The next hop ended the conversation as soon as it had begun")
 
-Fit: TypeAlias = Callable[[OutgoingMessage, Capabilities], Awaitable[OutgoingMessage]]
-"""Makes a message fit for a hop that lacks 8BITMIME or BINARYMIME.
-
-Raises:
-    SamsError: it cannot be done; the reply says why (5.6.3) and decides for all recipients.
-"""
-
 
 class Smarthost:
-    """Implements `NextHop`.
-
-    fit: called only for a message that the hop cannot take as it is; None: such a message is refused with 5.6.3.
-    """
+    """Implements `NextHop`."""
 
     is_final = False
 
-    def __init__(self, pool: HopPool, clock: Clock, fit: Fit | None = None) -> None:
+    def __init__(self, pool: HopPool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
-        self._fit = fit
 
     @property
     def connections(self) -> int:
@@ -65,7 +53,7 @@ class Smarthost:
 
     async def deliver(self, work: Work, content: Content) -> AttemptResult:
         """Try all recipients of the work once. See `NextHop.deliver`."""
-        return await _Attempt(self._pool, self._clock, self._fit, work, content).run()
+        return await _Attempt(self._pool, self._clock, work, content).run()
 
     async def close(self) -> None:
         """Say goodbye on idle connections."""
@@ -75,10 +63,9 @@ class Smarthost:
 class _Attempt:
     """One attempt, with what it brought so far."""
 
-    def __init__(self, pool: HopPool, clock: Clock, fit: Fit | None, work: Work, content: Content) -> None:
+    def __init__(self, pool: HopPool, clock: Clock, work: Work, content: Content) -> None:
         self._pool = pool
         self._clock = clock
-        self._fit = fit
         self._queued = work.message
         self._left: Sequence[QueuedRecipient] = work.recipients
         self._message = _outgoing(work.message, content)
@@ -114,7 +101,7 @@ class _Attempt:
             self._decide_left(self._trouble)
             return
         try:
-            message = await self._fitted(connection.capabilities)
+            message = await fitted(self._message, connection.capabilities)
             while self._left and self._trouble is None and connection.is_usable:
                 envelope = _envelope(self._queued, self._left)
                 result = await connection.send(Transaction(envelope, message))
@@ -125,11 +112,6 @@ class _Attempt:
         except SamsError as error:  # the message is to blame, or what it is read from: not the hop
             kind = Result.DEFERRED if isinstance(error, TemporaryFailure) else result_of(error.reply)
             self._decide_left(self._outcome(kind, error.reply, ""))
-
-    async def _fitted(self, offered: Capabilities) -> OutgoingMessage:
-        message = self._message
-        fits = offered.takes_binary if message.is_binary else offered.eight_bit_mime or not message.has_8bit
-        return message if fits or self._fit is None else await self._fit(message, offered)
 
     def _take_in(self, connection: HopConnection, result: TransactionResult) -> None:
         """Keep the verdicts; who has none stays for the next transaction."""
@@ -178,6 +160,7 @@ def _outgoing(queued: QueuedMessage, content: Content) -> OutgoingMessage:
         needs_smtputf8=facts.has_8bit_header,
         has_8bit=facts.has_8bit_body,
         is_binary=facts.is_binary,
+        longest_line=facts.longest_line,
     )
 
 

@@ -55,7 +55,8 @@ class OutgoingMessage:
     head: the header with the empty line behind it.
     needs_smtputf8: the header holds UTF-8. (The envelope's addresses are looked at by the dialogue itself.)
     has_8bit: octets above 127 in the body.
-    is_binary: NUL, a bare CR or LF, or a line of more than 998 octets: it can be sent by BDAT alone.
+    is_binary: NUL, or CR or LF alone in the body: it can be sent by BDAT alone.
+    longest_line: octets of the longest line in the body where it is above 998, else 0.
     """
 
     head: bytes
@@ -63,6 +64,7 @@ class OutgoingMessage:
     needs_smtputf8: bool = False
     has_8bit: bool = False
     is_binary: bool = False
+    longest_line: int = 0
 
     @property
     def size(self) -> int:

@@ -73,8 +73,12 @@ class Payload:
         whole = body.in_memory()
         if whole is None:
             wait = ForPiece(Stage.MESSAGE, self._exchange.waits.timeouts.message, body.chunks())
+            held = b""
             while piece := (yield wait):
-                yield from self._send(piece, stuffer)
+                if held:
+                    yield from self._send(held, stuffer)
+                held = piece  # the last one waits until the source has said that all was well
+            yield from self._send(held, stuffer)
         elif len(whole) <= 2 * PIECE:
             yield from self._send(whole, stuffer)
         else:
