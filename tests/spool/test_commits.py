@@ -193,6 +193,17 @@ async def test_the_file_shrinks_after_a_burst(tmp_path: Path) -> None:
 
 
 @on_loop
+async def test_closing_on_a_full_disk_ends(tmp_path: Path, faults: Faults) -> None:
+    async with sqlite_spool(tmp_path, vfs="faulty") as spool:
+        message = await accepted(spool)
+        faults.fail_writes("-wal")
+        settled = spool.settle(Settlement(message, gone(0)))
+        await spool.close()
+        with pytest.raises(DiskFull):
+            await settled
+
+
+@on_loop
 async def test_closing_commits_what_waits(tmp_path: Path) -> None:
     async with sqlite_spool(tmp_path) as spool:
         future = spool.accept(await new_message(spool))

@@ -19,8 +19,8 @@ Errors decide by their kind (`failures.py`):
 
 - an error of one member, seen while staging: all is rolled back and staged again, each member under a
   savepoint; that one is refused and the others go on;
-- no room: all is rolled back. New mail is refused. What makes room (settlements, changes) is tried once more
-  after the ballast is given up;
+- no room: all is rolled back. New mail is refused. What makes room (settlements, changes) is tried again for a
+  second, while the ballast is given up and the log is copied so that its room can be used anew;
 - a lock, memory: all is rolled back; a lock is tried again for some seconds;
 - anything else, and any error of a sync: the kernel may have dropped the pages that it could not write and
   still calls them clean, so nothing more is ever written here. New mail is refused; what else waited is
@@ -44,7 +44,8 @@ from sams.spool.failures import StorageFailed, failure_of, is_no_room, is_passin
 from sams.spool.statements import Files, Rows
 
 _LOCK_TRIES = 100
-_LOCK_WAIT = 0.05
+_TRY_AGAIN = 0.05
+_FULL_TRIES = 20
 
 
 class Member(Protocol):
@@ -79,13 +80,11 @@ class _Batch:
     """What is being committed.
 
     files: messages whose body files go when it is committed.
-    is_last_try: it was rolled back before for want of room.
     """
 
     members: list[Member]
     files: Files
     began: float
-    is_last_try: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +106,7 @@ class Committer:
         *,
         on_committed: Callable[[int, float, Files], None],
         on_failed: Callable[[str, list[Member]], None],
-        make_room: Callable[[], bool],
+        make_room: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._clock = clock
@@ -120,6 +119,7 @@ class Committer:
         self._batch: _Batch | None = None
         self._is_scheduled = False
         self._lock_tries = 0
+        self._full_tries = 0
         self._back_off: asyncio.TimerHandle | None = None
         self._pauses: deque[asyncio.Future[None]] = deque()
         self._is_paused = False
@@ -168,6 +168,7 @@ class Committer:
         while self._batch is not None or (self._waiting and self.is_open):
             await self.pause()
             self.resume()
+            await asyncio.sleep(_TRY_AGAIN if self._back_off else 0)
         self._refusal = self._refusal or StorageFailed("the spool is closed")
         self._jobs.put(False)
         await self._loop.run_in_executor(None, self._thread.join)
@@ -210,20 +211,20 @@ class Committer:
             members.append(self._waiting.popleft())
         return members
 
-    def _launch(self, members: list[Member], *, is_last_try: bool = False) -> bool:
+    def _launch(self, members: list[Member]) -> bool:
         """Stage and commit; false when it came to nothing."""
         began = self._clock.monotonic()
         try:
             files = self._stage(members)
         except apsw.Error as error:
             self._roll_back()
-            self._not_written(members, error, is_last_try=is_last_try)
-            return self._batch is not None
+            self._not_written(members, error)
+            return False
         self._lock_tries = 0
         if not members:
             self._roll_back()
             return False
-        self._batch = _Batch(members, files, began, is_last_try)
+        self._batch = _Batch(members, files, began)
         self._jobs.put(True)
         return True
 
@@ -263,23 +264,22 @@ class Committer:
         batch, self._batch = self._batch, None
         assert batch is not None
         if error is None:
+            self._full_tries = 0
             for member in batch.members:
                 member.committed()
             self._on_committed(len(batch.members), self._clock.monotonic() - batch.began, batch.files)
         else:
             self._roll_back()
-            self._not_written(batch.members, error, system_errno, is_last_try=batch.is_last_try)
+            self._not_written(batch.members, error, system_errno)
         if self._refusal is not None and not self._has_given_up:
             self._give_up([])
         self._begin()
 
-    def _not_written(
-        self, members: list[Member], error: apsw.Error, system_errno: int = 0, *, is_last_try: bool
-    ) -> None:
+    def _not_written(self, members: list[Member], error: apsw.Error, system_errno: int = 0) -> None:
         if isinstance(error, apsw.BusyError):
             self._wait_for_lock(members, error)
         elif is_no_room(error, system_errno):
-            self._refuse_for_room(members, error, system_errno, is_last_try=is_last_try)
+            self._refuse_for_room(members, error, system_errno)
         elif is_passing(error):
             _refuse(members, error)
         else:
@@ -293,23 +293,28 @@ class Committer:
             _refuse(members, error)
             return
         self._waiting.extendleft(reversed(members))
-        self._back_off = self._loop.call_later(_LOCK_WAIT, self._try_lock_again)
+        self._back_off = self._loop.call_later(_TRY_AGAIN, self._try_again)
 
-    def _try_lock_again(self) -> None:
+    def _try_again(self) -> None:
         self._back_off = None
         self._begin()
 
-    def _refuse_for_room(
-        self, members: list[Member], error: apsw.Error, system_errno: int, *, is_last_try: bool
-    ) -> None:
-        has_room = self._make_room()
+    def _refuse_for_room(self, members: list[Member], error: apsw.Error, system_errno: int) -> None:
+        """Refuse new mail; what takes mail out is tried again while room is being made."""
         keep = [member for member in members if not member.is_new_mail]
-        refused = (
-            members if is_last_try or not has_room else [member for member in members if member.is_new_mail]
-        )
-        _refuse(refused, error, system_errno)
-        if keep and has_room and not is_last_try:
-            self._launch(keep, is_last_try=True)
+        _refuse((member for member in members if member.is_new_mail), error, system_errno)
+        if not keep:
+            return
+        self._full_tries += 1
+        if self._full_tries > _FULL_TRIES:
+            self._full_tries = 0
+            _refuse(keep, error, system_errno)
+            return
+        self._make_room()
+        waiting = [*keep, *self._waiting]
+        self._waiting = deque(member for member in waiting if not member.is_new_mail)
+        _refuse((member for member in waiting if member.is_new_mail), error, system_errno)
+        self._back_off = self._loop.call_later(_TRY_AGAIN, self._try_again)
 
     def _give_up(self, members: Iterable[Member]) -> None:
         """The shard has failed: refuse new mail, and hand on what changes mail that is stored."""

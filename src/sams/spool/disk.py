@@ -45,6 +45,7 @@ class Room:
         self._pool = pool
         self._looked_at = float("-inf")
         self._refusal = ""
+        self._is_given_up = False
         self._has_ballast = ballast.exists()
 
     def check(self) -> None:
@@ -60,22 +61,21 @@ class Room:
         if self._refusal:
             raise DiskFull(self._refusal)
 
-    def give_up_ballast(self) -> bool:
-        """Make room for what waits; false when that was done before."""
+    def give_up_ballast(self) -> None:
+        """Make room for what takes mail out. New mail is refused until there is room for the ballast again."""
         self._looked_at = float("-inf")
-        if not self._has_ballast:
-            return False
+        self._is_given_up = True
         self._has_ballast = False
         self._ballast.unlink(missing_ok=True)
-        return True
 
     def _look(self) -> None:
         found = os.statvfs(self._ballast.parent)
         free = found.f_bavail * found.f_frsize
         usable = free + self._unused()
-        self._refusal = (
-            f"{usable} octets are free, min_free is {self._min_free}" if usable < self._min_free else ""
-        )
+        wanted = self._min_free + (self._ballast_size if self._is_given_up else 0)
+        self._refusal = f"{usable} octets are free, {wanted} are wanted (min_free)" if usable < wanted else ""
+        if not self._refusal:
+            self._is_given_up = False
         if not self._has_ballast and not self._refusal and free > self._min_free + self._ballast_size:
             self._has_ballast = True
             self._pool.submit(self._take_ballast)

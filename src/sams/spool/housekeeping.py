@@ -40,6 +40,7 @@ class Housekeeper:
         self._thread = ThreadPoolExecutor(1, "sams-checkpoint")
         self._task: asyncio.Task[None] | None = None
         self._since_look = 0
+        self._is_urgent = False
 
     def committed(self) -> None:
         """A batch was committed: look now and then whether there is something to do."""
@@ -52,6 +53,11 @@ class Housekeeper:
         """Look now, unless it is being done."""
         if self._task is None and self._committer.is_open:
             self._task = self._loop.create_task(self._run())
+
+    def free_log(self) -> None:
+        """The disk is full: copy all of the log, however short, so that it is written from its start again."""
+        self._is_urgent = True
+        self.start()
 
     async def close(self, *, checkpoint: bool) -> None:
         """End the thread, with all of the log copied where that is wanted."""
@@ -78,10 +84,11 @@ class Housekeeper:
                 self._on_failed(failure_of(error, code).detail)
 
     async def _keep_log_short(self) -> None:
-        frames = await self._measure()
-        if frames >= self._settings.checkpoint_pages:
+        frames, is_urgent = await self._measure(), self._is_urgent
+        self._is_urgent = False
+        if frames >= self._settings.checkpoint_pages or is_urgent:
             await self._in_thread(self._checkpoint, apsw.SQLITE_CHECKPOINT_PASSIVE)
-        if frames < self._settings.log_limit_pages:
+        if frames < self._settings.log_limit_pages and not is_urgent:
             return
         await self._committer.pause()
         try:

@@ -17,7 +17,7 @@ class Settings:
     body_pending: what one writer may keep waiting for the disk before it is congested.
     write_back: dirty octets of one body after which the system is asked to begin writing them.
     body_threads: threads that write, sync and read body files.
-    ballast: preallocated file that is given up when the disk is full.
+    ballast: preallocated file that is given up when the disk is full; as large as the log may become.
     batch_members, batch_octets: limits of one commit.
     checkpoint_pages: pages in the write-ahead log after which it is copied into the database.
     log_limit_pages: pages after which the log is restarted between two batches, readers permitting.
@@ -31,7 +31,7 @@ class Settings:
     body_pending: int = 256 * KIB
     write_back: int = MIB
     body_threads: int = 4
-    ballast: int = 16 * MIB
+    ballast: int = 64 * MIB
     batch_members: int = 128
     batch_octets: int = 4 * MIB
     checkpoint_pages: int = 2_000

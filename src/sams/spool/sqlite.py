@@ -33,6 +33,7 @@ from sams.spool import backups, changes, connections, orphans, searches
 from sams.spool.bodies import BodyStore, SpoolBodyWriter
 from sams.spool.claims import Claims, RawContent
 from sams.spool.commits import BatchLimits, Committer, Member
+from sams.spool.depths import Depths
 from sams.spool.disk import Room
 from sams.spool.failures import StorageFailed
 from sams.spool.hooks import Hooks
@@ -65,14 +66,6 @@ T = TypeVar("T")
 Apply = Callable[[apsw.Connection, Sequence[int]], tuple[int, Files]]
 Heir = Callable[[str, list[Member]], None]
 
-_ROUTES = (
-    "WITH RECURSIVE routes(route) AS (SELECT (SELECT min(route) FROM recipient WHERE held = {held}) UNION ALL "
-    "SELECT (SELECT min(route) FROM recipient WHERE held = {held} AND route > routes.route) FROM routes "
-    "WHERE routes.route IS NOT NULL) SELECT route FROM routes WHERE route IS NOT NULL"
-)
-_WAITING = "SELECT count(*), min(message) FROM recipient WHERE route = ? AND held = 0"
-_DUE = "SELECT count(*) FROM recipient WHERE route = ? AND held = 0 AND due <= ?"
-_HELD = "SELECT count(*) FROM recipient WHERE route = ? AND held = 1"
 _DOMAINS = "SELECT DISTINCT domain_key, route FROM recipient"
 _USAGE = "SELECT login, hour, recipients FROM use_of_login WHERE hour >= ?"
 
@@ -149,6 +142,7 @@ class SqliteSpool:
             settle=self._committer.add,
             on_failed=hooks.failed,
         )
+        self._depths = Depths(opened.reader, clock, self._at_desk)
         self._remove_orphans()
 
     # Taking mail.
@@ -259,7 +253,7 @@ class SqliteSpool:
 
     def depth(self, now: float) -> Sequence[RouteDepth]:
         """How much waits, by route; what is held counts as waiting, not as due or oldest."""
-        return self._read(lambda: self._depth(now))
+        return self._read(lambda: self._depths.now(now))
 
     def usage(self, since_hour: int) -> Iterable[Use]:
         """What logins have used."""
@@ -360,9 +354,9 @@ class SqliteSpool:
         for member in left:
             member.refused(StorageFailed(detail))
 
-    def _make_room(self) -> bool:
-        self._housekeeper.start()
-        return self._room.give_up_ballast()
+    def _make_room(self) -> None:
+        self._room.give_up_ballast()
+        self._housekeeper.free_log()
 
     def _unused_octets(self) -> int:
         reader = self._reader
@@ -407,19 +401,6 @@ class SqliteSpool:
         while not step.is_done:
             await self._add_change(step.run)
             step.advance()
-
-    def _depth(self, now: float) -> list[RouteDepth]:
-        reader = self._reader
-        routes = {str(route) for held in (0, 1) for (route,) in reader.execute(_ROUTES.format(held=held))}
-        return [self._depth_of(reader, route, now) for route in sorted(routes)]
-
-    @staticmethod
-    def _depth_of(reader: apsw.Connection, route: str, now: float) -> RouteDepth:
-        [(waiting, oldest)] = reader.execute(_WAITING, (route,))
-        [(due,)] = reader.execute(_DUE, (route, now))
-        [(held,)] = reader.execute(_HELD, (route,))
-        found = reader.execute("SELECT arrived FROM message WHERE id = ?", (oldest,)).fetchone()
-        return RouteDepth(route, waiting + held, due, found[0] if found else None)
 
     def _at_desk(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
         """Read in a thread, on a connection that is opened for it."""

@@ -1,0 +1,115 @@
+"""Backups of a running shard, and their way back."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from sams.core.errors import OperatorError
+from sams.spool.backups import restore
+from sams.spool.interface import Search, Settlement
+from sams.spool.layout import Layout
+from tests.spool.rig import SETTINGS, START, Told, accepted, gone, new_message, on_loop, read, sqlite_spool
+
+LARGE = b"x" * (SETTINGS.body_in_memory + 1)
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path, Path]:
+    """The data, the backup (not yet there), and other data."""
+    data, other = tmp_path / "data", tmp_path / "other"
+    data.mkdir()
+    other.mkdir()
+    return data, tmp_path / "backup", other
+
+
+@on_loop
+async def test_a_backup_restores_what_waited_when_it_began(folders: tuple[Path, Path, Path]) -> None:
+    data, backup, other = folders
+    async with sqlite_spool(data) as spool:
+        small, large, gone_later = [await accepted(spool, body=body) for body in (b"small", LARGE, LARGE)]
+        await spool.backup(str(backup))
+        await spool.settle(Settlement(gone_later, gone(0)))
+        await accepted(spool)
+        assert {path.stat().st_mode & 0o777 for path in backup.rglob("*")} == {0o600, 0o700}
+    assert restore(backup, other) == 0
+    told = Told()
+    async with sqlite_spool(other, told=told) as spool:
+        works, _ = spool.claim("hub", START, None, 10)
+        assert [work.message.id for work in works] == [small, large, gone_later]
+        assert spool.load(small).body.in_memory() == b"small"
+        for message in (large, gone_later):
+            assert await read(spool.load(message).body) == LARGE
+        assert told.damaged == []
+
+
+@on_loop
+async def test_a_backup_under_load_is_consistent(folders: tuple[Path, Path, Path]) -> None:
+    data, backup, other = folders
+    async with sqlite_spool(data) as spool:
+
+        async def load() -> None:
+            while True:
+                message = await new_message(spool, "a@x.org", "b@x.org", body=LARGE)
+                await spool.accept(message)
+                await spool.settle(Settlement(message.id, gone(0, 1)))
+
+        for _ in range(200):
+            await accepted(spool, "a@x.org", "b@x.org")
+        tasks = [asyncio.ensure_future(load()) for _ in range(4)]
+        await spool.backup(str(backup))
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    restore(backup, other)
+    told = Told()
+    async with sqlite_spool(other, told=told) as spool:
+        entries = await spool.search(Search(), None, 1000)
+        assert len(entries) >= 200
+        for entry in entries:
+            assert len(entry.recipients) == 2
+            body = await read(spool.load(entry.message.id).body)
+            assert len(body) + len(spool.load(entry.message.id).head) == entry.message.size
+        assert told.damaged == []
+
+
+@on_loop
+async def test_a_body_that_goes_while_it_is_copied_is_no_error(folders: tuple[Path, Path, Path]) -> None:
+    data, backup, other = folders
+    async with sqlite_spool(data) as spool:
+        lost, kept = [await accepted(spool, body=LARGE) for _ in range(2)]
+        (spool.layout.bodies / lost).unlink()
+        await spool.backup(str(backup))
+    restore(backup, other)
+    async with sqlite_spool(other) as spool:
+        assert [entry.message.id for entry in await spool.search(Search(), None, 10)] == [kept]
+
+
+@on_loop
+async def test_a_backup_needs_a_new_folder(folders: tuple[Path, Path, Path]) -> None:
+    data, backup, other = folders
+    async with sqlite_spool(data) as spool:
+        with pytest.raises(OperatorError, match="is there already"):
+            await spool.backup(str(other))
+        with pytest.raises(OperatorError, match="does not exist"):
+            await spool.backup(str(backup / "deeper"))
+
+
+@on_loop
+async def test_a_restore_never_overwrites(folders: tuple[Path, Path, Path]) -> None:
+    data, backup, _ = folders
+    async with sqlite_spool(data) as spool:
+        await spool.backup(str(backup))
+    with pytest.raises(OperatorError, match="move it away"):
+        restore(backup, data)
+
+
+def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(OperatorError, match="is no backup"):
+        restore(tmp_path, tmp_path)
+    (tmp_path / "queue.db").write_bytes(b"rubbish" * 1000)
+    with pytest.raises(OperatorError, match="is damaged"):
+        restore(tmp_path, tmp_path)
+    assert not Layout(tmp_path, 0).database.exists()
