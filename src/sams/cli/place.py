@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -13,7 +14,7 @@ from sams.config.loading import parse
 from sams.config.model import Config
 from sams.config.problems import ConfigError, Problem
 from sams.control.client import is_running
-from sams.control.operations import AccountOperations, QueueOperations
+from sams.control.operations import AccountOperations, NotPermitted, QueueOperations
 from sams.control.running import RunningAccounts, RunningQueue, RunningService
 from sams.core.clock import SystemClock
 from sams.service.account_view import LocalAccounts
@@ -69,10 +70,19 @@ class Place:
         Raises:
             OperatorError: the data folder is not the service's, or cannot be made.
         """
+        self._refuse_stranger()
         user = service_user(self.config.server.user)
         prepare_data_dir(self.data_dir, user)
         if user is not None:
             become(user)
+
+    def _refuse_stranger(self) -> None:
+        try:
+            owner = self.data_dir.stat().st_uid
+        except OSError:
+            return
+        if os.geteuid() not in {0, owner}:
+            raise NotPermitted(f"{self.data_dir} is not yours: run this as root or as the service's own user")
 
 
 def read_config(path: Path) -> Config:

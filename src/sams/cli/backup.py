@@ -1,0 +1,66 @@
+"""`sams backup`: everything that cannot be made again, copied while the service runs."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import click
+
+from sams.app.parts import accounts_path, open_accounts
+from sams.cli import archive
+from sams.cli.failures import Failed
+from sams.cli.local import LocalQueue
+from sams.cli.options import config_option, json_option
+from sams.cli.place import Place
+from sams.cli.render import count, print_json
+from sams.core.clock import SystemClock
+from sams.service.privileges import service_user
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path), metavar="DIR")
+@config_option
+@json_option
+def backup(*, folder: Path, config_path: Path, as_json: bool) -> None:
+    """Write a backup of accounts, queue and configuration into the new or empty folder DIR.
+
+    The service may run meanwhile. Messages that leave the queue after the copy began are in the backup too: after
+    a restore they are delivered twice. Certificates and files with secrets are not in it.
+    """
+    place = Place(config_path)
+    octets = config_path.read_bytes()
+    folder = folder.absolute()
+    _make(folder, place)
+    if place.is_running:
+        place.service.backup(str(folder))
+    else:
+        _copy_stopped(place, folder)
+    archive.write_config(folder, octets)
+    manifest = archive.seal(folder, time.time())
+    if as_json:
+        print_json({"folder": str(folder), "made": manifest.made, "files": sorted(manifest.files)})
+    else:
+        click.echo(
+            f"{folder}: {count(len(manifest.files), 'file')} from {count(len(manifest.shards), 'shard')}"
+        )
+
+
+def _make(folder: Path, place: Place) -> None:
+    """The service's user writes into it, and nobody else may read it."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise Failed(f"{folder} is not empty: name a new folder")
+    folder.chmod(0o700)
+    user = service_user(place.config.server.user)
+    if user is not None:
+        os.chown(folder, user.uid, user.gid)
+
+
+def _copy_stopped(place: Place, folder: Path) -> None:
+    place.become_service()
+    with LocalQueue(place.data_dir, SystemClock()) as queue:
+        queue.backup(folder)
+    if accounts_path(place.config).exists():
+        open_accounts(place.config, SystemClock()).backup(folder / archive.ACCOUNTS)

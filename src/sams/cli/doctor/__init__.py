@@ -1,0 +1,1 @@
+"""The check of this server: one file a subject, each finding with what it means and what to do."""

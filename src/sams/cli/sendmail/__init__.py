@@ -1,0 +1,1 @@
+"""`sams sendmail`: the command that cron and scripts know; it submits as a member of the service."""

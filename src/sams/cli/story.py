@@ -1,0 +1,130 @@
+"""What the journal holds, told for people: each event as one short sentence, each entry as a timeline.
+
+Words from outside are put in as they are here; `sams.cli.render` and the callers clean each line as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from sams.activity import events
+from sams.activity.interface import Entry, Step
+from sams.cli.render import count, size, when
+from sams.core.text import visible
+
+_MAX_LINE = 2_000
+
+
+def told(event: events.AnyEvent) -> str:
+    """One event in words."""
+    return _WORDS[type(event)](event)
+
+
+def timeline(entry: Entry) -> Iterator[str]:
+    """The lines of one entry: its first time and what it is, then a line for each step. All are cleaned."""
+    steps = entry.steps
+    if len(steps) == 1 and entry.what != "session":
+        yield _line(f"{when(steps[0].at)}  {told(steps[0].event)}")
+        return
+    yield _line(f"{when(steps[0].at) if steps else '?'}  {_title(entry)}")
+    for step in steps:
+        yield from _step_lines(step)
+    if not entry.ended:
+        yield "    … it still lasts"
+
+
+def as_json(entry: Entry) -> dict[str, Any]:
+    """The entry for programs; see docs/reference/commands.md."""
+    import msgspec  # noqa: PLC0415 - the plain form is for --json only
+
+    return {
+        "shard": entry.shard,
+        "number": entry.number,
+        "what": entry.what,
+        "session": entry.session,
+        "login": entry.login,
+        "client": entry.client,
+        "ended": entry.ended,
+        "steps": [{"at": step.at, **msgspec.to_builtins(step.event)} for step in entry.steps],
+    }
+
+
+def _line(text: str) -> str:
+    return visible(text, _MAX_LINE)
+
+
+def _title(entry: Entry) -> str:
+    who = f" of {entry.login}" if entry.login else ""
+    return f"{entry.what} {entry.session}{who}{f' from {entry.client}' if entry.client else ''}"
+
+
+def _step_lines(step: Step) -> Iterator[str]:
+    clock = when(step.at)[-8:]
+    yield _line(f"    {clock}  {told(step.event)}")
+    if isinstance(step.event, events.Attempted):
+        for recipient in step.event.recipients:
+            yield _line(f"              {recipient.recipient}: {recipient.result}: {recipient.reply}")
+
+
+def _tls(event: events.TlsStarted) -> str:
+    name = f" for {event.sni}" if event.sni else ""
+    return f"TLS {event.version} {event.cipher}{name}{', resumed' if event.resumed else ''}"
+
+
+def _refused_sign_in(event: events.SignInRefused) -> str:
+    why = f"; {event.explanation}" if event.explanation else ""
+    return f"sign-in as {event.login or '?'} by {event.mechanism} refused ({event.why}){why}: {event.reply}"
+
+
+def _attempt(event: events.Attempted) -> str:
+    where = event.remote or "nowhere"
+    results = ", ".join(sorted({each.result for each in event.recipients}))
+    tls = f" with TLS {event.tls}" if event.tls else ""
+    first = event.recipients[0] if event.recipients else None
+    answer = (
+        f" <{first.recipient}>: {first.reply}" if first is not None and len(event.recipients) == 1 else ""
+    )
+    people = count(len(event.recipients), "recipient")
+    return f"message {event.message} to {where}{tls}: {people} {results}{answer} ({event.seconds:.1f} s)"
+
+
+def _with(detail: str) -> str:
+    return f": {detail}" if detail else ""
+
+
+_WORDS: dict[type[events.Event], Callable[[Any], str]] = {
+    events.Connected: lambda event: (
+        f"connected from {event.client} to port {event.port}{', TLS from the start' if event.implicit else ''}"
+    ),
+    events.TlsStarted: _tls,
+    events.TlsFailed: lambda event: f"TLS failed: {event.why}",
+    events.Greeted: lambda event: f"{event.verb} {event.name}",
+    events.SignedIn: lambda event: (
+        f"signed in as {event.login} by {event.mechanism}{', password remembered' if event.remembered else ''}"
+    ),
+    events.SignInRefused: _refused_sign_in,
+    events.Enveloped: lambda event: (
+        f"message from <{event.reverse_path}> to {count(event.recipients, 'recipient')}, first <{event.first}>"
+    ),
+    events.Refused: lambda event: f"{event.verb} refused: {event.reply}{_with(event.detail)}",
+    events.Warned: lambda event: f"let through, with a warning: {event.what}{_with(event.detail)}",
+    events.Accepted: lambda event: (
+        f"accepted as message {event.message}: {size(event.size)}, {count(event.recipients, 'recipient')}"
+    ),
+    events.Omitted: lambda event: f"… {count(event.events, 'event')} left out",
+    events.Closed: lambda event: (
+        f"ended ({event.how}) after {count(event.commands, 'command')}, {event.seconds:.1f} s"
+    ),
+    events.Attempted: _attempt,
+    events.Reported: lambda event: f"report {event.report} about message {event.message}: {event.what}",
+    events.AccountChanged: lambda event: (
+        f"account {event.login}: {event.what} by {event.by}{_with(event.detail)}"
+    ),
+    events.QueueChanged: lambda event: (
+        f"queue: {event.what} of {event.message or count(event.messages, 'message')} by {event.by}"
+    ),
+    events.ServiceChanged: lambda event: f"service {event.what}{_with(event.detail)}",
+    events.Alarmed: lambda event: f"alarm ({event.alarm}): {event.text}",
+    events.JournalLost: lambda event: f"the journal lost {count(event.entries, 'entry')}: {event.why}",
+}
