@@ -19,7 +19,7 @@ from sams.spool.settings import KIB
 from sams.spool.sqlite import open_shard
 from tests.spool.rig import SETTINGS, Told, gone, new_message, on_loop, read
 
-ROUNDS = 12
+ROUNDS = 8
 _CHILD = "from tests.spool.test_kill import child; child()"
 
 

@@ -93,6 +93,6 @@ def _depth_of(connection: apsw.Connection, route: str, now: float) -> RouteDepth
 
 
 def _row(connection: apsw.Connection, statement: str, *values: str | float) -> tuple[Any, ...]:
-    for row in connection.execute(statement, values):
-        return row
-    raise AssertionError("a count is always one row")
+    [row] = connection.execute(statement, values).fetchall()
+    found: tuple[Any, ...] = row
+    return found
