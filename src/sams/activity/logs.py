@@ -133,7 +133,7 @@ class _Stamp:
         time_text = f"{self._text}.{int((now - second) * 1000):03d}Z"
         if "exc_info" in event:
             event = structlog.processors.format_exc_info(logger, method, event)
-        return {self._key: time_text, "level": method, **event}
+        return {self._key: time_text, "level": method, "event": event.pop("event"), **event}
 
 
 def _utc(second: int) -> str:
