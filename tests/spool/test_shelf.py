@@ -14,7 +14,7 @@ from sams.core.ids import shard_of
 from sams.spool.backups import restore
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import Search, Settled, Settlement
-from sams.spool.layout import Layout, discover
+from sams.spool.layout import Layout, discover, make_new_shard
 from sams.spool.opening import open_files
 from sams.spool.shelf import Shelf, open_shelf
 from tests.spool.faulty import Faults, FaultyVFS
@@ -144,7 +144,8 @@ async def test_after_a_restart_the_failed_shard_is_read_on(tmp_path: Path, fault
     last = open_shelf(tmp_path, 1, Clock(), SETTINGS)
     assert last._active._take_overs.sources == {}
     await last.close()
-    assert discover(tmp_path) == (0, 1)
+    assert discover(tmp_path) == (1,)
+    assert make_new_shard(tmp_path).shard == 2
 
 
 @on_loop

@@ -83,7 +83,11 @@ def spool_folder(data_dir: Path) -> Path:
 
 
 def discover(data_dir: Path) -> tuple[int, ...]:
-    """The numbers of the shards that are on disk, rising."""
+    """The numbers of the shards that are on disk and can be opened, rising; not those that have failed."""
+    return tuple(shard for shard in _numbers(data_dir) if not Layout(data_dir, shard).failed.exists())
+
+
+def _numbers(data_dir: Path) -> tuple[int, ...]:
     folder = spool_folder(data_dir)
     if not folder.is_dir():
         return ()
@@ -98,7 +102,7 @@ def make_new_shard(data_dir: Path) -> Layout:
         OperatorError: all numbers are taken.
     """
     make_folder(spool_folder(data_dir))
-    for shard in range(max(discover(data_dir), default=-1) + 1, MAX_SHARD + 1):
+    for shard in range(max(_numbers(data_dir), default=-1) + 1, MAX_SHARD + 1):
         layout = Layout(data_dir, shard)
         try:
             layout.folder.mkdir(_FOLDER_MODE)
