@@ -436,6 +436,19 @@ def test_an_idle_connection_that_the_hop_closes_is_not_usable(run: Run) -> None:
     run(main())
 
 
+@pytest.mark.parametrize("noise", [b"421 4.4.2 idle too long\r\n", b"rubbish\r\n", b"x" * 9_000])
+def test_a_hop_that_speaks_on_an_idle_connection_is_hung_up_on(run: Run, noise: bytes) -> None:
+    async def main() -> None:
+        async with NextHop() as hop:
+            connection = await connect(hop)
+            hop.say_to_all(noise)
+            await until(lambda: not connection.is_usable)
+            hop.say_to_all(noise)
+            await until(lambda: not hop.open)
+
+    run(main())
+
+
 def test_closing_says_quit(run: Run) -> None:
     async def main() -> None:
         async with NextHop() as hop:

@@ -74,6 +74,7 @@ class HopProtocol(asyncio.Protocol):
         self._result: object = None
         self._failure: Exception | None = None
         self._is_full = False
+        self._was_opened = False
         self._cause = ""
         self._tls_fault = ""
         self._deadline = self._end = math.inf
@@ -154,7 +155,7 @@ class HopProtocol(asyncio.Protocol):
         if self.tls is not None:
             self._receive_tls(self.tls, data)
         elif self._client.receive(data):
-            self._go_on(ForReply, ForRoom)
+            self._heard()
 
     def pause_writing(self) -> None:
         """The hop takes less than we write."""
@@ -201,12 +202,21 @@ class HopProtocol(asyncio.Protocol):
             self._flush()
         return isinstance(wait, ForRoom) and not self._is_full
 
+    def _heard(self) -> None:
+        """A reply has come, or a fault; between dialogues either ends the conversation."""
+        if self._dialogue is None and self._was_opened:
+            self._cause = "the next hop spoke unasked"
+            self.abort()
+        else:
+            self._go_on(ForReply, ForRoom)
+
     def _go_on(self, *kinds: type[Wait]) -> None:
         if isinstance(self._waiting, kinds):
             self._advance()
 
     def _finish(self, result: object, failure: Exception | None) -> None:
         self._dialogue, self._result, self._failure = None, result, failure
+        self._was_opened = True
         self._deadline = math.inf
         self._rouse()
 
@@ -248,7 +258,7 @@ class HopProtocol(asyncio.Protocol):
             if self._is_secure(tls):
                 self._advance()
         elif came:
-            self._go_on(ForReply, ForRoom)
+            self._heard()
         self._write(tls.take_outgoing())
         if tls.peer_closed and self._transport is not None:
             self._transport.close()

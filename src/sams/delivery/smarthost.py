@@ -2,8 +2,8 @@
 
 What is retried at once, and what is not: a connection that was used before and turns out to be gone before the
 hop said a word is replaced by a new one (hops close idle connections); who was one too many goes into the next
-transaction; a hop that does not know the BDAT it offered is given the message by DATA. Everything else is for
-the scheduler, which has the times.
+transaction; a hop that does not know the BDAT, or the AUTH= of MAIL, that it offered is spoken to without it.
+Everything else is for the scheduler, which has the times.
 """
 
 from __future__ import annotations

@@ -276,3 +276,28 @@ def test_mailmax_ends_a_conversation_in_time() -> None:
     )
     assert result.broke_off is None
     assert not client.is_reusable
+
+
+def test_a_hop_that_does_not_know_the_auth_parameter_is_spoken_to_without_it() -> None:
+    client = sign_in(b"AUTH PLAIN", (PLAIN, b"235 yes\r\n"))
+    result = play(
+        client,
+        client.transaction(transaction("bob@example.com")),
+        (b"MAIL FROM:<ann@example.org> AUTH=<>\r\n", b"555 5.5.4 what?\r\n"),
+    )
+    assert result.distrust == "AUTH="
+    careful = Opening("me.example.org", TlsUse.FROM_FIRST_OCTET, ME, frozenset({"AUTH="}))
+    client = open_with(
+        careful,
+        (b"", VERIFIED),
+        (b"", b"220 hi\r\n"),
+        (EHLO, b"250-hop\r\n250 AUTH PLAIN\r\n"),
+        (PLAIN, b"235 yes\r\n"),
+    )
+    refusal = b"555 5.5.4 what?\r\n"
+    result = play(
+        client,
+        client.transaction(transaction("bob@example.com")),
+        (b"MAIL FROM:<ann@example.org>\r\n", refusal),
+    )
+    assert result.distrust is None

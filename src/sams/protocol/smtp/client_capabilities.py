@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from sams.core.reply import Reply
 
+AUTH_PARAMETER = "AUTH="
+"""Stands among distrusted keywords for a hop that offers AUTH and does not know it as a parameter of MAIL."""
 _NUMBER = re.compile(r"[0-9]{1,19}\Z")
 
 

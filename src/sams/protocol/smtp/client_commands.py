@@ -28,11 +28,11 @@ class Form:
     """How one transaction is written: what of it the hop must be told, and can be.
 
     smtputf8: the transaction is one of RFC 6531; addresses stand in it as they are.
-    signed_in: we authenticated, and say that no sender's identity is vouched for (RFC 4954 section 5).
+    says_auth: we signed in, and say that no sender's identity is vouched for (RFC 4954 section 5).
     """
 
     smtputf8: bool
-    signed_in: bool
+    says_auth: bool
     capabilities: Capabilities
 
 
@@ -57,7 +57,7 @@ def mail(envelope: Envelope, message: OutgoingMessage, form: Form) -> bytes:
         words.append(b"RET=" + envelope.ret.value.encode())
     if offered.dsn and envelope.envid is not None:
         words.append(b"ENVID=" + xtext(envelope.envid))
-    if form.signed_in and offered.auth:
+    if form.says_auth and offered.auth:
         words.append(b"AUTH=<>")
     return b" ".join(words)
 

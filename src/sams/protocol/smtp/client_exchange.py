@@ -22,11 +22,11 @@ class Exchange:
 
     outgoing: pieces to be written, in order; the driver takes them.
     unanswered: commands (and messages) whose reply has not been taken.
-    signed_in: the hop took our user name and password.
+    says_auth: we signed in, and MAIL says AUTH=<>.
     verified_tls: None in clear, else whether the hop's name was verified in the handshake.
     """
 
-    __slots__ = ("_reader", "outgoing", "signed_in", "unanswered", "verified_tls", "waits")
+    __slots__ = ("_reader", "outgoing", "says_auth", "unanswered", "verified_tls", "waits")
 
     def __init__(self, waits: Waits, limits: ReplyLimits) -> None:
         self._reader = ReplyReader(limits)
@@ -34,7 +34,7 @@ class Exchange:
         self.outgoing: list[bytes] = []
         self.unanswered = 0
         self.verified_tls: bool | None = None
-        self.signed_in = False
+        self.says_auth = False
 
     @property
     def has_reply(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sams.core.reply import Reply, reply
 from sams.protocol.smtp import client_capabilities
-from sams.protocol.smtp.client_capabilities import Capabilities, parse_ehlo
+from sams.protocol.smtp.client_capabilities import AUTH_PARAMETER, Capabilities, parse_ehlo
 from sams.protocol.smtp.client_exchange import Exchange
 from sams.protocol.smtp.client_waits import (
     ConversationEnded,
@@ -84,6 +84,7 @@ def opening(exchange: Exchange, how: Opening) -> Dialogue[Capabilities]:
         capabilities = (yield from _hello(exchange, how)) if secured else capabilities
     if how.credentials is not None:
         yield from _sign_in(exchange, how.credentials, capabilities.auth)
+        exchange.says_auth = AUTH_PARAMETER not in how.distrusted
     if not exchange.is_quiet:
         raise broke_protocol(Stage.HELLO, "a reply came that nothing asked for")
     return capabilities
@@ -136,7 +137,6 @@ def _sign_in(exchange: Exchange, credentials: Credentials, offered: frozenset[st
         )
     if answer.code != 235:
         raise refused(Stage.AUTH, answer)
-    exchange.signed_in = True
 
 
 def _plain(exchange: Exchange, credentials: Credentials) -> Dialogue[Reply]:

@@ -59,7 +59,8 @@ class TransactionResult:
     end: the hop's reply to the whole message, where there was one.
     broke_off: why the connection cannot be used any more, where it broke off.
     dsn_aware: the hop takes over the duty to report success (RFC 3461 section 5.2.2).
-    distrust: an EHLO keyword that the hop offered and does not know.
+    distrust: what the hop offered and does not know, for `Opening.distrusted`: the same can be sent at once
+        on a new conversation that does without it.
     """
 
     verdicts: tuple[Verdict | None, ...]

@@ -30,7 +30,7 @@ from sams.core.envelope import Recipient
 from sams.core.outcome import Result
 from sams.core.reply import Reply, reply
 from sams.protocol.smtp import client_commands as commands
-from sams.protocol.smtp.client_capabilities import Capabilities
+from sams.protocol.smtp.client_capabilities import AUTH_PARAMETER, Capabilities
 from sams.protocol.smtp.client_exchange import Exchange
 from sams.protocol.smtp.client_payload import Payload
 from sams.protocol.smtp.client_result import (
@@ -60,6 +60,7 @@ _NEEDS_8BIT = reply(554, "5.6.3", "The message has 8-bit or binary content, whic
 _CLOSING = 421
 _SIGN_IN_FIRST = 530
 _UNKNOWN_COMMAND = frozenset({500, 502})
+_UNKNOWN_PARAMETER = 555
 _RSET = -2
 _MAIL = -1
 
@@ -143,7 +144,7 @@ class TransactionDialogue:
         """MAIL and the RCPTs of this transaction; who is left out is decided, or waits for the next."""
         form = commands.Form(
             smtputf8=self._offered.smtputf8 and self._needs_smtputf8(),
-            signed_in=self._exchange.signed_in,
+            says_auth=self._exchange.says_auth,
             capabilities=self._offered,
         )
         mail = commands.mail(self._transaction.envelope, self._message, form)
@@ -234,6 +235,9 @@ class TransactionDialogue:
     def _hear_mail(self, answer: Reply) -> None:
         self._untouched = False
         if answer.code == _SIGN_IN_FIRST:  # our configuration is wrong: no message is to blame
+            raise refused(Stage.MAIL, answer)
+        if answer.code == _UNKNOWN_PARAMETER and self._exchange.says_auth:
+            self._distrust = AUTH_PARAMETER
             raise refused(Stage.MAIL, answer)
         if answer.is_positive:
             self.needs_reset = True
