@@ -10,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import structlog
+from structlog.typing import FilteringBoundLogger
+
 from sams.control import sockets
 from sams.control.messages import (
     HealthQuery,
@@ -23,6 +26,7 @@ from sams.control.messages import (
 from sams.control.peers import Peer, Roles, service_roles
 from sams.control.server import ControlServer, Handler
 
+LOG: FilteringBoundLogger = structlog.get_logger("tests.control")
 Answers = Mapping[type[Request], Callable[[Any], Response]]
 
 
@@ -65,7 +69,9 @@ def listening(
 
     async def serve() -> None:
         servers = [
-            ControlServer(path, {kind: _slow(answer) for kind, answer in table.items()}, roles, **settings)
+            ControlServer(
+                path, {kind: _slow(answer) for kind, answer in table.items()}, roles, log=LOG, **settings
+            )
             for path, table in tables.items()
         ]
         for server in servers:

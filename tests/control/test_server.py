@@ -28,7 +28,7 @@ from sams.control.operations import NotPermitted
 from sams.control.peers import Peer, Roles, service_roles
 from sams.control.server import ControlServer
 from sams.core.errors import OperatorError
-from tests.control.fakes import listening, supervisor
+from tests.control.fakes import LOG, listening, supervisor
 
 
 def _talk(path: Path, *pieces: bytes) -> bytes:
@@ -168,7 +168,7 @@ async def _answer(request: QueueShow, peer: Peer) -> Response:
 
 
 async def _one_exchange(path: Path) -> Response:
-    server = ControlServer(path, {QueueShow: _answer}, service_roles(os.geteuid()))
+    server = ControlServer(path, {QueueShow: _answer}, service_roles(os.geteuid()), log=LOG)
     await server.start()
     reader, writer = await asyncio.open_unix_connection(path)
     writer.write(wire.encode(QueueShow("42")))
@@ -189,7 +189,7 @@ def test_it_works_on_both_loops_and_takes_its_socket_away(runner: object, tmp_pa
 
 async def _replaced(path: Path) -> Response:
     roles = service_roles(os.geteuid())
-    server = ControlServer(path, {}, roles)
+    server = ControlServer(path, {}, roles, log=LOG)
     await server.start()
     server.replace({QueueShow: _answer}, roles)
     reader, writer = await asyncio.open_unix_connection(path)
@@ -206,10 +206,10 @@ def test_a_reload_replaces_the_table(tmp_path: Path) -> None:
 
 async def _closed_late(path: Path) -> None:
     roles = service_roles(os.geteuid())
-    old = ControlServer(path, {}, roles)
+    old = ControlServer(path, {}, roles, log=LOG)
     await old.start()
     path.unlink()  # noqa: ASYNC240 - one name of a test's own
-    new = ControlServer(path, {}, roles)
+    new = ControlServer(path, {}, roles, log=LOG)
     await new.start()
     await old.close()
     assert path.exists()  # noqa: ASYNC240 - one name of a test's own

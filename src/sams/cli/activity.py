@@ -69,8 +69,8 @@ def show(*, what: str | None, since: float | None, limit: int, config_path: Path
         for search in _searches(what, after):
             page = reader.search(search, None, limit)
             found |= {(entry.number, entry.shard): entry for entry in page.entries}
-        newest = [found[key] for key in sorted(found, reverse=True)[:limit]]
-    _print(reversed(newest), as_json=as_json)
+        newest = sorted((found[key] for key in sorted(found, reverse=True)[:limit]), key=_begin)
+    _print(newest, as_json=as_json)
     if not newest and not as_json:
         raise Failed(
             f"the journal has nothing{f' about {visible(what)}' if what else ''} for this time: "
@@ -94,6 +94,11 @@ def _searches(what: str | None, since: float | None) -> Iterator[Search]:
             yield Search(login=prepare_login(what), since=since)
         if "@" in what:
             yield Search(recipient=what, since=since)
+
+
+def _begin(entry: Entry) -> float:
+    """A session is written when it ends, and told where it began."""
+    return entry.steps[0].at if entry.steps else 0.0
 
 
 def _is_id(what: str) -> bool:

@@ -44,7 +44,11 @@ def print_table(
         )
     for row in rows:
         table.add_row(*(Text(visible(cell)) for cell in row))
-    _console().print(table)
+    console = _console()
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        click.echo(line.rstrip())
 
 
 def print_facts(facts: Iterable[tuple[str, str]]) -> None:

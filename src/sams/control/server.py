@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import structlog
+from structlog.typing import FilteringBoundLogger
 
 from sams.control import sockets, wire
 from sams.control.messages import ROLE_FOR, Failure, Request, Response, Role, Trouble
@@ -34,8 +34,6 @@ IDLE_SECONDS = 60.0
 _PAUSE_SECONDS = 1.0
 """How long nothing is accepted after the system had no descriptor left."""
 
-_log = structlog.get_logger("sams.control")
-
 
 class ControlServer:
     """Listens at `path` and answers by the table of handlers.
@@ -44,6 +42,7 @@ class ControlServer:
         path: of the socket; see `sockets.service_path` and `sockets.worker_path`.
         handlers: by type of request. A type that has none is answered with `Trouble.UNKNOWN`.
         roles: who may ask what, with `ROLE_FOR`.
+        log: what is changed is logged, and bugs; it must not show the values of a traceback's variables.
         max_connections: further ones are told that it is busy.
         idle_seconds: see `IDLE_SECONDS`.
     """
@@ -54,12 +53,14 @@ class ControlServer:
         handlers: Handlers,
         roles: Roles,
         *,
+        log: FilteringBoundLogger,
         max_connections: int = MAX_CONNECTIONS,
         idle_seconds: float = IDLE_SECONDS,
     ) -> None:
         self._path = path
         self._handlers = handlers
         self._roles = roles
+        self._log = log
         self._max_connections = max_connections
         self._idle_seconds = idle_seconds
         self._listener: socket.socket | None = None
@@ -115,7 +116,7 @@ class ControlServer:
         except (BlockingIOError, ConnectionAbortedError):
             return
         except OSError as error:
-            _log.warning("no control connection can be taken now", why=error.strerror)
+            self._log.warning("no control connection can be taken now", why=error.strerror)
             loop.remove_reader(listener)
             loop.call_later(_PAUSE_SECONDS, self._watch, listener)
             return
@@ -133,7 +134,7 @@ class ControlServer:
             reader, writer = await asyncio.open_unix_connection(sock=connection, limit=wire.MAX_LINE)
         except OSError as error:
             connection.close()
-            _log.debug("control connection ended early", path=str(self._path), why=error.strerror)
+            self._log.debug("control connection ended early", path=str(self._path), why=error.strerror)
             return
         try:
             await self._converse(reader, writer, peer)
@@ -149,7 +150,7 @@ class ControlServer:
         except wire.WireError as error:
             await self._send(writer, Failure(error.trouble, error.text))
         except (OSError, TimeoutError):
-            _log.debug("control connection ended early", path=str(self._path), pid=peer.pid)
+            self._log.debug("control connection ended early", path=str(self._path), pid=peer.pid)
 
     async def _read_line(self, reader: asyncio.StreamReader) -> bytes:
         """The next line, empty at the end.
@@ -175,7 +176,9 @@ class ControlServer:
         needed = ROLE_FOR[type(request)]
         if needed in self._roles.of(peer):
             return None
-        _log.warning("control request refused", request=type(request).__name__, uid=peer.uid, pid=peer.pid)
+        self._log.warning(
+            "control request refused", request=type(request).__name__, uid=peer.uid, pid=peer.pid
+        )
         return Failure(Trouble.FORBIDDEN, f"your user may not do this: it needs the role `{needed.value}`")
 
     async def _handle(self, request: Request, peer: Peer) -> Response:
@@ -184,14 +187,14 @@ class ControlServer:
         if handler is None:
             return Failure(Trouble.UNKNOWN, f"this part of the service does not answer {name}")
         if ROLE_FOR[type(request)] is not Role.READ:
-            _log.info("control request", request=name, uid=peer.uid, pid=peer.pid)
+            self._log.info("control request", request=name, uid=peer.uid, pid=peer.pid)
         try:
             return await handler(request, peer)
         except OperatorError as error:
             return Failure(Trouble.REFUSED, str(error))
         except Exception:  # noqa: BLE001 - a bug in one handler must not harm the service; it is logged whole
             reason = reason_code()
-            _log.exception("control request failed", request=name, ref=reason)
+            self._log.exception("control request failed", request=name, ref=reason)
             return Failure(Trouble.BUG, f"the service failed to do this; its log says why (ref {reason})")
 
     async def _send(self, writer: asyncio.StreamWriter, response: Response) -> None:
