@@ -1,4 +1,4 @@
-"""Write the reference pages from the code: `make_reference.py [--check]`."""  # noqa: INP001 - a script
+"""Write the reference pages from the code: `make_reference.py [--check]`."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def commands_page(command: click.Command) -> str:
         "`sams COMMAND --help` shows the same. This page is made from the code: `make docs` writes it.",
         "",
     ]
-    for context in _contexts(click.Context(command, info_name="sams")):
+    for context in _contexts(click.Context(command, info_name="sams", terminal_width=80)):
         lines += [f"## {context.command_path}", "", "```text", context.get_help().rstrip(), "```", ""]
     return "\n".join(lines).rstrip() + "\n"
 
@@ -65,7 +65,7 @@ def _contexts(context: click.Context) -> Iterator[click.Context]:
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             if inner is not None and not inner.hidden:
-                yield from _contexts(click.Context(inner, info_name=name, parent=context, terminal_width=80))
+                yield from _contexts(click.Context(inner, info_name=name, parent=context))
 
 
 def _read(path: Path) -> str | None:

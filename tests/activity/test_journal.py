@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import signal
+import stat
 import subprocess
 import sys
 import textwrap
@@ -177,6 +178,11 @@ def test_nothing_is_written_while_the_disk_has_too_little_room(tmp_path: Path) -
     with pytest.raises(JournalFull):
         file.write([row(NOW + 1)])
     file.close()
+
+
+def test_a_new_journal_is_for_its_owner_alone(tmp_path: Path) -> None:
+    JournalFile(tmp_path / "a.db", keep=KEEP, max_octets=2**30, min_free=0).close()
+    assert stat.S_IMODE((tmp_path / "a.db").stat().st_mode) == 0o600
 
 
 def test_a_damaged_journal_is_set_aside_and_a_new_one_begun(

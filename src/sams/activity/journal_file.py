@@ -49,7 +49,7 @@ class JournalFile:
     """An open journal.
 
     Raises (from every method):
-        apsw.Error: the file cannot be used now.
+        apsw.Error, OSError: the file cannot be used now.
     """
 
     def __init__(self, path: Path, *, keep: Mapping[Keep, float], max_octets: int, min_free: int) -> None:
@@ -121,6 +121,8 @@ def set_aside(path: Path) -> None:
 
 
 def _connect(path: Path) -> apsw.Connection:
+    if not path.exists():
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, 0o600))
     connection = apsw.Connection(str(path))
     try:
         connection.set_busy_timeout(_BUSY_MS)

@@ -208,7 +208,8 @@ class _Session:
             steps = self._steps = []
         steps.append((round(self._monotonic() - self.begun, 3), event))
         if event.__class__ in WITH_TERMS:
-            self._terms.update(dict.fromkeys(terms_of(event)))
+            for term in terms_of(event):
+                self._terms[term] = None
         if not self._changed:
             self._changed = True
             self._recorder.changed[self] = None
