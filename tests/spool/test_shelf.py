@@ -14,7 +14,7 @@ from sams.core.ids import shard_of
 from sams.spool.backups import restore
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import Search, Settled, Settlement
-from sams.spool.layout import Layout, discover, make_new_shard
+from sams.spool.layout import Layout, discover, make_new_shard, mark_failed, strays
 from sams.spool.opening import open_files
 from sams.spool.shelf import Shelf, open_shelf
 from tests.spool.faulty import Faults, FaultyVFS
@@ -179,6 +179,24 @@ async def test_a_body_that_began_in_the_failed_shard_is_refused(tmp_path: Path, 
 
 
 @on_loop
+async def test_a_shard_that_failed_without_a_successor_is_found_at_the_next_start(tmp_path: Path) -> None:
+    messages: list[str] = []
+    for shard in (0, 1):
+        async with sqlite_spool(tmp_path, Clock(START + shard), shard=shard) as spool:
+            messages.append(await accepted(spool))
+        mark_failed(Layout(tmp_path, shard), "the disk was sick")
+    for _ in range(2):
+        told = Told()
+        again = open_shelf(tmp_path, 2, Clock(START + 10), SETTINGS, told.hooks())
+        await again._active._take_overs.done()
+        assert [entry.message.id for entry in await again.search(Search(), None, 10)] == messages
+        assert [again.load(message).head for message in messages] == [HEAD, HEAD]
+        assert told.failed == []
+        await again.close()
+    assert strays(tmp_path) == ()
+
+
+@on_loop
 async def test_a_backup_stands_without_the_failed_shard(tmp_path: Path) -> None:
     data, target, other = (tmp_path / name for name in ("data", "backup", "other"))
     for folder in (data, other):
@@ -202,5 +220,5 @@ def _octets(data_dir: Path) -> dict[str, bytes]:
     return {
         str(path.relative_to(folder)): path.read_bytes()
         for path in folder.rglob("*")
-        if path.is_file() and path.name not in {"queue.db-shm", "lock", "ballast"}
+        if path.is_file() and path.name not in {"queue.db-shm", "lock", "ballast", "taken-over"}
     }

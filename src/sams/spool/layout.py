@@ -5,6 +5,7 @@ DATA_DIR/spool/shard-0000/queue.db   messages, recipients, small bodies
                           bodies/    bodies above the limit, one file a message, named by its id
                           ballast    room that is given up when the disk is full
                           failed     there when the shard failed, and is only read
+                          taken-over there when its queue goes on in another shard
 """
 
 from __future__ import annotations
@@ -56,6 +57,11 @@ class Layout:
     def failed(self) -> Path:
         """Is there when the shard has failed; says why."""
         return self.folder / "failed"
+
+    @property
+    def taken_over(self) -> Path:
+        """Is there when a failed shard has a successor; says which."""
+        return self.folder / "taken-over"
 
     @property
     def ballast(self) -> Path:
@@ -111,6 +117,18 @@ def make_new_shard(data_dir: Path) -> Layout:
         sync_folder(spool_folder(data_dir))
         return layout
     raise OperatorError(f"{spool_folder(data_dir)} has no number left for another shard")
+
+
+def strays(data_dir: Path) -> tuple[int, ...]:
+    """The numbers of shards that failed, but whose queue no other shard has begun to take over."""
+    layouts = (Layout(data_dir, shard) for shard in _numbers(data_dir))
+    return tuple(one.shard for one in layouts if one.failed.exists() and not one.taken_over.exists())
+
+
+def mark_taken_over(layout: Layout, by: int) -> None:
+    """Note beside a failed shard that its queue goes on in another; that one knows it in any case."""
+    with contextlib.suppress(OSError):
+        layout.taken_over.write_text(f"shard {by}\n")
 
 
 def mark_failed(layout: Layout, detail: str) -> None:

@@ -9,6 +9,7 @@ happens again, at most every few seconds.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,7 @@ from sams.core.clock import Clock
 from sams.core.errors import OperatorError
 from sams.spool.bodies import SpoolBodyWriter
 from sams.spool.commits import Member
-from sams.spool.failures import StorageFailed
+from sams.spool.failures import ShardInUse, StorageFailed
 from sams.spool.hooks import Hooks
 from sams.spool.interface import (
     Content,
@@ -32,7 +33,7 @@ from sams.spool.interface import (
     Use,
     Work,
 )
-from sams.spool.layout import Layout, make_new_shard, mark_failed
+from sams.spool.layout import Layout, make_new_shard, mark_failed, strays
 from sams.spool.lock import ShardLock, acquire
 from sams.spool.members import Settle
 from sams.spool.opening import Opened, open_files
@@ -79,6 +80,7 @@ class Shelf:
         self._is_closing = False
         self._active = self._start(opened)
         self._active.resume_take_overs(self._open_failed)
+        self._take_strays()
 
     @property
     def shard(self) -> int:
@@ -165,6 +167,17 @@ class Shelf:
     def _open_failed(self, shard: int) -> FailedShard:
         layout = Layout(self._data_dir, shard)
         return FailedShard(layout, acquire(layout), self._failed_vfs)
+
+    def _take_strays(self) -> None:
+        """Take over what failed while there was no room or no time for a new shard."""
+        known = self._active.known_failures()
+        for shard in strays(self._data_dir):
+            if shard in known:
+                continue
+            with contextlib.suppress(ShardInUse):
+                source = self._open_failed(shard)
+                detail, at = source.layout.failed.read_text().strip(), self._clock.now()
+                self._active.take_over(source, detail, at, {})
 
     def _failed(self, detail: str, left: list[Member]) -> None:
         """The active shard has failed."""

@@ -137,6 +137,7 @@ class SqliteSpool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._hour = 0
         self._take_overs = TakeOvers(
+            self.shard,
             add_change=self._add_change,
             read_page=self._read_page,
             settle=self._committer.add,
@@ -285,6 +286,10 @@ class SqliteSpool:
     def resume_take_overs(self, open_failed: Callable[[int], FailedShard]) -> None:
         """After a restart: read the failed shards in which messages of this one still are."""
         self._take_overs.resume(self._reader.execute(UNFINISHED).fetchall(), open_failed)
+
+    def known_failures(self) -> set[int]:
+        """The shards that this one took over, or is taking over."""
+        return {int(shard) for (shard,) in self._reader.execute("SELECT shard FROM failed_shard")}
 
     def hand_over_sources(self) -> dict[int, FailedShard]:
         """The failed shards that this one read, for the one that takes it over."""

@@ -10,6 +10,7 @@ import apsw
 
 from sams.core.errors import OperatorError
 from sams.spool import takeover
+from sams.spool.layout import mark_taken_over
 from sams.spool.members import Settle
 from sams.spool.records import Row
 from sams.spool.statements import Files
@@ -24,6 +25,7 @@ class TakeOvers:
 
     def __init__(
         self,
+        shard: int,
         *,
         add_change: AddChange,
         read_page: ReadPage,
@@ -31,6 +33,7 @@ class TakeOvers:
         on_failed: Callable[[int, str], None],
     ) -> None:
         self.sources: dict[int, FailedShard] = {}
+        self._shard = shard
         self._add_change = add_change
         self._read_page = read_page
         self._settle = settle
@@ -56,7 +59,7 @@ class TakeOvers:
         """Take a shard over that just failed, and the `older` ones whose queues it had taken over."""
         shard = source.layout.shard
         self.sources |= {**older, shard: source}
-        self._task = asyncio.get_running_loop().create_task(self._begin(failed, source))
+        self._task = asyncio.get_running_loop().create_task(self._begin(failed, source, self._task))
         self._task.add_done_callback(self._ended)
 
     def wait(self, member: Settle) -> None:
@@ -65,7 +68,7 @@ class TakeOvers:
 
     async def done(self) -> None:
         """Wait until nothing is under way."""
-        if self._task is not None and self.is_under_way:
+        while self._task is not None and self.is_under_way:
             await asyncio.wait([self._task])
 
     def close(self) -> None:
@@ -79,9 +82,12 @@ class TakeOvers:
             self._task = asyncio.get_running_loop().create_task(self._take_all(rows))
             self._task.add_done_callback(self._ended)
 
-    async def _begin(self, failed: Row, source: FailedShard) -> None:
+    async def _begin(self, failed: Row, source: FailedShard, earlier: asyncio.Task[None] | None) -> None:
+        if earlier is not None:
+            await asyncio.wait([earlier])
         inherited, uses = source.failures(), source.uses()
         await self._add_change(lambda connection: takeover.begin(connection, failed, inherited, uses))
+        mark_taken_over(source.layout, self._shard)
         await self._take_all([failed, *(row for row in inherited if not row[4])])
 
     async def _take_all(self, rows: list[Row]) -> None:
@@ -98,6 +104,8 @@ class TakeOvers:
     def _ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._on_failed(-1, f"what waits in a failed shard could not all be taken over: {error}")
+        if task is not self._task:
+            return
         waiting, self._waiting = self._waiting, []
         for member in waiting:
             self._settle(member)
