@@ -87,6 +87,13 @@ class FakeSpool:
         self.settlements: list[Settlement] = []
         self.claims = self.loads = self.searches = 0
         self._ids = IdMaker(clock, shard)
+        self._commits: list[asyncio.TimerHandle] = []
+
+    def crash(self) -> None:
+        """Lose every commit that is under way."""
+        for handle in self._commits:
+            handle.cancel()
+        self._commits.clear()
 
     def next_id(self) -> str:
         return self._ids.next()
@@ -291,7 +298,7 @@ class FakeSpool:
             if not future.cancelled():
                 future.set_result(change())
 
-        loop.call_later(self.commit_seconds, commit)
+        self._commits.append(loop.call_later(self.commit_seconds, commit))
         return future
 
     def _later(self, value: T) -> asyncio.Future[T]:

@@ -234,11 +234,9 @@ class Couriers:
 
     def _mourn(self, job: Job, judgement: Judgement) -> None:
         """Mail without a reverse path that cannot be delivered ends here (RFC 5321 section 6.1)."""
-        if job.work.message.reverse_path is None:
-            lost = sum(one.outcome.result is Result.FAILED for one in judgement.settled)
-            if lost:
-                detail = f"{job.work.message.id}, recipients {lost}: there is no reverse path to report to"
-                self._tell(ServiceChanged(what="undeliverable report dropped", detail=detail))
+        has_failed = any(one.outcome.result is Result.FAILED for one in judgement.settled)
+        if has_failed and job.work.message.reverse_path is None:
+            self._tell_dropped(job, "it has no reverse path")
 
     async def _report(
         self, lane: Lane, job: Job, judgement: Judgement, content: Content | None, *, is_final: bool
@@ -251,18 +249,28 @@ class Couriers:
                     job.spool, job.work.message, content, judgement, is_final=is_final
                 )
             except Exception as error:  # noqa: BLE001 - a message whose report cannot be written stays in the queue
-                self._unreported(job, error)
+                if self._unreported(job, error):
+                    content = None
                 await asyncio.sleep(interval(FIRST_WAIT, LONGEST_WAIT, failures, self._draw))
                 failures += 1
             else:
+                if not reports:
+                    self._tell_dropped(job, "no route takes its reverse path")
                 self._settle(lane, job, judgement, reports)
                 return
 
-    def _unreported(self, job: Job, error: Exception) -> None:
-        if not isinstance(error, SamsError):
+    def _unreported(self, job: Job, error: Exception) -> bool:
+        """Tell of it; whether a bug of ours is to blame: then the report does without the message's content."""
+        is_bug = not isinstance(error, SamsError)
+        if is_bug:
             self._faulted(reason_code(), error)
         text = f"the report about {job.work.message.id} cannot be written: {visible(str(error))}"
-        self._tell(Alarmed(alarm="spool", text=text, login=job.work.message.login))
+        self._tell(Alarmed(alarm="fault" if is_bug else "spool", text=text, login=job.work.message.login))
+        return is_bug
+
+    def _tell_dropped(self, job: Job, why: str) -> None:
+        detail = f"{job.work.message.id}: {why}"
+        self._tell(ServiceChanged(what="undeliverable report dropped", detail=detail))
 
     def _settle(self, lane: Lane, job: Job, judgement: Judgement, reports: Sequence[Report]) -> None:
         settlement = Settlement(job.work.message.id, judgement.settled, tuple(one.message for one in reports))
