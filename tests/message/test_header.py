@@ -47,6 +47,7 @@ def read(pieces: list[bytes], limits: HeaderLimits | None = None) -> tuple[Heade
         (b">From me@x Mon\r\nFrom: a\r\n\r\nx", [b"from"], b"x"),
         (b"From me@x Mon\r\n folded\r\n\r\nx", [], b" folded\r\n\r\nx"),
         (b"From me@x\r\n\r\nx", [], b"x"),
+        (b"From me@x\r\n ", [], b" "),
         (b"A: 1\r\nFrom me@x\r\n\r\n", [b"a"], b"From me@x\r\n\r\n"),
         (b"N" * 255 + b": a\r\n\r\nx", [b"n" * 255], b"x"),
         (b"N" * 256 + b": a\r\n\r\nx", [], b"N" * 256 + b": a\r\n\r\nx"),

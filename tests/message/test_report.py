@@ -10,7 +10,7 @@ from dataclasses import replace
 from email.message import EmailMessage, Message
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from sams.core.address import Mailbox
@@ -273,7 +273,6 @@ HOSTILE = st.text(
 ).map(lambda text: text.replace("a", "\r\n.\r\nBcc: x\r\n\r\n--=_report_0ABC_0\r\n"))
 
 
-@settings(deadline=None)
 @given(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
 def test_nothing_from_outside_gets_a_line_of_its_own(
     said: str, host: str, envid: str, kind: str, subject: str

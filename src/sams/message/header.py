@@ -95,7 +95,7 @@ class HeaderReader:
     The result is the same however the message is cut, and each octet is looked at a constant number of times.
     """
 
-    __slots__ = ("_buffer", "_checked", "_header", "_limits", "_searched", "dropped")
+    __slots__ = ("_buffer", "_checked", "_first", "_header", "_limits", "_searched", "dropped")
 
     def __init__(self, limits: HeaderLimits = DEFAULT_LIMITS) -> None:
         self.dropped = 0
@@ -103,6 +103,7 @@ class HeaderReader:
         self._limits = limits
         self._buffer = bytearray()
         self._searched = 0  # no empty line begins before it
+        self._first = 0  # where the first line begins that is no line of a mailbox file
         self._checked = 0  # the lines that end before it belong to the header
         self._header: Header | None = None
 
@@ -167,7 +168,7 @@ class HeaderReader:
         """Whether one of the lines that were completed since the last call is none of a header."""
         buffer, at = self._buffer, self._checked
         if at == 0 and _MAILBOX_LINE.match(buffer):
-            at = buffer.find(b"\n") + 1
+            self._first = at = buffer.find(b"\n") + 1
         while (end := buffer.find(b"\n", at)) >= 0:
             if not self._is_header_line(buffer, at):
                 return True
@@ -175,9 +176,8 @@ class HeaderReader:
         self._checked = at
         return False
 
-    @staticmethod
-    def _is_header_line(text: bytes | bytearray, at: int) -> bool:
-        return (_LINE if at else _FIRST_LINE).match(text, at) is not None
+    def _is_header_line(self, text: bytes | bytearray, at: int) -> bool:
+        return (_LINE if at > self._first else _FIRST_LINE).match(text, at) is not None
 
     def _overflow(self) -> bytes:
         """More has come than a header may have; the line that is still open decides whether it is one."""

@@ -300,7 +300,7 @@ class StructureScanner:
     def _header_complete(self, reader: HeaderReader, body_start: int) -> None:
         part = self._open[-1].part
         part.header_start += reader.dropped
-        part.header_end = part.header_start + len(reader.header.raw)
+        part.header_end = min(part.header_start + len(reader.header.raw), body_start)
         part.body_start = body_start
         part.has_empty_line = body_start == part.header_end + 2
         self._reader = None
@@ -338,10 +338,11 @@ class StructureScanner:
     def _end_above(self, place: int, at: int) -> None:
         """End every open part above this place in `_open`."""
         while (reader := self._reader) is not None:
-            self._finish_header(reader, at)
+            self._finish_header(reader, self._at)
         self._measures.stop()
+        end = max(at, self._open[-1].part.body_start)  # an empty line may be the CRLF before the boundary
         for opened in self._open[place + 1 :]:
-            opened.part.body_end = max(opened.part.body_start, at)
+            opened.part.body_end = end
         del self._open[place + 1 :]
         self._note_boundaries()
 
