@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import structlog
+import structlog.testing
 from structlog.typing import FilteringBoundLogger
 
 from sams.control import sockets
@@ -26,7 +27,7 @@ from sams.control.messages import (
 from sams.control.peers import Peer, Roles, service_roles
 from sams.control.server import ControlServer, Handler
 
-LOG: FilteringBoundLogger = structlog.get_logger("tests.control")
+LOG: FilteringBoundLogger = structlog.wrap_logger(structlog.testing.CapturingLogger(), processors=[])
 Answers = Mapping[type[Request], Callable[[Any], Response]]
 
 

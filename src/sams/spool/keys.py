@@ -38,6 +38,11 @@ def row_of(identifier: str) -> tuple[int, int]:
     return time << _COUNTER_BITS | number & _COUNTER_MASK, number >> _COUNTER_BITS & _SHARD_MASK
 
 
+def before_moment(row: int) -> int:
+    """The last row before all rows, of any shard, that are of the same microsecond as this one."""
+    return (row & ~_COUNTER_MASK) - 1
+
+
 def id_of(row: int, shard: int) -> str:
     """The id of a row of a shard."""
     time = (row >> _COUNTER_BITS) + _EPOCH

@@ -8,7 +8,7 @@ import apsw
 
 from sams.core.address import AddressError, domain_key
 from sams.spool.interface import Entry, Search
-from sams.spool.keys import row_of
+from sams.spool.keys import before_moment, row_of
 from sams.spool.records import (
     MESSAGE_COLUMNS,
     RECIPIENTS_OF,
@@ -52,8 +52,11 @@ class Condition:
         self._values += values
 
     def _add_ids(self, ids: Sequence[str]) -> None:
-        rows = [row for identifier in ids if (row := _row_or_none(identifier)) is not None]
-        self._add(f"m.id IN ({','.join('?' * len(rows))})", *rows)
+        """A row alone is no id: messages of two shards may have the same one."""
+        keys = [key for identifier in ids if (key := _key_or_none(identifier)) is not None]
+        self._add(f"m.id IN ({','.join('?' * len(keys))})", *(row for row, _ in keys))
+        pairs = ",".join(["(?,?)"] * len(keys)) or "(NULL,NULL)"
+        self._add(f"(m.id, m.shard) IN (VALUES {pairs})", *(part for key in keys for part in key))
 
     def _add_sender(self, sender: str) -> None:
         if sender in {"", "<>"}:
@@ -95,12 +98,14 @@ def split_pattern(text: str) -> tuple[str | None, str]:
 def page(connection: apsw.Connection, search: Search, after: str | None, limit: int) -> list[Entry]:
     """Entries by rising id behind `after`. What cannot be read is left out: a claim sets it aside."""
     condition = Condition(search)
-    place = None if after is None else row_of(after)[0]
+    after = None if after is None else after.upper()
+    place = None if after is None else before_moment(row_of(after)[0])
     entries: list[Entry] = []
     while len(entries) < limit:
         with connection:
             rows = condition.rows(connection, place, limit - len(entries))
-            entries += [entry for row in rows if (entry := _entry(connection, row)) is not None]
+            found = (entry for row in rows if (entry := _entry(connection, row)) is not None)
+            entries += [entry for entry in found if after is None or entry.message.id > after]
         if not rows:
             break
         place = int(rows[-1][0] or 0)
@@ -120,8 +125,8 @@ def _entry(connection: apsw.Connection, row: tuple[Value, ...]) -> Entry | None:
         return None
 
 
-def _row_or_none(identifier: str) -> int | None:
+def _key_or_none(identifier: str) -> tuple[int, int] | None:
     try:
-        return row_of(identifier)[0]
+        return row_of(identifier)
     except KeyError:
         return None

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from sams.cli.failures import Exit
+from sams.cli.main import main
+from sams.config.loading import parse
+from tests.cli.desk import Desk
+
+
+def test_a_good_configuration_can_be_used(desk: Desk) -> None:
+    assert "can be used" in desk.sams("config", "check").stdout
+    checked = desk.json("config", "check")
+    assert checked["usable"]
+    assert checked["problems"] == []
+
+
+def test_all_that_is_wrong_is_named_with_its_line(desk: Desk) -> None:
+    text = (
+        desk.server.config.read_text()
+        .replace("workers = 1", 'workers = "many"')
+        .replace("min_free", "min_fre")
+    )
+    desk.server.config.write_text(text)
+    problems = desk.json("config", "check", code=Exit.FAILED)["problems"]
+    assert {problem["key"] for problem in problems} >= {"server.workers", "limits.min_fre"}
+    assert all(problem["line"] for problem in problems)
+    assert "server.workers" in desk.sams("config", "check", code=Exit.FAILED).stdout
+
+
+def test_what_is_in_force_can_be_read_again(desk: Desk) -> None:
+    shown = desk.sams("config", "show").stdout
+    loaded = parse(shown.encode(), desk.server.config)
+    assert loaded.config == parse(desk.server.config.read_bytes(), desk.server.config).config
+    assert desk.json("config", "show")["server"]["name"] == "smtp.example.org"
+
+
+def test_the_example_needs_no_configuration(tmp_path: Path) -> None:
+    result = CliRunner().invoke(main, ["config", "example"])
+    assert result.exit_code == 0
+    assert "[server]" in result.stdout
