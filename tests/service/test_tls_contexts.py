@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 
@@ -32,10 +33,8 @@ class Client:
     def shake_hands(self, server: ServerTls) -> list[bytes]:
         received: list[bytes] = []
         for _ in range(4):
-            try:
+            with contextlib.suppress(ssl.SSLWantReadError):
                 self.tls.do_handshake()
-            except ssl.SSLWantReadError:
-                pass
             received += server.receive(self.outgoing.read())
             self.incoming.write(server.take_outgoing())
         self.tls.do_handshake()
@@ -43,7 +42,7 @@ class Client:
 
     def names(self) -> set[str]:
         certificate = self.tls.getpeercert() or {}
-        return {str(value) for _, value in certificate.get("subjectAltName", ())}
+        return {str(name[1]) for name in certificate.get("subjectAltName", ())}
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +132,7 @@ def test_a_broken_pair_changes_nothing(authority: Authority) -> None:
     listener = ListenerTls([good])
     other = authority.host("smtp.example.org").pairs[0]
     broken = HostCertificates("", (KeyPair(good.pairs[0].chain, other.key, "fullchain.pem and key.pem"),))
-    with pytest.raises(OperatorError, match="fullchain.pem and key.pem"):
+    with pytest.raises(OperatorError, match="fullchain"):
         listener.renew([broken])
     client = Client(authority, "smtp.example.org")
     client.shake_hands(ServerTls(listener.context))

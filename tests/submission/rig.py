@@ -257,7 +257,7 @@ async def serving(
         mime_limits=settings.mime_limits(config),
         trace=config.trace,
         reason=reason_code,
-        notice=lambda login, text: notices.append((login, text)),
+        notice=lambda identity, text: notices.append((identity.login, text)),
         alarm=lambda kind, text, login: None,
     )
     bugs: list[Exception] = []

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
-from contextvars import Context
-from typing import Any
 
 import pytest
 
@@ -61,35 +58,39 @@ def test_under_pressure_only_those_who_have_not_signed_in_get_less_time() -> Non
     assert judge(signed_in, LIMITS, 10.0, pressure=True) == 310.0
 
 
-class FakeLoop(asyncio.AbstractEventLoop):
-    """A loop whose time is turned by hand and which runs only timers."""
+class FakeTimer:
+    """A timer that the test's loop calls."""
+
+    def __init__(self, loop: FakeLoop, when: float, callback: Callable[[], object]) -> None:
+        self.loop = loop
+        self.when = when
+        self.callback = callback
+
+    def cancel(self) -> None:
+        self.loop.timers.remove(self)
+
+
+class FakeLoop:
+    """Timers whose time is turned by hand."""
 
     def __init__(self) -> None:
         self.at = 100.0
-        self.timers: list[tuple[float, asyncio.TimerHandle]] = []
+        self.timers: list[FakeTimer] = []
 
     def time(self) -> float:
         return self.at
 
-    def call_later(
-        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
-    ) -> asyncio.TimerHandle:
-        handle = asyncio.TimerHandle(self.at + delay, callback, args, self, context)
-        self.timers.append((self.at + delay, handle))
-        return handle
-
-    def get_debug(self) -> bool:
-        return False
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        self.timers = [timer for timer in self.timers if timer[1] is not handle]
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> FakeTimer:
+        timer = FakeTimer(self, self.at + delay, callback)
+        self.timers.append(timer)
+        return timer
 
     def turn_to(self, when: float) -> None:
-        while self.timers and min(timer[0] for timer in self.timers) <= when:
-            timer = min(self.timers, key=lambda one: one[0])
+        while self.timers and min(timer.when for timer in self.timers) <= when:
+            timer = min(self.timers, key=lambda one: one.when)
             self.timers.remove(timer)
-            self.at = timer[0]
-            timer[1]._run()
+            self.at = timer.when
+            timer.callback()
         self.at = when
 
 

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from sams.activity.events import Accepted, Refused, SignedIn, SignInRefused, TlsFailed, TlsStarted, Warned
 from sams.core.errors import TemporaryFailure
@@ -23,16 +24,18 @@ def authority() -> Authority:
     return Authority.make()
 
 
-@pytest.fixture
-def play(tmp_path: Path, authority: Authority) -> Callable[..., None]:
-    """Runs a scene against a served rig."""
+@pytest.fixture(params=["asyncio", "uvloop"])
+def play(tmp_path: Path, authority: Authority, request: pytest.FixtureRequest) -> Callable[..., None]:
+    """Runs a scene against a served rig, on either event loop."""
+    make_loop = uvloop.new_event_loop if request.param == "uvloop" else asyncio.new_event_loop
 
     def run(scene: Scene, **configured: str) -> None:
         async def served() -> None:
             async with serving(tmp_path, authority=authority, **configured) as rig:
                 await asyncio.wait_for(scene(rig), 60)
 
-        asyncio.run(served())
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(served())
 
     return run
 

@@ -29,6 +29,8 @@ class _Session(socketserver.StreamRequestHandler):
             verb = line[:4].upper()
             if verb == b"EHLO":
                 self.say("250-sink.example.net", "250-PIPELINING", "250-8BITMIME", "250 SIZE 104857600")
+            elif verb == b"RCPT" and any(address in line for address in self.server.refused):
+                self.say("550 5.1.1 nobody here")
             elif verb == b"DATA":
                 self.say("354 go on")
                 self.take()
@@ -52,7 +54,7 @@ class _Session(socketserver.StreamRequestHandler):
 
 
 class Sink(socketserver.ThreadingTCPServer):
-    """marks: how often each marked message came; broken: marks of messages that did not come whole."""
+    """refused: addresses that get 550. marks: how often each marked message came; broken: marks of messages that did not come whole."""
 
     allow_reuse_address = True
     daemon_threads = True
@@ -62,6 +64,7 @@ class Sink(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", port), _Session)
         self.marks: Counter[str] = Counter()
         self.broken: list[str] = []
+        self.refused: set[bytes] = set()
         self.messages: list[bytes] = []
         self.lock = threading.Lock()
 

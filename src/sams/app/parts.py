@@ -10,11 +10,12 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from sams.activity.journal import Journal
-from sams.activity.rows import Keep
+from sams.activity.journal import Journal, keep_times
 from sams.app.inherited import Inherited, SharedMemory
-from sams.config.model import ActivityTimes, Config
+from sams.app.settings import postmaster
+from sams.config.model import Config
 from sams.core.clock import Clock
+from sams.delivery.bounces import Bounces, ReportSettings
 from sams.identity.accounts import Accounts
 from sams.identity.authenticator import PasswordAuthenticator, SignInSettings
 from sams.identity.builtin import BuiltinAccounts
@@ -29,7 +30,6 @@ from sams.spool.layout import Layout
 
 ACCOUNTS_FILE = "accounts.db"
 JOURNAL_FILE = "activity.db"
-JOURNAL_OCTETS = 2**30
 JOURNAL_FREE = 64 * 2**20
 
 
@@ -130,20 +130,18 @@ def journal(inherited: Inherited, shard: int, on_trouble: Callable[[str], None])
         Layout(config.server.data_dir, shard).folder / JOURNAL_FILE,
         clock=inherited.clock,
         keep=keep_times(config.activity),
-        max_octets=JOURNAL_OCTETS,
-        min_free=JOURNAL_FREE,
+        max_octets=config.activity.size,
+        min_free=min(JOURNAL_FREE, config.limits.min_free),
         on_trouble=on_trouble,
     )
 
 
-def keep_times(times: ActivityTimes) -> dict[Keep, float]:
-    """How long each kind of entry is kept, seconds."""
-    return {
-        Keep.STRANGERS: times.strangers,
-        Keep.SESSIONS: times.sessions,
-        Keep.DELIVERIES: times.deliveries,
-        Keep.SERVICE: times.service,
-    }
+def reporter(config: Config, clock: Clock, route_of: Callable[[str], str | None]) -> Bounces:
+    """Who writes reports to senders."""
+    facts = ReportSettings(
+        reporting_mta=config.server.name, sender=postmaster(config), expire=config.retry.expire
+    )
+    return Bounces(facts, clock, route_of)
 
 
 def _reporter(log: FilteringBoundLogger) -> Callable[[BaseException], None]:

@@ -92,9 +92,6 @@ class Limits(Section, frozen=True, kw_only=True):
     received_fields: Annotated[int, Key(Whole(10, 1_000), "The most Received fields; more mean a loop.")] = 50
     mime_depth: Annotated[int, Key(Whole(1, 1_000), "How deep the parts of a message may nest.")] = 50
     mime_parts: Annotated[int, Key(Whole(1, 100_000), "The most parts of a message.")] = 1_000
-    password_size: Annotated[
-        int, Key(Size(64, 64 * KIB), "The longest password; longer is refused unhashed.")
-    ] = KIB
     password_checks: Annotated[
         int | None,
         Key(

@@ -412,15 +412,6 @@ class Control(Section, frozen=True, kw_only=True):
     A name is a user, a name with `@` before it is a group.
     """
 
-    socket: Annotated[
-        Path | None,
-        Key(
-            File(),
-            "The Unix socket for commands.",
-            unset="`control.sock` in `data_dir`",
-            example='"control.sock"',
-        ),
-    ] = None
     read: Annotated[
         tuple[str, ...], Key(Many(Name()), "Who may look at everything.", example='["@adm"]')
     ] = ()

@@ -51,7 +51,7 @@ def read_material(path: Path) -> Material:
         for route in config.routes
         if route.password_file is not None
     }
-    return Material(config, tuple(hosts), passwords, tuple(str(warning) for warning in loaded.warnings))
+    return Material(config, tuple(hosts), passwords, tuple(warning.show(path) for warning in loaded.warnings))
 
 
 def encode(material: Material) -> bytes:

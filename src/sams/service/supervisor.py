@@ -35,6 +35,8 @@ RunWorker = Callable[[int, Channel], int]
 """Runs worker N in this (already forked) process until it ends; its exit status."""
 
 _SHORT_LIFE = 10.0
+_FREE_DEATHS = 2
+"""So many short lives in a row are followed by a successor at once; then each pause is twice as long."""
 _LONGEST_PAUSE = 30.0
 _PATIENCE = 5.0
 _TICK = 1.0
@@ -49,7 +51,7 @@ class _Slot:
     channel: Channel | None = None
     ready: bool = False
     began: float = 0.0
-    pause: float = 0.0
+    short_lives: int = 0
     restarts: int = 0
     restart_at: float | None = None
 
@@ -60,6 +62,7 @@ class Supervisor:
 
     reload: reads and checks everything anew, renews what the supervisor itself holds, and returns the material
         for the workers; raises OperatorError and changes nothing when anything is wrong.
+    died: clears what a worker that is gone held in shared memory.
     grace: seconds that a worker may take to stop.
     """
 
@@ -69,6 +72,7 @@ class Supervisor:
     grace: float
     manager: ServiceManager
     board: StatusBoard
+    died: Callable[[int], None]
     log: FilteringBoundLogger
     _slots: list[_Slot] = field(default_factory=list, init=False)
     _stopping: float | None = field(default=None, init=False)
@@ -163,15 +167,20 @@ class Supervisor:
         self._hang_up(slot)
         slot.pid, slot.ready, slot.restarts = 0, False, slot.restarts + 1
         self._note(slot)
+        self.died(slot.index)
         if self._stopping is not None:
             return
         if not was_ready and not self._announced:
             self._stop(1)
             return
-        short = time.monotonic() - slot.began < _SHORT_LIFE
-        slot.pause = min(max(1.0, slot.pause * 2), _LONGEST_PAUSE) if short else 0.0
-        slot.restart_at = time.monotonic() + slot.pause
-        self.log.error("a worker ended and is replaced", worker=slot.index, status=status, pause=slot.pause)
+        slot.short_lives = slot.short_lives + 1 if time.monotonic() - slot.began < _SHORT_LIFE else 0
+        pause = (
+            min(2.0 ** (slot.short_lives - _FREE_DEATHS), _LONGEST_PAUSE)
+            if slot.short_lives > _FREE_DEATHS
+            else 0
+        )
+        slot.restart_at = time.monotonic() + pause
+        self.log.error("a worker ended and is replaced", worker=slot.index, status=status, pause=pause)
 
     def _restart_due(self) -> None:
         now = time.monotonic()

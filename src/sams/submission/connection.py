@@ -21,7 +21,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, cast
 
 from sams.core.errors import SamsError
 from sams.core.reply import Reply, reply
@@ -64,7 +64,7 @@ class EventHandler(Protocol):
         """The session is over its time; the reply with its reference."""
         ...
 
-    def closed(self, why: str) -> None:
+    def closed(self) -> None:
         """The connection is gone. Called once, whatever ended it."""
         ...
 
@@ -113,7 +113,6 @@ class Connection(asyncio.BufferedProtocol):
         "_transport",
         "_waiting",
         "_wheel",
-        "_why",
         "progress",
         "wheel_slot",
     )
@@ -134,7 +133,6 @@ class Connection(asyncio.BufferedProtocol):
         self._farewell: Reply | None = None
         self._paused = False
         self._peer_reads = True
-        self._why = "lost"
         now = wheel.now()
         self.progress = Progress(opened=now, last_heard=now)
         self.wheel_slot: int | None = None
@@ -143,7 +141,9 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, or wait for the ClientHello where the listener begins with TLS."""
-        assert isinstance(transport, asyncio.Transport)
+        self._accept(cast("asyncio.Transport", transport))  # uvloop's are none by their class
+
+    def _accept(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         entered = self._door.enter(self, peer_address(transport))
         if isinstance(entered, Reply):
@@ -185,14 +185,14 @@ class Connection(asyncio.BufferedProtocol):
         self._peer_reads = True
         self._balance_reading()
 
-    def connection_lost(self, exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the loop's interface
         """Whatever ended the connection, the session hears of it once."""
         turned_away = self._closing and not hasattr(self, "_handler")
         self._closing = True
         self._transport = None
         self._wheel.forget(self)
         if not turned_away:
-            self._handler.closed(f"the connection broke: {exc}" if exc else self._why)
+            self._handler.closed()
 
     def look(self, now: float) -> float | None:
         """The wheel asks: is this session late?"""
@@ -201,7 +201,6 @@ class Connection(asyncio.BufferedProtocol):
         verdict = judge(self.progress, self._limits, now, pressure=self._wheel.pressure)
         if not isinstance(verdict, Late):
             return verdict
-        self._why = "too slow"
         answer = self._handler.late(verdict.reply)
         if answer is None:
             self.abort()
@@ -225,14 +224,13 @@ class Connection(asyncio.BufferedProtocol):
         if self._waiting:
             self._farewell = answer
         elif self._tls is not None and not self._tls.established:
-            self.abort("ended while TLS was being set up")
+            self.abort()
         elif not self._closing:
             self._engine.close(answer)
             self._pump()
 
-    def abort(self, why: str | None = None) -> None:
+    def abort(self) -> None:
         """Cut the connection without a word."""
-        self._why = why or self._why
         self._closing = True
         if self._transport is not None:
             self._transport.abort()
@@ -290,7 +288,6 @@ class Connection(asyncio.BufferedProtocol):
 
     def _fail_tls(self, tls: ServerTls, error: TlsError) -> None:
         self._handler.tls_failed(str(error))
-        self._why = f"TLS failed: {error}"
         alert = tls.take_outgoing()
         self._closing = True
         if self._transport is not None:
@@ -328,7 +325,6 @@ class Connection(asyncio.BufferedProtocol):
     def _close(self) -> None:
         self._flush()
         self._closing = True
-        self._why = "closed"
         if self._transport is None:
             return
         if self._tls is not None and self._tls.established:
@@ -348,7 +344,7 @@ class Connection(asyncio.BufferedProtocol):
         except SamsError as error:
             self._handler.failed(error)
         except asyncio.CancelledError:
-            self.abort("the service stopped")
+            self.abort()
         else:
             then(result)
         self._pump()
@@ -375,7 +371,6 @@ class Connection(asyncio.BufferedProtocol):
         try:
             step(*arguments)
         except Exception as error:  # noqa: BLE001 - the one place where a session's bug is caught and told
-            self._why = "an internal error"
             answer = self._handler.bug(error)
             self._say_goodbye(answer)
 

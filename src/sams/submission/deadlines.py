@@ -7,7 +7,6 @@ and ten thousand idle sessions cost ten thousand looks in five minutes.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -102,6 +101,26 @@ def _due(when: float, now: float, why: Reply | None) -> Late | float:
     return Late(why) if when <= now else when
 
 
+class Timer(Protocol):
+    """A call that is due later."""
+
+    def cancel(self) -> None:
+        """It shall not come."""
+        ...
+
+
+class Timers(Protocol):
+    """What the wheel needs of an event loop."""
+
+    def time(self) -> float:
+        """The loop's clock, seconds."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> Timer:
+        """Call once, after `delay` seconds."""
+        ...
+
+
 class Watched(Protocol):
     """What the wheel turns.
 
@@ -121,12 +140,12 @@ class DeadlineWheel:
     pressure: the worker is nearly full: who has not signed in gets less time. Whoever counts connections sets it.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_bug: Callable[[Exception], None]) -> None:
+    def __init__(self, loop: Timers, on_bug: Callable[[Exception], None]) -> None:
         self._loop = loop
         self._on_bug = on_bug
         self._slots: dict[int, set[Watched]] = {}
         self._last = int(loop.time())
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: Timer | None = None
         self.pressure = False
 
     def now(self) -> float:

@@ -11,7 +11,7 @@ from sams.activity.interface import Activity
 from sams.config.model import Trace
 from sams.core.clock import Clock
 from sams.core.ids import IdMaker
-from sams.identity.interface import Authenticator
+from sams.identity.interface import Authenticator, Identity
 from sams.message.header import HeaderLimits
 from sams.message.mime import MimeLimits
 from sams.policy.admission import Admission
@@ -27,6 +27,7 @@ class Services:
 
     route_of: the route for a recipient's domain, or None.
     submit: takes what was accepted, in memory still, to delivery.
+    notice: writes to a member.
     alarm: told of what an administrator should see: the kind, the text, the login it is about.
     """
 
@@ -47,5 +48,5 @@ class Services:
     mime_limits: MimeLimits
     trace: Trace
     reason: Callable[[], str]
-    notice: Callable[[str, str], None]
+    notice: Callable[[Identity, str], None]
     alarm: Callable[[str, str, str], None]

@@ -22,9 +22,10 @@ from sams.activity import events as told
 from sams.core.envelope import Body
 from sams.core.errors import SamsError
 from sams.core.reply import Reply, reply
-from sams.identity.interface import Identity, Verdict
+from sams.identity.interface import Finding, Identity, Verdict
 from sams.message.header import Header, HeaderReader
 from sams.message.mime import StructureScanner
+from sams.policy.quota import QuotaVerdict
 from sams.protocol.sasl.interface import Challenge, Malformed, PasswordClaim, ServerMechanism, Step, Verify
 from sams.protocol.smtp.events import (
     Auth,
@@ -159,14 +160,14 @@ class Session:
             self._services.quota.refund(self._member(), self._transaction.charged)
         self._answer_body(error)
 
-    def closed(self, why: str) -> None:
+    def closed(self) -> None:
         """The connection is gone."""
         if self._pending is not None:
             self._pending.cancel()
         self._drop()
         login = self.identity.login if self.identity is not None else None
         self._services.admission.disconnected(self._peer.address, login)
-        self._log.end(self._how or why, self._commands)
+        self._log.end(self._how or "lost", self._commands)
         self._on_closed(self)
 
     # --- what the worker calls
@@ -175,7 +176,7 @@ class Session:
         """The account changed: end the session as soon as what is being answered is answered. Whether it must."""
         if self.identity is None or self._services.authenticator.still_valid(self.identity):
             return False
-        self._how = "account changed"
+        self._how = "revoked"
         self._connection.end(ACCOUNT_CHANGED)
         return True
 
@@ -272,7 +273,7 @@ class Session:
 
     def _tell_refused_sign_in(self, answer: Reply, explanation: str) -> None:
         said = self._engine.answer(answer)
-        why = {"5.7.13": "suspended", "4.7.0": "later"}.get(str(said.status), "wrong")
+        why = _word_for(said, explanation)
         self._log.tell(
             told.SignInRefused(
                 self._claimed, self._mechanism_name, why, str(said), said.reason or "", explanation
@@ -285,7 +286,7 @@ class Session:
         self._commands += 1
         identity = self._member()
         if not self._services.authenticator.still_valid(identity):
-            self._how = "account changed"
+            self._how = "revoked"
             self._refuse("MAIL", ACCOUNT_CHANGED)
             return
         verdict = self._services.senders.check_envelope(identity, event.reverse_path)
@@ -309,7 +310,7 @@ class Session:
     def _recipient_refusal(self, transaction: Transaction, event: Rcpt) -> Reply | None:
         count = len(transaction.recipients) + 1
         refusal = self._services.senders.check_recipient_count(transaction.mail.reverse_path, count)
-        refusal = refusal or self._services.quota.foresee(self._member(), count)
+        refusal = refusal or self._over_quota(count)
         if refusal is not None:
             return refusal
         route = self._services.route_of(event.recipient.mailbox.domain)
@@ -317,6 +318,19 @@ class Session:
             return NO_ROUTE
         transaction.recipients.append(NewRecipient(event.recipient, route))
         return None
+
+    def _over_quota(self, count: int) -> Reply | None:
+        """Whether a message to so many would be refused: told at RCPT, before its octets are sent for nothing."""
+        refusal = self._services.quota.foresee(self._member(), count)
+        if refusal is not None:
+            self._tell_quota(self._services.quota.refused(self._member(), count))
+        return refusal
+
+    def _tell_quota(self, verdict: QuotaVerdict) -> None:
+        if verdict.warn:
+            member = self._member()
+            self._services.alarm("quota", verdict.text, member.login)
+            self._services.notice(member, verdict.text)
 
     def _reset(self, _: Reset) -> None:
         self._commands += 1
@@ -415,9 +429,7 @@ class Session:
     def _charge(self, transaction: Transaction, message: NewMessage) -> None:
         """The last thing before it is stored, so that a refused message costs the member nothing."""
         verdict = self._services.quota.charge(self._member(), len(message.recipients))
-        if verdict.warn:
-            self._services.alarm("quota", verdict.text, message.login)
-            self._services.notice(message.login, verdict.text)
+        self._tell_quota(verdict)
         if verdict.reply is not None:
             raise SamsError(verdict.reply)
         transaction.charged = len(message.recipients)
@@ -477,6 +489,17 @@ class Session:
         BodyRefused: _body_refused,
         BodyEnd: _body_end,
     }
+
+
+def _word_for(refusal: Reply, explanation: str) -> str:
+    """The one word under which a refused sign-in is counted (`activity.metrics.SIGN_IN_REFUSALS`)."""
+    if str(refusal.status) == "5.7.13":
+        return "suspended"
+    if explanation.startswith(Finding.UNKNOWN.value):
+        return "unknown"
+    if refusal.is_temporary:
+        return "locked" if explanation.startswith("locked") else "unavailable"
+    return "password"
 
 
 def _pause(seconds: float) -> asyncio.Future[None]:

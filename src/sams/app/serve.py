@@ -1,0 +1,171 @@
+"""`sams serve`: everything before the fork, then the supervisor, or the one process that does it all."""
+
+from __future__ import annotations
+
+import gc
+import os
+import resource
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from structlog.typing import FilteringBoundLogger
+
+from sams.activity.logs import Lines, is_for_people, make_logger
+from sams.app.inherited import Inherited, check_changeable, make_memory, open_listeners
+from sams.app.settings import worker_count
+from sams.app.worker import WorkerGraph
+from sams.config.model import Config
+from sams.core.clock import SystemClock
+from sams.service.channel import Channel
+from sams.service.material import Material, read_material
+from sams.service.notify import ServiceManager
+from sams.service.privileges import UMASK, ServiceUser, become, prepare_data_dir, service_user
+from sams.service.sockets import activated_sockets
+from sams.service.supervisor import Supervisor
+from sams.service.worker import WorkerProcess
+
+STDERR = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """What `serve` holds when everything is open and nothing runs yet.
+
+    user: whom the workers become; None: they stay who we are.
+    """
+
+    inherited: Inherited
+    user: ServiceUser | None
+    manager: ServiceManager
+
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self.inherited.material.config
+
+
+def run(config_path: Path, environment: Mapping[str, str] = os.environ) -> int:
+    """Run the service in the foreground until SIGTERM or SIGINT; its exit status.
+
+    Raises:
+        OperatorError: it cannot start; the message says what to do.
+    """
+    os.umask(UMASK)
+    prepared = prepare(config_path, dict(environment))
+    if worker_count(prepared.config) == 0:
+        return _serve_alone(prepared)
+    return _supervise(prepared)
+
+
+def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
+    """Read everything, open everything, and make what workers share."""
+    material = read_material(config_path)
+    config = material.config
+    clock = SystemClock()
+    log = _logger(config)
+    for warning in material.warnings:
+        log.warning("configuration", note=warning)
+    user = service_user(config.server.user)
+    prepare_data_dir(config.server.data_dir, user)
+    _raise_file_limit(config, log)
+    workers = max(1, worker_count(config))
+    listeners = open_listeners(material, workers, activated_sockets(environment))
+    inherited = Inherited(
+        material=material,
+        config_path=config_path,
+        clock=clock,
+        log=log,
+        listeners=listeners,
+        memory=make_memory(config, clock),
+        workers=workers,
+        started=clock.now(),
+    )
+    return Prepared(inherited, user, ServiceManager.from_environment(environment))
+
+
+def _supervise(prepared: Prepared) -> int:
+    inherited = prepared.inherited
+    supervisor = Supervisor(
+        workers=inherited.workers,
+        run_worker=lambda number, channel: _run_worker(prepared, number, channel),
+        reload=lambda: _reread(inherited),
+        grace=prepared.config.server.grace,
+        manager=prepared.manager,
+        board=inherited.memory.board,
+        died=lambda number: _forget(inherited, number),
+        log=inherited.log,
+    )
+    gc.collect()
+    gc.freeze()
+    return supervisor.run()
+
+
+def _run_worker(prepared: Prepared, number: int, channel: Channel) -> int:
+    if prepared.user is not None:
+        become(prepared.user)
+    inherited = prepared.inherited
+    process = WorkerProcess(
+        build=lambda: WorkerGraph(inherited, number, process.ask_for_reload),
+        grace=prepared.config.server.grace,
+        log=inherited.log,
+        channel=channel,
+    )
+    return process.run()
+
+
+def _serve_alone(prepared: Prepared) -> int:
+    if prepared.user is not None:
+        become(prepared.user)
+    inherited = prepared.inherited
+    inherited.memory.board.note_worker(0, pid=os.getpid(), ready=True, restarts=0)
+    process = WorkerProcess(
+        build=lambda: WorkerGraph(inherited, 0, process.ask_for_reload),
+        grace=prepared.config.server.grace,
+        log=inherited.log,
+        reload_here=lambda: read_material(inherited.config_path),
+        manager=prepared.manager,
+    )
+    return process.run()
+
+
+def _reread(inherited: Inherited) -> Material:
+    """For the supervisor: everything new, checked, and used by workers that are forked from now on."""
+    material = read_material(inherited.config_path)
+    check_changeable(inherited.material.config, material.config)
+    inherited.renew(material)
+    return material
+
+
+def _forget(inherited: Inherited, number: int) -> None:
+    """What a dead worker held in shared memory."""
+    inherited.memory.admission.forget(number, inherited.clock.monotonic())
+    inherited.memory.metrics.clear_gauges(number)
+    inherited.memory.hashing.set(number, 0)
+
+
+def _logger(config: Config) -> FilteringBoundLogger:
+    people = is_for_people(config.log.format, STDERR)
+    return make_logger(
+        config.log.level,
+        people=people,
+        clock=SystemClock(),
+        lines=Lines(STDERR),
+        colours=people and sys.stderr.isatty(),
+    )
+
+
+def _raise_file_limit(config: Config, log: FilteringBoundLogger) -> None:
+    """Every connection is a descriptor, and so is each connection to a next hop."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = config.limits.connections + sum(route.connections for route in config.routes) + 1_024
+    if soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        log.warning(
+            "this system allows too few open files: raise LimitNOFILE in the unit, or lower [limits] connections",
+            allowed=hard,
+            wanted=wanted,
+        )

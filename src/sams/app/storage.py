@@ -1,0 +1,83 @@
+"""Which shards a worker owns, and that none is left without an owner.
+
+Shard number N belongs to worker N modulo the number of workers; that needs no agreement between workers, only the
+lock that each shard has. A worker accepts mail into the first of its shards and delivers from all of them. A shard
+that appears later without an owner (its worker died after its own disk had failed and it had moved on) is found by
+looking again now and then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from sams.core.clock import Clock
+from sams.spool.failures import ShardInUse
+from sams.spool.hooks import Hooks
+from sams.spool.interface import Spool
+from sams.spool.layout import Layout, discover
+from sams.spool.settings import Settings
+from sams.spool.shelf import Shelf, open_shelf
+
+
+class Storage:
+    """The spools of one worker. Made on the loop that uses them.
+
+    Raises:
+        OperatorError: the worker's own shard cannot be opened.
+    """
+
+    def __init__(
+        self, data_dir: Path, number: int, workers: int, *, clock: Clock, settings: Settings, hooks: Hooks
+    ) -> None:
+        self._data_dir = data_dir
+        self._number = number
+        self._workers = workers
+        self._clock = clock
+        self._settings = settings
+        self._hooks = hooks
+        self._seen: set[int] = set()
+        self.primary = self._open_primary()
+        self.further: list[Shelf] = []
+
+    @property
+    def spools(self) -> Sequence[Spool]:
+        """All that are open, the one that takes new mail first."""
+        return (self.primary, *self.further)
+
+    def adopt(self) -> list[Shelf]:
+        """Open those shards of ours that nobody has open; what was opened now."""
+        adopted = []
+        for shard in self._ours():
+            if shard in self._seen:
+                continue
+            try:
+                adopted.append(self._open(shard))
+            except ShardInUse:
+                continue
+        self.further += adopted
+        return adopted
+
+    async def close(self) -> None:
+        """Finish what waits for a commit and let go of every lock."""
+        for spool in self.spools:
+            await spool.close()
+
+    def _open_primary(self) -> Shelf:
+        ours = self._ours()
+        if ours:
+            return self._open(ours[0])
+        first = Layout(self._data_dir, self._number)
+        return self._open(None if first.folder.exists() else self._number)
+
+    def _open(self, shard: int | None) -> Shelf:
+        opened = open_shelf(self._data_dir, shard, self._clock, self._settings, self._hooks)
+        self._seen.add(opened.shard)
+        return opened
+
+    def _ours(self) -> list[int]:
+        return [
+            shard
+            for shard in discover(self._data_dir)
+            if shard % self._workers == self._number and not Layout(self._data_dir, shard).failed.exists()
+        ]

@@ -1,0 +1,308 @@
+"""One worker's object graph: made, started, changed by a reload, and taken down again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from sams.activity.alarms import Alarms, ways
+from sams.activity.events import Alarmed, ServiceChanged
+from sams.activity.metrics import COMMIT
+from sams.activity.recorder import Recorder
+from sams.app import parts, settings
+from sams.app.certificates import CertificateWatch
+from sams.app.control import service_handlers, worker_handlers
+from sams.app.hops import Hops
+from sams.app.inherited import Inherited, check_changeable
+from sams.app.mail import ServiceMail
+from sams.app.storage import Storage
+from sams.control import sockets
+from sams.control.peers import service_roles
+from sams.control.server import ControlServer
+from sams.core.address import parse_mailbox
+from sams.core.ids import IdMaker, reason_code
+from sams.delivery.routes import RouteTable
+from sams.delivery.scheduler import Scheduler
+from sams.identity.interface import Identity
+from sams.policy.senders import SenderPolicy
+from sams.protocol.sasl.registry import password_mechanisms
+from sams.service.material import Material
+from sams.service.queue_view import ShardQueue
+from sams.spool.hooks import Hooks
+from sams.spool.interface import Search, Spool, Work
+from sams.spool.layout import Layout
+from sams.submission.reception import House, ListenerDoor, Reception
+from sams.submission.services import Services
+
+BEAT = 1.0
+"""Seconds between two looks at what has to be looked at regularly."""
+ADOPT_EVERY = 30
+"""Beats between two looks for shards without an owner."""
+_HOURS_OF_A_DAY = 24
+_ALARM_GRACE = 5.0
+
+
+class WorkerGraph:
+    """All parts of one worker; `service.worker.Parts` says how it lives. Made inside the running loop.
+
+    number: the worker's, from 0. The first one also answers for the service as a whole.
+    ask_for_reload: passes on that somebody asked for a reload.
+    """
+
+    def __init__(self, inherited: Inherited, number: int, ask_for_reload: Callable[[], None]) -> None:
+        self._inherited = inherited
+        self._number = number
+        self._ask_for_reload = ask_for_reload
+        self._loop = asyncio.get_running_loop()
+        self._clock = inherited.clock
+        self._mechanisms = password_mechanisms()
+        self._beats = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._controls: list[ControlServer] = []
+        self._make(inherited.material)
+
+    # --- made
+
+    def _make(self, material: Material) -> None:
+        config, clock, number = material.config, self._clock, self._number
+        self._routes: RouteTable = settings.route_table(config)
+        self._metrics = self._inherited.memory.metrics.slot(number)
+        self._storage = Storage(
+            config.server.data_dir,
+            number,
+            self._inherited.workers,
+            clock=clock,
+            settings=settings.spool_settings(config),
+            hooks=self._hooks(),
+        )
+        self._journal = parts.journal(self._inherited, self._storage.primary.shard, self._journal_trouble)
+        self._alarms = Alarms(
+            service=config.server.name,
+            interval=config.alarm.interval,
+            ways=ways(config.alarm, self._send_alarm),
+            clock=clock,
+            log=self._inherited.log,
+        )
+        self._activity = Recorder(
+            clock=clock,
+            journal=self._journal,
+            log=self._inherited.log,
+            metrics=self._metrics,
+            on_alarm=self._alarms.alarm,
+        )
+        self._sign_ins = parts.SignIns(self._inherited, number)
+        self._hops = Hops(clock)
+        self._scheduler = Scheduler(
+            clock=clock,
+            policy=settings.retry_policy(config),
+            reporter=parts.reporter(config, clock, self._route_of),
+            tell=self._activity.tell,
+            faulted=self._faulted,
+        )
+        self._mail = ServiceMail(
+            name=config.server.name,
+            author=settings.postmaster(config),
+            clock=clock,
+            spool=self._storage.primary,
+            route_of=self._route_of,
+            submit=self._submit,
+        )
+        self._quota = parts.quota(self._inherited)
+        self._certificates = CertificateWatch(
+            config.tls.expiry_warnings, clock, lambda text: self._alarm("certificate", text)
+        )
+        self._reception = Reception(self._loop, self._house(material), self._bug)
+        self._doors = [self._door(material, place) for place in range(len(config.listeners))]
+
+    def _hooks(self) -> Hooks:
+        return Hooks(
+            committed=lambda _members, seconds: self._metrics.observe(COMMIT, seconds),
+            failed=lambda shard, detail: self._alarm("disk", f"shard {shard} is no longer written: {detail}"),
+            damaged=lambda entry, why: self._alarm("damaged", f"message {entry} was set aside: {why}"),
+        )
+
+    def _house(self, material: Material) -> House:
+        config = material.config
+        services = Services(
+            name=config.server.name,
+            authenticator=self._sign_ins.authenticator,
+            mechanisms=self._mechanisms,
+            admission=parts.admission(self._inherited, self._number),
+            senders=SenderPolicy(config.senders),
+            quota=self._quota,
+            spool=self._storage.primary,
+            route_of=self._route_of,
+            submit=self._submit,
+            activity=self._activity,
+            log=self._inherited.log,
+            clock=self._clock,
+            session_ids=IdMaker(self._clock, self._number),
+            header_limits=settings.header_limits(config),
+            mime_limits=settings.mime_limits(config),
+            trace=config.trace,
+            reason=reason_code,
+            notice=self._send_notice,
+            alarm=self._alarm,
+        )
+        return House(services, settings.time_limits(config))
+
+    def _door(self, material: Material, place: int) -> ListenerDoor:
+        listener = material.config.listeners[place]
+        context = self._inherited.listeners[place].tls.context
+        names = self._mechanisms.names
+        engine_settings = settings.server_settings(material.config, listener, names)
+        return ListenerDoor(self._reception, listener.port, context, engine_settings)
+
+    # --- started and stopped
+
+    async def start(self) -> None:
+        """Deliver what waits, then listen."""
+        self._journal.start()
+        self._scheduler.set_routes(self._routes, self._hops.renew(self._inherited.material))
+        for spool in (*self._storage.spools, *self._storage.adopt()):
+            self._take_over(spool)
+        self._scheduler.start()
+        await self._open_controls()
+        sockets_here = [one.sockets[self._number] for one in self._inherited.listeners]
+        await self._reception.listen(zip(self._doors, sockets_here, strict=True))
+        self._activity.tell(ServiceChanged("ready", f"worker {self._number}"))
+        self._beat()
+
+    async def stop(self, grace: float) -> None:
+        """Finish what is under way, within `grace` seconds altogether."""
+        began = self._loop.time()
+        if self._timer is not None:
+            self._timer.cancel()
+        self._activity.tell(ServiceChanged("stopping", f"worker {self._number}"))
+        await self._reception.close(grace)
+        await self._alarms.finish(_ALARM_GRACE)
+        await self._scheduler.drain(max(1.0, grace - (self._loop.time() - began)))
+        for control in self._controls:
+            await control.close()
+        await self._storage.close()
+        self._sign_ins.close()
+        self._hops.close()
+        await asyncio.to_thread(self._journal.close)
+
+    def _take_over(self, spool: Spool) -> None:
+        since = int(self._clock.now()) // 3_600 - _HOURS_OF_A_DAY + 1
+        self._quota.load(spool.shard, ((use.login, use.hour, use.recipients) for use in spool.usage(since)))
+        self._scheduler.adopt(spool)
+
+    # --- reloaded
+
+    def reload(self, material: Material) -> None:
+        """Use new settings for new sessions and new attempts, and new certificates from now on."""
+        check_changeable(self._inherited.material.config, material.config)
+        self._inherited.renew(material)
+        self._routes = settings.route_table(material.config)
+        self._scheduler.set_routes(self._routes, self._hops.renew(material))
+        self._reception.house = self._house(material)
+        self._certificates.look_anew()
+        for place, door in enumerate(self._doors):
+            door.settings = settings.server_settings(
+                material.config, material.config.listeners[place], self._mechanisms.names
+            )
+        self._activity.tell(ServiceChanged("reloaded", f"worker {self._number}"))
+
+    # --- looked at once a second
+
+    def _beat(self) -> None:
+        self._timer = self._loop.call_later(BEAT, self._beat)
+        self._beats += 1
+        self._activity.tick()
+        self._alarms.tick()
+        self._reception.revoke(self._sign_ins.authenticator.changed_logins())
+        sessions = self._reception.sessions
+        signed_in = sum([1 for session in sessions if session.identity is not None])
+        self._inherited.memory.board.note_sessions(self._number, len(sessions), signed_in)
+        self._reception.wheel.pressure = self._reception.house.services.admission.under_pressure
+        if self._number == 0:
+            self._certificates.look(self._inherited.material.hosts)
+        if self._beats % ADOPT_EVERY == 0:
+            for spool in self._storage.adopt():
+                self._take_over(spool)
+
+    # --- asked by commands
+
+    async def _open_controls(self) -> None:
+        config = self._inherited.material.config
+        roles = service_roles(self._own_uid(), config.control)
+        queue = ShardQueue(lambda: self._storage.spools, self._clock, self._queue_changed)
+        handlers = worker_handlers(
+            self._number,
+            self._inherited,
+            queue=queue,
+            spools=lambda: tuple(self._storage.spools),
+            reception=self._reception,
+            tell=self._activity.tell,
+            problems=self._problems,
+        )
+        self._controls.append(
+            ControlServer(
+                sockets.worker_path(config.server.data_dir, self._number),
+                handlers,
+                roles,
+                log=self._inherited.log,
+            )
+        )
+        if self._number == 0:
+            whole = service_handlers(
+                self._inherited, self._sign_ins.accounts, self._activity.tell, self._ask_for_reload
+            )
+            self._controls.append(
+                ControlServer(
+                    sockets.service_path(config.server.data_dir), whole, roles, log=self._inherited.log
+                )
+            )
+        for control in self._controls:
+            await control.start()
+
+    def _own_uid(self) -> int:
+        return (
+            Layout(self._inherited.material.config.server.data_dir, self._storage.primary.shard)
+            .folder.stat()
+            .st_uid
+        )
+
+    def _queue_changed(self, what: str, search: Search) -> None:
+        """The scheduler lets go of what it has in hand, or looks at what became due."""
+        if what not in {"hold", "delete"}:
+            self._scheduler.wake()
+        elif search.ids is not None:
+            self._scheduler.forget(search.ids)
+        else:
+            self._scheduler.reread()
+
+    def _problems(self) -> tuple[str, ...]:
+        down = [status.route for status in self._scheduler.status() if not status.is_up]
+        return tuple(f"the next hop of route {route} is down" for route in down)
+
+    # --- told
+
+    def _submit(self, works: tuple[Work, ...]) -> None:
+        """What was accepted goes to delivery, in memory still."""
+        self._scheduler.submit(works, self._storage.primary)
+
+    def _route_of(self, domain: str) -> str | None:
+        return self._routes.route_of(domain)
+
+    def _alarm(self, kind: str, text: str, login: str = "") -> None:
+        self._activity.tell(Alarmed(kind, text, login))
+
+    def _send_alarm(self, address: str, subject: str, text: str) -> bool:
+        return self._mail.send(parse_mailbox(address), subject, text)
+
+    def _send_notice(self, identity: Identity, text: str) -> None:
+        self._mail.send(identity.default_address, "Your mail account and its limits", text + "\n")
+
+    def _journal_trouble(self, why: str) -> None:
+        self._loop.call_soon_threadsafe(
+            self._alarm, "journal", f"the activity journal cannot be written: {why}"
+        )
+
+    def _bug(self, error: Exception) -> None:
+        self._inherited.log.error("bug", ref=reason_code(), exc_info=error)
+
+    def _faulted(self, reference: str, error: BaseException) -> None:
+        self._inherited.log.error("delivery failed in an unexpected way", ref=reference, exc_info=error)
