@@ -215,7 +215,7 @@ class Rig:
     async def accept(self, *recipients: str, **how: Any) -> str:
         """Commit a message and hand it to the scheduler, as a session does; its id."""
         message = self.message(*recipients, **how)
-        self.scheduler.submit(await self.spool.accept(message))
+        self.scheduler.submit(await self.spool.accept(message), self.spool)
         return message.id
 
     async def store(self, *recipients: str, **how: Any) -> str:

@@ -434,6 +434,17 @@ async def test_holding_a_login_leaves_its_messages_and_sends_the_others() -> Non
 
 
 @virtual
+async def test_after_a_hold_by_any_search_the_window_is_read_anew() -> None:
+    made = rig(hops={"hub": ScriptedHop(connections=1, seconds=1.0)})
+    ids = [await made.accept(login=login) for login in ("ann", "bad", "ann")]
+    await made.spool.hold(Search(login="bad"))
+    made.scheduler.reread()
+    await asyncio.sleep(10)
+    assert made.hub.ids == [ids[0], ids[2]]
+    assert set(made.spool.messages) == {ids[1]}
+
+
+@virtual
 async def test_a_deleted_message_is_not_sent_again() -> None:
     made = rig(hops={"hub": ScriptedHop(connections=1, seconds=1.0, usual=DEFERRED)})
     message = await made.accept()
@@ -563,6 +574,17 @@ async def test_an_adopted_shard_is_delivered_too() -> None:
     await orphan.accept(made.message())
     made.scheduler.adopt(orphan)
     await asyncio.sleep(1)
+    assert not orphan.messages
+
+
+@virtual
+async def test_mail_of_a_shard_adopted_after_the_routes_were_set_moves_to_them() -> None:
+    made = rig()
+    orphan = FakeSpool(made.clock, shard=7)
+    await orphan.accept(made.message(routes={"bob@example.org": "gone"}))
+    made.scheduler.adopt(orphan)
+    await asyncio.sleep(1)
+    assert len(made.hub.sent) == 1
     assert not orphan.messages
 
 

@@ -32,7 +32,7 @@ from sams.delivery.lane import Lane
 from sams.delivery.settling import FIRST_WAIT, LONGEST_WAIT, Settler
 from sams.delivery.verdict import Judge, Judgement
 from sams.delivery.window import Job, Step, Window
-from sams.spool.interface import Content, QueuedRecipient, Settlement, Work
+from sams.spool.interface import Content, QueuedRecipient, Settlement, Spool, Work
 
 _NO_ANSWER = reply(451, "4.3.0", "the attempt ended without an answer for this recipient")
 
@@ -57,7 +57,7 @@ class Couriers:
         draw: Callable[[], float],
         tell: Callable[[ServiceEvent], None],
         faulted: Callable[[str, BaseException], None],
-        submit: Callable[[tuple[Work, ...]], None],
+        submit: Callable[[tuple[Work, ...], Spool], None],
         changed: Callable[[], None],
     ) -> None:
         self._window = window
@@ -279,14 +279,14 @@ class Couriers:
             lane.settling -= 1
             self._stored(lane, job, judgement, reports)
             if works:
-                self._submit(works)
+                self._submit(works, job.spool)
 
         self._settler.settle(job.spool, settlement, stored)
 
     def _stored(self, lane: Lane, job: Job, judgement: Judgement, reports: Sequence[Report]) -> None:
         for settled in judgement.settled:
             if settled.due is not None:
-                lane.passes[job.spool.shard].expect(settled.due)
+                lane.passes[job.spool].expect(settled.due)
         for one in reports:
             message = job.work.message
             self._tell(
@@ -301,7 +301,7 @@ class Couriers:
             lane.turns.put_back(job)
         else:
             self._leave(lane, job)
-            lane.passes[job.spool.shard].look_again()
+            lane.passes[job.spool].look_again()
 
     def _leave(self, lane: Lane, job: Job) -> None:
         self._window.remove(job)
@@ -310,7 +310,7 @@ class Couriers:
         if job.left is not None:
             job.left()
         if job.is_stale:
-            lane.passes[job.spool.shard].look_again()
+            lane.passes[job.spool].look_again()
         if lane.wants_more:
             self._changed()
 

@@ -38,7 +38,7 @@ class Intake:
         """New work: take it, or leave it to a claim. Whether it waits in the window now."""
         window = self._window
         if window.get((work.message.id, work.route)) is None and not self._is_welcome(lane, work):
-            lane.passes[spool.shard].look_again()
+            lane.passes[spool].look_again()
             return False
         return self._admit(lane, work, spool)
 

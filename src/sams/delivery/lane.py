@@ -78,7 +78,7 @@ class Lane:
         self.sending = 0
         self.settling = 0
         self.ended = 0
-        self.passes = {spool.shard: Pass(spool) for spool in spools}
+        self.passes = {spool: Pass(spool) for spool in spools}
         self.health = Health(policy, hop.connections if hop else 1, draw)
         self._policy = policy
         self._draw = draw
@@ -110,7 +110,7 @@ class Lane:
 
     def add_spool(self, spool: Spool) -> None:
         """Claims read this spool too."""
-        self.passes[spool.shard] = Pass(spool)
+        self.passes[spool] = Pass(spool)
 
     def next_look(self, now: float, monotonic: float) -> float:
         """Seconds until a probe or a due time; infinite where only an event can change something."""

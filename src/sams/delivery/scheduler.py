@@ -24,7 +24,7 @@ from typing import Any
 
 from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
 from sams.core.clock import Clock
-from sams.core.ids import reason_code, shard_of
+from sams.core.ids import reason_code
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import reply
 from sams.core.text import visible
@@ -87,7 +87,8 @@ class Scheduler:
         self._judge = Judge(policy, draw)
         self._settler = Settler(tell, draw)
         self._lanes: dict[str, Lane] = {}
-        self._spools: dict[int, Spool] = {}
+        self._spools: list[Spool] = []
+        self._table: RouteTable | None = None
         self._intake = Intake(self._window, self._lanes.values, tell)
         self._couriers = Couriers(
             window=self._window,
@@ -101,7 +102,7 @@ class Scheduler:
             submit=self.submit,
             changed=self._poke,
         )
-        self._sweeps: dict[tuple[str, int], Sweep] = {}
+        self._sweeps: dict[tuple[str, Spool], Sweep] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._timer: asyncio.Handle | None = None
         self._is_poked = False
@@ -111,12 +112,11 @@ class Scheduler:
         self._offset = clock.now() - clock.monotonic()
 
     def adopt(self, spool: Spool) -> None:
-        """Deliver what is in a shard too: the worker's own, or one that a dead worker left."""
-        self._spools[spool.shard] = spool
+        """Deliver what is in a spool too: the worker's own, or one that a dead worker left."""
+        self._spools.append(spool)
         for lane in self._lanes.values():
             lane.add_spool(spool)
-        for _, route in spool.waiting_domains():
-            self._lane(route)
+        self._reroute(spool)
         self._poke()
 
     def set_routes(self, table: RouteTable, hops: Mapping[str, NextHop]) -> None:
@@ -128,8 +128,9 @@ class Scheduler:
         for lane in self._lanes.values():
             self._release(lane, list(lane.turns))
         self._window.move(table.route_of)
-        for spool in self._spools.values():
-            spool.reroute(table.moves(spool.waiting_domains()))
+        self._table = table
+        for spool in self._spools:
+            self._reroute(spool)
         for name in table.names:
             self._lane(name)
         for lane in self._lanes.values():
@@ -143,11 +144,15 @@ class Scheduler:
         self._next_check = self._next_sweep = self._clock.monotonic()
         self._poke()
 
-    def submit(self, works: tuple[Work, ...]) -> None:
-        """Take what a commit brought, with its content in memory. What finds no room is claimed later."""
+    def submit(self, works: tuple[Work, ...], spool: Spool) -> None:
+        """Take what a commit of an adopted spool brought, with its content in memory.
+
+        What finds no room is claimed later. (A message's id does not tell its spool: a shard that failed is
+        taken over by another, with its messages.)
+        """
         for work in works:
             lane = self._lanes.get(work.route) or self._lane(work.route)
-            if self._intake.offer(lane, work, self._spools[shard_of(work.message.id)]):
+            if self._intake.offer(lane, work, spool):
                 if self._is_running:
                     self._couriers.dispatch(lane)
             else:
@@ -160,6 +165,10 @@ class Scheduler:
     def hold_login(self, login: str) -> None:
         """The same for all messages of a login; call it after `Spool.hold`."""
         self._forget(self._window.of_login(login))
+
+    def reread(self) -> None:
+        """The queue was changed in a way that ids do not tell: what waits in the window is claimed anew."""
+        self._forget(self._window.all())
 
     def wake(self, route: str | None = None) -> None:
         """Something was released or made due: look at this route (None: all), and probe it if it is down."""
@@ -199,10 +208,18 @@ class Scheduler:
             if lane.hop is not None:
                 await lane.hop.close()
 
+    def _reroute(self, spool: Spool) -> None:
+        """Move what waits to the routes of now; what no route takes keeps a lane without a next hop."""
+        waiting = spool.waiting_domains()
+        if self._table is not None:
+            spool.reroute(self._table.moves(waiting))
+        for _, route in waiting:
+            self._lane(route)
+
     def _lane(self, name: str) -> Lane:
         lane = self._lanes.get(name)
         if lane is None:
-            lane = self._lanes[name] = Lane(name, None, self._policy, self._spools.values(), self._draw)
+            lane = self._lanes[name] = Lane(name, None, self._policy, self._spools, self._draw)
         return lane
 
     def _change_hop(self, lane: Lane, hop: NextHop | None) -> None:
@@ -295,11 +312,11 @@ class Scheduler:
     async def _sweep_all(self) -> None:
         """Expiry and delay notices for each route that is down, a page at a time."""
         for lane in list(self._lanes.values()):
-            for spool in list(self._spools.values()):
+            for spool in list(self._spools):
                 await self._sweep(lane, spool)
 
     async def _sweep(self, lane: Lane, spool: Spool) -> None:
-        key = (lane.name, spool.shard)
+        key = (lane.name, spool)
         size = max(1, self._window.messages // _SWEEP_PART)
         sweep = self._sweeps.get(key)
         if sweep is None:

@@ -10,7 +10,8 @@ Fairness has two parts. Within a lane (the work of one route) logins take turns,
 with a thousand messages in the window delays another by one message and not by a thousand. And who fills the
 window must leave room: a lane or a login above its share gets only the first three quarters of the window; the
 last quarter is for those below their share. So new mail of a quiet member is sent from memory, at its login's next
-turn, however much another member has waiting in the window and on disk.
+turn, however much another member has waiting in the window and on disk. (Claims read in the order of due times,
+whoever's they are: a quiet member's second attempt comes behind what was due before it.)
 """
 
 from __future__ import annotations
@@ -214,6 +215,10 @@ class Window:
     def find(self, message_ids: frozenset[str]) -> list[Job]:
         """The jobs of these messages."""
         return [job for job in self._jobs.values() if job.work.message.id in message_ids]
+
+    def all(self) -> list[Job]:
+        """Every job."""
+        return list(self._jobs.values())
 
     def of_login(self, login: str) -> list[Job]:
         """The jobs of a login."""

@@ -1,0 +1,52 @@
+"""The scheduler on the spool that the service has."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from sams.core.clock import SystemClock
+from sams.delivery.backoff import RetryPolicy
+from sams.delivery.routes import Route, RouteTable
+from sams.delivery.scheduler import Scheduler
+from sams.delivery.window import Window
+from sams.spool.interface import Search
+from tests.delivery.rig import DEFERRED, FAILED, FakeReporter, ScriptedHop
+from tests.spool.rig import SETTINGS, new_message, sqlite_spool
+
+COUNT = 300
+
+
+def test_submitted_and_claimed_mail_leaves_a_shard_on_disk_and_a_report_enters_it(tmp_path: Path) -> None:
+    async def story() -> None:
+        clock, hop, local, window = SystemClock(), ScriptedHop(connections=4), ScriptedHop(), Window(40)
+        is_through, faults = asyncio.Event(), list[BaseException]()
+        hop.script.extend([FAILED, DEFERRED])
+        scheduler = Scheduler(
+            clock=clock,
+            policy=RetryPolicy(first=0.05, longest=0.05),
+            reporter=FakeReporter(),
+            tell=lambda _: is_through.set() if len(hop.sent) > 2 * COUNT and local.sent else None,
+            faulted=lambda _, error: faults.append(error),
+            window=window,
+        )
+        async with sqlite_spool(tmp_path, clock, SETTINGS) as spool:  # type: ignore[arg-type]  # a real clock here
+            for _ in range(COUNT):
+                await spool.accept(
+                    await new_message(spool, "a@far.example", "b@far.example", arrived=clock.now())
+                )
+            scheduler.adopt(spool)
+            table = RouteTable([Route("local", ("example.ac.uk",)), Route("hub", ("*",))])
+            scheduler.set_routes(table, {"hub": hop, "local": local})
+            scheduler.start()
+            for _ in range(COUNT):
+                works = await spool.accept(await new_message(spool, arrived=clock.now()))
+                scheduler.submit(works, spool)
+                assert len(window) <= 40
+            await is_through.wait()
+            await scheduler.drain(5.0)
+            assert await spool.search(Search(), None, 10) == []
+        assert len(set(hop.ids)) == 2 * COUNT
+        assert not faults
+
+    asyncio.run(story())
