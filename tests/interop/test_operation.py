@@ -134,7 +134,7 @@ def test_a_backup_taken_while_running_is_restored_whole(service: Service, tmp_pa
     submit(service, 2)
     service.sams("backup", str(tmp_path / "backup"))
     assert service.stop() == 0
-    os.rename(service.folder / "data", service.folder / "lost")
+    (service.folder / "data").rename(service.folder / "lost")
     service.sams("restore", str(tmp_path / "backup"))
     service.start()
     assert len(queue(service)) == 2
@@ -154,13 +154,14 @@ def test_a_worker_that_dies_is_replaced_and_loses_nothing(tmp_path: Path) -> Non
         service.add_account("alice")
         with service.running():
             assert service.process is not None
+            supervisor = service.process.pid
             members = Members(service, count=4, sizes=(500,))
             members.start()
             for _ in range(4):
                 time.sleep(0.5)
-                until(lambda: len(children(service.process.pid)) == 2, "both workers")
-                os.kill(children(service.process.pid)[0], signal.SIGKILL)
-            until(lambda: len(children(service.process.pid)) == 2, "both workers")
+                until(lambda: len(children(supervisor)) == 2, "both workers")
+                os.kill(children(supervisor)[0], signal.SIGKILL)
+            until(lambda: len(children(supervisor)) == 2, "both workers")
             members.stop()
             until(lambda: members.promised <= hop.marks.keys(), "all arrived")
             assert len(members.promised) > 10

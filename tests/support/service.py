@@ -215,9 +215,8 @@ class Service:
         return self._opened(lambda client: client.login(login, password))
 
     def _opened(self, begin: Callable[[smtplib.SMTP], object]) -> smtplib.SMTP:
-        client = smtplib.SMTP(timeout=PATIENCE)
+        client = smtplib.SMTP("127.0.0.1", self.starttls, timeout=PATIENCE)
         try:
-            client.connect("127.0.0.1", self.starttls)
             client.starttls(context=self.trust())
             begin(client)
         except BaseException:

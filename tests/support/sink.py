@@ -54,7 +54,9 @@ class _Session(socketserver.StreamRequestHandler):
 
 
 class Sink(socketserver.ThreadingTCPServer):
-    """refused: addresses that get 550. marks: how often each marked message came; broken: marks of messages that did not come whole."""
+    """refused: addresses that get 550.
+
+    marks: how often each marked message came; broken: marks of messages that did not come whole."""
 
     allow_reuse_address = True
     daemon_threads = True
