@@ -10,7 +10,7 @@ from typing import BinaryIO
 from sams.cli.sendmail.arguments import Arguments
 from sams.cli.sendmail.failure import SendmailError, SysExit
 from sams.cli.sendmail.settings import Settings
-from sams.core.address import AddressError, Mailbox, parse_mailbox
+from sams.core.address import AddressError, Mailbox, domain_key, parse_mailbox
 from sams.core.errors import SamsError
 from sams.core.text import visible
 from sams.message.addresses import AddressListError, parse_address_list
@@ -70,7 +70,7 @@ def compose(raw: bytes, arguments: Arguments, settings: Settings) -> Outgoing:
     people = [qualified(text, settings.home_domain) for text in arguments.recipients]
     if arguments.from_header:
         people += _header_recipients(header, settings.home_domain)
-    recipients = tuple({mailbox.key: mailbox for mailbox in people}.values())
+    recipients = _each_once(people)
     if not recipients:
         raise SendmailError(SysExit.USAGE, "the message has no recipient in To, Cc or Bcc")
     author = sender or qualified(settings.sender, settings.home_domain)
@@ -89,6 +89,13 @@ def qualified(text: str, domain: str) -> Mailbox:
         return parse_mailbox(bracketed if "@" in bracketed else f"{bracketed}@{domain}")
     except AddressError as error:
         raise SendmailError(SysExit.DATAERR, f"{visible(text, 300)} is no address: {error}") from None
+
+
+def _each_once(people: Sequence[Mailbox]) -> tuple[Mailbox, ...]:
+    found: dict[tuple[str, str], Mailbox] = {}
+    for mailbox in people:
+        found.setdefault((mailbox.local, domain_key(mailbox.domain)), mailbox)
+    return tuple(found.values())
 
 
 def _split(raw: bytes) -> tuple[Header, bytes]:

@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from sams.cli import archive
+from sams.cli.failures import Exit
+from sams.control.messages import BackedUp, Backup, Response
+from sams.core.errors import OperatorError
+from tests.cli.desk import PASSWORD, Desk
+from tests.control.fakes import Answers, listening, supervisor
+
+
+@pytest.fixture
+def full(desk: Desk) -> Desk:
+    desk.add_account("ann", "ann@example.org")
+    desk.queued(("bob@example.org",), ("eve@example.net", "bob@example.org"))
+    desk.queued(("eve@example.net",), shard=1, login="zoe")
+    desk.sams("queue", "hold", "--login", "zoe")
+    return desk
+
+
+def _state(desk: Desk) -> tuple[object, object]:
+    return desk.json("queue", "list"), desk.json("account", "list")
+
+
+def test_what_was_backed_up_comes_back(full: Desk, tmp_path: Path) -> None:
+    before = _state(full)
+    full.sams("backup", str(tmp_path / "copy"))
+    full.data_dir.rename(tmp_path / "lost")
+    full.sams("restore", str(tmp_path / "copy"))
+    assert _state(full) == before
+    changed = full.server.sams("account", "passwd", "ann", "--password-stdin", text=f"{PASSWORD}2\n")
+    assert changed.returncode == 0
+
+
+def test_only_its_owner_may_read_a_backup(full: Desk, tmp_path: Path) -> None:
+    made = full.json("backup", str(tmp_path / "deep" / "copy"))
+    assert set(made["files"]) == {"accounts.db", "sams.toml", "spool/0/queue.db", "spool/1/queue.db"}
+    modes = [
+        stat.S_IMODE(path.stat().st_mode)
+        for path in (tmp_path / "deep" / "copy").rglob("*")
+        if path.is_file()
+    ]
+    assert set(modes) == {0o600}
+    assert stat.S_IMODE((tmp_path / "deep" / "copy").stat().st_mode) == 0o700
+
+
+def test_a_folder_in_use_is_left_alone(full: Desk, tmp_path: Path) -> None:
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy" / "notes").write_text("mine")
+    assert "not empty" in full.sams("backup", str(tmp_path / "copy"), code=Exit.FAILED).stderr
+    assert os.listdir(tmp_path / "copy") == ["notes"]  # noqa: PTH208 - one name
+
+
+def test_data_that_is_there_is_never_overwritten(full: Desk, tmp_path: Path) -> None:
+    before = _state(full)
+    full.sams("backup", str(tmp_path / "copy"))
+    assert "not empty" in full.sams("restore", str(tmp_path / "copy"), code=Exit.FAILED).stderr
+    assert _state(full) == before
+
+
+def test_a_damaged_backup_is_refused_before_anything_is_written(full: Desk, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    full.sams("backup", str(copy))
+    octets = bytearray((copy / "accounts.db").read_bytes())
+    octets[100] ^= 1
+    (copy / "accounts.db").write_bytes(octets)
+    full.data_dir.rename(tmp_path / "lost")
+    result = full.sams("restore", str(copy), code=Exit.FAILED)
+    assert "accounts.db was changed or damaged" in result.stderr
+    assert not full.data_dir.exists()
+
+
+def test_nothing_is_restored_under_a_running_service(full: Desk, tmp_path: Path) -> None:
+    full.sams("backup", str(tmp_path / "copy"))
+    with listening(full.data_dir, supervisor(0)):
+        result = full.sams("restore", str(tmp_path / "copy"), code=Exit.FAILED)
+    assert "stop it" in result.stderr
+
+
+def test_a_running_service_writes_its_own_part(desk: Desk, tmp_path: Path) -> None:
+    def write(name: str) -> Callable[[Backup], Response]:
+        def handle(request: Backup) -> Response:
+            path = Path(request.target) / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(name)
+            return BackedUp((name,))
+
+        return handle
+
+    desk.data_dir.mkdir(mode=0o700)
+    service: Answers = {**supervisor(1), Backup: write("accounts.db")}
+    with listening(desk.data_dir, service, {Backup: write("spool/0")}):
+        made = desk.json("backup", str(tmp_path / "copy"))
+    assert made["files"] == ["accounts.db", "sams.toml", "spool/0"]
+    assert archive.check(tmp_path / "copy").files.keys() == set(made["files"])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("manifest.json", None),
+        ("manifest.json", "{}"),
+        ("manifest.json", "not json"),
+        ("extra", "x"),
+        ("sams.toml", None),
+    ],
+)
+def test_a_folder_that_is_not_what_its_manifest_says_is_no_backup(
+    tmp_path: Path, name: str, text: str | None
+) -> None:
+    archive.write_config(tmp_path, b"[server]")
+    archive.seal(tmp_path, 1_000.0)
+    assert archive.check(tmp_path).made == 1_000.0
+    if text is None:
+        (tmp_path / name).unlink()
+    else:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(OperatorError):
+        archive.check(tmp_path)

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import typing
+from typing import Any
+
+import pytest
+
+from sams.activity import events
+from sams.activity.interface import Entry, Step
+from sams.cli import story
+
+_ALL = typing.get_args(events.AnyEvent)
+
+
+def _example(kind: type[events.Event]) -> Any:
+    values: dict[str, Any] = {"str": "evil\x1b[2J\u202etext", "int": 2, "bool": True, "float": 1.5}
+    hints = typing.get_type_hints(kind)
+    given = {name: values.get(getattr(hint, "__name__", ""), ()) for name, hint in hints.items()}
+    if kind is events.Attempted:
+        given["recipients"] = (events.RecipientResult("a@example.net\x07", "failed", "550 no\x9b"),)
+    return kind(**{name: value for name, value in given.items() if not name.startswith("_")})
+
+
+def _entry(*steps: Any, what: str = "session", ended: bool = True) -> Entry:
+    told = tuple(Step(1_000.0 + number, step) for number, step in enumerate(steps))
+    return Entry(0, 1, what, "S" * 15, "ann\x1b", "192.0.2.1", ended, told)
+
+
+@pytest.mark.parametrize("kind", _ALL)
+def test_every_event_has_words_and_nothing_raw_reaches_the_terminal(kind: type[events.Event]) -> None:
+    event = _example(kind)
+    assert story.told(event)
+    for lines in (story.timeline(_entry(event, event)), story.timeline(_entry(event, what="other"))):
+        assert all(line.isprintable() for line in lines)
+
+
+def test_a_session_is_told_step_by_step() -> None:
+    lines = list(
+        story.timeline(
+            _entry(
+                events.Connected("192.0.2.1", 587),
+                events.TlsStarted("TLSv1.3", "AES", "smtp.example.org"),
+                events.SignInRefused(
+                    "ann", "PLAIN", "wrong", "535 5.7.8 No (ref K7Q2-4F)", "K7Q2-4F", "locked soon"
+                ),
+                ended=False,
+            )
+        )
+    )
+    assert "session SSSSSSSSSSSSSSS of ann" in lines[0]
+    assert lines[1].endswith("connected from 192.0.2.1 to port 587")
+    assert "TLS TLSv1.3 AES for smtp.example.org" in lines[2]
+    assert "locked soon: 535 5.7.8 No (ref K7Q2-4F)" in lines[3]
+    assert lines[4].strip() == "… it still lasts"
+
+
+def test_a_single_event_is_one_line() -> None:
+    (line,) = story.timeline(
+        _entry(events.AccountChanged("ann", "suspended", "root", "stolen"), what="account")
+    )
+    assert line.endswith("account ann: suspended by root: stolen")
+
+
+def test_programs_get_every_field_with_its_time() -> None:
+    told = story.as_json(_entry(events.Accepted("M" * 15, 5, 2)))
+    assert told["steps"] == [
+        {"at": 1_000.0, "kind": "accepted", "message": "M" * 15, "size": 5, "recipients": 2}
+    ]
