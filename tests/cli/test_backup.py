@@ -99,6 +99,7 @@ def test_a_running_service_writes_its_own_part(desk: Desk, tmp_path: Path) -> No
         made = desk.json("backup", str(tmp_path / "copy"))
     assert made["files"] == ["accounts.db", "sams.toml", "spool/0"]
     assert archive.check(tmp_path / "copy").files.keys() == set(made["files"])
+    assert [path.name for path in desk.data_dir.iterdir()] == ["control"]
 
 
 @pytest.mark.parametrize(

@@ -42,8 +42,11 @@ class Manifest:
 
 
 def seal(folder: Path, now: float) -> Manifest:
-    """Write the manifest of what is in the folder, synced. From here on it is a backup."""
-    files = {name: _checksum(folder / name) for name in _files(folder)}
+    """Write the manifest of what is in the folder, all of it synced. From here on it is a backup."""
+    files = {name: _checksum(folder / name, sync=True) for name in _files(folder)}
+    for path in folder.rglob("*"):
+        if path.is_dir():
+            _sync_folder(path)
     manifest = Manifest(now, __version__, files)
     text = json.dumps(
         {"format": FORMAT, "made": now, "version": __version__, "files": files}, indent=1, sort_keys=True
@@ -97,12 +100,14 @@ def _files(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in found if path != folder / MANIFEST)
 
 
-def _checksum(path: Path) -> str:
+def _checksum(path: Path, *, sync: bool = False) -> str:
     digest = hashlib.sha256()
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         while piece := file.read(_PIECE):
             digest.update(piece)
+        if sync:
+            os.fsync(file.fileno())
     return digest.hexdigest()
 
 
@@ -112,7 +117,11 @@ def _write_synced(path: Path, octets: bytes) -> None:
         file.write(octets)
         file.flush()
         os.fsync(file.fileno())
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _sync_folder(path.parent)
+
+
+def _sync_folder(path: Path) -> None:
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(folder)
     finally:

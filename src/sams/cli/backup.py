@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import time
 from pathlib import Path
 
@@ -32,9 +34,9 @@ def backup(*, folder: Path, config_path: Path, as_json: bool) -> None:
     place = Place(config_path)
     octets = config_path.read_bytes()
     folder = folder.absolute()
-    _make(folder, place)
+    _make(folder)
     if place.is_running:
-        place.service.backup(str(folder))
+        _copy_running(place, folder)
     else:
         _copy_stopped(place, folder)
     archive.write_config(folder, octets)
@@ -47,18 +49,35 @@ def backup(*, folder: Path, config_path: Path, as_json: bool) -> None:
         )
 
 
-def _make(folder: Path, place: Place) -> None:
-    """The service's user writes into it, and nobody else may read it."""
+def _make(folder: Path) -> None:
+    """Nobody else may read it."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise Failed(f"{folder} is not empty: name a new folder")
     folder.chmod(0o700)
-    user = service_user(place.config.server.user)
-    if user is not None:
-        os.chown(folder, user.uid, user.gid)
+
+
+def _copy_running(place: Place, folder: Path) -> None:
+    """By way of the data folder, the one place where a service that is locked in may write."""
+    owner = place.data_dir.stat()
+    staging = Path(tempfile.mkdtemp(prefix="backup-", dir=place.data_dir))
+    try:
+        os.chown(staging, owner.st_uid, owner.st_gid, follow_symlinks=False)
+        place.service.backup(str(staging))
+        shutil.copytree(staging, folder, symlinks=True, dirs_exist_ok=True, copy_function=_copy_file)
+    finally:
+        shutil.rmtree(staging)
+
+
+def _copy_file(source: str, target: str) -> None:
+    shutil.copyfile(source, target)
+    Path(target).chmod(0o600)
 
 
 def _copy_stopped(place: Place, folder: Path) -> None:
+    user = service_user(place.config.server.user)
+    if user is not None:
+        os.chown(folder, user.uid, user.gid)
     place.become_service()
     with LocalQueue(place.data_dir, SystemClock()) as queue:
         queue.backup(folder)
