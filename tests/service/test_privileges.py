@@ -1,0 +1,63 @@
+"""Who serves, and the data folder."""
+
+from __future__ import annotations
+
+import os
+import pwd
+from pathlib import Path
+
+import pytest
+
+from sams.core.errors import OperatorError
+from sams.service.privileges import ServiceUser, become, prepare_data_dir, service_user
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+
+
+def nobody() -> ServiceUser:
+    entry = pwd.getpwnam("nobody")
+    return ServiceUser("nobody", entry.pw_uid, entry.pw_gid)
+
+
+@root_only
+def test_a_process_that_became_the_user_is_no_more_root_and_cannot_be_again() -> None:
+    child = os.fork()
+    if child == 0:
+        become(nobody())
+        fine = os.getresuid() == (nobody().uid,) * 3 and 0 not in os.getgroups()
+        try:
+            os.setuid(0)
+        except PermissionError:
+            os._exit(0 if fine else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@root_only
+def test_a_user_that_this_machine_lacks_is_refused_with_the_command_that_makes_it() -> None:
+    with pytest.raises(OperatorError, match="adduser --system"):
+        service_user("no-such-user-here")
+
+
+@root_only
+def test_the_data_folder_is_made_for_the_user(tmp_path: Path) -> None:
+    prepare_data_dir(tmp_path / "data", nobody())
+    found = (tmp_path / "data").stat()
+    assert (found.st_uid, found.st_mode & 0o777) == (nobody().uid, 0o700)
+
+
+def test_a_data_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    folder.chmod(0o770)
+    with pytest.raises(OperatorError, match="chmod go-w"):
+        prepare_data_dir(folder, None)
+
+
+@root_only
+def test_a_data_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, 12_345, 12_345)
+    with pytest.raises(OperatorError, match="chown -R nobody"):
+        prepare_data_dir(folder, nobody())
