@@ -27,7 +27,8 @@ from sams.control.messages import (
 from sams.control.operations import NotPermitted
 from sams.control.peers import Peer, Roles, service_roles
 from sams.control.server import ControlServer
-from sams.core.errors import OperatorError
+from sams.core.errors import OperatorError, TemporaryFailure
+from sams.core.reply import reply
 from tests.control.fakes import LOG, listening, supervisor
 
 
@@ -45,6 +46,17 @@ def _bug(request: object) -> Response:
 
 def _refuse(request: object) -> Response:
     raise OperatorError("no such thing: look again")
+
+
+def _full(request: object) -> Response:
+    raise TemporaryFailure(reply(452, "4.3.1", "Not enough disk space"), "nothing is free")
+
+
+def test_what_the_service_cannot_do_for_now_is_told_with_its_reason(tmp_path: Path) -> None:
+    with listening(tmp_path, {QueueHold: _full}):
+        heard = _talk(sockets.service_path(tmp_path), wire.encode(QueueHold(QueueSearch())))
+    answer = wire.decode_response(heard.rstrip())
+    assert answer == Failure(Trouble.REFUSED, "Not enough disk space (nothing is free)")
 
 
 def test_several_requests_in_any_pieces_are_answered_in_order(tmp_path: Path) -> None:

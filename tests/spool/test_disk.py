@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,6 +19,7 @@ from sams.spool.disk import Room
 from sams.spool.failures import DiskFull
 from sams.spool.interface import Settlement
 from sams.spool.settings import KIB, MIB
+from sams.spool.sqlite import SqliteSpool
 from tests.spool.rig import SETTINGS, Clock, accepted, gone, on_loop, read, sqlite_spool
 
 
@@ -34,9 +36,26 @@ class _Disk:
         return SimpleNamespace(f_bavail=self.free, f_frsize=1)
 
 
-def _room(folder: Path, clock: Clock, pool: ThreadPoolExecutor, unused: int = 0) -> Room:
+def _room(
+    folder: Path,
+    clock: Clock,
+    pool: ThreadPoolExecutor,
+    *,
+    unused: int = 0,
+    log: int = 0,
+    min_free: int = 1000,
+    low: list[str] | None = None,
+) -> Room:
+    told: list[str] = [] if low is None else low
     return Room(
-        folder / "ballast", min_free=1000, ballast_size=100, clock=clock, unused=lambda: unused, pool=pool
+        folder / "ballast",
+        min_free=min_free,
+        ballast_size=100,
+        clock=clock,
+        unused=lambda: unused,
+        log=lambda: log,
+        on_low=lambda: told.append("low"),
+        pool=pool,
     )
 
 
@@ -93,6 +112,44 @@ def test_the_ballast_is_made_where_there_is_room_and_given_up_once(
         assert ballast.exists()
 
 
+def test_without_a_ballast_the_room_to_copy_the_log_is_kept_and_the_log_is_copied_while_it_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    disk = _Disk(monkeypatch, 1040)
+    low: list[str] = []
+    with ThreadPoolExecutor(1) as pool:
+        room = _room(tmp_path, clock, pool, log=40, low=low)
+        room.check()
+        disk.free = 1039
+        for _ in range(3):
+            clock.time += 1
+            with pytest.raises(DiskFull, match="1040 are wanted"):
+                room.check()
+        assert low == ["low"]
+        disk.free, clock.time = 1040, clock.time + 1
+        room.check()
+
+
+def test_a_ballast_that_never_was_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _Disk(monkeypatch, 1050)
+    with ThreadPoolExecutor(1) as pool:
+        room = _room(tmp_path, Clock(), pool)
+        room.check()
+        room.give_up_ballast()
+        room.check()
+
+
+def test_what_was_let_in_since_the_last_look_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = _Disk(monkeypatch, 5 * MIB)
+    with ThreadPoolExecutor(1) as pool:
+        room = _room(tmp_path, Clock(), pool, min_free=3 * MIB)
+        room.check(900 * KIB)
+        disk.free = 3 * MIB - 1
+        with pytest.raises(DiskFull):
+            room.check(900 * KIB)
+
+
 @on_loop
 async def test_below_min_free_new_mail_is_refused_and_queued_mail_leaves(tmp_path: Path) -> None:
     async with sqlite_spool(tmp_path) as spool:
@@ -118,6 +175,32 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         pytest.skip(f"a tmpfs cannot be mounted here: {mounted.stderr.decode().strip()}")
     yield folder
     subprocess.run(["umount", folder], check=True)
+
+
+@pytest.mark.faults
+@on_loop
+async def test_queued_mail_leaves_a_disk_that_is_too_small_for_a_ballast(small_disk: Path) -> None:
+    clock = Clock()
+    stored: list[str] = []
+    settings = replace(SETTINGS, min_free=128 * KIB, ballast=64 * MIB, checkpoint_pages=100_000)
+    async with sqlite_spool(small_disk, clock, settings) as spool:
+        with suppress(DiskFull):
+            while len(stored) < 1_000:
+                stored.append(await accepted(spool, body=bytes(20 * KIB)))
+        assert len(stored) < 1_000
+        await _filled(small_disk, spool)
+        for message in stored:
+            await spool.settle(Settlement(message, gone(0)))
+        assert spool.depth(2e9) == []
+
+
+async def _filled(disk: Path, spool: SqliteSpool) -> None:
+    """Somebody else takes all the rest, once the log was copied."""
+    while spool._housekeeper._task is not None:
+        await spool._housekeeper._task
+    with suppress(OSError), (disk / "other").open("wb", buffering=0) as other:
+        while True:
+            other.write(bytes(4096))
 
 
 @pytest.mark.faults

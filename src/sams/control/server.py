@@ -18,7 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from sams.control import sockets, wire
 from sams.control.messages import ROLE_FOR, Failure, Request, Response, Role, Trouble
 from sams.control.peers import Peer, Roles, peer_of
-from sams.core.errors import OperatorError
+from sams.core.errors import OperatorError, SamsError
 from sams.core.ids import reason_code
 
 Handler = Callable[[Any, Peer], Awaitable[Response]]
@@ -192,6 +192,9 @@ class ControlServer:
             return await handler(request, peer)
         except OperatorError as error:
             return Failure(Trouble.REFUSED, str(error))
+        except SamsError as error:
+            self._log.warning("control request failed", request=name, why=str(error))
+            return Failure(Trouble.REFUSED, f"{error.reply.lines[0]} ({error})")
         except Exception:  # noqa: BLE001 - a bug in one handler must not harm the service; it is logged whole
             reason = reason_code()
             self._log.exception("control request failed", request=name, ref=reason)

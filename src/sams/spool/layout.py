@@ -43,6 +43,13 @@ class Layout:
         """The SQLite file. Never open it but through SQLite: closing it would drop SQLite's locks."""
         return self.folder / "queue.db"
 
+    def log_octets(self) -> int:
+        """How long SQLite's write-ahead log is."""
+        try:
+            return self.folder.joinpath(f"{self.database.name}-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
+
     @property
     def bodies(self) -> Path:
         """The folder of body files."""

@@ -131,6 +131,8 @@ class SqliteSpool:
             ballast_size=settings.ballast,
             clock=clock,
             unused=self._unused_octets,
+            log=opened.layout.log_octets,
+            on_low=self._housekeeper.free_log,
             pool=self._bodies.pool,
         )
         self._desk = ThreadPoolExecutor(2, "sams-desk")
@@ -163,7 +165,7 @@ class SqliteSpool:
         future: asyncio.Future[tuple[Work, ...]] = self._loop.create_future()
         member = Accept(message, self.shard, future, self._forget_body)
         try:
-            self._room.check()
+            self._room.check(member.octets)
         except TemporaryFailure as failure:
             member.refused(failure)
             return future
