@@ -46,6 +46,13 @@ def test_the_data_folder_is_made_for_the_user(tmp_path: Path) -> None:
     assert (found.st_uid, found.st_mode & 0o777) == (nobody().uid, 0o700)
 
 
+def test_others_may_pass_to_the_control_sockets_only_where_that_is_asked_for(tmp_path: Path) -> None:
+    prepare_data_dir(tmp_path / "data", None)
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o700
+    prepare_data_dir(tmp_path / "data", None, passable=True)
+    assert (tmp_path / "data").stat().st_mode & 0o777 == 0o711
+
+
 def test_a_data_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     folder.mkdir()

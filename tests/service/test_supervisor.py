@@ -83,7 +83,7 @@ def supervised(worker: Worker, workers: int = 2, grace: float = 1.0) -> Iterator
 
 
 def _supervise(stage: Stage, worker: Worker, workers: int, grace: float) -> None:
-    log: FilteringBoundLogger = CapturingLogger()  # type: ignore[assignment]
+    log: FilteringBoundLogger = CapturingLogger()
     try:
         status = Supervisor(
             workers=workers,

@@ -68,7 +68,9 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
     for warning in material.warnings:
         log.warning("configuration", note=warning)
     user = service_user(config.server.user)
-    prepare_data_dir(config.server.data_dir, user)
+    control = config.control
+    passable = bool(control.read or control.queue or control.accounts or control.admin)
+    prepare_data_dir(config.server.data_dir, user, passable=passable)
     _raise_file_limit(config, log)
     workers = max(1, worker_count(config))
     listeners = open_listeners(material, workers, activated_sockets(environment))

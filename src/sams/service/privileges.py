@@ -11,6 +11,7 @@ from pathlib import Path
 from sams.core.errors import OperatorError
 
 UMASK = 0o077
+_PASSABLE = 0o711
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +50,10 @@ def become(user: ServiceUser) -> None:
     os.setresuid(user.uid, user.uid, user.uid)
 
 
-def prepare_data_dir(path: Path, user: ServiceUser | None) -> None:
+def prepare_data_dir(path: Path, user: ServiceUser | None, *, passable: bool = False) -> None:
     """Make the data folder where it is missing, and refuse one that others may write to.
+
+    passable: others may reach the control sockets in it (`[control]` names some), but see nothing of it.
 
     Raises:
         OperatorError: it cannot be made, belongs to somebody else, or others may write to it.
@@ -72,3 +75,5 @@ def prepare_data_dir(path: Path, user: ServiceUser | None) -> None:
         raise OperatorError(
             f"[server] data_dir: others than its owner may write to {path}. Mend it with: chmod go-w {path}"
         )
+    if passable:
+        path.chmod(_PASSABLE)
