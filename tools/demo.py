@@ -10,10 +10,13 @@ import argparse
 import contextlib
 import datetime as dt
 import ipaddress
+import json
 import secrets
+import shlex
 import shutil
 import signal
 import smtplib
+import socket
 import ssl
 import subprocess
 import sys
@@ -71,6 +74,20 @@ class Ports:
     starttls: tuple[int, int] = (2525, 2587)
     implicit: int = 2465
 
+    def check_free(self) -> None:
+        """End with advice where another program listens, before anything of it is touched."""
+        for port in (*self.starttls, self.implicit):
+            with socket.socket() as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                try:
+                    probe.bind(("127.0.0.1", port))
+                except OSError as error:
+                    raise SystemExit(
+                        f"demo: port {port}: {error.strerror}. Does another demonstration run? Stop it (find it with: "
+                        f"ss -ltnp 'sport = :{port}'), or take other ports and another folder: "
+                        ".venv/bin/python tools/demo.py --ports 3525 3587 3465 --folder .demo2"
+                    ) from None
+
 
 @dataclass(frozen=True)
 class Demo:
@@ -99,22 +116,21 @@ class Demo:
 
     def add_account(self) -> None:
         """Make the member's account, as an administrator would."""
-        subprocess.run(  # noqa: S603 - our own command
-            [
-                *sams(),
-                "account",
-                "add",
-                LOGIN,
-                "--address",
-                ADDRESS,
-                "--password-stdin",
-                "--config",
-                str(self.config),
-            ],
-            input=self.password + "\n",
-            text=True,
-            check=True,
+        command = [
+            "account",
+            "add",
+            LOGIN,
+            "--address",
+            ADDRESS,
+            "--password-stdin",
+            "--config",
+            str(self.config),
+        ]
+        done = subprocess.run(  # noqa: S603 - our own command
+            [*sams(), *command], input=self.password + "\n", text=True, check=False
         )
+        if done.returncode:
+            raise SystemExit("demo: the account could not be made; the line above says why")
 
     @contextlib.contextmanager
     def serving(self) -> Iterator[subprocess.Popen[bytes]]:
@@ -158,12 +174,16 @@ class Demo:
     def _wait_until_ready(self, service: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until and service.poll() is None:
-            if b"ready" in (self.folder / "log").read_bytes():
+            if self._says_ready():
                 return
             time.sleep(0.02)
         raise SystemExit(
             "demo: the service did not start. It says:\n" + (self.folder / "log").read_text(errors="replace")
         )
+
+    def _says_ready(self) -> bool:
+        lines = (self.folder / "log").read_text(encoding="utf-8", errors="replace").splitlines()
+        return any(json.loads(line)["event"] == "ready" for line in lines if line.endswith("}"))
 
 
 def sams() -> list[str]:
@@ -227,8 +247,10 @@ def show(demo: Demo) -> None:
 
 
 def explain(demo: Demo) -> None:
-    """How to point a mail program at it."""
+    """How to point a mail program at it; the commands may be copied, whatever the folder is called."""
     ports = demo.ports
+    certificate = demo.folder / "certificate.pem"
+    story = ["env", f"SAMS_CONFIG={demo.config}", *sams(), "activity", "show"]
     say(f"""
 Point a mail program at it:
 
@@ -237,21 +259,49 @@ Point a mail program at it:
     user name       {LOGIN}
     password        {demo.password}
     sender          {ADDRESS}
-    certificate     {demo.folder / "certificate.pem"} (made for this demonstration: a program will ask)
+    certificate     {certificate} (made for this demonstration: a program will ask)
 
 Or from a shell, with curl:
 
     printf 'From: {ADDRESS}\\r\\nTo: a@example.net\\r\\nSubject: hello\\r\\n\\r\\nHello\\r\\n' |
-      curl --ssl-reqd --cacert {demo.folder / "certificate.pem"} --user {LOGIN}:{demo.password} \\
-           --mail-from {ADDRESS} --mail-rcpt a@example.net --upload-file - smtp://localhost:{ports.starttls[1]}
+      curl --ssl-reqd --cacert {shlex.quote(str(certificate))} \\
+           --user {shlex.quote(f"{LOGIN}:{demo.password}")} --mail-from {ADDRESS} --mail-rcpt a@example.net \\
+           --upload-file - smtp://localhost:{ports.starttls[1]}
 
-What happened so far:   SAMS_CONFIG={demo.config} {" ".join(sams())} activity show
-The log:                {demo.folder / "log"}
+What happened so far, each step:
+
+    {shlex.join(story)}
+
+The log:
+
+    {demo.folder / "log"}
 """)
 
 
+def end_by_signals() -> None:
+    """Ctrl-C, a closed terminal and SIGTERM all end the demonstration, and the service with it."""
+
+    def end(number: int, frame: object) -> None:
+        del number, frame
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, end)
+
+
 def main() -> int:
-    """Run the demonstration; 0 when the message was seen."""
+    """Run the demonstration; 0 when the message was seen, or when it was ended by Ctrl-C."""
+    end_by_signals()
+    try:
+        run()
+    except KeyboardInterrupt:
+        say("\nEnded before the message was seen.")
+        return 130
+    return 0
+
+
+def run() -> None:
+    """Make everything, serve, submit and show."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -263,6 +313,7 @@ def main() -> int:
     asked = parser.parse_args()
     first, second, implicit = asked.ports
     demo = Demo(asked.folder.absolute(), Ports((first, second), implicit), secrets.token_urlsafe(12))
+    demo.ports.check_free()
     say("Making a certificate, an account and a configuration …")
     demo.prepare()
     demo.add_account()
@@ -276,7 +327,6 @@ def main() -> int:
             with contextlib.suppress(KeyboardInterrupt):
                 service.wait()
     say("Stopped.")
-    return 0
 
 
 if __name__ == "__main__":
