@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
+import socket
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import uvloop
 from sams.activity.events import Accepted, Refused, SignedIn, SignInRefused, TlsFailed, TlsStarted, Warned
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
+from sams.spool.bodies import SpoolBodyWriter
+from sams.submission.connection import Connection
 from tests.submission.rig import PASSWORD, Client, Rig, message, plain, serving
 from tests.support.certificates import Authority
 
@@ -339,5 +343,53 @@ def test_a_wait_that_fails_as_expected_answers_the_message(
             assert (await client.submit(message())).startswith("452 4.3.1 ")
         assert rig.submitted == []
         assert (await client.submit(message())).startswith("250 ")
+
+    play(scene)
+
+
+def test_a_member_who_hangs_up_while_the_body_is_stored_leaves_nothing_behind(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(rig: Rig) -> None:
+        complete = SpoolBodyWriter._complete
+        has_hung_up = asyncio.Event()
+
+        def hang_up_first(writer: SpoolBodyWriter) -> None:
+            (session,) = rig.reception.sessions
+            session.cut()
+            complete(writer)
+            has_hung_up.set()
+
+        monkeypatch.setattr(SpoolBodyWriter, "_complete", hang_up_first)
+        client = await rig.signed_in()
+        with contextlib.suppress(ConnectionError):
+            await client.submit(message(body=b"A line of text.\r\n" * 20_000))
+        await has_hung_up.wait()
+        while rig.reception.sessions:  # noqa: ASYNC110 - what is waited for is no event of ours
+            await asyncio.sleep(0)
+        answer = await (await rig.signed_in()).submit(message())
+        assert [answer.rpartition(" ")[2]] == await rig.waiting()
+
+    play(scene)
+
+
+def test_the_octets_of_a_message_are_acknowledged_at_once(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    acknowledge = Connection._acknowledge_at_once
+
+    def acknowledged(connection: Connection) -> None:
+        acknowledge(connection)
+        assert connection._socket is not None
+        asked.append(bool(connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)))
+
+    async def scene(rig: Rig) -> None:
+        monkeypatch.setattr(Connection, "_acknowledge_at_once", acknowledged)
+        client = await rig.signed_in()
+        assert asked == []
+        assert (await client.submit(message(body=b"A line of text.\r\n" * 20_000))).startswith("250 ")
+        assert len(asked) > 1
+        assert all(asked)
 
     play(scene)

@@ -19,6 +19,7 @@ so that an idle connection holds no buffer at all.
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable
 from typing import Protocol, TypeVar, cast
@@ -109,6 +110,7 @@ class Connection(asyncio.BufferedProtocol):
         "_limits",
         "_paused",
         "_peer_reads",
+        "_socket",
         "_tls",
         "_transport",
         "_waiting",
@@ -127,6 +129,7 @@ class Connection(asyncio.BufferedProtocol):
         self._buffer = buffer
         self._tls: ServerTls | None = None
         self._transport: asyncio.Transport | None = None
+        self._socket: socket.socket | None = None
         self._closing = False
         self._waiting = False
         self._ended_by_peer = False
@@ -145,6 +148,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _accept(self, transport: asyncio.Transport) -> None:
         self._transport = transport
+        self._socket = transport.get_extra_info("socket")
         entered = self._door.enter(self, peer_address(transport))
         if isinstance(entered, Reply):
             self._turn_away(transport, entered)
@@ -167,6 +171,8 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.progress.last_heard = self._wheel.now()
         self._guarded(self._received, nbytes)
+        if self.progress.body_began is not None:
+            self._acknowledge_at_once()
         if self._waiting:
             self._balance_reading()
 
@@ -189,7 +195,7 @@ class Connection(asyncio.BufferedProtocol):
         """Whatever ended the connection, the session hears of it once."""
         turned_away = self._closing and not hasattr(self, "_handler")
         self._closing = True
-        self._transport = None
+        self._transport = self._socket = None
         self._wheel.forget(self)
         if not turned_away:
             self._handler.closed()
@@ -241,6 +247,14 @@ class Connection(asyncio.BufferedProtocol):
         return not self._waiting and not self.progress.in_transaction
 
     # --- inside
+
+    def _acknowledge_at_once(self) -> None:
+        """A client that lets its last segment wait for our acknowledgement (RFC 896) must not wait 40 ms for it.
+
+        A socket that answers command by command delays acknowledgements; the system forgets this with each answer.
+        """
+        if self._socket is not None and not self._closing:
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
     def _turn_away(self, transport: asyncio.Transport, answer: Reply) -> None:
         self._closing = True

@@ -395,6 +395,8 @@ class Session:
             self._store(transaction, stored, event.size)
 
     def _store(self, transaction: Transaction, body: StoredBody, size: int) -> None:
+        if self._transaction is not transaction:
+            return  # the peer hung up meanwhile, and the body is being removed
         try:
             message = self._compose(transaction, body)
             self._charge(transaction, message)
