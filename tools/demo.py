@@ -83,8 +83,8 @@ class Ports:
                     probe.bind(("127.0.0.1", port))
                 except OSError as error:
                     raise SystemExit(
-                        f"demo: port {port}: {error.strerror}. Does another demonstration run? Stop it (find it with: "
-                        f"ss -ltnp 'sport = :{port}'), or take other ports and another folder: "
+                        f"demo: port {port}: {error.strerror}. Is another demonstration running? Stop it (find it: "
+                        f"ss -ltnp 'sport = :{port}'), or take other ports and another folder:\n"
                         ".venv/bin/python tools/demo.py --ports 3525 3587 3465 --folder .demo2"
                     ) from None
 
