@@ -188,7 +188,7 @@ class Listener(Section, frozen=True, kw_only=True):
         Key(
             Choice(("reject", "normalise")),
             "What becomes of a message with a bare CR or LF: `reject` refuses it with 550 5.6.11, "
-            "`normalise` makes CRLF of each. A bare one never ends a message.",
+            "`normalise` makes CRLF of each. A bare one never ends a message. NUL is always refused so.",
         ),
     ] = "reject"
 

@@ -37,6 +37,7 @@ def judge(content: bytes, settings: ServerSettings) -> tuple[str, bytes]:
     if settings.bare_newlines is BareNewlines.NORMALISE:
         lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
         bare, content = False, b"\r\n".join(lines)
+    bare = bare or b"\0" in content
     if len(content) > settings.message_size:
         return "5.3.4", b""
     if bare:

@@ -1,7 +1,8 @@
 r"""A message on its way in: where DATA ends, and what is wrong with the content.
 
 Two readers stand one behind the other. `DotReader` finds the end of DATA and takes the dot-stuffing away;
-`ContentScanner`, which BDAT uses too, counts, looks for CR and LF that stand alone, and for endless lines.
+`ContentScanner`, which BDAT uses too, counts, looks for NUL, for CR and LF that stand alone, and for endless lines.
+NUL is refused like they are: some servers drop it, and would see an end of DATA in CRLF NUL . CRLF.
 
 Both work on whatever pieces arrive, with a handful of searches for each piece and none for each line. Their
 outcome does not depend on the cuts. `DotReader` holds back what may be the begin of CRLF.CRLF, at most four
@@ -120,6 +121,7 @@ class ContentScanner:
                 piece = _BARE.sub(b"\r\n", piece)
             else:
                 self._bare = True
+        self._bare = self._bare or b"\0" in piece
         self._long = self._long or self._has_long_line(piece)
         return piece
 

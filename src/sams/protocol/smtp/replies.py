@@ -55,7 +55,9 @@ AUTH_CANCELLED = reply(501, "5.7.0", "Authentication cancelled")
 AUTH_TOO_LONG = reply(500, "5.5.6", "Authentication exchange line is too long")
 
 # Bodies.
-BARE_NEWLINE = reply(550, "5.6.11", "The message has a CR or LF that stands alone: lines must end in CRLF")
+BARE_NEWLINE = reply(
+    550, "5.6.11", "The message has a NUL, or a CR or LF that stands alone: lines must end in CRLF"
+)
 
 # Ends.
 INJECTED = reply(554, "5.5.1", "Nothing may follow STARTTLS before the handshake; closing")
