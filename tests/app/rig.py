@@ -1,0 +1,145 @@
+"""A whole worker in this process, between a client that the test plays and a scripted next hop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import smtplib
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from sams.activity.interface import Search as ActivitySearch
+from sams.activity.logs import make_logger
+from sams.activity.reader import JournalReader, journal_files
+from sams.app import parts
+from sams.app.inherited import Inherited, make_memory, open_listeners
+from sams.app.worker import WorkerGraph
+from sams.config.loading import parse
+from sams.core.clock import SystemClock
+from sams.identity.accounts import Accounts
+from sams.identity.passwords import HashCost, Hashes
+from sams.service.material import Material
+from tests.support.certificates import Authority
+from tests.support.next_hop import NextHop
+from tests.support.service import free_ports
+
+PASSWORD = "a-long-enough-secret"
+CONFIGURATION = """
+[server]
+name = "smtp.example.org"
+data_dir = "{folder}"
+workers = 0
+[tls]
+certificate = "unused.pem"
+private_key = "unused.pem"
+[[listener]]
+address = "127.0.0.1"
+port = {port}
+[accounts]
+domains = ["example.org"]
+[[route]]
+domains = ["example.org"]
+type = "maildir"
+path = "{folder}/Maildir"
+[[route]]
+name = "hub"
+domains = ["*"]
+hosts = ["localhost:{hop}"]
+{route}
+[limits]
+min_free = "1 MiB"
+[retry]
+first = "1 s"
+longest = "1 s"
+{tables}
+"""
+_T = TypeVar("_T")
+
+
+class LogLines:
+    """The log, kept."""
+
+    def __init__(self) -> None:
+        self.lines: list[dict[str, object]] = []
+
+    def msg(self, line: bytes) -> None:
+        self.lines.append(json.loads(line))
+
+    debug = info = warning = error = critical = msg
+
+
+@dataclass
+class Rig:
+    """A running worker."""
+
+    folder: Path
+    port: int
+    authority: Authority
+    worker: WorkerGraph
+    accounts: Accounts
+    log: LogLines = field(default_factory=LogLines)
+
+    async def play(self, scene: Callable[[smtplib.SMTP], _T], login: str = "alice") -> _T:
+        """What a mail program does, on a thread of its own."""
+        return await asyncio.to_thread(self._play, scene, login)
+
+    def _play(self, scene: Callable[[smtplib.SMTP], _T], login: str) -> _T:
+        trust = ssl.create_default_context()
+        self.authority.ca.configure_trust(trust)
+        with smtplib.SMTP("localhost", self.port, timeout=20) as client:
+            client.starttls(context=trust)
+            client.login(login, PASSWORD)
+            return scene(client)
+
+    async def mailbox(self, count: int = 1) -> list[str]:
+        """What lies in the Maildir, once it is so much."""
+        box = self.folder / "Maildir" / "new"
+        while not box.is_dir() or len(list(box.iterdir())) < count:  # noqa: ASYNC110 - a folder tells of no event
+            await asyncio.sleep(0.01)
+        return [path.read_text() for path in sorted(box.iterdir())]
+
+    def story(self, **search: str) -> str:
+        """What the journal knows."""
+        reader = JournalReader(lambda: journal_files(self.folder))
+        try:
+            return repr(reader.search(ActivitySearch(**search)).entries)  # type: ignore[arg-type]
+        finally:
+            reader.close()
+
+
+@asynccontextmanager
+async def worker(
+    folder: Path, hop: NextHop, *, route: str = "", tables: str = "", passwords: dict[str, str] | None = None
+) -> AsyncIterator[Rig]:
+    """A worker that relays to the hop, with the account alice."""
+    (port,) = free_ports(1)
+    folder = folder / "data"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    text = CONFIGURATION.format(folder=folder, port=port, hop=hop.port, route=route, tables=tables)
+    config = parse(text.encode(), folder / "sams.toml").config
+    clock, lines, authority = SystemClock(), LogLines(), Authority.make()
+    accounts = Accounts(parts.accounts_path(config), clock, Hashes(HashCost(memory=64, passes=1)))
+    accounts.prepare()
+    if not accounts.list():
+        accounts.add("alice", PASSWORD, ["alice@example.org"])
+    material = Material(config, (authority.host("smtp.example.org", "localhost"),), passwords or {})
+    inherited = Inherited(
+        material=material,
+        config_path=folder / "sams.toml",
+        clock=clock,
+        log=make_logger("info", people=False, clock=clock, lines=lines),  # type: ignore[arg-type]
+        listeners=open_listeners(material, 1, []),
+        memory=make_memory(config, clock),
+        workers=1,
+        started=clock.now(),
+    )
+    graph = WorkerGraph(inherited, 0, lambda: None)
+    await graph.start()
+    try:
+        yield Rig(folder, port, authority, graph, accounts, lines)
+    finally:
+        await graph.stop(5.0)
