@@ -287,6 +287,7 @@ class Couriers:
         for settled in judgement.settled:
             if settled.due is not None:
                 lane.passes[job.spool].expect(settled.due)
+                self._changed()
         for one in reports:
             message = job.work.message
             self._tell(
