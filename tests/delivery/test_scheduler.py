@@ -12,6 +12,7 @@ from sams.core.envelope import Notify
 from sams.core.errors import TemporaryFailure
 from sams.core.outcome import Result
 from sams.core.reply import reply
+from sams.delivery.backoff import RetryPolicy
 from sams.delivery.interface import AttemptResult, Hop
 from sams.delivery.routes import Route, RouteTable
 from sams.delivery.window import Window
@@ -71,6 +72,16 @@ async def test_a_deferred_recipient_is_tried_again_at_growing_intervals() -> Non
     waits = [round(later - earlier) for earlier, later in itertools.pairwise(times)]
     assert waits == [60, 120, 240, 480, 960, 1_920, 3_600, 3_600]
     assert not made.spool.messages
+
+
+@virtual
+async def test_a_deferral_is_kept_to_the_second_though_nothing_else_wakes_the_scheduler() -> None:
+    made = rig(policy=RetryPolicy(first=7, longest=7, probe_first=7))
+    made.hub.script.append(DEFERRED)
+    await made.accept()
+    await asyncio.sleep(25)
+    first, second = [one.at for one in made.hub.sent]
+    assert round(second - first) == 7
 
 
 @virtual
