@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import pwd
+import sys
 from pathlib import Path
 
 import pytest
 
 from sams.core.errors import OperatorError
-from sams.service.privileges import ServiceUser, become, prepare_data_dir, service_user
+from sams.service.privileges import ServiceUser, become, may_run_program, prepare_data_dir, service_user
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -17,6 +18,18 @@ root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become s
 def nobody() -> ServiceUser:
     entry = pwd.getpwnam("nobody")
     return ServiceUser("nobody", entry.pw_uid, entry.pw_gid)
+
+
+@root_only
+def test_a_user_that_may_not_read_the_program_is_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert may_run_program(ServiceUser("root", 0, 0))
+    hidden = tmp_path / "python"
+    hidden.symlink_to(sys.executable)
+    tmp_path.chmod(0o700)
+    monkeypatch.setattr("sys.executable", str(hidden))
+    assert not may_run_program(nobody())
 
 
 @root_only

@@ -21,7 +21,14 @@ from sams.core.clock import SystemClock
 from sams.service.channel import Channel
 from sams.service.material import Material, read_material
 from sams.service.notify import ServiceManager
-from sams.service.privileges import UMASK, ServiceUser, become, prepare_data_dir, service_user
+from sams.service.privileges import (
+    UMASK,
+    ServiceUser,
+    become,
+    may_run_program,
+    prepare_data_dir,
+    service_user,
+)
 from sams.service.sockets import activated_sockets
 from sams.service.supervisor import Supervisor
 from sams.service.worker import WorkerProcess
@@ -68,6 +75,12 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
     for warning in material.warnings:
         log.warning("configuration", note=warning)
     user = service_user(config.server.user)
+    if user is not None and not may_run_program(user):
+        log.warning(
+            "the user of [server] user may not read this program: install it where it may, such as /opt/sams",
+            user=user.name,
+            program=sys.prefix,
+        )
     control = config.control
     passable = bool(control.read or control.queue or control.accounts or control.admin)
     prepare_data_dir(config.server.data_dir, user, passable=passable)

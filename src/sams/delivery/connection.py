@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import encodings.idna  # noqa: F401 - getaddrinfo loads it, which fails for a user that may not read the library
 import ipaddress
 import socket
 import ssl

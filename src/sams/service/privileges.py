@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from sams.core.errors import OperatorError
 
 UMASK = 0o077
 _PASSABLE = 0o711
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,30 @@ def become(user: ServiceUser) -> None:
     os.initgroups(user.name, user.gid)
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
+
+
+def may_run_program(user: ServiceUser) -> bool:
+    """Whether the user may start this Python and read this program; asked as root.
+
+    Where it may not (an installation below /root), whatever is loaded after the change of user fails.
+    """
+    command = [sys.executable, "-c", "import sams.core.errors"]
+    try:
+        done = subprocess.run(  # noqa: S603 - this very interpreter
+            command,
+            user=user.uid,
+            group=user.gid,
+            extra_groups=os.getgrouplist(user.name, user.gid),
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return done.returncode == 0
 
 
 def prepare_data_dir(path: Path, user: ServiceUser | None, *, passable: bool = False) -> None:
