@@ -132,6 +132,10 @@ def test_ids_that_do_not_wait_are_a_failure(desk: Desk, three: list[str]) -> Non
     assert desk.sams("queue", "hold", "--login", "nobody").stdout == "Nothing matches.\n"
 
 
+def test_depth_of_an_empty_queue_says_so(desk: Desk) -> None:
+    assert desk.sams("queue", "depth").stdout == "Nothing waits.\n"
+
+
 def test_depth_is_by_route(desk: Desk, three: list[str]) -> None:
     routes = {route["route"]: route["recipients"] for route in desk.json("queue", "depth")["routes"]}
     assert routes == {"hub": 3, "other": 1}

@@ -66,3 +66,9 @@ def test_programs_get_every_field_with_its_time() -> None:
     assert told["steps"] == [
         {"at": 1_000.0, "kind": "accepted", "message": "M" * 15, "size": 5, "recipients": 2}
     ]
+
+
+def test_an_attempt_without_a_next_hop_is_told_by_its_route() -> None:
+    result = events.RecipientResult("a@example.net", "delivered", "250 2.0.0 Stored")
+    told = story.told(events.Attempted("M1", "maildir", "", "", (result,), 0.1))
+    assert told.startswith("message M1 by route maildir: 1 recipient delivered")

@@ -8,8 +8,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 
-from sams.app.parts import open_accounts
-from sams.cli.local import LocalQueue
 from sams.config.loading import parse
 from sams.config.model import Config
 from sams.config.problems import ConfigError, Problem
@@ -17,7 +15,6 @@ from sams.control.client import is_running
 from sams.control.operations import AccountOperations, NotPermitted, QueueOperations
 from sams.control.running import RunningAccounts, RunningQueue, RunningService
 from sams.core.clock import SystemClock
-from sams.service.account_view import LocalAccounts
 from sams.service.privileges import become, prepare_data_dir, service_user
 
 
@@ -52,6 +49,8 @@ class Place:
         if self.is_running:
             yield RunningQueue(self.service)
             return
+        from sams.cli.local import LocalQueue  # noqa: PLC0415 - most of the service, only without it
+
         self.become_service()
         with LocalQueue(self.data_dir, SystemClock()) as queue:
             yield queue
@@ -61,6 +60,9 @@ class Place:
         """The accounts, asked of the service or opened here."""
         if self.is_running:
             return RunningAccounts(self.service)
+        from sams.app.parts import open_accounts  # noqa: PLC0415 - most of the service, only without it
+        from sams.service.account_view import LocalAccounts  # noqa: PLC0415 - the same
+
         self.become_service()
         return LocalAccounts(open_accounts(self.config, SystemClock()), self.config.accounts.domains)
 

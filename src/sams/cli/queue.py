@@ -316,6 +316,9 @@ def depth(*, config_path: Path, as_json: bool) -> None:
     if as_json:
         print_json({"routes": [msgspec.structs.asdict(route) for route in routes]})
         return
+    if not routes:
+        click.echo("Nothing waits.")
+        return
     now = time.time()
     rows = [
         (

@@ -78,7 +78,7 @@ def _refused_sign_in(event: events.SignInRefused) -> str:
 
 
 def _attempt(event: events.Attempted) -> str:
-    where = event.remote or "nowhere"
+    where = f"to {event.remote}" if event.remote else f"by route {event.route}"
     results = ", ".join(sorted({each.result for each in event.recipients}))
     tls = f" with TLS {event.tls}" if event.tls else ""
     first = event.recipients[0] if event.recipients else None
@@ -86,7 +86,7 @@ def _attempt(event: events.Attempted) -> str:
         f" <{first.recipient}>: {first.reply}" if first is not None and len(event.recipients) == 1 else ""
     )
     people = count(len(event.recipients), "recipient")
-    return f"message {event.message} to {where}{tls}: {people} {results}{answer} ({event.seconds:.1f} s)"
+    return f"message {event.message} {where}{tls}: {people} {results}{answer} ({event.seconds:.1f} s)"
 
 
 def _with(detail: str) -> str:
