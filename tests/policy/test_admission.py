@@ -104,6 +104,23 @@ def test_a_worker_holds_only_so_many_connections_and_knows_pressure_before() -> 
     assert [*pressure, door.first.under_pressure] == [False, True, False]
 
 
+def test_a_full_worker_takes_who_comes_where_another_one_goes_for_it() -> None:
+    door = Door(AdmissionLimits(connections=1, per_address=2))
+    asked: list[str] = []
+
+    def make_room() -> bool:
+        asked.append("asked")
+        return True
+
+    assert door.first.connected(HOME) is None
+    assert door.first.connected(HOME, make_room) is None
+    door.first.disconnected(HOME, None)
+    assert door.first.connected(CAFE) is not None
+    assert asked == ["asked"]
+    assert codes(lambda: door.second.connected(HOME, make_room), 2) == ["ok", "421 4.7.0"]
+    assert asked == ["asked"], "who is refused for the address makes nobody go"
+
+
 def test_addresses_of_one_origin_count_together() -> None:
     door = Door()
     addresses = [f"2001:db8::{number}" for number in range(1, 7)]

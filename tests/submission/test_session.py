@@ -281,6 +281,31 @@ def test_connections_that_do_not_sign_in_are_few_for_each_address(play: Play) ->
     play(scene, limits="connections_per_address = 3")
 
 
+def test_a_full_worker_lets_strangers_go_and_never_members(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        member = await rig.signed_in()
+        stranger = await rig.connect()
+        for _ in range(5):
+            newcomer = await rig.connect()
+            assert await stranger.ended()
+            stranger = newcomer
+        await rig.signed_in("bob")
+        assert (await member.submit(message())).startswith("250 ")
+        assert "limits" in rig.told.ended
+
+    play(scene, limits="connections = 2")
+
+
+def test_a_worker_full_of_members_refuses(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        for _ in range(2):
+            await rig.signed_in()
+        reader, _ = await rig.open(rig.starttls)
+        assert (await asyncio.wait_for(reader.readline(), 20)).startswith(b"421 4.3.2 ")
+
+    play(scene, limits="connections = 2")
+
+
 def test_the_service_ends_idle_sessions_at_once_when_it_stops(play: Play) -> None:
     async def scene(rig: Rig) -> None:
         client = await rig.signed_in()

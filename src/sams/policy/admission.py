@@ -89,17 +89,24 @@ class Admission:
         open_now = self._books.connections.get(self._worker)
         return open_now * 100 >= self._limits.connections * self._limits.pressure_at
 
-    def connected(self, address: str) -> Reply | None:
-        """A connection from an address; the refusal, or None: it counts until `disconnected`."""
-        open_now = self._books.connections.get(self._worker)
-        if open_now >= self._limits.connections:
-            return _FULL
-        refusal = None
-        if address not in self._allow:
+    def connected(self, address: str, make_room: Callable[[], bool] = lambda: False) -> Reply | None:
+        """A connection from an address; the refusal, or None: it counts until `disconnected`.
+
+        make_room: asked where all connections are taken; whether another one is ended for this one. That one
+            may still be counted for a moment.
+        """
+        is_counted = address not in self._allow
+        if is_counted:
             refusal = self._enter(_about_address(address), self._address_refusal, fresh_step=1)
-        if refusal is None:
-            self._books.connections.set(self._worker, open_now + 1)
-        return refusal
+            if refusal is not None:
+                return refusal
+        open_now = self._books.connections.get(self._worker)
+        if open_now >= self._limits.connections and not make_room():
+            if is_counted:
+                self._leave(_about_address(address), fresh_step=1)
+            return _FULL
+        self._books.connections.set(self._worker, open_now + 1)
+        return None
 
     def signed_in(self, address: str, login: str) -> Reply | None:
         """It signed in; the refusal, or None: from now on it counts for the login, not for the address."""

@@ -12,6 +12,7 @@ from sams.core.reply import Reply, reply
 from sams.protocol.smtp.server import ServerEngine
 from sams.protocol.smtp.settings import ServerSettings
 from sams.submission.connection import RECEIVE_BUFFER, Connection
+from sams.submission.crowd import Crowd
 from sams.submission.deadlines import DeadlineWheel, TimeLimits
 from sams.submission.services import Services
 from sams.submission.session import Peer, Session
@@ -52,13 +53,13 @@ class ListenerDoor:
     def enter(self, connection: Connection, address: str) -> tuple[ServerEngine, Session] | Reply:
         """Engine and session for a new connection, or the reply that turns it away."""
         services = self._reception.house.services
-        refusal = services.admission.connected(address)
+        refusal = services.admission.connected(address, self._reception.make_room)
         if refusal is not None:
             return refusal
         engine = ServerEngine(self.settings, tls=self.implicit, reason=services.reason)
         peer = Peer(address, self._port, self.implicit)
-        session = Session(services, connection, engine, peer, self._reception.gone)
-        self._reception.sessions.add(session)
+        session = Session(services, connection, engine, peer, self._reception)
+        self._reception.came(session)
         return engine, session
 
     def new_connection(self) -> Connection:
@@ -77,6 +78,7 @@ class Reception:
         self.wheel = DeadlineWheel(loop, on_bug)
         self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self.sessions: set[Session] = set()
+        self._strangers: Crowd[Session] = Crowd()
         self._servers: list[asyncio.Server] = []
 
     async def listen(self, listeners: Iterable[tuple[ListenerDoor, socket.socket]]) -> None:
@@ -85,9 +87,28 @@ class Reception:
             server = await self._loop.create_server(door.new_connection, sock=listening)
             self._servers.append(server)
 
+    def came(self, session: Session) -> None:
+        """A session began."""
+        self.sessions.add(session)
+        self._strangers.enter(session, session.address)
+
+    def signed_in(self, session: Session) -> None:
+        """A session is a member's now: it never gives way."""
+        self._strangers.leave(session, session.address)
+
     def gone(self, session: Session) -> None:
         """A session ended."""
         self.sessions.discard(session)
+        self._strangers.leave(session, session.address)
+
+    def make_room(self) -> bool:
+        """All connections are taken: end that of somebody who has not signed in. Whether there was one."""
+        session = self._strangers.first_to_go()
+        if session is None:
+            return False
+        self._strangers.leave(session, session.address)
+        session.give_way()
+        return True
 
     def revoke(self, logins: frozenset[str]) -> int:
         """Accounts changed: end the sessions for which that matters; how many."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from sams.activity import events as told
 from sams.core.envelope import Body
@@ -71,6 +71,18 @@ class Peer:
     implicit: bool
 
 
+class Hall(Protocol):
+    """Where all sessions of a worker are."""
+
+    def signed_in(self, session: Session) -> None:
+        """It is a member's now."""
+        ...
+
+    def gone(self, session: Session) -> None:
+        """It is over. Called once."""
+        ...
+
+
 class Session:
     """The session behind one connection."""
 
@@ -79,11 +91,11 @@ class Session:
         "_commands",
         "_connection",
         "_engine",
+        "_hall",
         "_how",
         "_log",
         "_mechanism",
         "_mechanism_name",
-        "_on_closed",
         "_peer",
         "_pending",
         "_services",
@@ -99,13 +111,13 @@ class Session:
         connection: Connection,
         engine: ServerEngine,
         peer: Peer,
-        on_closed: Callable[[Session], None],
+        hall: Hall,
     ) -> None:
         self._services = services
         self._connection = connection
         self._engine = engine
         self._peer = peer
-        self._on_closed = on_closed
+        self._hall = hall
         self.id = services.session_ids.next()
         self.identity: Identity | None = None
         self._log = services.activity.session(self.id, peer.address, peer.port, implicit=peer.implicit)
@@ -168,7 +180,7 @@ class Session:
         login = self.identity.login if self.identity is not None else None
         self._services.admission.disconnected(self._peer.address, login)
         self._log.end(self._how or "lost", self._commands)
-        self._on_closed(self)
+        self._hall.gone(self)
 
     # --- what the worker calls
 
@@ -187,6 +199,16 @@ class Session:
             self._connection.end(answer)
             return True
         return False
+
+    @property
+    def address(self) -> str:
+        """The peer's."""
+        return self._peer.address
+
+    def give_way(self) -> None:
+        """All connections are taken, and this one has not signed in: end it without a word."""
+        self._how = "limits"
+        self._connection.abort()
 
     def cut(self) -> None:
         """The grace is over: end it without a word."""
@@ -268,6 +290,7 @@ class Session:
             return
         self.identity = verdict.identity
         self._connection.progress.signed_in = True
+        self._hall.signed_in(self)
         self._engine.answer(verdict.reply)
         self._log.tell(told.SignedIn(verdict.identity.login, self._mechanism_name, remembered))
 
