@@ -8,7 +8,7 @@ import smtplib
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,6 +80,7 @@ class Rig:
     port: int
     authority: Authority
     worker: WorkerGraph
+    material: Material
     accounts: Accounts
     log: LogLines = field(default_factory=LogLines)
 
@@ -94,6 +95,15 @@ class Rig:
             client.starttls(context=trust)
             client.login(login, PASSWORD)
             return scene(client)
+
+    def reload(self, *changes: tuple[str, str]) -> None:
+        """Take in a configuration with changes: (what stands there, what shall stand there)."""
+        path = self.folder / "sams.toml"
+        text = path.read_text()
+        for before, after in changes:
+            assert before in text, before
+            text = text.replace(before, after)
+        self.worker.reload(replace(self.material, config=parse(text.encode(), path).config))
 
     async def mailbox(self, count: int = 1) -> list[str]:
         """What lies in the Maildir, once it is so much."""
@@ -120,6 +130,7 @@ async def worker(
     folder = folder / "data"
     folder.mkdir(mode=0o700, exist_ok=True)
     text = CONFIGURATION.format(folder=folder, port=port, hop=hop.port, route=route, tables=tables)
+    (folder / "sams.toml").write_text(text)
     config = parse(text.encode(), folder / "sams.toml").config
     clock, lines, authority = SystemClock(), LogLines(), Authority.make()
     accounts = Accounts(parts.accounts_path(config), clock, Hashes(HashCost(memory=64, passes=1)))
@@ -140,6 +151,6 @@ async def worker(
     graph = WorkerGraph(inherited, 0, lambda: None)
     await graph.start()
     try:
-        yield Rig(folder, port, authority, graph, accounts, lines)
+        yield Rig(folder, port, authority, graph, material, accounts, lines)
     finally:
         await graph.stop(5.0)

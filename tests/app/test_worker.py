@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sams.activity.journal import GATHER
+from sams.core.errors import OperatorError
 from tests.app.rig import Rig, worker
 from tests.support.next_hop import Answer, Authority, Do, NextHop, until
 
@@ -212,3 +213,37 @@ def test_a_member_who_is_over_the_notice_share_gets_a_mail(play: Play) -> None:
         await scene(rig, hop)
 
     play(limited)
+
+
+def test_a_reload_is_in_force_for_new_sessions_and_new_routes_for_mail_that_waits(play: Play) -> None:
+    async def scene(rig: Rig, hop: NextHop) -> None:
+        await rig.play(send())
+        await until(lambda: any(line.get("deferred") for line in rig.log.lines))
+        hop.answers.clear()
+        rig.reload(
+            ('domains = ["example.org"]\n[[route]]', 'domains = ["example.org", "example.com"]\n[[route]]'),
+            ('domains = ["example.org"]\ntype', 'domains = ["example.org", "example.net"]\ntype'),
+            ("[retry]", '[senders]\nheader = "off"\n[retry]'),
+        )
+        assert "bob@example.net" in (await rig.mailbox())[0]
+        assert hop.mails == []
+
+        def as_someone_else(client: smtplib.SMTP) -> None:
+            client.sendmail(
+                "alice@example.org", ["x@example.com"], TEXT.replace("alice@", "carol@") + "x\r\n"
+            )
+
+        await rig.play(as_someone_else, login="alice@example.com")
+        await until(lambda: hop.mails)
+
+    play(scene, NextHop({"MAIL": "450 4.2.0 later"}))
+
+
+def test_a_reload_that_needs_a_restart_is_refused_by_name_and_changes_nothing(play: Play) -> None:
+    async def scene(rig: Rig, hop: NextHop) -> None:
+        with pytest.raises(OperatorError, match=r"\[server\] name"):
+            rig.reload(("smtp.example.org", "other.example.org"))
+        await rig.play(send())
+        await until(lambda: hop.mails)
+
+    play(scene)

@@ -55,31 +55,41 @@ class SignIns:
     """What decides sign-ins in one worker; closed as a whole."""
 
     def __init__(self, inherited: Inherited, number: int) -> None:
-        config, clock = inherited.material.config, inherited.clock
+        config = inherited.material.config
         forms = LoginForms(config.accounts.domains)
         hashes = Hashes(HashCost())
-        accounts = Accounts(accounts_path(config), clock, hashes)
-        accounts.prepare()
+        self._inherited = inherited
+        self.accounts = Accounts(accounts_path(config), inherited.clock, hashes)
+        self.accounts.prepare()
         self._pool = hash_pool(config, inherited.memory, number)
         self._source = BuiltinAccounts(
-            accounts_path(config), accounts=accounts, hashes=hashes, pool=self._pool, forms=forms
+            accounts_path(config), accounts=self.accounts, hashes=hashes, pool=self._pool, forms=forms
         )
-        self.accounts = accounts
-        self.authenticator = PasswordAuthenticator(
-            [self._source],
-            inherited.memory.remembered,
-            SharedGuard(inherited.memory.guard, clock, guard_settings(config)),
-            forms=forms,
-            clock=clock,
-            chance=random.random,
-            report=_reporter(inherited.log),
-            settings=SignInSettings(failure_delay=config.guard.failure_delay),
-        )
+        self.authenticator = self._authenticator(config, forms)
+
+    def renew(self, config: Config) -> None:
+        """Decide by new settings. Sessions that hold the authenticator of before go on with it."""
+        forms = LoginForms(config.accounts.domains)
+        self._source.use(forms)
+        self.authenticator = self._authenticator(config, forms)
 
     def close(self) -> None:
         """Let go of the file and the threads."""
         self._pool.close()
         self._source.close()
+
+    def _authenticator(self, config: Config, forms: LoginForms) -> PasswordAuthenticator:
+        memory, clock = self._inherited.memory, self._inherited.clock
+        return PasswordAuthenticator(
+            [self._source],
+            memory.remembered,
+            SharedGuard(memory.guard, clock, guard_settings(config)),
+            forms=forms,
+            clock=clock,
+            chance=random.random,
+            report=_reporter(self._inherited.log),
+            settings=SignInSettings(failure_delay=config.guard.failure_delay),
+        )
 
 
 def guard_settings(config: Config) -> GuardSettings:

@@ -13,7 +13,13 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from sams.activity.logs import Lines, is_for_people, make_logger
-from sams.app.inherited import Inherited, check_changeable, make_memory, open_listeners
+from sams.app.inherited import (
+    Inherited,
+    check_changeable,
+    make_memory,
+    open_listeners,
+    waits_for_restart,
+)
 from sams.app.settings import worker_count
 from sams.app.worker import WorkerGraph
 from sams.config.model import Config
@@ -81,6 +87,8 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
             user=user.name,
             program=sys.prefix,
         )
+    if user is None and os.geteuid() == 0:
+        log.warning("everything runs as root: make a user for the service and name it as [server] user")
     control = config.control
     passable = bool(control.read or control.queue or control.accounts or control.admin)
     prepare_data_dir(config.server.data_dir, user, passable=passable)
@@ -139,7 +147,7 @@ def _serve_alone(prepared: Prepared) -> int:
         build=lambda: WorkerGraph(inherited, 0, process.ask_for_reload),
         grace=prepared.config.server.grace,
         log=inherited.log,
-        reload_here=lambda: read_material(inherited.config_path),
+        reload_here=lambda: _checked(inherited),
         manager=prepared.manager,
     )
     return process.run()
@@ -147,9 +155,19 @@ def _serve_alone(prepared: Prepared) -> int:
 
 def _reread(inherited: Inherited) -> Material:
     """For the supervisor: everything new, checked, and used by workers that are forked from now on."""
+    material = _checked(inherited)
+    inherited.renew(material)
+    return material
+
+
+def _checked(inherited: Inherited) -> Material:
+    """The material as it is on disk now, where it can be used; the log hears of what it needs besides."""
     material = read_material(inherited.config_path)
     check_changeable(inherited.material.config, material.config)
-    inherited.renew(material)
+    for warning in material.warnings:
+        inherited.log.warning("configuration", note=warning)
+    for key in waits_for_restart(inherited.material.config, material.config):
+        inherited.log.warning("a change that needs a restart to be in force", key=key)
     return material
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 from sams.activity.alarms import Alarms, ways
 from sams.activity.events import Alarmed, ServiceChanged
@@ -16,9 +17,10 @@ from sams.app.hops import Hops
 from sams.app.inherited import Inherited, check_changeable
 from sams.app.mail import ServiceMail
 from sams.app.storage import Storage
+from sams.config.model import Config
 from sams.control import sockets
 from sams.control.peers import service_roles
-from sams.control.server import ControlServer
+from sams.control.server import ControlServer, Handlers
 from sams.core.address import parse_mailbox
 from sams.core.ids import IdMaker, reason_code
 from sams.delivery.routes import RouteTable
@@ -76,19 +78,13 @@ class WorkerGraph:
             hooks=self._hooks(),
         )
         self._journal = parts.journal(self._inherited, self._storage.primary.shard, self._journal_trouble)
-        self._alarms = Alarms(
-            service=config.server.name,
-            interval=config.alarm.interval,
-            ways=ways(config.alarm, self._send_alarm),
-            clock=clock,
-            log=self._inherited.log,
-        )
+        self._alarms = self._make_alarms(config)
         self._activity = Recorder(
             clock=clock,
             journal=self._journal,
             log=self._inherited.log,
             metrics=self._metrics,
-            on_alarm=self._alarms.alarm,
+            on_alarm=self._pass_on,
         )
         self._sign_ins = parts.SignIns(self._inherited, number)
         self._hops = Hops(clock)
@@ -113,6 +109,15 @@ class WorkerGraph:
         )
         self._reception = Reception(self._loop, self._house(material), self._bug)
         self._doors = [self._door(material, place) for place in range(len(config.listeners))]
+
+    def _make_alarms(self, config: Config) -> Alarms:
+        return Alarms(
+            service=config.server.name,
+            interval=config.alarm.interval,
+            ways=ways(config.alarm, self._send_alarm),
+            clock=self._clock,
+            log=self._inherited.log,
+        )
 
     def _hooks(self) -> Hooks:
         return Hooks(
@@ -193,8 +198,15 @@ class WorkerGraph:
 
     def reload(self, material: Material) -> None:
         """Use new settings for new sessions and new attempts, and new certificates from now on."""
-        check_changeable(self._inherited.material.config, material.config)
+        before = self._inherited.material.config
+        check_changeable(before, material.config)
+        roles = service_roles(self._own_uid(), material.config.control)
         self._inherited.renew(material)
+        if material.config.alarm != before.alarm:
+            self._alarms = self._make_alarms(material.config)
+        for control, (_, handlers) in zip(self._controls, self._answers(), strict=True):
+            control.replace(handlers, roles)
+        self._sign_ins.renew(material.config)
         self._routes = settings.route_table(material.config)
         self._scheduler.set_routes(self._routes, self._hops.renew(material))
         self._reception.house = self._house(material)
@@ -226,37 +238,32 @@ class WorkerGraph:
     # --- asked by commands
 
     async def _open_controls(self) -> None:
-        config = self._inherited.material.config
+        config, log = self._inherited.material.config, self._inherited.log
         roles = service_roles(self._own_uid(), config.control)
-        queue = ShardQueue(lambda: self._storage.spools, self._clock, self._queue_changed)
-        handlers = worker_handlers(
+        for path, handlers in self._answers():
+            self._controls.append(ControlServer(path, handlers, roles, log=log))
+        for control in self._controls:
+            await control.start()
+
+    def _answers(self) -> list[tuple[Path, Handlers]]:
+        """What is answered at which socket: the worker's own, and the service's at the first worker."""
+        data_dir = self._inherited.material.config.server.data_dir
+        own = worker_handlers(
             self._number,
             self._inherited,
-            queue=queue,
+            queue=ShardQueue(lambda: self._storage.spools, self._clock, self._queue_changed),
             spools=lambda: tuple(self._storage.spools),
             reception=self._reception,
             tell=self._activity.tell,
             problems=self._problems,
         )
-        self._controls.append(
-            ControlServer(
-                sockets.worker_path(config.server.data_dir, self._number),
-                handlers,
-                roles,
-                log=self._inherited.log,
-            )
-        )
+        found = [(sockets.worker_path(data_dir, self._number), own)]
         if self._number == 0:
             whole = service_handlers(
                 self._inherited, self._sign_ins.accounts, self._activity.tell, self._ask_for_reload
             )
-            self._controls.append(
-                ControlServer(
-                    sockets.service_path(config.server.data_dir), whole, roles, log=self._inherited.log
-                )
-            )
-        for control in self._controls:
-            await control.start()
+            found.append((sockets.service_path(data_dir), whole))
+        return found
 
     def _own_uid(self) -> int:
         return (
@@ -289,6 +296,10 @@ class WorkerGraph:
 
     def _alarm(self, kind: str, text: str, login: str = "") -> None:
         self._activity.tell(Alarmed(kind, text, login))
+
+    def _pass_on(self, event: Alarmed) -> None:
+        """To whoever is told of alarms now: a reload may change that."""
+        self._alarms.alarm(event)
 
     def _send_alarm(self, address: str, subject: str, text: str) -> bool:
         return self._mail.send(parse_mailbox(address), subject, text)

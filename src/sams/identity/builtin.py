@@ -65,6 +65,11 @@ class BuiltinAccounts:
         self._cached_version = self._watched_version = self._version()
         self._last_change = last_generation(self._connection)
 
+    def use(self, forms: LoginForms) -> None:
+        """Other domains may stand behind a login from now on: after a reload."""
+        self._forms = forms
+        self._cache.clear()
+
     def look_up(self, login: str) -> Account | None:
         """What is known of a prepared login, up to date.
 

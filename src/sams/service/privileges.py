@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import shlex
 import stat
 import subprocess
 import sys
@@ -27,10 +28,10 @@ class ServiceUser:
 
 
 def service_user(name: str | None) -> ServiceUser | None:
-    """Whom to become; None: stay who we are, as must be where we are not root.
+    """Whom to become; None: stay who we are, as must be where we are not root or where nobody is named.
 
     Raises:
-        OperatorError: there is no such user, or we are root and none is named.
+        OperatorError: there is no such user.
     """
     if os.geteuid() != 0:
         return None
@@ -94,13 +95,23 @@ def prepare_data_dir(path: Path, user: ServiceUser | None, *, passable: bool = F
         raise OperatorError(f"[server] data_dir: {path}: {error.strerror}") from None
     owner = user.uid if user is not None else os.geteuid()
     if found.st_uid != owner:
-        raise OperatorError(
-            f"[server] data_dir: {path} belongs to the user number {found.st_uid}, not to the service's {owner}. "
-            f"Mend it with: chown -R {user.name if user else owner} {path}"
-        )
+        raise OperatorError(_foreign(path, found.st_uid, user))
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise OperatorError(
-            f"[server] data_dir: others than its owner may write to {path}. Mend it with: chmod go-w {path}"
-        )
+        mend = f"chmod go-w {shlex.quote(str(path))}"
+        raise OperatorError(f"[server] data_dir: others than its owner may write to {path}. Mend it with: {mend}")
     if passable:
         path.chmod(_PASSABLE)
+
+
+def _foreign(path: Path, owner: int, user: ServiceUser | None) -> str:
+    """A data folder of somebody else: whose, and what is most likely meant."""
+    try:
+        name = pwd.getpwuid(owner).pw_name
+    except KeyError:
+        name = f"number {owner}"
+    text = f"[server] data_dir: {path} belongs to the user {name}"
+    if user is not None:
+        return f"{text}, not to {user.name}. Mend it with: chown -R {user.name} {shlex.quote(str(path))}"
+    if os.geteuid() == 0:
+        return f'{text}, but no user is named to run as. Write in the configuration: [server] user = "{name}"'
+    return f"{text}. Start the service as {name}, or as root with [server] user set, or name another data_dir"

@@ -29,6 +29,12 @@ _VERSIONS = {
     "1.3": ssl.TLSVersion.TLSv1_3,
 }
 
+_REASONS = {
+    "KEY_VALUES_MISMATCH": "the key belongs to another certificate",
+    "EE_KEY_TOO_SMALL": "the key is too short to be safe: make one with ECDSA P-256 or RSA of 2048 bits or more",
+    "CA_MD_TOO_WEAK": "it is signed with a hash that is broken",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
@@ -123,7 +129,10 @@ def _no_passphrase() -> str:
 
 
 def _reason(error: Exception) -> str:
-    return getattr(error, "reason", None) or str(error)
+    reason = getattr(error, "reason", None)
+    if reason is None and isinstance(error, ssl.SSLError):
+        return "one of them is not what it should be, or the two are swapped"
+    return _REASONS.get(reason or "", reason) or str(error)
 
 
 @contextmanager

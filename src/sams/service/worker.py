@@ -11,7 +11,7 @@ import gc
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import uvloop
 from structlog.typing import FilteringBoundLogger
@@ -71,6 +71,7 @@ class WorkerProcess:
 
     async def _serve(self) -> int:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(self._unexpected)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
         try:
@@ -85,6 +86,10 @@ class WorkerProcess:
         self.manager.stopping()
         await parts.stop(self.grace)
         return 0
+
+    def _unexpected(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An exception that nobody caught: a bug, told whole; the worker goes on."""
+        self.log.error("bug", why=str(context.get("message", "")), exc_info=context.get("exception"))
 
     def _listen(self, loop: asyncio.AbstractEventLoop, parts: Parts) -> None:
         if self.channel is not None:

@@ -83,6 +83,7 @@ def header_senders(header: Header) -> HeaderSenders:
         resent_fields=header.count(b"resent-from"),
         resent=_addresses(header, b"resent-from"),
         sender=_addresses(header, b"sender"),
+        sender_fields=header.count(b"sender"),
     )
 
 

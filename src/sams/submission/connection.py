@@ -35,6 +35,8 @@ _T = TypeVar("_T")
 
 RECEIVE_BUFFER = 65_536
 WRITE_HIGH_WATER = 65_536
+LINGER = 30.0
+"""Seconds that a peer has to take the last replies."""
 BUG = reply(451, "4.3.0", "Something went wrong here; try again later")
 
 
@@ -203,6 +205,7 @@ class Connection(asyncio.BufferedProtocol):
     def look(self, now: float) -> float | None:
         """The wheel asks: is this session late?"""
         if self._closing:
+            self.abort()  # the peer does not take our last words
             return None
         verdict = judge(self.progress, self._limits, now, pressure=self._wheel.pressure)
         if not isinstance(verdict, Late):
@@ -307,7 +310,7 @@ class Connection(asyncio.BufferedProtocol):
         if self._transport is not None:
             if alert:
                 self._transport.write(alert)
-            self._transport.close()
+            self._hang_up(self._transport)
 
     def _pump(self) -> None:
         while not self._waiting and not self._closing:
@@ -344,7 +347,14 @@ class Connection(asyncio.BufferedProtocol):
         if self._tls is not None and self._tls.established:
             self._tls.close()
             self._transport.write(self._tls.take_outgoing())
-        self._transport.close()
+        self._hang_up(self._transport)
+
+    def _hang_up(self, transport: asyncio.Transport) -> None:
+        """Close when all is sent, or after a while when the peer takes nothing more."""
+        transport.close()
+        if transport.get_write_buffer_size():
+            self._wheel.forget(self)
+            self._wheel.watch(self, self._wheel.now() + LINGER)
 
     def _resume(self, done: asyncio.Future[_T], then: Callable[[_T], None]) -> None:
         self._waiting = self.progress.waits_for_us = False
