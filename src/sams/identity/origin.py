@@ -18,13 +18,8 @@ def origin_key(address: str) -> bytes:
 
     A mapped IPv4 address is the IPv4 address. What is no IP address (a Unix socket's peer) is its own text.
     """
-    try:
-        if ":" not in address:
-            return socket.inet_pton(socket.AF_INET, address)
-        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
-    except (OSError, ValueError):
-        return b"\0" + address.encode("utf-8", "replace")
-    return packed[12:] if packed.startswith(_MAPPED) else packed[:_SUBNET_OCTETS]
+    packed = _packed(address)
+    return packed[:_SUBNET_OCTETS] if packed else b"\0" + address.encode("utf-8", "replace")
 
 
 def network_key(origin: bytes) -> bytes:
@@ -33,20 +28,29 @@ def network_key(origin: bytes) -> bytes:
 
 
 class Networks:
-    """Networks that are free of guard and connection caps."""
+    """Networks that are free of guard and connection caps. Asked several times a connection."""
 
     __slots__ = ("_networks",)
 
     def __init__(self, networks: Iterable[Network]) -> None:
-        self._networks = tuple(networks)
+        self._networks = tuple(
+            (one.max_prefixlen // 8, int(one.netmask), int(one.network_address)) for one in networks
+        )
 
     def __contains__(self, address: str) -> bool:
-        return bool(self._networks) and self._covers(address)
-
-    def _covers(self, text: str) -> bool:
-        try:
-            address = ipaddress.ip_address(text.partition("%")[0])
-        except ValueError:
+        if not self._networks:
             return False
-        mapped = getattr(address, "ipv4_mapped", None)
-        return any((mapped or address) in network for network in self._networks)
+        packed = _packed(address)
+        octets, number = len(packed), int.from_bytes(packed)
+        return any(octets == size and number & mask == base for size, mask, base in self._networks)
+
+
+def _packed(address: str) -> bytes:
+    """The 4 or 16 octets; a mapped IPv4 address is the IPv4 address. Empty: it is no IP address."""
+    try:
+        if ":" not in address:
+            return socket.inet_pton(socket.AF_INET, address)
+        packed = socket.inet_pton(socket.AF_INET6, address.partition("%")[0])
+    except (OSError, ValueError):
+        return b""
+    return packed.removeprefix(_MAPPED)
