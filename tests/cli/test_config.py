@@ -3,6 +3,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from click.testing import CliRunner
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from sams.cli.failures import Exit
 from sams.cli.main import main
@@ -28,6 +30,16 @@ def test_all_that_is_wrong_is_named_with_its_line(desk: Desk) -> None:
     assert {problem["key"] for problem in problems} >= {"server.workers", "limits.min_fre"}
     assert all(problem["line"] for problem in problems)
     assert "server.workers" in desk.sams("config", "check", code=Exit.FAILED).stdout
+
+
+def test_a_key_of_another_certificate_is_found_before_the_start(desk: Desk) -> None:
+    key = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    place = parse(desk.server.config.read_bytes(), desk.server.config).config.tls.private_key[0]
+    place.write_bytes(key)
+    (problem,) = desk.json("config", "check", code=Exit.FAILED)["problems"]
+    assert "the key belongs to another certificate" in problem["text"]
 
 
 def test_what_is_in_force_can_be_read_again(desk: Desk) -> None:

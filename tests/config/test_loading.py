@@ -110,8 +110,8 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (("[alarm]", "[alarms]"), 'alarms: there is no such key; did you mean "alarm"?'),
-        (("[alarm]", "[quota]"), "quota: there is no such key; the sections here are accounts,"),
+        (("[alarm]", "[alarms]"), 'alarms: there is no such section; did you mean "alarm"?'),
+        (("[alarm]", "[quota]"), "quota: there is no such section; the sections here are accounts,"),
         (("[alarm]", "[alarm]\nport = 1"), "it belongs under [[listener]] or [web]"),
         (("[alarm]", "[alarm]\nxyzzy = 1"), "the keys here are command, interval, mail, webhook"),
         (("[[listener]]", "[listener]"), "write [[listener]] in double brackets"),
@@ -119,6 +119,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file() -> None:
         (('name = "smtp', 'nane = "smtp'), "server.name: this key is missing; write for example: name ="),
         (("[[listener]]\nport = 587\n", ""), "listener: this section is missing: [[listener]]"),
         (("[server]", "[server"), "this is not TOML"),
+        (('name = "smtp-auth.example.ac.uk"', "name = smtp-auth"), 'texts stand in quotes ("…")'),
     ],
 )
 def test_a_mistake_is_told_with_what_to_write(change: tuple[str, str], told: str) -> None:
@@ -134,6 +135,14 @@ def test_an_empty_list_of_sections_is_told() -> None:
 
 def test_broken_toml_is_told_with_its_line() -> None:
     assert problems(MINIMAL + "x = \n")[0].startswith("sams.toml:20: this is not TOML: ")
+
+
+def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
+    file = tmp_path / "sams.toml"
+    file.write_bytes(b"\xef\xbb\xbf# no more\n")
+    with pytest.raises(ConfigError) as refusal:
+        load(file)
+    assert "server" in {problem.key for problem in refusal.value.problems}
 
 
 def test_octets_that_are_no_text_are_told_with_their_line(tmp_path: Path) -> None:

@@ -81,3 +81,12 @@ def test_a_data_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
     os.chown(folder, 12_345, 12_345)
     with pytest.raises(OperatorError, match="chown -R nobody"):
         prepare_data_dir(folder, nobody())
+
+
+@root_only
+def test_root_without_a_user_is_told_whose_the_data_folder_is(tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    folder.mkdir(mode=0o700)
+    os.chown(folder, nobody().uid, nobody().gid)
+    with pytest.raises(OperatorError, match='user = "nobody"'):
+        prepare_data_dir(folder, None)

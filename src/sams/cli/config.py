@@ -15,6 +15,7 @@ from sams.config.problems import ConfigError, Problem
 from sams.config.reference import example_file
 from sams.config.showing import effective
 from sams.config.showing import show as show_text
+from sams.core.errors import OperatorError
 from sams.core.text import visible
 
 
@@ -36,6 +37,7 @@ def check(ctx: click.Context, *, config_path: Path, as_json: bool) -> None:
     problems: tuple[Problem, ...] = ()
     try:
         warnings = load(config_path).warnings
+        problems = _unusable_pairs(config_path)
     except ConfigError as error:
         problems = error.problems
     if as_json:
@@ -68,6 +70,18 @@ def show(*, config_path: Path, as_json: bool) -> None:
 def example() -> None:
     """Print a configuration with every key explained, to begin with."""
     click.echo(example_file(), nl=False)
+
+
+def _unusable_pairs(path: Path) -> tuple[Problem, ...]:
+    """Whether TLS takes the certificates with their keys, as `sams serve` would find out."""
+    from sams.service.material import read_material  # noqa: PLC0415 - TLS, for this command only
+    from sams.service.tls_contexts import ListenerTls  # noqa: PLC0415 - the same
+
+    try:
+        ListenerTls(read_material(path).hosts)
+    except OperatorError as error:
+        return (Problem("tls", str(error)),)
+    return ()
 
 
 def _as_json(problem: Problem) -> dict[str, object]:

@@ -206,6 +206,8 @@ def _check_rest(config: Config, findings: Findings) -> None:
     for network in config.guard.allow:
         if ipaddress.ip_network(network).prefixlen == 0:
             findings.warning(("guard", "allow"), f'"{network}" frees every address from the guard')
+    if config.web is not None:
+        findings.warning(("web",), "this version serves no pages: the section has no effect")
     command = config.alarm.command
     if command and not command[0].startswith("/"):
         text = f'"{command[0]}" is no full path; without a shell there is no search for programs'

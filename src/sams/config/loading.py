@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import tomllib
 from dataclasses import dataclass
@@ -19,6 +20,13 @@ from sams.config.system_checks import check_system
 
 MAX_FILE = 2**20
 _TOML_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
+_TOML_ADVICE = {
+    "Invalid value": '; texts stand in quotes ("…"), and so do times and sizes; true, false and numbers do not',
+    "Expected newline or end of document after a statement": "; texts, times and sizes stand in quotes",
+    "Unclosed array": "; a list ends with ]",
+    "Cannot overwrite a value": "; this key stands here a second time",
+    "Illegal character '\\n'": "; a text ends on its line, with a quote",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,7 @@ def _decode(octets: bytes, path: Path) -> str:
     if len(octets) > MAX_FILE:
         raise ConfigError(path, [Problem("", f"is larger than {MAX_FILE} octets")])
     try:
-        return octets.decode("utf-8").replace("\r\n", "\n")
+        return octets.removeprefix(codecs.BOM_UTF8).decode("utf-8").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = octets[: error.start].count(b"\n") + 1
         raise ConfigError(path, [Problem("", "is no UTF-8 text", line)]) from None
@@ -87,7 +95,8 @@ def _toml(text: str, path: Path) -> dict[str, Any]:
         place = _TOML_LINE.search(message)
         line = int(place[1]) if place else None
         said = _TOML_LINE.sub("", message)
-        raise ConfigError(path, [Problem("", f"this is not TOML: {said}", line)]) from None
+        text = f"this is not TOML: {said}{_TOML_ADVICE.get(said, '')}"
+        raise ConfigError(path, [Problem("", text, line)]) from None
     except RecursionError:
         raise ConfigError(path, [Problem("", "lists or tables are nested too deeply")]) from None
 

@@ -79,14 +79,14 @@ def _missing(member: Setting | Table) -> str:
 
 
 def _unknown(name: str, known: tuple[str, ...], section: type[Section]) -> str:
+    kind, kinds = ("section", "sections") if section is Config else ("key", "keys")
     near = difflib.get_close_matches(name.replace("-", "_").lower(), known, 1, 0.7)
     if near:
-        return f'there is no such key; did you mean "{near[0]}"?'
+        return f'there is no such {kind}; did you mean "{near[0]}"?'
     homes = [_header(path, table) for path, table in tables(Config) if name in members(table.section)]
     if homes:
         return f"there is no such key here; it belongs under {' or '.join(homes)}"
-    what = "sections" if section is Config else "keys"
-    return f"there is no such key; the {what} here are {', '.join(sorted(known))}"
+    return f"there is no such {kind}; the {kinds} here are {', '.join(sorted(known))}"
 
 
 def _header(path: tuple[str, ...], table: Table) -> str:

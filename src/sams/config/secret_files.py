@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from pathlib import Path
 
@@ -34,7 +35,7 @@ def refuse_if_shared(path: Path, mode: int, forbidden: int) -> None:
     """
     if mode & forbidden:
         present = stat.S_IMODE(mode)
-        advice = f"do: chmod {present & ~forbidden:04o} {path}"
+        advice = f"do: chmod {present & ~forbidden:04o} {shlex.quote(str(path))}"
         raise OperatorError(f"{path}: others may read or change it (mode {present:04o}); {advice}")
 
 

@@ -98,7 +98,9 @@ def prepare_data_dir(path: Path, user: ServiceUser | None, *, passable: bool = F
         raise OperatorError(_foreign(path, found.st_uid, user))
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
         mend = f"chmod go-w {shlex.quote(str(path))}"
-        raise OperatorError(f"[server] data_dir: others than its owner may write to {path}. Mend it with: {mend}")
+        raise OperatorError(
+            f"[server] data_dir: others than its owner may write to {path}. Mend it with: {mend}"
+        )
     if passable:
         path.chmod(_PASSABLE)
 

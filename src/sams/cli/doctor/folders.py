@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,18 +50,18 @@ def check_rights(folder: Path, owner: int, user: str) -> Iterator[Finding]:
     """Whether it is the service's own, and nobody else's."""
     found = folder.stat()
     mode = stat.S_IMODE(found.st_mode)
-    name = user or str(owner)
+    name, quoted = user or str(owner), shlex.quote(str(folder))
     if found.st_uid != owner:
         what = (
             f"{folder} belongs to user number {found.st_uid}, the service runs as {name}: it will not start"
         )
-        yield fail(FOLDER, what, f"chown -R {name} {folder}")
+        yield fail(FOLDER, what, f"chown -R {name} {quoted}")
     elif mode & (stat.S_IWGRP | stat.S_IWOTH):
         yield fail(
-            FOLDER, f"others may write to {folder}: the service will not start", f"chmod go-w {folder}"
+            FOLDER, f"others may write to {folder}: the service will not start", f"chmod go-w {quoted}"
         )
     elif mode & (stat.S_IRGRP | stat.S_IROTH):
-        yield warn(FOLDER, f"others may list {folder}, which holds members' mail", f"chmod go-r {folder}")
+        yield warn(FOLDER, f"others may list {folder}, which holds members' mail", f"chmod go-r {quoted}")
     else:
         yield ok(FOLDER, f"{folder} belongs to the service alone")
 
