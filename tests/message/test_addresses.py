@@ -33,9 +33,9 @@ def parsed(value: str) -> list[tuple[str, str]]:
         ("ann@example.org (Ann (A.) Smith)", [("Ann (A.) Smith", "ann@example.org")]),
         ("(x) Ann (y) <(z) ann (a) @ (b) example.org (c)> (d)", [("Ann", "ann@example.org")]),
         ("a@x.org, B <b@x.org>,c@x.org", [("", "a@x.org"), ("B", "b@x.org"), ("", "c@x.org")]),
-        ("Team: a@x.org, B <b@x.org>;", [("", "a@x.org"), ("B", "b@x.org")]),
+        ("Team: a@x.org, B <b@x.org>;", [("Team", "a@x.org"), ("Team B", "b@x.org")]),
         ("undisclosed-recipients:;", []),
-        ("g: a@x.org;, b@x.org", [("", "a@x.org"), ("", "b@x.org")]),
+        ("g: a@x.org;, b@x.org", [("g", "a@x.org"), ("", "b@x.org")]),
         ('"a b"@example.org', [("", '"a b"@example.org')]),
         ('"a@b"@example.org', [("", '"a@b"@example.org')]),
         ("a@[192.0.2.1]", [("", "a@[192.0.2.1]")]),
@@ -120,6 +120,26 @@ def test_the_words_of_a_refusal_hold_nothing_raw() -> None:
     with pytest.raises(AddressListError) as caught:
         parsed('"\u202eevil" x')
     assert "\u202e" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ('"boss@bank.example": ann@own.example;', "boss@bank.example"),
+        ('"boss@bank.example": Ann <ann@own.example>;', "boss@bank.example Ann"),
+        ("(boss@bank.example) ann@own.example", "boss@bank.example"),
+        ("ann@own.example (boss@bank.example) (x)", "boss@bank.example x"),
+        ("ann (boss@bank.example) @own.example", "boss@bank.example"),
+    ],
+)
+def test_all_that_programs_may_show_as_the_name_is_the_name(value: str, shown: str) -> None:
+    (found,) = parse_address_list(value.encode(), 1)
+    assert found.display_name == shown
+
+
+def test_a_comment_or_a_group_names_its_own_address_only() -> None:
+    found = parse_address_list(b"a@x.org (one), G: b@x.org;, (three) c@x.org", 9)
+    assert [each.display_name for each in found] == ["one", "G", "three"]
 
 
 LOCALS = st.text(st.characters(codec="utf-8", categories=["L", "N", "S", "P", "Zs"]), min_size=1, max_size=12)

@@ -217,6 +217,19 @@ def test_who_sends_for_another_is_named_in_sender(play: Play) -> None:
     play(scene)
 
 
+def test_a_second_sender_field_does_not_stay(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        alice = await rig.signed_in()
+        two = b"Sender: alice@example.org\r\nSender: boss@example.net\r\n" + message()
+        assert (await alice.submit(two)).startswith("250 ")
+        content = rig.submitted[0].content
+        assert content is not None
+        assert content.head.count(b"Sender: ") == 1
+        assert b"boss@example.net" not in content.head
+
+    play(scene)
+
+
 def test_a_name_that_shows_a_foreign_address_is_warned_of(play: Play) -> None:
     async def scene(rig: Rig) -> None:
         client = await rig.signed_in()

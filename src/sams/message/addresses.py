@@ -55,8 +55,9 @@ class AddressListError(ValueError):
 class HeaderAddress:
     """One mailbox of a list.
 
-    display_name: the phrase before the address, quotes and escapes taken off, encoded words left as they are;
-        where there is none, the comment behind the address, which programs show in its place; else empty.
+    display_name: all that programs show as a name, quotes and escapes taken off, encoded words left as they are:
+        the phrase before the address, or the comments beside an address without angle brackets, which programs
+        show in its place; the name of the group that it stands in comes first. Empty where there is nothing.
     """
 
     display_name: str
@@ -128,41 +129,42 @@ class _Parser:
     def __init__(self, text: str, limit: int) -> None:
         self._limit = limit
         self._count = 0
-        self._comment = ""
+        self._comments: list[str] = []
         self._tokens = self._scan(text)
         self._next = next(self._tokens)
 
     def addresses(self) -> Iterator[HeaderAddress]:
         """Every mailbox of the list."""
-        in_group = False
+        in_group, group = False, ""
         while True:
             words = self._words()
             if self._next.text == ":" and words and not in_group:
                 self._take()
-                in_group = True
+                in_group, group = True, _phrase(words)
                 if self._next.text != ";":
                     continue
             else:
-                yield self._mailbox(words)
+                yield self._mailbox(words, group)
             if in_group and self._next.text == ";":
                 self._take()
-                in_group = False
+                in_group, group = False, ""
             if self._next.kind == "end" and not in_group:
                 return
+            self._comments.clear()
             self._expect(",", "a group ends with ;" if in_group else _SEPARATED)
 
-    def _mailbox(self, words: list[_Token]) -> HeaderAddress:
+    def _mailbox(self, words: list[_Token], group: str) -> HeaderAddress:
         self._count += 1
         if self._count > self._limit:
             raise AddressListError(f"more than {self._limit} addresses in one field")
         if self._next.text == "<":
-            return HeaderAddress(_phrase(words), self._angle())
+            return HeaderAddress(_joined(group, _phrase(words)), self._angle())
         if self._next.text != "@":
             raise AddressListError(self._why_no_mailbox(words))
         if len(words) != 1:
             raise AddressListError("a name that holds an @ needs quotes around it")
         mailbox = self._addr_spec(words[0])
-        return HeaderAddress(self._comment, mailbox)
+        return HeaderAddress(_joined(group, *self._comments), mailbox)
 
     def _why_no_mailbox(self, words: list[_Token]) -> str:
         if words:
@@ -181,7 +183,6 @@ class _Parser:
         return mailbox
 
     def _addr_spec(self, local: _Token) -> Mailbox:
-        self._comment = ""
         if local.kind not in {"atom", "quoted"}:
             raise AddressListError("an address has the form name@domain")
         self._expect("@", "an address has the form name@domain")
@@ -228,7 +229,7 @@ class _Parser:
         yield _Token("end", "", gap)
 
     def _skip_comment(self, text: str, start: int) -> int:
-        """The end of the comment that begins at `start`; comments nest. Its text is kept as a name."""
+        """The end of the comment that begins at `start`; comments nest. Its text may be shown as a name."""
         depth, at = 0, start
         while True:
             part = _COMMENT_PART.match(text, at)
@@ -239,7 +240,7 @@ class _Parser:
             at = part.end()
             depth += {"(": 1, ")": -1}.get(part[0], 0)
             if depth == 0:
-                self._comment = _plain(text[start + 1 : at - 1])
+                self._comments.append(_plain(text[start + 1 : at - 1]))
                 return at
 
 
@@ -260,6 +261,10 @@ def _phrase(words: list[_Token]) -> str:
             parts.append(" ")
         parts.append(_plain(word.text[1:-1]) if word.kind == "quoted" else word.text)
     return "".join(parts)
+
+
+def _joined(*names: str) -> str:
+    return " ".join([name for name in names if name])
 
 
 def _plain(text: str) -> str:

@@ -37,7 +37,7 @@ class Unreadable:
 class HeaderSenders:
     """What a header says of who sends.
 
-    from_fields, resent_fields: how many From and Resent-From fields there are.
+    from_fields, resent_fields, sender_fields: how many From, Resent-From and Sender fields there are.
     authors, resent, sender: the addresses of the first From, Resent-From and Sender; empty without one.
     """
 
@@ -46,6 +46,7 @@ class HeaderSenders:
     resent_fields: int = 0
     resent: tuple[HeaderAddress, ...] | Unreadable = ()
     sender: tuple[HeaderAddress, ...] | Unreadable = ()
+    sender_fields: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,8 @@ class SenderPolicy:
         for_another = not covers(identity.addresses, author.mailbox) and covers(
             identity.may_send_as, author.mailbox
         )
-        is_foreign = header.sender != () and not _is_one_of(identity, header.sender)
+        is_one = header.sender_fields <= 1 and _is_one_of(identity, header.sender)
+        is_foreign = header.sender != () and not is_one
         return identity.default_address if for_another or is_foreign else None
 
 
