@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import idna
 
+from sams.core.text import is_visible
+
 MAX_LOCAL_OCTETS = 64
 """RFC 5321 section 4.5.3.1.1."""
 MAX_DOMAIN_OCTETS = 255
@@ -25,9 +27,6 @@ _PLAIN = re.compile(
 )
 _ESCAPED = re.compile(r"\\(.)")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\Z")
-_NO_TEXT = re.compile(
-    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\ufff9-\uffff]"
-)
 
 
 class AddressError(ValueError):
@@ -122,7 +121,7 @@ def _split_literal(text: str) -> tuple[str, str, str]:
 def _parse_local(text: str) -> str:
     if len(text.encode("utf-8", "surrogatepass")) > MAX_LOCAL_OCTETS:
         raise AddressError(f"the part before the @ is longer than {MAX_LOCAL_OCTETS} octets")
-    if _NO_TEXT.search(text):
+    if not is_visible(text):
         raise AddressError("the part before the @ has a control or invisible character")
     if _DOT_STRING.match(text):
         return text
@@ -149,6 +148,9 @@ def _checked_literal(text: str) -> str:
 
 def _to_ascii(domain: str) -> str:
     try:
-        return idna.encode(domain, uts46=True).decode("ascii").lower()
+        encoded = idna.encode(domain, uts46=True).decode("ascii").lower()
     except idna.IDNAError:
         raise AddressError("the domain is not a valid internationalised domain name") from None
+    if encoded.endswith("."):  # of an ideographic full stop: another spelling that no route or account has
+        raise AddressError("the domain ends with a dot")
+    return encoded

@@ -26,6 +26,11 @@ def visible(text: str | bytes, length: int = DEFAULT_LENGTH) -> str:
     return text if text.isprintable() else _UNSAFE.sub(_escape, text)
 
 
+def is_visible(text: str) -> bool:
+    """Whether the text has no character that `visible` would escape."""
+    return text.isprintable() or _UNSAFE.search(text) is None
+
+
 def ascii_line(text: str, length: int = DEFAULT_LENGTH) -> str:
     """The same in ASCII alone, as a reply or a header field of ours must be."""
     return visible(text, length).encode("ascii", "backslashreplace").decode("ascii")
