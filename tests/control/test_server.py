@@ -157,6 +157,20 @@ def test_connections_are_bounded_and_free_again_when_one_ends(tmp_path: Path) ->
         assert _eventually_answers(path)
 
 
+def test_who_may_ask_nothing_cannot_take_all_connections(tmp_path: Path) -> None:
+    path = sockets.service_path(tmp_path)
+    with (
+        listening(tmp_path, supervisor(0), roles=Roles(frozenset()), max_connections=8),
+        ControlClient(path) as first,
+        ControlClient(path) as second,
+    ):
+        for one in (first, second):
+            with pytest.raises(NotPermitted):
+                one.ask(HealthQuery(), ServiceHealth)
+        with ControlClient(path) as third, pytest.raises(OperatorError, match="too many commands"):
+            third.ask(HealthQuery(), ServiceHealth)
+
+
 def _eventually_answers(path: Path) -> bool:
     for _ in range(200):
         with ControlClient(path) as client:

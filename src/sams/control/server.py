@@ -29,6 +29,8 @@ It raises OperatorError for what the caller can put right: the text goes to the 
 Handlers = Mapping[type[Request], Handler]
 
 MAX_CONNECTIONS = 32
+STRANGERS_PART = 4
+"""Peers without any role get this part of the connections: one in so many."""
 IDLE_SECONDS = 60.0
 """How long a connection may wait with its next request, and for the peer to take an answer."""
 _PAUSE_SECONDS = 1.0
@@ -121,12 +123,21 @@ class ControlServer:
             loop.call_later(_PAUSE_SECONDS, self._watch, listener)
             return
         connection.setblocking(False)
-        if len(self._open) >= self._max_connections:
+        if not self._has_room(connection):
             _turn_away(connection)
             return
         task = loop.create_task(self._serve(connection))
         self._open[task] = connection
         task.add_done_callback(self._open.pop)
+
+    def _has_room(self, connection: socket.socket) -> bool:
+        """Who may ask nothing is told so, but cannot take the places of those who may."""
+        try:
+            is_stranger = not self._roles.of(peer_of(connection))
+        except OSError:
+            return False
+        most = max(1, self._max_connections // STRANGERS_PART) if is_stranger else self._max_connections
+        return len(self._open) < most
 
     async def _serve(self, connection: socket.socket) -> None:
         try:
