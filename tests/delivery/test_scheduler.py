@@ -522,6 +522,25 @@ async def test_drain_cuts_what_takes_longer_than_its_grace_and_leaves_it_as_it_w
 
 
 @virtual
+async def test_drain_stores_what_an_attempt_that_is_cut_has_brought_so_far() -> None:
+    made = rig()
+
+    async def cut(work: Work) -> AttemptResult:
+        try:
+            await asyncio.sleep(500)
+        except asyncio.CancelledError:
+            return AttemptResult([(work.recipients[0].number, DELIVERED)], Hop.DOWN, DEFERRED)
+        raise AssertionError("it was not cut")
+
+    made.hub.script.append(cut)
+    message = await made.accept("one@example.com", "two@example.com")
+    await made.scheduler.drain(10.0)
+    assert [one.recipient.mailbox.local for one in made.spool.recipients[message].values()] == ["two"]
+    assert [one.attempts for one in made.spool.recipients[message].values()] == [0]
+    assert made.told("route down") == []
+
+
+@virtual
 async def test_drain_stores_what_could_not_be_stored_before() -> None:
     made = rig()
     made.spool.settle_failures.append(DISK_FULL)

@@ -368,6 +368,23 @@ def test_a_cancelled_attempt_gives_its_connection_back_cut() -> None:
     run(main())
 
 
+def test_a_cancelled_attempt_keeps_the_outcomes_that_it_has() -> None:
+    async def main() -> None:
+        async with NextHop({"END": ["250 2.0.0 ok", Do.HANG]}, rcpt_max=1) as hop:
+            one = smarthost(hop.port)
+            task = asyncio.create_task(one.deliver(work("bob@example.com", "eve@example.com"), content()))
+            await until(lambda: hop.commands.count(b"DATA") == 2)
+            task.cancel()
+            result = await task
+            assert told(result) == [(10, D, 250)]
+            assert result.hop is Hop.DOWN
+            assert result.trouble is not None
+            assert str(result.trouble.reply).startswith("451 4.3.2 The service was stopped")
+            await one.close()
+
+    run(main())
+
+
 def test_tls_that_failed_and_was_done_without_is_told() -> None:
     async def main() -> None:
         async with NextHop({"HANDSHAKE": Do.DROP}, tls=Authority().server()) as hop:

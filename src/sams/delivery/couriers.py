@@ -156,7 +156,7 @@ class Couriers:
             self._is_closing = True
             self._window.remove(job)
             raise
-        if lane.hop is hop:
+        if lane.hop is hop and not self._is_closing:
             self._note(lane, result)
         tried = self._tried(job, result)
         self._tell(_event(job, tried, result, self._clock.monotonic() - began))

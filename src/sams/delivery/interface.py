@@ -69,7 +69,9 @@ class NextHop(Protocol):
         """Try all recipients of the work once.
 
         Expected failures are in the result. An exception is a bug (the scheduler defers the recipients and
-        raises an alarm), except `CancelledError`: the connection is cut and nothing is known of the attempt.
+        raises an alarm), except `CancelledError`: the connection is cut and nothing is known of the attempt. Where
+        it is cancelled when some have their outcome already, these are the result, of a hop that is DOWN: who was
+        delivered to must not be sent to again.
         """
         ...
 

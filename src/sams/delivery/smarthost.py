@@ -8,6 +8,7 @@ Everything else is for the scheduler, which has the times.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from sams.core.clock import Clock
@@ -25,6 +26,9 @@ from sams.spool.interface import Content, QueuedMessage, QueuedRecipient, Work
 
 _SIGN_IN_FIRST = 530
 _FRESH = 1
+_CUT_SHORT = reply(
+    451, "4.3.2", "The service was stopped before the next hop had answered for all recipients"
+)
 _HUNG_UP = reply(451, "4.4.2", "The next hop ended the conversation as soon as it had begun")
 
 
@@ -78,6 +82,15 @@ class _Attempt:
 
     async def run(self) -> AttemptResult:
         """As many transactions, on as many connections, as it takes."""
+        try:
+            await self._run()
+        except asyncio.CancelledError:
+            if not self._outcomes:
+                raise
+            self._hop, self._trouble = Hop.DOWN, self._outcome(Result.DEFERRED, _CUT_SHORT, "")
+        return AttemptResult(self._outcomes, self._hop, self._trouble, self._remote, self._tls)
+
+    async def _run(self) -> None:
         while self._left and self._trouble is None:
             try:
                 connection = await self._pool.acquire()
@@ -91,7 +104,6 @@ class _Attempt:
                 await self._use(connection)
             finally:
                 self._pool.release(connection)
-        return AttemptResult(self._outcomes, self._hop, self._trouble, self._remote, self._tls)
 
     async def _use(self, connection: HopConnection) -> None:
         """Transactions on one connection, as long as there is something to send and it can be used."""
