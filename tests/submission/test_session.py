@@ -15,6 +15,9 @@ import uvloop
 from sams.activity.events import Accepted, Refused, SignedIn, SignInRefused, TlsFailed, TlsStarted, Warned
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
+from sams.identity.authenticator import PasswordAuthenticator
+from sams.identity.interface import Verdict
+from sams.protocol.sasl.interface import PasswordClaim
 from sams.spool.bodies import SpoolBodyWriter
 from sams.submission.connection import Connection
 from tests.submission.rig import PASSWORD, Client, Rig, message, plain, serving
@@ -383,6 +386,37 @@ def test_a_wait_that_fails_as_expected_answers_the_message(
         assert (await client.submit(message())).startswith("250 ")
 
     play(scene)
+
+
+def test_who_hangs_up_in_the_moment_of_the_verdict_does_not_count_as_signed_in(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.secured()
+        (session,) = rig.reception.sessions
+        verify = PasswordAuthenticator.verify
+
+        def decided_too_late(
+            authenticator: PasswordAuthenticator, claim: PasswordClaim, address: str
+        ) -> asyncio.Future[Verdict]:
+            verdict = verify(authenticator, claim, address)
+            told: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+
+            def cut_and_tell(done: asyncio.Future[Verdict]) -> None:
+                session.cut()
+                told.set_result(done.result())
+
+            assert isinstance(verdict, asyncio.Future)
+            verdict.add_done_callback(cut_and_tell)
+            return told
+
+        with monkeypatch.context() as patched:
+            patched.setattr(PasswordAuthenticator, "verify", decided_too_late)
+            client.send(plain("alice"))
+            assert await client.ended()
+        await rig.signed_in()
+
+    play(scene, limits="connections_per_login = 1")
 
 
 def test_a_member_who_hangs_up_while_the_body_is_stored_leaves_nothing_behind(

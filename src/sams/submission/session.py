@@ -91,6 +91,7 @@ class Session:
         "_commands",
         "_connection",
         "_engine",
+        "_gone",
         "_hall",
         "_how",
         "_log",
@@ -118,6 +119,7 @@ class Session:
         self._engine = engine
         self._peer = peer
         self._hall = hall
+        self._gone = False
         self.id = services.session_ids.next()
         self.identity: Identity | None = None
         self._log = services.activity.session(self.id, peer.address, peer.port, implicit=peer.implicit)
@@ -174,6 +176,7 @@ class Session:
 
     def closed(self) -> None:
         """The connection is gone."""
+        self._gone = True
         if self._pending is not None:
             self._pending.cancel()
         self._drop()
@@ -281,6 +284,8 @@ class Session:
             self._tell_verdict(verdict, remembered)
 
     def _tell_verdict(self, verdict: Verdict, remembered: bool) -> None:  # noqa: FBT001 - for a lambda alone
+        if self._gone:  # a sign-in counted now would never be counted out
+            return
         if verdict.identity is None:
             self._tell_refused_sign_in(verdict.reply, verdict.explanation)
             return
