@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 
+import pytest
+
+from sams.app import storage as storage_module
 from sams.app.storage import Storage
 from sams.core.clock import SystemClock
+from sams.spool.failures import ShardInUse
 from sams.spool.hooks import Hooks
-from sams.spool.layout import discover
+from sams.spool.layout import Layout, discover
+from sams.spool.lock import ShardLock, acquire
 from sams.spool.settings import Settings
 
 SETTINGS = Settings(min_free=1, ballast=1_048_576)
@@ -60,3 +66,39 @@ def test_a_shard_that_lost_its_owner_is_found_by_looking_again(tmp_path: Path) -
         await only.close()
 
     asyncio.run(scene())
+
+
+def held(folder: Path) -> ShardLock:
+    """The lock of the first shard, as a command holds it that found no service."""
+    folder.mkdir(mode=0o700)
+    layout = Layout(folder, 0)
+    layout.make()
+    return acquire(layout)
+
+
+def test_a_start_waits_for_a_command_that_has_the_shard(tmp_path: Path) -> None:
+    lock = held(tmp_path / "data")
+
+    async def scene() -> None:
+        command = threading.Timer(0.2, lock.release)
+        command.start()
+        only = opened(tmp_path / "data", 0, 1)
+        command.join()
+        assert only.primary.shard == 0
+        await only.close()
+
+    asyncio.run(scene())
+
+
+def test_a_start_beside_another_service_ends_with_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(storage_module, "LOCK_PATIENCE", 0.1)
+    lock = held(tmp_path / "data")
+
+    async def scene() -> None:
+        with pytest.raises(ShardInUse, match="is in use by process"):
+            opened(tmp_path / "data", 0, 1)
+
+    asyncio.run(scene())
+    lock.release()

@@ -8,6 +8,7 @@ looking again now and then.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,10 @@ from sams.spool.interface import Spool
 from sams.spool.layout import Layout, discover
 from sams.spool.settings import Settings
 from sams.spool.shelf import Shelf, open_shelf
+
+LOCK_PATIENCE = 5.0
+"""Seconds that a start waits for a shard that another process has."""
+_LOCK_LOOK = 0.05
 
 
 class Storage:
@@ -64,6 +69,17 @@ class Storage:
             await spool.close()
 
     def _open_primary(self) -> Shelf:
+        """Open the shard that takes new mail. A command may have it for a moment, where none served till now."""
+        until = self._clock.monotonic() + LOCK_PATIENCE
+        while True:
+            try:
+                return self._open_first()
+            except ShardInUse:
+                if self._clock.monotonic() >= until:
+                    raise
+                time.sleep(_LOCK_LOOK)
+
+    def _open_first(self) -> Shelf:
         ours = self._ours()
         if ours:
             return self._open(ours[0])
