@@ -38,7 +38,8 @@ _SHORT_LIFE = 10.0
 _FREE_DEATHS = 2
 """So many short lives in a row are followed by a successor at once; then each pause is twice as long."""
 _LONGEST_PAUSE = 30.0
-_PATIENCE = 5.0
+_PATIENCE = 25.0
+"""Seconds beyond the grace: alarms, reports and results that a slow disk did not take yet have waits of their own."""
 _TICK = 1.0
 
 
