@@ -312,6 +312,22 @@ def test_a_full_worker_lets_strangers_go_and_never_members(play: Play) -> None:
     play(scene, limits="connections = 2")
 
 
+def test_under_pressure_a_stranger_may_make_one_mistake(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        first = await rig.connect()
+        assert (await first.ask("WHAT")).startswith("500 ")
+        assert (await first.ask("EHLO client.example.com")).startswith("250-")
+        member = await rig.signed_in()
+        assert (await first.ask("WHAT")).startswith("500 ")
+        assert (await first.reply()).startswith("421 4.3.2 ")
+        assert await first.ended()
+        await rig.connect()
+        assert (await member.ask("WHAT")).startswith("500 ")
+        assert (await member.submit(message())).startswith("250 ")
+
+    play(scene, limits="connections = 2")
+
+
 def test_a_worker_full_of_members_refuses(play: Play) -> None:
     async def scene(rig: Rig) -> None:
         for _ in range(2):

@@ -56,6 +56,7 @@ from sams.submission.transaction import Transaction
 SENDER_OK = reply(250, "2.1.0", "Sender accepted")
 RECIPIENT_OK = reply(250, "2.1.5", "Recipient accepted")
 ACCOUNT_CHANGED = reply(421, "4.7.0", "Your account was changed; connect again and sign in")
+UNDER_PRESSURE = reply(421, "4.3.2", "Too many connections at the moment for mistakes; closing")
 NO_ROUTE = reply(
     550, "5.1.2", "This service has no route to the domain of that address; ask your administrator"
 )
@@ -230,6 +231,9 @@ class Session:
     def _refused(self, event: Refused) -> None:
         self._commands += 1
         self._log.tell(told.Refused(event.verb, str(event.reply), event.reply.reason or ""))
+        if self.identity is None and self._services.admission.under_pressure:
+            self._how = "limits"
+            self._connection.end(UNDER_PRESSURE)
 
     def _quit(self, _: Quit) -> None:
         self._how = "quit"
