@@ -1,4 +1,4 @@
-# ruff: noqa: T201, INP001 - a script of its own, which prints
+# ruff: noqa: T201 - a script of its own, which prints
 """What the spool costs: CPU per message, the commit beside a busy loop, and what a deep queue changes.
 
 Run it as `python benchmarks/micro_spool.py [FOLDER]`: the folder should be on the disk that is meant. Prints numbers.
