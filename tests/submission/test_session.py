@@ -397,11 +397,12 @@ def test_a_wait_that_fails_as_expected_answers_the_message(
         client = await rig.signed_in()
         with monkeypatch.context() as patched:
             patched.setattr(rig.spool, "accept", failing)
-            assert (await client.submit(message())).startswith("452 4.3.1 ")
+            for _ in range(3):
+                assert (await client.submit(message())).startswith("452 4.3.1 ")
         assert rig.submitted == []
         assert (await client.submit(message())).startswith("250 ")
 
-    play(scene)
+    play(scene, limits="recipients_per_hour = 2")
 
 
 def test_who_hangs_up_in_the_moment_of_the_verdict_does_not_count_as_signed_in(

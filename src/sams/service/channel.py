@@ -11,6 +11,8 @@ import socket
 import struct
 
 LARGEST = 16_777_216
+PATIENCE = 5.0
+"""Seconds that the other end has to take a message."""
 _LENGTH = struct.Struct("!I")
 
 
@@ -41,8 +43,12 @@ class Channel:
         return self._end.fileno()
 
     def send(self, message: bytes) -> None:
-        """Send one message. Waits until the other end takes it; raises OSError when it is gone."""
-        self._end.setblocking(True)
+        """Send one message, whole or not at all as far as the other end can tell.
+
+        Raises:
+            OSError: the other end is gone, or did not take it within `PATIENCE`: close the channel.
+        """
+        self._end.settimeout(PATIENCE)
         self._end.sendall(_LENGTH.pack(len(message)) + message)
 
     def say(self, word: Word, detail: str = "") -> None:

@@ -246,8 +246,11 @@ class Supervisor:
             return
         try:
             slot.channel.send(data)
-        except OSError:
-            return  # it is dying; its successor inherits what is new
+        except (
+            OSError
+        ):  # it is dying or stuck: without its channel it stops, and its successor inherits what is new
+            self.log.error("a worker did not take the new configuration and is replaced", worker=slot.index)
+            self._hang_up(slot)
 
     def _stop(self, status: int) -> None:
         if self._stopping is not None:

@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Protocol
 
 from sams.activity import events as told
@@ -171,8 +172,6 @@ class Session:
 
     def failed(self, error: SamsError) -> None:
         """What the session waited for failed: the event that waits is answered with its reply."""
-        if self._transaction is not None and self._transaction.charged:
-            self._services.quota.refund(self._member(), self._transaction.charged)
         self._answer_body(error)
 
     def closed(self) -> None:
@@ -431,13 +430,21 @@ class Session:
             return  # the peer hung up meanwhile, and the body is being removed
         try:
             message = self._compose(transaction, body)
-            self._charge(transaction, message)
+            self._charge(message)
         except SamsError as error:
             self._answer_body(error)
             return
         transaction.keep()
         committed = self._services.spool.accept(message)
+        committed.add_done_callback(partial(self._refund_if_failed, self._member(), len(message.recipients)))
         self._connection.wait_for(committed, lambda works: self._accepted(message, size, works))
+
+    def _refund_if_failed(
+        self, member: Identity, charged: int, committed: asyncio.Future[tuple[Work, ...]]
+    ) -> None:
+        """Whether or not the peer is still there: what was not stored costs nothing."""
+        if committed.cancelled() or committed.exception() is not None:
+            self._services.quota.refund(member, charged)
 
     def _compose(self, transaction: Transaction, body: StoredBody) -> NewMessage:
         arrival = Arrival(
@@ -460,13 +467,12 @@ class Session:
         self._warn(composed.warnings)
         return composed.message
 
-    def _charge(self, transaction: Transaction, message: NewMessage) -> None:
+    def _charge(self, message: NewMessage) -> None:
         """The last thing before it is stored, so that a refused message costs the member nothing."""
         verdict = self._services.quota.charge(self._member(), len(message.recipients))
         self._tell_quota(verdict)
         if verdict.reply is not None:
             raise SamsError(verdict.reply)
-        transaction.charged = len(message.recipients)
 
     def _accepted(self, message: NewMessage, size: int, works: tuple[Work, ...]) -> None:
         self._services.submit(works)

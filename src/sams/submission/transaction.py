@@ -20,7 +20,6 @@ class Transaction:
     id: the message's, once its body begins.
     failure: why the content is refused; nothing more of it is kept once it is set.
     structure: what the body is made of, once it is complete.
-    charged: recipients that were charged to the member's quota for it.
     """
 
     mail: Mail
@@ -29,7 +28,6 @@ class Transaction:
     failure: SamsError | None = None
     header: Header | None = None
     structure: Structure | None = None
-    charged: int = 0
     _scanner: StructureScanner | None = None
     _reader: HeaderReader | None = None
     _writer: BodyWriter | None = None
