@@ -23,11 +23,10 @@ from sams.activity import events as told
 from sams.core.envelope import Body
 from sams.core.errors import SamsError
 from sams.core.reply import Reply, reply
-from sams.identity.interface import Finding, Identity, Verdict
+from sams.identity.interface import Identity
 from sams.message.header import Header, HeaderReader
 from sams.message.mime import StructureScanner
 from sams.policy.quota import QuotaVerdict
-from sams.protocol.sasl.interface import Challenge, Malformed, PasswordClaim, ServerMechanism, Step, Verify
 from sams.protocol.smtp.events import (
     Auth,
     AuthCancelled,
@@ -51,6 +50,7 @@ from sams.spool.interface import NewMessage, NewRecipient, StoredBody, Work
 from sams.submission.composition import Arrival, compose
 from sams.submission.connection import BUG, Connection
 from sams.submission.services import Services
+from sams.submission.sign_in import SignIn
 from sams.submission.tls import TlsFacts
 from sams.submission.transaction import Transaction
 
@@ -61,7 +61,6 @@ UNDER_PRESSURE = reply(421, "4.3.2", "Too many connections at the moment for mis
 NO_ROUTE = reply(
     550, "5.1.2", "This service has no route to the domain of that address; ask your administrator"
 )
-MALFORMED = "501"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,19 +88,15 @@ class Session:
     """The session behind one connection."""
 
     __slots__ = (
-        "_claimed",
         "_commands",
         "_connection",
         "_engine",
-        "_gone",
         "_hall",
         "_how",
         "_log",
-        "_mechanism",
-        "_mechanism_name",
         "_peer",
-        "_pending",
         "_services",
+        "_sign_in",
         "_tls",
         "_transaction",
         "id",
@@ -121,17 +116,15 @@ class Session:
         self._engine = engine
         self._peer = peer
         self._hall = hall
-        self._gone = False
         self.id = services.session_ids.next()
         self.identity: Identity | None = None
         self._log = services.activity.session(self.id, peer.address, peer.port, implicit=peer.implicit)
-        self._mechanism: ServerMechanism | None = None
-        self._mechanism_name = ""
-        self._claimed = ""
+        self._sign_in = SignIn(
+            services, connection, engine, self._log, address=peer.address, welcome=self._welcome
+        )
         self._commands = 0
         self._how = ""
         self._tls: TlsFacts | None = None
-        self._pending: asyncio.Future[Verdict] | None = None
         self._transaction: Transaction | None = None
 
     # --- what the connection calls
@@ -176,9 +169,7 @@ class Session:
 
     def closed(self) -> None:
         """The connection is gone."""
-        self._gone = True
-        if self._pending is not None:
-            self._pending.cancel()
+        self._sign_in.abandon()
         self._drop()
         login = self.identity.login if self.identity is not None else None
         self._services.admission.disconnected(self._peer.address, login)
@@ -245,71 +236,18 @@ class Session:
 
     def _auth(self, event: Auth) -> None:
         self._commands += 1
-        self._mechanism_name = event.mechanism
-        self._mechanism = self._services.mechanisms.create(event.mechanism)
-        self._step(self._mechanism.start(event.initial))
+        self._sign_in.begin(event)
 
     def _auth_data(self, event: AuthData) -> None:
-        assert self._mechanism is not None
-        self._step(self._mechanism.respond(event.data))
+        self._sign_in.respond(event)
 
     def _auth_cancelled(self, event: AuthCancelled) -> None:
-        self._mechanism = None
-        self._log.tell(told.Refused("AUTH", str(event.reply), event.reply.reason or ""))
+        self._sign_in.cancel(event)
 
-    def _step(self, step: Step) -> None:
-        match step:
-            case Challenge(data=data):
-                self._engine.challenge(data)
-            case Malformed(text=text):
-                self._mechanism = None
-                self._refuse("AUTH", reply(501, "5.5.2", text))
-            case Verify(claim=claim):
-                self._mechanism = None
-                self._verify(claim)
-
-    def _verify(self, claim: PasswordClaim) -> None:
-        self._claimed = claim.authcid
-        verdict = self._services.authenticator.verify(claim, self._peer.address)
-        if isinstance(verdict, Verdict):
-            self._decided(verdict, remembered=True)
-        else:
-            self._pending = verdict
-            self._connection.wait_for(verdict, self._decided)
-
-    def _decided(self, verdict: Verdict, *, remembered: bool = False) -> None:
-        self._pending = None
-        if verdict.delay > 0:
-            self._connection.wait_for(
-                _pause(verdict.delay), lambda _: self._tell_verdict(verdict, remembered)
-            )
-        else:
-            self._tell_verdict(verdict, remembered)
-
-    def _tell_verdict(self, verdict: Verdict, remembered: bool) -> None:  # noqa: FBT001 - for a lambda alone
-        if self._gone:  # a sign-in counted now would never be counted out
-            return
-        if verdict.identity is None:
-            self._tell_refused_sign_in(verdict.reply, verdict.explanation)
-            return
-        refusal = self._services.admission.signed_in(self._peer.address, verdict.identity.login)
-        if refusal is not None:
-            self._tell_refused_sign_in(refusal, "too many connections of this login")
-            return
-        self.identity = verdict.identity
+    def _welcome(self, identity: Identity) -> None:
+        self.identity = identity
         self._connection.progress.signed_in = True
         self._hall.signed_in(self)
-        self._engine.answer(verdict.reply)
-        self._log.tell(told.SignedIn(verdict.identity.login, self._mechanism_name, remembered))
-
-    def _tell_refused_sign_in(self, answer: Reply, explanation: str) -> None:
-        said = self._engine.answer(answer)
-        why = _word_for(said, explanation)
-        self._log.tell(
-            told.SignInRefused(
-                self._claimed, self._mechanism_name, why, str(said), said.reason or "", explanation
-            )
-        )
 
     # --- the envelope
 
@@ -529,26 +467,3 @@ class Session:
         BodyRefused: _body_refused,
         BodyEnd: _body_end,
     }
-
-
-def _word_for(refusal: Reply, explanation: str) -> str:
-    """The one word under which a refused sign-in is counted (`activity.metrics.SIGN_IN_REFUSALS`)."""
-    if str(refusal.status) == "5.7.13":
-        return "suspended"
-    if explanation.startswith(Finding.UNKNOWN.value):
-        return "unknown"
-    if refusal.is_temporary:
-        return "locked" if explanation.startswith("locked") else "unavailable"
-    return "password"
-
-
-def _pause(seconds: float) -> asyncio.Future[None]:
-    loop = asyncio.get_running_loop()
-    done: asyncio.Future[None] = loop.create_future()
-    loop.call_later(seconds, _finish, done)
-    return done
-
-
-def _finish(done: asyncio.Future[None]) -> None:
-    if not done.done():
-        done.set_result(None)
