@@ -107,9 +107,9 @@ class _Use(NamedTuple):
 
     def plus(self, recipients: int, hour: int) -> _Use:
         """With so many more (or fewer) in one hour."""
-        counts = list(self.counts)
-        counts[hour % HOURS] = max(0, counts[hour % HOURS] + recipients)
-        return self._replace(counts=tuple(counts))
+        place, counts = hour % HOURS, list(self.counts)
+        counts[place] = max(0, counts[place] + recipients)
+        return _Use(self.hour, self.told, tuple(counts))
 
     def with_told(self, place: int) -> _Use:
         told = list(self.told)
@@ -263,8 +263,8 @@ def _ends(use: _Use, recipients: int, limit: int, window: _Window) -> str:
 def _unpack(payload: bytes | None, hour: int) -> _Use:
     if payload is None:
         return _Use(hour)
-    last, *rest = _RECORD.unpack(payload)
-    return _Use(last, tuple(rest[:4]), tuple(rest[4:])).at(hour)
+    fields = _RECORD.unpack(payload)
+    return _Use(fields[0], fields[1:5], fields[5:]).at(hour)
 
 
 def _pack(use: _Use) -> bytes:
