@@ -96,13 +96,20 @@ def test_a_change_replaces_what_is_named_and_leaves_the_rest(desk: Desk) -> None
 
 def test_an_account_is_removed(desk: Desk) -> None:
     desk.add_account("ann", "ann@example.org")
-    desk.sams("account", "remove", "ann")
+    desk.sams("account", "remove", "ann", "--yes")
     assert desk.json("account", "list") == {"accounts": []}
 
 
-@pytest.mark.parametrize("command", ["show", "resume", "remove", "suspend"])
-def test_an_account_that_is_not_there_is_a_failure(desk: Desk, command: str) -> None:
-    assert "no account" in desk.sams("account", command, "nobody", code=Exit.FAILED).stderr.lower()
+def test_without_a_terminal_nothing_is_removed_unless_it_is_said_twice(desk: Desk) -> None:
+    desk.add_account("ann", "ann@example.org")
+    assert "--yes" in desk.sams("account", "remove", "ann", code=Exit.USAGE).stderr
+    assert len(desk.json("account", "list")["accounts"]) == 1
+
+
+@pytest.mark.parametrize("command", [["show"], ["resume"], ["remove", "--yes"], ["suspend"]])
+def test_an_account_that_is_not_there_is_a_failure(desk: Desk, command: list[str]) -> None:
+    told = desk.sams("account", *command, "nobody", code=Exit.FAILED).stderr
+    assert "no account nobody: see `sams account list`" in told
 
 
 def test_a_running_service_is_told_the_prepared_login(desk: Desk) -> None:

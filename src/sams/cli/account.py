@@ -178,7 +178,9 @@ def resume(login: str, config_path: Path) -> None:
 @config_option
 def remove(*, login: str, yes: bool, config_path: Path) -> None:
     """Remove an account for good. What it has in the queue is still delivered."""
-    if not yes and sys.stdin.isatty():
+    if not yes:
+        if not sys.stdin.isatty():
+            raise Failed(f"this removes {visible(login)} for good: say so with --yes", Exit.USAGE)
         click.confirm(f"Remove the account {visible(login)} for good?", abort=True, err=True)
     Place(config_path).accounts.remove(login)
     click.echo(f"{visible(login)} is removed")

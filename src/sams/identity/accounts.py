@@ -103,7 +103,7 @@ class Accounts:
         hashed = self._hashes.make(check_new_password(key, password))
         with self._change() as change:
             if change.exists(key):
-                raise OperatorError(f"There is an account {visible(key)} already.")
+                raise OperatorError(f"there is an account {visible(key)} already: see `sams account show`")
             change.execute(
                 "INSERT INTO accounts VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)",
                 (key, hashed, own, others, *limits, change.note(key), self._clock.now()),
@@ -255,7 +255,7 @@ def record_of(row: Any) -> AccountRecord:
 
 
 def _no_account(login: str) -> OperatorError:
-    return OperatorError(f"There is no account {visible(login)}.")
+    return OperatorError(f"there is no account {visible(login)}: see `sams account list`")
 
 
 def _login(text: str) -> str:
