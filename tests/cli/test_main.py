@@ -50,6 +50,14 @@ def test_every_command_of_the_table_is_there_and_has_help() -> None:
         assert CliRunner().invoke(main, [name, "--help"]).exit_code == 0
 
 
+@pytest.mark.parametrize(("no_color", "styled"), [("", True), ("1", False)])
+def test_no_color_means_no_styles_at_all(desk: Desk, no_color: str, *, styled: bool) -> None:
+    desk.add_account("ann", "ann@example.org")
+    command = ["account", "show", "ann", "--config", str(desk.server.config)]
+    shown = CliRunner().invoke(main, command, color=True, env={"NO_COLOR": no_color})
+    assert ("\x1b[" in shown.stdout) == styled
+
+
 def test_an_unknown_command_is_wrong_use() -> None:
     assert CliRunner().invoke(main, ["burn"]).exit_code == Exit.USAGE
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import email.generator  # noqa: F401 - as_bytes loads it, which fails for a user that may not read the library
 from collections.abc import Callable
 from email.message import EmailMessage
 from email.policy import SMTP

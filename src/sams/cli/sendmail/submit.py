@@ -56,7 +56,8 @@ def submit(outgoing: Outgoing, arguments: Arguments, settings: Settings) -> None
             client.login(settings.login, password)
             refused = _send(client, outgoing, arguments)
     except smtplib.SMTPAuthenticationError as error:
-        raise SendmailError(_code(error.smtp_code, SysExit.NOPERM), _answer(error)) from None
+        text = f"{_answer(error)}: see `login` and `password_file`"
+        raise SendmailError(_code(error.smtp_code, SysExit.NOPERM), text) from None
     except smtplib.SMTPRecipientsRefused as error:
         raise _refused(error.recipients) from None
     except smtplib.SMTPResponseException as error:
@@ -67,7 +68,8 @@ def submit(outgoing: Outgoing, arguments: Arguments, settings: Settings) -> None
     except smtplib.SMTPNotSupportedError as error:
         raise SendmailError(SysExit.PROTOCOL, f"the service lacks what this message needs: {error}") from None
     except (OSError, smtplib.SMTPException) as error:
-        text = f"{settings.address} port {settings.port}: {visible(str(error), 300)}: is the service running?"
+        said = visible(getattr(error, "strerror", None) or str(error), 300)
+        text = f"{settings.address} port {settings.port}: {said}: is the service running?"
         raise SendmailError(SysExit.TEMPFAIL, text) from None
     if refused:
         raise _refused(refused)
