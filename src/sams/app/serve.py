@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import resource
+import signal
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ def run(config_path: Path, environment: Mapping[str, str] = os.environ) -> int:
         OperatorError: it cannot start; the message says what to do.
     """
     os.umask(UMASK)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     prepared = prepare(config_path, dict(environment))
     if worker_count(prepared.config) == 0:
         return _serve_alone(prepared)

@@ -170,7 +170,7 @@ class WorkerGraph:
         await self._open_controls()
         sockets_here = [one.sockets[self._number] for one in self._inherited.listeners]
         await self._reception.listen(zip(self._doors, sockets_here, strict=True))
-        self._activity.tell(ServiceChanged("ready", f"worker {self._number}"))
+        self._activity.tell(ServiceChanged("started", f"worker {self._number}"))
         self._beat()
 
     async def stop(self, grace: float) -> None:

@@ -55,6 +55,8 @@ class WorkerProcess:
     manager: ServiceManager = field(default_factory=ServiceManager)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _parts: Parts | None = field(default=None, init=False)
+    _is_ready: bool = field(default=False, init=False)
+    _is_reload_due: bool = field(default=False, init=False)
 
     def run(self) -> int:
         """Serve; the process's exit status."""
@@ -74,6 +76,7 @@ class WorkerProcess:
         loop.set_exception_handler(self._unexpected)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
         try:
             parts = self._parts = self.build()
             await parts.start()
@@ -94,10 +97,19 @@ class WorkerProcess:
     def _listen(self, loop: asyncio.AbstractEventLoop, parts: Parts) -> None:
         if self.channel is not None:
             loop.add_reader(self.channel.fileno(), self._hear, loop, parts)
-        else:
-            loop.add_signal_handler(signal.SIGHUP, self._reload_alone, parts)
-            if self.manager.watchdog is not None:
-                self._tell_alive(loop, self.manager.watchdog / 3)
+        elif self.manager.watchdog is not None:
+            self._tell_alive(loop, self.manager.watchdog / 3)
+        self._is_ready = True
+        if self._is_reload_due:
+            self._hung_up()
+
+    def _hung_up(self) -> None:
+        """SIGHUP. It may come while the parts are still being started; with a supervisor it is not for us."""
+        if self.channel is not None:
+            return
+        self._is_reload_due = not self._is_ready
+        if self._is_ready and self._parts is not None:
+            self._reload_alone(self._parts)
 
     def _say_ready(self) -> None:
         if self.channel is not None:

@@ -51,6 +51,8 @@ RECIPIENTS_OF = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message = ?"  
 
 _8BIT_BODY, _8BIT_HEADER, _BINARY, _SMTPUTF8 = 1, 2, 4, 8
 _BODIES = {body.value: body for body in Body}
+_NOTIFY = {value: Notify(value) for value in range(8)}
+"""A table, because Python 3.11.2 takes a flag that it does not know for none."""
 _RETS = {ret.value: ret for ret in Ret}
 _outcome_encoder = msgspec.json.Encoder()
 _outcome_decoder = msgspec.json.Decoder(Outcome)
@@ -167,7 +169,7 @@ def recipient_value(row: Sequence[Value]) -> QueuedRecipient:
         _, number, local, domain, _, notify, kind, address, route, due, attempts, last, told, _ = row
         recipient = Recipient(
             Mailbox(local, domain),  # type: ignore[arg-type]
-            None if notify is None else Notify(notify),
+            None if notify is None else _NOTIFY[notify],  # type: ignore[index]
             None if kind is None else OriginalRecipient(kind, address),  # type: ignore[arg-type]
         )
         outcome = None if last is None else _outcome_decoder.decode(last)  # type: ignore[arg-type]
