@@ -38,7 +38,8 @@ def commands_page(command: click.Command) -> str:
         "`sams COMMAND --help` shows the same. This page is made from the code: `make docs` writes it.",
         "",
     ]
-    for context in _contexts(click.Context(command, info_name="sams", terminal_width=80)):
+    top = click.Context(command, info_name="sams", terminal_width=80, **command.context_settings)
+    for context in _contexts(top):
         lines += [f"## {context.command_path}", "", "```text", context.get_help().rstrip(), "```", ""]
     return "\n".join(lines).rstrip() + "\n"
 
