@@ -92,8 +92,4 @@ class Storage:
         return opened
 
     def _ours(self) -> list[int]:
-        return [
-            shard
-            for shard in discover(self._data_dir)
-            if shard % self._workers == self._number and not Layout(self._data_dir, shard).failed.exists()
-        ]
+        return [shard for shard in discover(self._data_dir) if shard % self._workers == self._number]

@@ -165,7 +165,7 @@ class WorkerGraph:
         self._journal.start()
         self._scheduler.set_routes(self._routes, self._hops.renew(self._inherited.material))
         for spool in (*self._storage.spools, *self._storage.adopt()):
-            self._take_over(spool)
+            self._use_spool(spool)
         self._scheduler.start()
         await self._open_controls()
         sockets_here = [one.sockets[self._number] for one in self._inherited.listeners]
@@ -189,7 +189,7 @@ class WorkerGraph:
         self._hops.close()
         await asyncio.to_thread(self._journal.close)
 
-    def _take_over(self, spool: Spool) -> None:
+    def _use_spool(self, spool: Spool) -> None:
         since = int(self._clock.now()) // 3_600 - _HOURS_OF_A_DAY + 1
         self._quota.load(spool.shard, ((use.login, use.hour, use.recipients) for use in spool.usage(since)))
         self._scheduler.adopt(spool)
@@ -233,7 +233,7 @@ class WorkerGraph:
             self._certificates.look(self._inherited.material.hosts)
         if self._beats % ADOPT_EVERY == 0:
             for spool in self._storage.adopt():
-                self._take_over(spool)
+                self._use_spool(spool)
 
     # --- asked by commands
 

@@ -299,11 +299,11 @@ class AccountChanged(_Message, frozen=True, tag="account.changed"):
 
 
 class HealthQuery(_Message, frozen=True, tag="health.query"):
-    """Ask how it is: the supervisor answers `ServiceHealth`, a worker `WorkerHealth`."""
+    """Ask how it is: the service answers `ServiceHealth` (by its first worker), a worker `WorkerHealth`."""
 
 
 class WorkerState(msgspec.Struct, frozen=True):
-    """A worker that there should be, as its supervisor sees it; restarts since the service started."""
+    """A worker that there should be, as the status board has it; restarts since the service started."""
 
     number: int
     pid: int = 0
@@ -312,7 +312,7 @@ class WorkerState(msgspec.Struct, frozen=True):
 
 
 class ServiceHealth(_Message, frozen=True, tag="health.service"):
-    """The service as its supervisor sees it.
+    """The service as its status board has it.
 
     started: UNIX seconds. problems: one line each, for people; empty when all is well.
     """
@@ -349,7 +349,7 @@ class Reload(_Message, frozen=True, tag="reload"):
 
 
 class Reloaded(_Message, frozen=True, tag="reloaded"):
-    """The new configuration is in force; notes name what needs a restart."""
+    """A reload was asked for; the notes say where its outcome is told."""
 
     notes: tuple[str, ...] = ()
 
@@ -357,7 +357,8 @@ class Reloaded(_Message, frozen=True, tag="reloaded"):
 class Backup(_Message, frozen=True, tag="backup"):
     """Write consistent copies into an existing folder.
 
-    The supervisor writes `accounts.db`; a worker writes one new folder `spool/N` for each shard it has open.
+    The first worker writes `accounts.db`, for the service; each worker writes one new folder `spool/N` for each
+    shard that it has open.
     """
 
     target: str

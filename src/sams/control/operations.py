@@ -103,7 +103,7 @@ class AccountOperations(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """The whole service: its supervisor's view, each worker's own, and who does not answer."""
+    """The whole service: its status board, each worker's own view, and who does not answer."""
 
     service: ServiceHealth
     workers: tuple[WorkerHealth, ...]
@@ -131,7 +131,7 @@ class ServiceOperations(Protocol):
         ...
 
     def reload(self) -> tuple[str, ...]:
-        """Read configuration and certificates again; notes on what needs a restart."""
+        """Ask for the configuration and certificates to be read again; notes on where the outcome is told."""
         ...
 
     def backup(self, target: str) -> tuple[str, ...]:

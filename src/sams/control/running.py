@@ -1,8 +1,8 @@
-"""The operations of a running service: asked of its supervisor and workers, and put together.
+"""The operations of a running service: asked of its workers, and put together.
 
 A worker owns some shards, so what concerns the queue is asked of all of them and merged by id. Before that
-the supervisor is asked which workers there are: one that does not answer is an error, for a list without its
-messages would look complete, and a hold that misses them would be worse.
+the first worker, which answers for the service, is asked which workers there are: one that does not answer is an
+error, for a list without its messages would look complete, and a hold that misses them would be worse.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ from sams.core.errors import OperatorError
 
 
 class RunningService:
-    """Finds the supervisor and the workers of a data folder, and asks them."""
+    """Finds the sockets of a data folder's service and workers, and asks them."""
 
     def __init__(self, data_dir: Path) -> None:
         self._data_dir = data_dir
 
     def ask(self, request: Request, expected: type[Expected], timeout: float | None = None) -> Expected:
-        """Ask the supervisor.
+        """Ask the service as a whole: its first worker answers.
 
         Raises:
             NotRunning: there is none.
@@ -75,7 +75,7 @@ class RunningService:
             return client.ask(request, expected, timeout)
 
     def workers(self) -> tuple[int, ...]:
-        """The numbers of the workers that there should be, by the supervisor's word."""
+        """The numbers of the workers that there should be, by the service's word."""
         return tuple(worker.number for worker in self.ask(HealthQuery(), ServiceHealth).workers)
 
     def ask_workers(
@@ -106,7 +106,7 @@ class RunningService:
             ) from None
 
     def health(self) -> Health:
-        """How the supervisor and every worker are; a worker that does not answer is named as silent."""
+        """How the service and every worker are; a worker that does not answer is named as silent."""
         service = self.ask(HealthQuery(), ServiceHealth)
         answers: list[WorkerHealth] = []
         silent: list[int] = []
@@ -191,7 +191,7 @@ class RunningQueue:
 
 
 class RunningAccounts:
-    """`AccountOperations` of a running service: the supervisor writes, then the workers end sessions."""
+    """`AccountOperations` of a running service: the first worker writes, then all end sessions."""
 
     def __init__(self, service: RunningService) -> None:
         self._service = service

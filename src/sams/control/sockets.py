@@ -25,7 +25,7 @@ _PROBE_SECONDS = 2.0
 
 
 def service_path(data_dir: Path) -> Path:
-    """Where the supervisor listens."""
+    """Where the service as a whole is asked: its first worker listens there."""
     return data_dir / FOLDER / SERVICE
 
 

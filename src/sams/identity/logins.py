@@ -63,7 +63,7 @@ def prepare_password(text: str) -> str:
 
 
 def is_too_long(password: str) -> bool:
-    """Whether a password is refused before anything else is done with it (SECURITY.md decision 7)."""
+    """Whether a password is refused before anything else is done with it (docs/security.md decision 7)."""
     return (
         len(password) > MAX_PASSWORD_OCTETS or len(password.encode("utf-8", "replace")) > MAX_PASSWORD_OCTETS
     )

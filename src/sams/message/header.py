@@ -41,7 +41,7 @@ _MAILBOX_LINE = re.compile(rb">?From (?![ \t]*+:)")
 
 @dataclass(frozen=True, slots=True)
 class HeaderLimits:
-    """How large a header may be (SECURITY.md): octets, fields, and fields of trace.
+    """How large a header may be (docs/security.md): octets, fields, and fields of trace.
 
     strict: NUL, and CR or LF by itself, are refused.
     """

@@ -51,7 +51,7 @@ _PART_HEADER = HeaderLimits(received=1_000, strict=False)
 
 @dataclass(frozen=True, slots=True)
 class MimeLimits:
-    """How a message may be built (SECURITY.md).
+    """How a message may be built (docs/security.md).
 
     depth: parts within parts, the message itself is 0.
     parts: all parts together, the message itself left out.

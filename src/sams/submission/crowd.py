@@ -1,7 +1,7 @@
 """Who is connected and has not signed in: known by network, so that a full worker can let somebody go.
 
 When every connection of a worker is taken, somebody who has not signed in gives way to who comes, the oldest of
-the network that holds the most (SECURITY.md, limits). A flood then takes its own places away, and a member who
+the network that holds the most (docs/security.md, limits). A flood then takes its own places away, and a member who
 comes from elsewhere gets in. Who has signed in is never asked to go.
 """
 

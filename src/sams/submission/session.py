@@ -1,11 +1,12 @@
-"""What the house does about each event of a connection: who signs in, what may be sent, when 250 is said.
+"""What is done about each event of a connection: what may be sent, when 250 is said.
 
 Theory of operation
 -------------------
 The engine says what happened and waits for answers; this is where the answers come from. Each event has one small
 handler, found in one table. A handler answers at once from memory, or hands a future to `Connection.wait_for` and
-answers in the function that the connection calls with the result. There are three such waits: the verdict on a
-password that must be hashed, the disk when it lags behind a large body, and the commit.
+answers in the function that the connection calls with the result. What is waited for: the verdict on a password
+that must be hashed and the delay of a refusal (`sign_in`), the disk when it lags behind a large body, the sync of
+that body, and the commit.
 
 A message that was handed to `spool.accept` no longer belongs to the session: it is delivered when its commit
 succeeds, whether or not the peer is still there to read the 250.

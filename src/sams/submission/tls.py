@@ -8,7 +8,7 @@ gathers until `take_outgoing`. Whoever owns the socket decides when to write. Th
 here:
 
 * The switch from plain text to TLS is one assignment in the connection. There is no stream whose buffers could
-  hold a command from before the handshake (SECURITY.md decision 2): the engine refuses what stands behind
+  hold a command from before the handshake (docs/security.md decision 2): the engine refuses what stands behind
   STARTTLS, and what comes later reaches OpenSSL and nothing else.
 * The last flight of the handshake, the session ticket and the first reply leave in one write.
 * A piece of ciphertext is read to its end at once. `read` is asked again only while OpenSSL says that there is
