@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
+import subprocess
+import sys
 
 import click
-import pytest
 
-from tools.make_reference import FOLDER, commands_page, stale
+from tools.make_reference import FOLDER, commands_page
 
 
 @click.group()
@@ -36,6 +36,9 @@ def test_each_command_has_its_help_on_the_page() -> None:
     assert "secret" not in page
 
 
-@pytest.mark.skipif(importlib.util.find_spec("sams.cli.main") is None, reason="this build has no commands")
 def test_the_written_pages_are_what_the_code_says() -> None:
-    assert stale(FOLDER) == [], "run: make docs"
+    """In a process of its own: click keeps what it made of a command's help for the tests that ran before."""
+    script = FOLDER.parent.parent / "tools" / "make_reference.py"
+    ran = subprocess.run([sys.executable, script, "--check"], capture_output=True, text=True, check=False)
+    assert ran.stderr == ""
+    assert ran.returncode == 0
