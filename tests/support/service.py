@@ -181,7 +181,11 @@ class Service:
             os.killpg(self.process.pid, signal.SIGTERM)
         else:
             self.process.send_signal(signal.SIGTERM)
-        status = self.process.wait(PATIENCE)
+        try:
+            status = self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired:
+            self.kill()  # a test that fails leaves nothing running
+            raise
         self.process = None
         return status
 
