@@ -39,10 +39,6 @@ class ServiceManager:
         """For the watchdog."""
         self._tell("WATCHDOG=1")
 
-    def status(self, line: str) -> None:
-        """One line for `systemctl status`."""
-        self._tell(f"STATUS={line}")
-
     def _tell(self, message: str) -> None:
         if not self.path:
             return

@@ -13,7 +13,6 @@ from typing import Protocol
 
 from sams.core.reply import Reply, reply
 
-TOO_SLOW = reply(421, "4.4.2", "You were too slow; connect again and go on faster")
 IDLE = reply(421, "4.4.2", "Nothing was heard for too long; connect again when there is something to send")
 NO_SIGN_IN = reply(421, "4.7.0", "Nobody signed in within the time allowed; connect again and sign in")
 SESSION_OVER = reply(421, "4.7.0", "This connection has been open for its full time; connect again to go on")

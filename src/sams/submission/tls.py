@@ -33,14 +33,12 @@ class TlsFacts:
 
     version: as OpenSSL writes it, `TLSv1.3`.
     cipher: the suite's name.
-    bits: the secret bits of the cipher.
     server_name: what the client asked for by SNI, if it did.
     resumed: the session came from a ticket.
     """
 
     version: str
     cipher: str
-    bits: int
     server_name: str | None
     resumed: bool
 
@@ -98,10 +96,12 @@ class ServerTls:
 
     def facts(self) -> TlsFacts:
         """What was agreed on. Only after the handshake."""
-        name, _, bits = self._object.cipher() or ("unknown", "", 0)
+        cipher = self._object.cipher()
         version = self._object.version() or "unknown"
         server_name = self._object.requested_name if isinstance(self._object, NamedSession) else None
-        return TlsFacts(version, name, bits, server_name, bool(self._object.session_reused))
+        return TlsFacts(
+            version, cipher[0] if cipher else "unknown", server_name, bool(self._object.session_reused)
+        )
 
     def _read(self) -> list[bytes]:
         pieces: list[bytes] = []
