@@ -70,6 +70,17 @@ def test_a_refused_further_connection_lowers_what_is_allowed_for_a_while() -> No
     assert one.allowed(CEILING_SECONDS) == 10
 
 
+def test_attempts_that_met_the_outage_one_by_one_leave_no_ceiling_for_when_it_is_over() -> None:
+    one = health()
+    for others in (3, 2, 1, 0):
+        one.note(Hop.DOWN, REFUSED, others, 0.0)
+    assert one.state is State.DOWN
+    one.begin()
+    for _ in range(20):
+        one.note(Hop.WORKS, None, 0, 10.0)
+    assert one.allowed(10.0) == 10
+
+
 def test_a_late_failure_does_not_push_the_probe_away() -> None:
     one = health()
     one.note(Hop.DOWN, REFUSED, 0, 0.0)

@@ -129,5 +129,6 @@ class Health:
         self.state, self.trouble, self.probe_at = State.DOWN, trouble, monotonic + wait
         self._failures += 1
         self._strikes = 0
+        self._ceiling_until = 0.0  # what looked like a limit on its side was the outage
         if self._down_since is None:
             self._down_since = monotonic
