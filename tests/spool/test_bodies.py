@@ -95,6 +95,18 @@ async def test_a_writer_that_is_ahead_of_the_disk_is_congested_until_it_caught_u
 
 
 @on_loop
+async def test_who_waits_goes_on_when_what_is_left_is_too_little_for_another_write(tmp_path: Path) -> None:
+    async with sqlite_spool(tmp_path) as spool:
+        writer = spool.new_body(spool.next_id())
+        writer.write(b"x" * SETTINGS.body_write)
+        writer.write(b"x" * (SETTINGS.body_write - 1))
+        assert _is_congested(writer)
+        await asyncio.wait_for(writer.drained(), 30)
+        assert not _is_congested(writer)
+        assert (await stored(writer.finish())).size == 2 * SETTINGS.body_write - 1
+
+
+@on_loop
 async def test_two_hundred_writers_of_fifty_mebibytes_stay_within_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

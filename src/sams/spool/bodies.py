@@ -6,6 +6,7 @@ A writer keeps what it takes in memory up to a limit. Beyond, its file is made, 
 a bounded pool of threads: at most one job of a writer is in the pool at any time, so that a writer's octets
 stay in order without a lock and the pool's queue is never longer than there are writers. What arrives while
 a job runs waits for the next; when that is too much, the writer is congested and its peer is not read.
+Jobs are large, for the two wake-ups of each cost more than the writing of many octets.
 
 The system is asked early to begin writing what is dirty, so that the sync at the end has little left to do.
 A body is complete when its file and the folder's entry are synced; only then does a commit name it. Until
@@ -159,8 +160,10 @@ class SpoolBodyWriter:
             self._remove_file()
 
     def _pump(self) -> None:
-        """Give the pool its next job, unless it has one."""
-        if self._in_flight or self._file is None or (not self._pending and not self._is_finishing):
+        """Give the pool its next job, unless it has one or there is too little for one."""
+        if self._in_flight or self._file is None:
+            return
+        if self._pending_octets < self._store.settings.body_write and not self._is_finishing:
             return
         pieces, self._pending = self._pending, []
         self._in_flight = max(1, self._pending_octets)
@@ -190,7 +193,7 @@ class SpoolBodyWriter:
             self._complete()
         else:
             self._pump()
-        if self._pending_octets <= self._store.settings.body_pending // 2:
+        if not self._in_flight:
             self._wake()
 
     def _complete(self) -> None:

@@ -14,6 +14,7 @@ class Settings:
 
     min_free: less free space than this refuses new mail.
     body_in_memory: larger bodies are files.
+    body_write: what a writer gathers for one write to its file.
     body_pending: what one writer may keep waiting for the disk before it is congested.
     write_back: dirty octets of one body after which the system is asked to begin writing them.
     body_threads: threads that write, sync and read body files.
@@ -28,7 +29,8 @@ class Settings:
 
     min_free: int = 1024 * MIB
     body_in_memory: int = 128 * KIB
-    body_pending: int = 256 * KIB
+    body_write: int = 256 * KIB
+    body_pending: int = 384 * KIB
     write_back: int = MIB
     body_threads: int = 4
     ballast: int = 64 * MIB

@@ -85,16 +85,13 @@ class FileBody:
         return
 
     async def chunks(self, size: int = 65_536) -> AsyncIterator[bytes]:
-        """Read it from the start, by the pool's threads, somewhat ahead."""
+        """Read it from the start, by the pool's threads: a block while the one before is used."""
         loop = asyncio.get_running_loop()
         blocks = self._blocks(size * max(1, _READ_AHEAD // size))
-        reading: Future[bytes] | None = None
+        reading: Future[bytes] = self._pool.submit(next, blocks, b"")
         try:
-            while True:
+            while block := await asyncio.wrap_future(reading, loop=loop):
                 reading = self._pool.submit(next, blocks, b"")
-                block = await asyncio.wrap_future(reading, loop=loop)
-                if not block:
-                    return
                 for start in range(0, len(block), size):
                     yield block[start : start + size]
         except DamagedEntry as damage:
@@ -102,8 +99,8 @@ class FileBody:
                 self._on_damage(str(damage))
             raise
         finally:
-            if reading is not None:  # a cancelled reader may still have a thread in its generator
-                reading.add_done_callback(lambda _: blocks.close())
+            # A reader that is cancelled may still have a thread in its generator.
+            reading.add_done_callback(lambda _: blocks.close())
 
     def blocking_chunks(self, size: int = 65_536) -> Iterator[bytes]:
         """Read it from the start, in a thread that may block."""
