@@ -8,6 +8,8 @@ from typing import Protocol
 
 PIECE = 65_536
 """Octets of a message that are handed over at once."""
+FILE_PIECE = 4 * PIECE
+"""The same where each piece has to be waited for."""
 
 
 class OutgoingBody(Protocol):
@@ -87,6 +89,8 @@ class DotStuffer:
         """The next piece as it is sent."""
         tail = self._tail
         self._tail = piece[-2:] if len(piece) > 1 else (tail + piece)[-2:]
+        if b"." not in piece:
+            return piece
         if b"\r\n." in tail + piece[:2]:
             return (tail + piece).replace(b"\r\n.", b"\r\n..")[len(tail) :]
         return piece.replace(b"\r\n.", b"\r\n..")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
 from sams.protocol.smtp.client_exchange import Exchange
-from sams.protocol.smtp.client_message import PIECE, DotStuffer, OutgoingMessage
+from sams.protocol.smtp.client_message import FILE_PIECE, PIECE, DotStuffer, OutgoingMessage
 from sams.protocol.smtp.client_waits import (
     Dialogue,
     ForPiece,
@@ -72,7 +72,7 @@ class Payload:
         yield from self._send(self._message.head, stuffer)
         whole = body.in_memory()
         if whole is None:
-            wait = ForPiece(Stage.MESSAGE, self._exchange.waits.timeouts.message, body.chunks())
+            wait = ForPiece(Stage.MESSAGE, self._exchange.waits.timeouts.message, body.chunks(FILE_PIECE))
             held = b""
             while piece := (yield wait):
                 if held:
