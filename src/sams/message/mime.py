@@ -24,6 +24,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sams.core.errors import PermanentFailure
+from sams.core.lines import even_lines
 from sams.core.reply import reply
 from sams.message.content_type import (
     EMBEDDED_MESSAGE,
@@ -389,7 +390,10 @@ class _Measures:
             self._part.longest_line = octets
 
     def _measure_lines(self, piece: bytes) -> None:
-        """Leap from the last LF of each window of 1,000 octets to the next: no line in it is too long."""
+        """Leap from the last LF of each window of 1,000 octets to the next: no line in it is too long.
+
+        Lines of one length are passed over in one go.
+        """
         at, size = 0, len(piece)
         if self._line:
             at = piece.find(b"\n") + 1
@@ -397,6 +401,8 @@ class _Measures:
                 self._line += size
                 return
             self._note_line(self._line + at - 2)
+        if size - at > _WINDOW:
+            at = even_lines(piece, at, _WINDOW)
         while size - at > _WINDOW:
             end = piece.rfind(b"\n", at, at + _WINDOW)
             if end < 0:
