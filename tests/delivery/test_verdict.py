@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
+import msgspec
 import pytest
 
 from sams.core.address import Mailbox, parse_mailbox
@@ -15,7 +14,7 @@ from sams.spool.interface import MessageFacts, QueuedMessage, QueuedRecipient
 from tests.delivery.rig import DEFERRED, DELIVERED, FAILED, REFUSED, SENDER, START
 
 HOUR, DAY = 3_600.0, 86_400.0
-RELAYED = replace(DELIVERED, relayed_to_dsn_aware=True)
+RELAYED = msgspec.structs.replace(DELIVERED, relayed_to_dsn_aware=True)
 ALL = Notify.SUCCESS | Notify.FAILURE | Notify.DELAY
 JUDGE = Judge(RetryPolicy(), lambda: 0.5)
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass
 
 import idna
+import msgspec
 
 from sams.core.text import is_visible
 
@@ -20,11 +20,13 @@ MAX_MAILBOX_OCTETS = 254
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010FFFF]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010FFFF]|\\[\x20-\x7e])*)"\Z')
-_LETTERS = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_PLAIN = re.compile(
-    r"([A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+)*)@"
-    rf"({_LETTERS}(?:\.{_LETTERS})*)\Z"
-)
+PLAIN_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++)*+"
+"""A regular expression for nearly every local part: a dot-string in ASCII; its length is not looked at."""
+PLAIN_DOMAIN = r"[A-Za-z0-9]++(?:[.-][A-Za-z0-9]++)*+"
+"""The same for a domain name; a label's length is not looked at."""
+MAX_PLAIN = 63
+"""Octets of a plain local part and of a plain domain that are allowed beyond doubt; the long way knows more."""
+_PLAIN = re.compile(rf"({PLAIN_LOCAL})@({PLAIN_DOMAIN})\Z")
 _ESCAPED = re.compile(r"\\(.)")
 _LABEL = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?\Z")
 
@@ -33,8 +35,7 @@ class AddressError(ValueError):
     """The text is no mailbox. The message says why, in words for the person who wrote it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mailbox:
+class Mailbox(msgspec.Struct, frozen=True, gc=False):
     """One mailbox, `local@domain`.
 
     local: the local part as it is meant, without quotes or escapes.
@@ -46,7 +47,8 @@ class Mailbox:
 
     def __str__(self) -> str:
         """The mailbox as SMTP and headers write it, the local part quoted where it must be."""
-        return f"{quote_local(self.local)}@{self.domain}"
+        local = self.local
+        return f"{local if local.isalnum() else quote_local(local)}@{self.domain}"
 
     def __bytes__(self) -> bytes:
         return str(self).encode()
@@ -59,7 +61,8 @@ class Mailbox:
     @property
     def key(self) -> str:
         """What two spellings of one mailbox have in common: case folded, the domain as A-labels."""
-        return f"{self.local.casefold()}@{domain_key(self.domain)}"
+        domain = self.domain
+        return f"{self.local.casefold()}@{domain.lower() if domain.isascii() else domain_key(domain)}"
 
 
 def parse_mailbox(text: str) -> Mailbox:
@@ -69,8 +72,10 @@ def parse_mailbox(text: str) -> Mailbox:
         AddressError: the text is no mailbox, or longer than RFC 5321 section 4.5.3.1 allows.
     """
     plain = _PLAIN.match(text)
-    if plain is not None and len(plain[1]) <= MAX_LOCAL_OCTETS and len(text) <= MAX_MAILBOX_OCTETS:
-        return Mailbox(plain[1], plain[2])  # nearly every address; the long way below says what is wrong
+    if plain is not None:  # nearly every address; the long way below says what is wrong
+        name, host = plain.groups()
+        if len(name) <= MAX_PLAIN and len(host) <= MAX_PLAIN:
+            return Mailbox(name, host)
     local, at, domain = text.rpartition("@")
     if domain.endswith("]"):
         local, at, domain = _split_literal(text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -19,12 +20,10 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The machine's clock."""
+    """The machine's clock: `now` and `monotonic` are the system's own functions, read many times a message."""
 
-    def now(self) -> float:
-        """Wall clock, UNIX seconds."""
-        return time.time()
+    __slots__ = ("monotonic", "now")
 
-    def monotonic(self) -> float:
-        """The system's monotonic clock, seconds."""
-        return time.monotonic()
+    def __init__(self) -> None:
+        self.now: Callable[[], float] = time.time
+        self.monotonic: Callable[[], float] = time.monotonic

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 from sams.core.address import Mailbox
 
@@ -36,16 +37,14 @@ class Notify(enum.Flag):
     DELAY = 4
 
 
-@dataclass(frozen=True, slots=True)
-class OriginalRecipient:
+class OriginalRecipient(msgspec.Struct, frozen=True, gc=False):
     """ORCPT: the address that the sender first wrote, decoded from xtext (RFC 3461 section 4.2)."""
 
     kind: str
     address: str
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(msgspec.Struct, frozen=True, gc=False):
     """One RCPT TO."""
 
     mailbox: Mailbox
@@ -53,8 +52,7 @@ class Recipient:
     original: OriginalRecipient | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
+class Envelope(msgspec.Struct, frozen=True, gc=False):
     """One transaction's envelope, complete.
 
     reverse_path: where reports go; None is the null reverse path `<>`.

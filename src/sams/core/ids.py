@@ -17,6 +17,7 @@ ID_LENGTH = 15
 MAX_SHARD = 1023
 _SHARD_SHIFT = 12
 _TIME_SHIFT = 22
+_COUNTER = (1 << _SHARD_SHIFT) - 1
 _VALUES = {letter: value for value, letter in enumerate(ALPHABET)}
 _PAIRS = tuple(high + low for high in ALPHABET for low in ALPHABET)
 
@@ -36,16 +37,19 @@ class IdMaker:
     def next(self) -> str:
         """The next id, greater than every one before."""
         ticks = int(self.clock.now() * 1_000_000) << _SHARD_SHIFT
-        self._last = max(self._last + 1, ticks)
-        time, counter = self._last >> _SHARD_SHIFT, self._last & ((1 << _SHARD_SHIFT) - 1)
+        last = self._last + 1
+        self._last = last = max(last, ticks)
+        time, counter = last >> _SHARD_SHIFT, last & _COUNTER
         return encode(time << _TIME_SHIFT | self.shard << _SHARD_SHIFT | counter)
 
 
 def encode(number: int) -> str:
     """75 bits as 15 characters."""
     pairs = _PAIRS
-    return ALPHABET[number >> 70 & 31] + "".join(
-        [pairs[number >> shift & 1023] for shift in (60, 50, 40, 30, 20, 10, 0)]
+    return (
+        f"{ALPHABET[number >> 70 & 31]}{pairs[number >> 60 & 1023]}{pairs[number >> 50 & 1023]}"
+        f"{pairs[number >> 40 & 1023]}{pairs[number >> 30 & 1023]}{pairs[number >> 20 & 1023]}"
+        f"{pairs[number >> 10 & 1023]}{pairs[number & 1023]}"
     )
 
 

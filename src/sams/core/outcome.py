@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+
+import msgspec
 
 from sams.core.reply import Reply
 
@@ -16,8 +17,7 @@ class Result(enum.Enum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """One recipient's outcome.
 
     reply: the next hop's reply, or one of our own where no hop spoke (Maildir, no connection, expiry).

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import re
+
+import msgspec
+
+_STATUS = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class EnhancedStatus:
+class EnhancedStatus(msgspec.Struct, frozen=True, gc=False):
     """`class.subject.detail` of RFC 3463; the class is 2 (success), 4 (try again) or 5 (permanent)."""
 
     kind: int
@@ -23,16 +26,14 @@ class EnhancedStatus:
         Raises:
             ValueError: it is not of RFC 3463's form.
         """
-        kind, subject, detail = text.split(".")
-        if kind not in {"2", "4", "5"} or not all(
-            part.isascii() and part.isdigit() and len(part) <= 3 for part in (subject, detail)
-        ):
+        match = _STATUS.match(text)
+        if match is None:
             raise ValueError(f"not an enhanced status code: {text!r}")
+        kind, subject, detail = match.groups()
         return cls(int(kind), int(subject), int(detail))
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """One reply, of ours or of a next hop.
 
     code: 200 to 599.
@@ -63,7 +64,7 @@ class Reply:
 
     def with_reason(self, reason: str) -> Reply:
         """The same reply with the reference by which the journal can tell more."""
-        return replace(self, reason=reason)
+        return Reply(self.code, self.lines, self.status, reason)
 
     def __str__(self) -> str:
         parts = [str(self.code), str(self.status) if self.status else "", " ".join(self.lines)]

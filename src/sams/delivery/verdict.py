@@ -15,7 +15,9 @@ section 6.1):
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from sams.core.envelope import Notify
 from sams.core.outcome import Outcome, Result
@@ -81,7 +83,7 @@ class Judge:
             if self.is_expired(message, now):
                 judged.append(Judged(one, Settled(one.number, self._expired(last, now), counts=False)))
             elif self._is_delay_due(message, one, now):
-                waits = replace(last, result=Result.DEFERRED)
+                waits = msgspec.structs.replace(last, result=Result.DEFERRED)
                 judged.append(Judged(one, Settled(one.number, waits, one.due, delay_told=True, counts=False)))
         settled = tuple(one.settled for one in judged)
         return Judgement(settled) if message.reverse_path is None else _gather(settled, judged)

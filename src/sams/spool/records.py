@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from typing import TypeAlias
 
 import msgspec
@@ -41,12 +40,9 @@ CONTENT_COLUMNS = "message, head_sum, body_sum, body_size, head, body"
 _MESSAGE_VALUES = f"message ({MESSAGE_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
 _CONTENT_VALUES = f"content ({CONTENT_COLUMNS}) VALUES (?,?,?,?,?,?)"
 _RECIPIENT_VALUES = f"recipient ({RECIPIENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-INSERT_MESSAGE, COPY_MESSAGE = f"INSERT INTO {_MESSAGE_VALUES}", f"INSERT OR IGNORE INTO {_MESSAGE_VALUES}"
-INSERT_CONTENT, COPY_CONTENT = f"INSERT INTO {_CONTENT_VALUES}", f"INSERT OR IGNORE INTO {_CONTENT_VALUES}"
-INSERT_RECIPIENT, COPY_RECIPIENT = (
-    f"INSERT INTO {_RECIPIENT_VALUES}",
-    f"INSERT OR IGNORE INTO {_RECIPIENT_VALUES}",
-)
+COPY_MESSAGE = f"INSERT OR IGNORE INTO {_MESSAGE_VALUES}"
+COPY_CONTENT = f"INSERT OR IGNORE INTO {_CONTENT_VALUES}"
+COPY_RECIPIENT = f"INSERT OR IGNORE INTO {_RECIPIENT_VALUES}"
 RECIPIENTS_OF = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message = ?"  # noqa: S608 - constants
 
 _8BIT_BODY, _8BIT_HEADER, _BINARY, _SMTPUTF8 = 1, 2, 4, 8
@@ -64,35 +60,29 @@ class DecodeError(Exception):
 
 def message_row(message: NewMessage, row: int, shard: int, size: int) -> Row:
     """The row of a message; `size` is header and body."""
-    facts = message.facts
+    facts, sender, ret = message.facts, message.reverse_path, message.ret
     flags = facts.has_8bit_body * _8BIT_BODY | facts.has_8bit_header * _8BIT_HEADER
     flags |= facts.is_binary * _BINARY | message.smtputf8 * _SMTPUTF8
-    sender = message.reverse_path
     return (
         row,
         shard,
         message.login,
         message.session,
-        sender.local if sender else None,
-        sender.domain if sender else None,
+        None if sender is None else sender.local,
+        None if sender is None else sender.domain,
         message.arrived,
         size,
         flags,
         facts.longest_line,
-        message.declared.value,
-        message.ret.value if message.ret else None,
+        message.declared._value_,
+        None if ret is None else ret._value_,
         message.envid,
         0,
     )
 
 
-def recipient_rows(message: NewMessage, row: int) -> list[Row]:
-    """The rows of a new message's recipients, due at once."""
-    due = message.arrived
-    return [_recipient_row(row, number, new, due) for number, new in enumerate(message.recipients)]
-
-
-def _recipient_row(row: int, number: int, new: NewRecipient, due: float) -> Row:
+def recipient_row(row: int, number: int, new: NewRecipient, due: float) -> Row:
+    """The row of a new message's recipient."""
     recipient = new.recipient
     mailbox, notify, original = recipient.mailbox, recipient.notify, recipient.original
     return (
@@ -101,9 +91,9 @@ def _recipient_row(row: int, number: int, new: NewRecipient, due: float) -> Row:
         mailbox.local,
         mailbox.domain,
         domain_key(mailbox.domain),
-        None if notify is None else notify.value,
-        original.kind if original else None,
-        original.address if original else None,
+        None if notify is None else notify._value_,
+        None if original is None else original.kind,
+        None if original is None else original.address,
         new.route,
         due,
         0,
@@ -229,4 +219,5 @@ def _facts(flags: int, longest: int) -> MessageFacts:
 def _cleaned(outcome: Outcome) -> Outcome:
     """Without lone surrogates, which are no text."""
     lines = tuple(line.encode("utf-8", "backslashreplace").decode() for line in outcome.reply.lines)
-    return replace(outcome, reply=replace(outcome.reply, lines=lines))
+    reply = msgspec.structs.replace(outcome.reply, lines=lines)
+    return msgspec.structs.replace(outcome, reply=reply)

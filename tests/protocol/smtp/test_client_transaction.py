@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sams.core.address import Mailbox
 from sams.core.envelope import Notify, Recipient
 from sams.core.outcome import Result
 from sams.protocol.smtp.client import SmtpClient
@@ -425,10 +426,9 @@ def test_when_no_recipient_is_left_nothing_is_sent() -> None:
 
 def test_a_control_character_in_an_address_never_becomes_a_command() -> None:
     client = opened("PIPELINING")
-    mailbox = Recipient(transaction("bob@example.com").envelope.recipients[0].mailbox)
-    object.__setattr__(mailbox.mailbox, "domain", "example.com>\r\nDATA")
+    recipient = Recipient(Mailbox("bob", "example.com>\r\nDATA"))
     with pytest.raises(ValueError, match="control character"):
-        play(client, client.transaction(transaction(mailbox)))
+        play(client, client.transaction(transaction(recipient)))
     assert not client.is_reusable
 
 
