@@ -10,7 +10,7 @@ import pytest
 
 from sams.core.errors import OperatorError
 from sams.service.tls_contexts import HostCertificates, KeyPair, ListenerTls
-from sams.submission.tls import ServerTls, TlsError
+from sams.submission.tls import ServerTls, TlsError, TlsFacts
 from tests.support.certificates import Authority, rsa_pair
 
 
@@ -30,15 +30,17 @@ class Client:
         self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self.tls = self.context.wrap_bio(self.incoming, self.outgoing, server_hostname=name, session=session)
 
-    def shake_hands(self, server: ServerTls) -> list[bytes]:
-        received: list[bytes] = []
+    def shake_hands(self, server: ServerTls) -> TlsFacts:
+        facts: TlsFacts | None = None
         for _ in range(4):
             with contextlib.suppress(ssl.SSLWantReadError):
                 self.tls.do_handshake()
-            received += server.receive(self.outgoing.read())
+            if facts is None:
+                facts = server.shake_hands(self.outgoing.read())
             self.incoming.write(server.take_outgoing())
         self.tls.do_handshake()
-        return received
+        assert facts is not None
+        return facts
 
     def names(self) -> set[str]:
         certificate = self.tls.getpeercert() or {}
@@ -53,13 +55,11 @@ def authority() -> Authority:
 def test_bytes_pass_both_ways_and_the_facts_are_told(authority: Authority) -> None:
     listener = ListenerTls([authority.host("smtp.example.org")])
     server, client = ServerTls(listener.context), Client(authority, "smtp.example.org")
-    client.shake_hands(server)
+    facts = client.shake_hands(server)
     client.tls.write(b"EHLO a\r\n")
-    assert server.receive(client.outgoing.read()) == [b"EHLO a\r\n"]
-    server.send(b"250 hello\r\n")
-    client.incoming.write(server.take_outgoing())
+    assert server.decrypt(client.outgoing.read()) == b"EHLO a\r\n"
+    client.incoming.write(server.encrypt(b"250 hello\r\n"))
     assert client.tls.read(100) == b"250 hello\r\n"
-    facts = server.facts()
     assert (facts.version, facts.server_name, facts.resumed) == ("TLSv1.3", "smtp.example.org", False)
 
 
@@ -69,8 +69,49 @@ def test_a_close_of_the_peer_is_seen(authority: Authority) -> None:
     client.shake_hands(server)
     with pytest.raises(ssl.SSLWantReadError):
         client.tls.unwrap()
-    assert server.receive(client.outgoing.read()) == []
+    assert server.decrypt(client.outgoing.read()) == b""
     assert server.peer_closed
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+@pytest.mark.parametrize("step", [1, 7, 1_000, 16_384, 100_000])
+def test_plain_text_never_depends_on_how_the_ciphertext_was_cut(
+    authority: Authority, version: ssl.TLSVersion, step: int
+) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    context = ssl.create_default_context()
+    authority.ca.configure_trust(context)
+    context.maximum_version = version
+    server, client = ServerTls(listener.context), Client(authority, "smtp.example.org", context=context)
+    client.shake_hands(server)
+    said = [b"a" * 10, b"b" * 16_384, b"c" * 40_000, b"d"]
+    for piece in said:
+        client.tls.write(piece)
+    sent = client.outgoing.read()
+    heard = [server.decrypt(sent[at : at + step]) for at in range(0, len(sent), step)]
+    assert b"".join(heard) == b"".join(said)
+
+
+def test_what_stands_behind_the_handshake_is_not_lost(authority: Authority) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    server, client = ServerTls(listener.context), Client(authority, "smtp.example.org")
+    with pytest.raises(ssl.SSLWantReadError):
+        client.tls.do_handshake()
+    assert server.shake_hands(client.outgoing.read()) is None
+    client.incoming.write(server.take_outgoing())
+    client.tls.do_handshake()
+    client.tls.write(b"EHLO a\r\n")
+    assert server.shake_hands(client.outgoing.read()) is not None
+    assert server.decrypt(b"") == b"EHLO a\r\n"
+
+
+def test_the_last_words_and_the_close_leave_together(authority: Authority) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    server, client = ServerTls(listener.context), Client(authority, "smtp.example.org")
+    client.shake_hands(server)
+    client.incoming.write(server.close(b"221 bye\r\n"))
+    assert client.tls.read(100) == b"221 bye\r\n"
+    assert client.tls.read(100) == b"", "closed, not cut"
 
 
 def test_the_name_that_the_client_asks_for_chooses_the_certificate(authority: Authority) -> None:
@@ -110,8 +151,7 @@ def test_a_ticket_of_one_process_resumes_in_another_and_after_a_reload(
     first = Client(authority, "smtp.example.org", context=context)
     server = ServerTls(listener.context)
     first.shake_hands(server)
-    server.send(b"x")
-    first.incoming.write(server.take_outgoing())
+    first.incoming.write(server.encrypt(b"x"))
     first.tls.read(1)
     session = first.tls.session
     assert session is not None
@@ -119,9 +159,8 @@ def test_a_ticket_of_one_process_resumes_in_another_and_after_a_reload(
     if child == 0:
         try:
             listener.renew([authority.host("smtp.example.org")])
-            server = ServerTls(listener.context)
-            Client(authority, "smtp.example.org", session, context).shake_hands(server)
-            os._exit(0 if server.facts().resumed else 1)
+            second = Client(authority, "smtp.example.org", session, context)
+            os._exit(0 if second.shake_hands(ServerTls(listener.context)).resumed else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0

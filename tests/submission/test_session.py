@@ -470,8 +470,9 @@ def test_the_octets_of_a_message_are_acknowledged_at_once(
 
     def acknowledged(connection: Connection) -> None:
         acknowledge(connection)
-        assert connection._socket is not None
-        asked.append(bool(connection._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)))
+        assert connection._transport is not None
+        connected = connection._transport.get_extra_info("socket")
+        asked.append(bool(connected.getsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK)))
 
     async def scene(rig: Rig) -> None:
         monkeypatch.setattr(Connection, "_acknowledge_at_once", acknowledged)

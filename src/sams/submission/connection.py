@@ -14,6 +14,9 @@ while the peer does not take our replies.
 
 The receive buffer belongs to the worker, not to the connection: a read fills it and the same callback empties it,
 so that an idle connection holds no buffer at all.
+
+This is the path of every octet and every command: a piece of work that only hands on is not a function of its own,
+and what a wake-up needs of the clock is read once.
 """
 
 from __future__ import annotations
@@ -21,12 +24,12 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-from collections.abc import Callable
-from typing import Protocol, TypeVar, cast
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol, TypeVar, cast
 
 from sams.core.errors import SamsError
 from sams.core.reply import Reply, reply
-from sams.protocol.smtp.events import Closed, Event, Need, StartTls
+from sams.protocol.smtp.events import Need
 from sams.protocol.smtp.server import ServerEngine
 from sams.submission.deadlines import DeadlineWheel, Late, Progress, TimeLimits, judge
 from sams.submission.tls import ServerTls, TlsError, TlsFacts
@@ -34,7 +37,6 @@ from sams.submission.tls import ServerTls, TlsError, TlsFacts
 _T = TypeVar("_T")
 
 RECEIVE_BUFFER = 65_536
-WRITE_HIGH_WATER = 65_536
 LINGER = 30.0
 """Seconds that a peer has to take the last replies."""
 BUG = reply(451, "4.3.0", "Something went wrong here; try again later")
@@ -43,8 +45,12 @@ BUG = reply(451, "4.3.0", "Something went wrong here; try again later")
 class EventHandler(Protocol):
     """The session behind a connection."""
 
-    def handle(self, event: Event) -> None:
-        """Act on an event; answer it through the engine now, or later from `Connection.wait_for`."""
+    @property
+    def handlers(self) -> Mapping[type, Callable[[Any, Any], None]]:
+        """What is done about each kind of event, called with the session and the event.
+
+        It answers through the engine now, or later from `Connection.wait_for`.
+        """
         ...
 
     def tls_established(self, facts: TlsFacts) -> None:
@@ -61,6 +67,10 @@ class EventHandler(Protocol):
 
     def failed(self, error: SamsError) -> None:
         """What the session waited for failed as can be expected: answer the event that waits."""
+        ...
+
+    def given_up(self) -> None:
+        """What the session waited for was given up; the connection is cut."""
         ...
 
     def late(self, answer: Reply | None) -> Reply | None:
@@ -110,12 +120,13 @@ class Connection(asyncio.BufferedProtocol):
         "_farewell",
         "_handler",
         "_limits",
+        "_lingers_until",
+        "_now",
         "_paused",
         "_peer_reads",
-        "_socket",
+        "_then",
         "_tls",
         "_transport",
-        "_waiting",
         "_wheel",
         "progress",
         "wheel_slot",
@@ -128,18 +139,17 @@ class Connection(asyncio.BufferedProtocol):
         self._door = door
         self._limits = door.limits
         self._wheel = wheel
+        self._now = wheel.now
         self._buffer = buffer
         self._tls: ServerTls | None = None
         self._transport: asyncio.Transport | None = None
-        self._socket: socket.socket | None = None
-        self._closing = False
-        self._waiting = False
-        self._ended_by_peer = False
+        self._then: Callable[[Any], None] | None = None
         self._farewell: Reply | None = None
-        self._paused = False
+        self._closing = self._ended_by_peer = self._paused = False
         self._peer_reads = True
-        now = wheel.now()
-        self.progress = Progress(opened=now, last_heard=now)
+        self._lingers_until = 0.0
+        now = self._now()
+        self.progress = Progress(now, now)
         self.wheel_slot: int | None = None
 
     # --- the loop's callbacks
@@ -150,17 +160,19 @@ class Connection(asyncio.BufferedProtocol):
 
     def _accept(self, transport: asyncio.Transport) -> None:
         self._transport = transport
-        self._socket = transport.get_extra_info("socket")
         entered = self._door.enter(self, peer_address(transport))
         if isinstance(entered, Reply):
             self._turn_away(transport, entered)
             return
         self._engine, self._handler = entered
-        transport.set_write_buffer_limits(high=WRITE_HIGH_WATER)
-        if self._door.implicit:
-            self._begin_tls()
-        else:
-            self._guarded(self._greet)
+        try:
+            if self._door.implicit:
+                self._begin_tls()
+            else:
+                self._engine.greet()
+                self._flush()
+        except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
+            self._break(error)
         self._wheel.watch(self, self.progress.opened + min(self._limits.handshake, self._limits.sign_in))
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's interface
@@ -171,17 +183,33 @@ class Connection(asyncio.BufferedProtocol):
         """Bytes arrived."""
         if self._closing:
             return
-        self.progress.last_heard = self._wheel.now()
-        self._guarded(self._received, nbytes)
-        if self.progress.body_began is not None:
+        progress, tls, octets = self.progress, self._tls, self._buffer[:nbytes]
+        progress.last_heard = self._now()
+        was_in_body = progress.body_began is not None
+        try:
+            if tls is None:
+                self._engine.receive(bytes(octets))
+            elif tls.established:
+                self._engine.receive(tls.decrypt(octets))
+            else:
+                self._shake_hands(tls, octets)
+            self._pump()
+            if tls is not None and tls.peer_closed:
+                self._ended_by_peer = True
+                self._close_if_ended()
+        except TlsError as error:
+            self._fail_tls(error)
+        except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
+            self._break(error)
+        if was_in_body and progress.body_began is not None:
             self._acknowledge_at_once()
-        if self._waiting:
+        if self._then is not None:
             self._balance_reading()
 
     def eof_received(self) -> bool:
         """The peer sends no more. An answer that it waits for is still given to it."""
         self._ended_by_peer = True
-        return self._waiting and self._tls is None
+        return self._then is not None and self._tls is None
 
     def pause_writing(self) -> None:
         """The peer does not take our replies: take no more of its commands."""
@@ -197,7 +225,7 @@ class Connection(asyncio.BufferedProtocol):
         """Whatever ended the connection, the session hears of it once."""
         turned_away = self._closing and not hasattr(self, "_handler")
         self._closing = True
-        self._transport = self._socket = None
+        self._transport = None
         self._wheel.forget(self)
         if not turned_away:
             self._handler.closed()
@@ -205,8 +233,7 @@ class Connection(asyncio.BufferedProtocol):
     def look(self, now: float) -> float | None:
         """The wheel asks: is this session late?"""
         if self._closing:
-            self.abort()  # the peer does not take our last words
-            return None
+            return self._look_at_closing(now)
         verdict = judge(self.progress, self._limits, now, pressure=self._wheel.pressure)
         if not isinstance(verdict, Late):
             return verdict
@@ -217,6 +244,12 @@ class Connection(asyncio.BufferedProtocol):
             self.end(answer)
         return None
 
+    def _look_at_closing(self, now: float) -> float | None:
+        if now < self._lingers_until:
+            return self._lingers_until
+        self.abort()  # the peer does not take our last words
+        return None
+
     # --- for the session
 
     def wait_for(self, future: asyncio.Future[_T], then: Callable[[_T], None]) -> None:
@@ -225,12 +258,30 @@ class Connection(asyncio.BufferedProtocol):
         An expected failure (SamsError) of the future answers the event that waits with its reply.
         `then` is called even if the connection is gone by then: what was stored must go on its way.
         """
-        self._waiting = self.progress.waits_for_us = True
-        future.add_done_callback(lambda done: self._resume(done, then))
+        self._then = then
+        self.progress.waits_for_us = True
+        future.add_done_callback(self._resume)
+
+    def start_tls(self) -> None:
+        """Say what is queued, in clear, and shake hands: the answer to StartTls."""
+        self._flush()
+        self._begin_tls()
+
+    def close(self) -> None:
+        """Say what is queued and close: the answer to Closed."""
+        output = self._engine.take_output()
+        self._closing = True
+        if self._transport is None:
+            return
+        if self._tls is not None and self._tls.established:
+            output = self._tls.close(output)
+        if output:
+            self._transport.write(output)
+        self._hang_up(self._transport)
 
     def end(self, answer: Reply) -> None:
         """Say a last reply and close; where an event waits for its answer, after that answer."""
-        if self._waiting:
+        if self._then is not None:
             self._farewell = answer
         elif self._tls is not None and not self._tls.established:
             self.abort()
@@ -247,141 +298,85 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_idle(self) -> bool:
         """Between transactions, with nothing to answer: may be ended with nothing lost."""
-        return not self._waiting and not self.progress.in_transaction
+        return self._then is None and not self.progress.in_transaction
 
     # --- inside
 
-    def _acknowledge_at_once(self) -> None:
-        """A client that lets its last segment wait for our acknowledgement (RFC 896) must not wait 40 ms for it.
+    def _pump(self) -> None:
+        """Hand the session one event after another, then say all that it answered in one write."""
+        engine, session = self._engine, self._handler
+        handlers = session.handlers
+        while self._then is None and not self._closing:
+            event = engine.next_event()
+            if event.__class__ is Need:
+                break
+            handlers[event.__class__](session, event)
+        self._flush()
 
-        A socket that answers command by command delays acknowledgements; the system forgets this with each answer.
-        """
-        if self._socket is not None and not self._closing:
-            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
-
-    def _turn_away(self, transport: asyncio.Transport, answer: Reply) -> None:
-        self._closing = True
-        if not self._door.implicit:
-            transport.write(f"{answer.code} {answer.status or ''} {answer.lines[0]}\r\n".encode())
-        transport.close()
-
-    def _greet(self) -> None:
-        self._engine.greet()
-        self._pump()
-
-    def _received(self, nbytes: int) -> None:
-        if self._tls is None:
-            self._engine.receive(bytes(self._buffer[:nbytes]))
-            self._pump()
-        else:
-            self._received_tls(self._tls, nbytes)
-
-    def _received_tls(self, tls: ServerTls, nbytes: int) -> None:
-        was_established = tls.established
-        try:
-            pieces = tls.receive(self._buffer[:nbytes])
-        except TlsError as error:
-            self._fail_tls(tls, error)
-            return
-        if tls.established and not was_established:
-            self._secured(tls)
-        for piece in pieces:
-            self._engine.receive(piece)
-        self._pump()
-        self._ended_by_peer = self._ended_by_peer or tls.peer_closed
-        self._close_if_ended()
+    def _flush(self) -> None:
+        output = self._engine.take_output()
+        if output and self._transport is not None:
+            self._transport.write(output if self._tls is None else self._tls.encrypt(output))
 
     def _begin_tls(self) -> None:
         self._tls = ServerTls(self._door.context)
-        self.progress.handshake_began = self._wheel.now()
+        self.progress.handshake_began = self._now()
 
-    def _secured(self, tls: ServerTls) -> None:
+    def _shake_hands(self, tls: ServerTls, octets: memoryview) -> None:
+        facts = tls.shake_hands(octets)
+        if (facts is None or facts.version != "TLSv1.3") and self._transport is not None:
+            flight = tls.take_outgoing()
+            if flight:
+                self._transport.write(flight)
+        if facts is None:
+            return
         self.progress.handshake_began = None
-        self._handler.tls_established(tls.facts())
+        self._handler.tls_established(facts)
         if self._door.implicit:
             self._engine.greet()
         else:
             self._engine.tls_established()
+        self._engine.receive(tls.decrypt(b""))
 
-    def _fail_tls(self, tls: ServerTls, error: TlsError) -> None:
+    def _fail_tls(self, error: TlsError) -> None:
         self._handler.tls_failed(str(error))
-        alert = tls.take_outgoing()
+        alert = self._tls.take_outgoing() if self._tls is not None else b""
         self._closing = True
         if self._transport is not None:
             if alert:
                 self._transport.write(alert)
             self._hang_up(self._transport)
 
-    def _pump(self) -> None:
-        while not self._waiting and not self._closing:
-            event = self._engine.next_event()
-            if isinstance(event, Need):
-                break
-            if isinstance(event, StartTls):
-                self._handler.handle(event)
-                self._flush()
-                self._begin_tls()
-                return
-            if isinstance(event, Closed):
-                self._handler.handle(event)
-                self._close()
-                return
-            self._handler.handle(event)
-        self._flush()
+    def _resume(self, done: asyncio.Future[Any]) -> None:
+        then, self._then = self._then, None
+        assert then is not None, "who waits has said what follows"
+        self.progress.waits_for_us = False
+        self.progress.last_heard = self._now()
+        try:
+            self._finish_wait(done, then)
+            self._pump()
+            if self._farewell is not None and self._then is None:
+                self.end(self._farewell)
+            if self._ended_by_peer:
+                self._close_if_ended()
+        except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
+            self._break(error)
+        if self._paused or self._then is not None:
+            self._balance_reading()
 
-    def _flush(self) -> None:
-        output = self._engine.take_output()
-        tls = self._tls
-        if tls is not None:
-            if output:
-                tls.send(output)
-            output = tls.take_outgoing()
-        if output and self._transport is not None:
-            self._transport.write(output)
-
-    def _close(self) -> None:
-        self._flush()
-        self._closing = True
-        if self._transport is None:
-            return
-        if self._tls is not None and self._tls.established:
-            self._tls.close()
-            self._transport.write(self._tls.take_outgoing())
-        self._hang_up(self._transport)
-
-    def _hang_up(self, transport: asyncio.Transport) -> None:
-        """Close when all is sent, or after a while when the peer takes nothing more."""
-        transport.close()
-        if transport.get_write_buffer_size():
-            self._wheel.forget(self)
-            self._wheel.watch(self, self._wheel.now() + LINGER)
-
-    def _resume(self, done: asyncio.Future[_T], then: Callable[[_T], None]) -> None:
-        self._waiting = self.progress.waits_for_us = False
-        self.progress.last_heard = self._wheel.now()
-        self._guarded(self._finish_wait, done, then)
-        self._balance_reading()
-
-    def _finish_wait(self, done: asyncio.Future[_T], then: Callable[[_T], None]) -> None:
+    def _finish_wait(self, done: asyncio.Future[Any], then: Callable[[Any], None]) -> None:
         try:
             result = done.result()
         except SamsError as error:
             self._handler.failed(error)
         except asyncio.CancelledError:
+            self._handler.given_up()
             self.abort()
         else:
             then(result)
-        self._pump()
-        if self._farewell is not None and not self._waiting:
-            self.end(self._farewell)
-        self._close_if_ended()
-
-    def _close_if_ended(self) -> None:
-        if self._ended_by_peer and not self._waiting and not self._closing:
-            self._close()
 
     def _balance_reading(self) -> None:
-        wanted = not self._waiting and self._peer_reads
+        wanted = self._then is None and self._peer_reads
         if self._transport is None or self._closing or wanted != self._paused:
             return
         self._paused = not wanted
@@ -390,20 +385,43 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._transport.pause_reading()
 
-    def _guarded(self, step: Callable[..., None], *arguments: object) -> None:
-        """A bug ends the session, never the server."""
-        try:
-            step(*arguments)
-        except Exception as error:  # noqa: BLE001 - the one place where a session's bug is caught and told
-            answer = self._handler.bug(error)
-            self._say_goodbye(answer)
+    def _acknowledge_at_once(self) -> None:
+        """A client that lets its last segment wait for our acknowledgement (RFC 896) must not wait 40 ms for it.
 
-    def _say_goodbye(self, answer: Reply) -> None:
+        A socket that answers command by command delays acknowledgements; the system forgets this with each answer.
+        """
+        if self._transport is not None and not self._closing:
+            connected = self._transport.get_extra_info("socket")
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+
+    def _turn_away(self, transport: asyncio.Transport, answer: Reply) -> None:
+        self._closing = True
+        if not self._door.implicit:
+            transport.write(f"{answer.code} {answer.status or ''} {answer.lines[0]}\r\n".encode())
+        transport.close()
+
+    def _close_if_ended(self) -> None:
+        if self._ended_by_peer and self._then is None and not self._closing:
+            self.close()
+
+    def _hang_up(self, transport: asyncio.Transport) -> None:
+        """Close when all is sent, or after a while when the peer takes nothing more."""
+        transport.close()
+        if transport.get_write_buffer_size():
+            self._lingers_until = self._now() + LINGER
+            self._wheel.bring_forward(self, self._lingers_until)
+
+    def _break(self, error: Exception) -> None:
+        """A bug ends the session, never the server."""
+        answer = self._handler.bug(error)
+        if self._tls is not None and not self._tls.established:
+            self.abort()
+            return
         try:
             self._engine.close(answer)
-            self._close()
-        except Exception as error:  # noqa: BLE001 - the engine itself may be what broke
-            self._handler.bug(error)
+            self.close()
+        except Exception as second:  # noqa: BLE001 - the engine itself may be what broke
+            self._handler.bug(second)
             self.abort()
 
 

@@ -136,32 +136,38 @@ class Watched(Protocol):
 class DeadlineWheel:
     """Looks at each watched thing when it is due, at most once a second.
 
+    now: the loop's clock, seconds.
     pressure: the worker is nearly full: who has not signed in gets less time. Whoever counts connections sets it.
     """
 
     def __init__(self, loop: Timers, on_bug: Callable[[Exception], None]) -> None:
         self._loop = loop
         self._on_bug = on_bug
+        self.now = loop.time
         self._slots: dict[int, set[Watched]] = {}
-        self._last = int(loop.time())
+        self._last = int(self.now())
         self._timer: Timer | None = None
         self.pressure = False
-
-    def now(self) -> float:
-        """The loop's clock, seconds."""
-        return self._loop.time()
 
     def watch(self, watched: Watched, when: float) -> None:
         """Look at it at `when`, on the loop's clock. It then says itself when to look again."""
         if self._timer is None:
-            self._last = int(self._loop.time())
+            self._last = int(self.now())
             self._timer = self._loop.call_later(1.0, self._turn)
         self._place(watched, when)
+
+    def bring_forward(self, watched: Watched, when: float) -> None:
+        """Look at it at `when` at the latest."""
+        if watched.wheel_slot is None or watched.wheel_slot > when + 1:
+            self.forget(watched)
+            self.watch(watched, when)
 
     def forget(self, watched: Watched) -> None:
         """Never look at it again; nothing of it is kept."""
         if watched.wheel_slot is not None:
-            self._slots.get(watched.wheel_slot, set()).discard(watched)
+            slot = self._slots.get(watched.wheel_slot)
+            if slot is not None:
+                slot.discard(watched)
             watched.wheel_slot = None
 
     def stop(self) -> None:
@@ -172,12 +178,18 @@ class DeadlineWheel:
         self._slots.clear()
 
     def _place(self, watched: Watched, when: float) -> None:
-        slot = max(int(when), self._last) + 1
-        watched.wheel_slot = slot
-        self._slots.setdefault(slot, set()).add(watched)
+        number = int(when) + 1
+        if number <= self._last:
+            number = self._last + 1
+        watched.wheel_slot = number
+        slot = self._slots.get(number)
+        if slot is None:
+            self._slots[number] = {watched}
+        else:
+            slot.add(watched)
 
     def _turn(self) -> None:
-        now = self._loop.time()
+        now = self.now()
         due = [self._slots.pop(slot, set()) for slot in range(self._last + 1, int(now) + 1)]
         self._last = int(now)
         for watched in (watched for slot in due for watched in slot):

@@ -15,15 +15,15 @@ succeeds, whether or not the peer is still there to read the 250.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
+
+import msgspec
 
 from sams.activity import events as told
 from sams.core.envelope import Body
 from sams.core.errors import SamsError
-from sams.core.reply import Reply, reply
+from sams.core.reply import EnhancedStatus, Reply, reply
 from sams.identity.interface import Identity
 from sams.message.header import Header, HeaderReader
 from sams.message.mime import StructureScanner
@@ -37,7 +37,6 @@ from sams.protocol.smtp.events import (
     BodyRefused,
     BodyStart,
     Closed,
-    Event,
     Hello,
     Mail,
     Quit,
@@ -59,13 +58,13 @@ SENDER_OK = reply(250, "2.1.0", "Sender accepted")
 RECIPIENT_OK = reply(250, "2.1.5", "Recipient accepted")
 ACCOUNT_CHANGED = reply(421, "4.7.0", "Your account was changed; connect again and sign in")
 UNDER_PRESSURE = reply(421, "4.3.2", "Too many connections at the moment for mistakes; closing")
+ACCEPTED = EnhancedStatus.parse("2.0.0")
 NO_ROUTE = reply(
     550, "5.1.2", "This service has no route to the domain of that address; ask your administrator"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(msgspec.Struct, frozen=True, gc=False):
     """Who connected: address as text (IPv4 never mapped), and our port."""
 
     address: str
@@ -86,7 +85,7 @@ class Hall(Protocol):
 
 
 class Session:
-    """The session behind one connection."""
+    """The session behind one connection (`connection.EventHandler`)."""
 
     __slots__ = (
         "_commands",
@@ -98,6 +97,8 @@ class Session:
         "_peer",
         "_services",
         "_sign_in",
+        "_size",
+        "_storing",
         "_tls",
         "_transaction",
         "id",
@@ -127,12 +128,10 @@ class Session:
         self._how = ""
         self._tls: TlsFacts | None = None
         self._transaction: Transaction | None = None
+        self._size = 0
+        self._storing: NewMessage | None = None
 
     # --- what the connection calls
-
-    def handle(self, event: Event) -> None:
-        """Act on one event."""
-        self._HANDLERS[type(event)](self, event)
 
     def tls_established(self, facts: TlsFacts) -> None:
         """TLS is on."""
@@ -146,6 +145,7 @@ class Session:
 
     def bug(self, error: Exception) -> Reply:
         """Log a bug whole under a reference; the peer gets the reference alone."""
+        self._refund()
         answer = BUG.with_reason(self._services.reason())
         self._how = "error"
         self._services.log.error("bug", session=self.id, ref=answer.reason, exc_info=error)
@@ -166,7 +166,12 @@ class Session:
 
     def failed(self, error: SamsError) -> None:
         """What the session waited for failed: the event that waits is answered with its reply."""
+        self._refund()
         self._answer_body(error)
+
+    def given_up(self) -> None:
+        """What the session waited for was given up."""
+        self._refund()
 
     def closed(self) -> None:
         """The connection is gone."""
@@ -218,6 +223,7 @@ class Session:
 
     def _start_tls(self, _: StartTls) -> None:
         self._commands += 1
+        self._connection.start_tls()
 
     def _refused(self, event: Refused) -> None:
         self._commands += 1
@@ -232,6 +238,7 @@ class Session:
     def _closed(self, event: Closed) -> None:
         if event.reply is not None and not self._how:
             self._how = "errors"
+        self._connection.close()
 
     # --- signing in
 
@@ -254,13 +261,15 @@ class Session:
 
     def _mail(self, event: Mail) -> None:
         self._commands += 1
-        identity = self._member()
-        if not self._services.authenticator.still_valid(identity):
+        identity, services = self.identity, self._services
+        assert identity is not None, "the engine lets nobody send who has not signed in"
+        if not services.authenticator.still_valid(identity):
             self._how = "revoked"
             self._refuse("MAIL", ACCOUNT_CHANGED)
             return
-        verdict = self._services.senders.check_envelope(identity, event.reverse_path)
-        self._warn(verdict.warnings)
+        verdict = services.senders.check_envelope(identity, event.reverse_path)
+        if verdict.warnings:
+            self._warn(verdict.warnings)
         if verdict.reply is not None:
             self._refuse("MAIL", verdict.reply)
             return
@@ -270,30 +279,25 @@ class Session:
 
     def _rcpt(self, event: Rcpt) -> None:
         self._commands += 1
-        transaction = self._running()
-        refusal = self._recipient_refusal(transaction, event)
-        if refusal is not None:
-            self._refuse("RCPT", refusal)
-            return
-        self._engine.answer(RECIPIENT_OK)
-
-    def _recipient_refusal(self, transaction: Transaction, event: Rcpt) -> Reply | None:
+        transaction, services = self._running(), self._services
         count = len(transaction.recipients) + 1
-        refusal = self._services.senders.check_recipient_count(transaction.mail.reverse_path, count)
+        refusal = services.senders.check_recipient_count(transaction.mail.reverse_path, count)
         refusal = refusal or self._over_quota(count)
-        if refusal is not None:
-            return refusal
-        route = self._services.route_of(event.recipient.mailbox.domain)
-        if route is None:
-            return NO_ROUTE
-        transaction.recipients.append(NewRecipient(event.recipient, route))
-        return None
+        if refusal is None:
+            route = services.route_of(event.recipient.mailbox.domain)
+            if route is not None:
+                transaction.recipients.append(NewRecipient(event.recipient, route))
+                self._engine.answer(RECIPIENT_OK)
+                return
+            refusal = NO_ROUTE
+        self._refuse("RCPT", refusal)
 
     def _over_quota(self, count: int) -> Reply | None:
         """Whether a message to so many would be refused: told at RCPT, before its octets are sent for nothing."""
-        refusal = self._services.quota.foresee(self._member(), count)
+        member = self._member()
+        refusal = self._services.quota.foresee(member, count)
         if refusal is not None:
-            self._tell_quota(self._services.quota.refused(self._member(), count))
+            self._tell_quota(self._services.quota.refused(member, count))
         return refusal
 
     def _tell_quota(self, verdict: QuotaVerdict) -> None:
@@ -343,7 +347,7 @@ class Session:
             self._engine.refuse_body(failure.reply)
         lag = transaction.congestion()
         if lag is not None:
-            self._connection.wait_for(lag, lambda _: None)
+            self._connection.wait_for(lag, _go_on)
 
     def _body_refused(self, event: BodyRefused) -> None:
         failure = self._running().failure
@@ -354,18 +358,20 @@ class Session:
     def _body_end(self, event: BodyEnd) -> None:
         transaction = self._running()
         self._connection.progress.body_began = None
+        self._size = event.size
         try:
             stored = transaction.finish()
         except SamsError as error:
             self._answer_body(error)
             return
         if isinstance(stored, asyncio.Future):
-            self._connection.wait_for(stored, lambda body: self._store(transaction, body, event.size))
+            self._connection.wait_for(stored, self._store)
         else:
-            self._store(transaction, stored, event.size)
+            self._store(stored)
 
-    def _store(self, transaction: Transaction, body: StoredBody, size: int) -> None:
-        if self._transaction is not transaction:
+    def _store(self, body: StoredBody) -> None:
+        transaction = self._transaction
+        if transaction is None:
             return  # the peer hung up meanwhile, and the body is being removed
         try:
             message = self._compose(transaction, body)
@@ -374,16 +380,14 @@ class Session:
             self._answer_body(error)
             return
         transaction.keep()
-        committed = self._services.spool.accept(message)
-        committed.add_done_callback(partial(self._refund_if_failed, self._member(), len(message.recipients)))
-        self._connection.wait_for(committed, lambda works: self._accepted(message, size, works))
+        self._storing = message
+        self._connection.wait_for(self._services.spool.accept(message), self._accepted)
 
-    def _refund_if_failed(
-        self, member: Identity, charged: int, committed: asyncio.Future[tuple[Work, ...]]
-    ) -> None:
+    def _refund(self) -> None:
         """Whether or not the peer is still there: what was not stored costs nothing."""
-        if committed.cancelled() or committed.exception() is not None:
-            self._services.quota.refund(member, charged)
+        message, self._storing = self._storing, None
+        if message is not None:
+            self._services.quota.refund(self._member(), len(message.recipients))
 
     def _compose(self, transaction: Transaction, body: StoredBody) -> NewMessage:
         arrival = Arrival(
@@ -413,11 +417,15 @@ class Session:
         if verdict.reply is not None:
             raise SamsError(verdict.reply)
 
-    def _accepted(self, message: NewMessage, size: int, works: tuple[Work, ...]) -> None:
+    def _accepted(self, works: tuple[Work, ...]) -> None:
         self._services.submit(works)
-        self._log.tell(told.Accepted(message.id, size, len(message.recipients)))
+        message, self._storing = self._storing, None
+        if message is None:
+            return  # a bug ended the session meanwhile
+        self._log.tell(told.Accepted(message.id, self._size, len(message.recipients)))
         self._end_transaction()
-        self._engine.answer(reply(250, "2.0.0", f"Message accepted for delivery as {message.id}"))
+        text = f"Message accepted for delivery as {message.id}"
+        self._engine.answer(Reply(250, (text,), ACCEPTED))
 
     # --- shared by the handlers
 
@@ -451,7 +459,7 @@ class Session:
         progress = self._connection.progress
         progress.in_transaction, progress.body_began = False, None
 
-    _HANDLERS: ClassVar[dict[type, Callable[[Session, Any], None]]] = {
+    handlers: ClassVar[Mapping[type, Callable[[Session, Any], None]]] = {
         Hello: _hello,
         StartTls: _start_tls,
         Refused: _refused,
@@ -468,3 +476,7 @@ class Session:
         BodyRefused: _body_refused,
         BodyEnd: _body_end,
     }
+
+
+def _go_on(_: None) -> None:
+    """The disk has caught up."""

@@ -3,32 +3,35 @@
 Theory of operation
 -------------------
 `ssl` is driven through two memory BIOs, so that TLS has no socket, no loop and no waiting of its own: ciphertext
-goes into `receive` and plain text comes out; plain text goes into `send`; what is to be written to the peer
-gathers until `take_outgoing`. Whoever owns the socket decides when to write. Three things follow that matter
-here:
+goes into `shake_hands` and `decrypt`, plain text comes out; plain text goes into `encrypt`; what is to be written
+to the peer besides gathers until `take_outgoing`. Whoever owns the socket decides when to write. Three things
+follow that matter here:
 
 * The switch from plain text to TLS is one assignment in the connection. There is no stream whose buffers could
   hold a command from before the handshake (docs/security.md decision 2): the engine refuses what stands behind
   STARTTLS, and what comes later reaches OpenSSL and nothing else.
-* The last flight of the handshake, the session ticket and the first reply leave in one write.
-* A piece of ciphertext is read to its end at once. `read` is asked again only while OpenSSL says that there is
-  more, which spares an exception (`SSLWantReadError`) for each piece.
+* Nobody waits for a session ticket of TLS 1.3, so that it leaves in one write with the first reply. What else a
+  handshake has to say goes at once.
+* One call of `read` gives one record. It is called again only while ciphertext is left, which spares an exception
+  (`SSLWantReadError`) for each piece; and as it asks for the largest record, OpenSSL keeps no rest of one.
 """
 
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
+from contextlib import suppress
 
-_READ_SIZE = 65_536
+import msgspec
+
+_RECORD = 16_384
+"""Octets of plain text that a record holds at most (RFC 8446 section 5.1)."""
 
 
 class TlsError(Exception):
     """The handshake or a record failed. The message is OpenSSL's reason, for the journal."""
 
 
-@dataclass(frozen=True, slots=True)
-class TlsFacts:
+class TlsFacts(msgspec.Struct, frozen=True, gc=False):
     """What a handshake agreed on.
 
     version: as OpenSSL writes it, `TLSv1.3`.
@@ -50,7 +53,11 @@ class NamedSession(ssl.SSLObject):
 
 
 class ServerTls:
-    """One TLS session of a server."""
+    """One TLS session of a server.
+
+    established: the handshake is done.
+    peer_closed: the peer has said that it sends no more (close_notify).
+    """
 
     __slots__ = ("_incoming", "_object", "_outgoing", "established", "peer_closed")
 
@@ -61,8 +68,10 @@ class ServerTls:
         self.established = False
         self.peer_closed = False
 
-    def receive(self, ciphertext: bytes | memoryview) -> list[bytes]:
-        """Take what the peer sent and give the plain text that it completes.
+    def shake_hands(self, ciphertext: bytes | memoryview) -> TlsFacts | None:
+        """Take what the peer sent; what was agreed on, once it is.
+
+        Data may stand behind the handshake: `decrypt(b"")` gives it. `take_outgoing` has what is to be said.
 
         Raises:
             TlsError: the peer's bytes are no TLS that the context accepts. What `take_outgoing` then holds is
@@ -70,50 +79,77 @@ class ServerTls:
         """
         self._incoming.write(ciphertext)
         try:
-            if not self.established:
-                self._object.do_handshake()
-                self.established = True
-            return self._read()
+            self._object.do_handshake()
         except ssl.SSLWantReadError:
-            return []
+            return None
         except ssl.SSLError as error:
             raise TlsError(error.reason or str(error)) from None
+        self.established = True
+        return self._facts()
 
-    def send(self, plaintext: bytes) -> None:
-        """Encrypt for the peer. Only after the handshake."""
+    def decrypt(self, ciphertext: bytes | memoryview) -> bytes:
+        """Take what the peer sent and give the plain text that it completes; empty for none. After the handshake.
+
+        Raises:
+            TlsError: as `shake_hands`.
+        """
+        incoming = self._incoming
+        incoming.write(ciphertext)
+        if not incoming.pending:
+            return b""
+        try:
+            plaintext = self._object.read(_RECORD)
+            if incoming.pending and plaintext:
+                return self._read_on(plaintext)
+        except ssl.SSLWantReadError:
+            return b""  # the rest of the record is still on its way
+        except ssl.SSLZeroReturnError:
+            plaintext = b""
+        except ssl.SSLError as error:
+            raise TlsError(error.reason or str(error)) from None
+        self.peer_closed = not plaintext
+        return plaintext
+
+    def encrypt(self, plaintext: bytes) -> bytes:
+        """What the peer is to be sent for this, not empty, and with it all that waits. After the handshake."""
         self._object.write(plaintext)
+        return self._outgoing.read()
 
     def take_outgoing(self) -> bytes:
         """All ciphertext that waits to be written."""
-        return self._outgoing.read() if self._outgoing.pending else b""
+        return self._outgoing.read()
 
-    def close(self) -> None:
-        """Queue the close_notify that tells a cut connection from a finished one."""
-        try:
+    def close(self, plaintext: bytes) -> bytes:
+        """The last to be sent: what is still to be said, then the close_notify that tells an end from a cut."""
+        if plaintext:
+            self._object.write(plaintext)
+        with suppress(ssl.SSLError):  # the peer's own close_notify is not waited for (RFC 8446 section 6.1)
             self._object.unwrap()
-        except ssl.SSLError:
-            return  # the peer's own close_notify is not waited for (RFC 8446 section 6.1)
+        return self._outgoing.read()
 
-    def facts(self) -> TlsFacts:
-        """What was agreed on. Only after the handshake."""
-        cipher = self._object.cipher()
-        version = self._object.version() or "unknown"
-        server_name = self._object.requested_name if isinstance(self._object, NamedSession) else None
+    def _facts(self) -> TlsFacts:
+        secured = self._object
+        cipher = secured.cipher()
+        name = secured.requested_name if isinstance(secured, NamedSession) else None
         return TlsFacts(
-            version, cipher[0] if cipher else "unknown", server_name, bool(self._object.session_reused)
+            secured.version() or "unknown",
+            cipher[0] if cipher else "unknown",
+            name,
+            bool(secured.session_reused),
         )
 
-    def _read(self) -> list[bytes]:
-        pieces: list[bytes] = []
+    def _read_on(self, plaintext: bytes) -> bytes:
+        """The records behind this one too, as far as they are here."""
+        pieces = [plaintext]
         try:
-            while self._incoming.pending or self._object.pending():
-                piece = self._object.read(_READ_SIZE)
+            while self._incoming.pending:
+                piece = self._object.read(_RECORD)
                 if not piece:
                     self.peer_closed = True
                     break
                 pieces.append(piece)
         except ssl.SSLWantReadError:
-            pass  # the rest of a record is still on its way
+            pass  # as in `decrypt`
         except ssl.SSLZeroReturnError:
             self.peer_closed = True
-        return pieces
+        return b"".join(pieces)
