@@ -41,8 +41,8 @@ def _kept(header: Header, additions: Additions) -> bytes:
     removed = _REMOVED if additions.sender is None else _REMOVED | {b"sender"}
     if removed.isdisjoint(header.names):
         return header.raw
-    fields = zip(header.names, header.fields, strict=True)
-    return b"".join([field for name, (field, _, _) in fields if name not in removed])
+    fields = zip(header.names, header.wholes, strict=True)
+    return b"".join([field for name, field in fields if name not in removed])
 
 
 def _missing(header: Header, additions: Additions) -> list[bytes]:

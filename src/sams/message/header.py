@@ -21,7 +21,8 @@ by BDAT), are refused.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sams.core.errors import PermanentFailure
 from sams.core.reply import reply
@@ -29,18 +30,19 @@ from sams.core.reply import reply
 _NAME = rb"[!-9;-~]{1,255}+[ \t]{0,255}+:"
 _LONGEST_NAME = 512
 """So many octets of a line decide whether it is a field."""
-_FIELDS = re.compile(
-    rb"(([!-9;-~]{1,255}+)[ \t]{0,255}+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n)"
+_SOUND_FIELDS = re.compile(
+    rb"([!-9;-~]{1,255}+)([ \t]{0,255}+:[^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+\r\n)"
     rb"|(?s:.++)"
 )
-"""One field as (all of it, its name, the rest up to the LF); where none stands, three times nothing, once."""
+"""One field as (its name, the rest); where none stands, two times nothing, once: of lines ended by CRLF alone."""
+_FIELDS = re.compile(rb"([!-9;-~]{1,255}+)([ \t]{0,255}+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n)" rb"|(?s:.++)")
+"""The same of any text."""
 _FIRST_LINE = re.compile(_NAME)
 _LINE = re.compile(rb"[ \t]|" + _NAME)
 _MAILBOX_LINE = re.compile(rb">?From (?![ \t]*+:)")
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderLimits:
+class HeaderLimits(Struct, frozen=True):
     """How large a header may be (docs/security.md): octets, fields, and fields of trace.
 
     strict: NUL, and CR or LF by itself, are refused.
@@ -55,18 +57,17 @@ class HeaderLimits:
 DEFAULT_LIMITS = HeaderLimits()
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(Struct, frozen=True, gc=False):
     """An index of a header; nothing in it is changed.
 
     raw: the fields as they came, each ended by CRLF, without the empty line.
-    fields: of each field all octets (together they are `raw`), the name as it was written, and what stands
-        between colon and LF.
+    fields: of each field the name as it was written, and the rest, from the space or colon behind the name to
+        the LF; all together they are `raw`.
     names: their names in lower case, in the same places.
     """
 
     raw: bytes
-    fields: list[tuple[bytes, bytes, bytes]]
+    fields: list[tuple[bytes, bytes]]
     names: list[bytes]
 
     @property
@@ -74,19 +75,43 @@ class Header:
         """Whether an octet above 127 stands in it."""
         return not self.raw.isascii()
 
+    @property
+    def wholes(self) -> list[bytes]:
+        """All octets of each field."""
+        return [name + rest for name, rest in self.fields]
+
     def values(self, name: bytes) -> list[bytes]:
         """What stands behind the colon of every field of this lower-case name; folds are left in."""
-        if name not in self.names:
-            return []
-        return [self.fields[at][2][:-1] for at, known in enumerate(self.names) if known == name]
+        fields = zip(self.names, self.fields, strict=True)
+        return [_value(rest) for known, (_, rest) in fields if known == name]
 
     def first(self, name: bytes) -> bytes | None:
         """The value of the first field of this lower-case name, None where there is none."""
-        return self.fields[self.names.index(name)][2][:-1] if name in self.names else None
+        return _value(self.fields[self.names.index(name)][1]) if name in self.names else None
 
     def count(self, name: bytes) -> int:
         """How many fields have this lower-case name."""
         return self.names.count(name)
+
+
+def _value(rest: bytes) -> bytes:
+    return rest[rest.index(b":") + 1 : -2]
+
+
+def take_header(chunk: bytes, limits: HeaderLimits = DEFAULT_LIMITS) -> tuple[Header, bytes] | None:
+    """The header and the octets of the body behind it, where a message's first piece holds a sound one whole.
+
+    Nearly every header comes so. None: a `HeaderReader` has to see what this is.
+
+    Raises:
+        PermanentFailure: as `HeaderReader.feed` does.
+    """
+    end = chunk.find(b"\r\n\r\n") + 2
+    if not 2 < end <= limits.octets:
+        return None
+    raw = chunk[:end]
+    fields = _SOUND_FIELDS.findall(raw)
+    return (_index(raw, fields, limits), chunk[end + 2 :]) if fields[-1][0] else None
 
 
 class HeaderReader:
@@ -129,10 +154,9 @@ class HeaderReader:
             PermanentFailure: 552 5.3.4, it is larger than a limit; 554 5.4.6, too many Received fields;
                 550 5.6.11, a NUL, or a CR or LF by itself, stands in it.
         """
-        if not self._buffer:
-            end = chunk.find(b"\r\n\r\n")
-            if end >= 0 and not chunk.startswith(b"\r\n"):
-                return self._complete(chunk, end + 2)
+        if not self._buffer and (taken := take_header(chunk, self._limits)) is not None:
+            self._header, body = taken
+            return body
         self._buffer += chunk
         return self._search()
 
@@ -193,24 +217,14 @@ class HeaderReader:
         found = _FIELDS.findall(raw)
         if found and not found[-1][0]:
             del found[-1]
-            raw = b"".join([field[0] for field in found])
+            raw = b"".join([name + rest for name, rest in found])
             end = start + len(raw)
-        self._header = self._index(raw, found)
-        return text[end + 2 :] if text.startswith(b"\r\n", end) else text[end:]
-
-    def _index(self, raw: bytes, found: list[tuple[bytes, bytes, bytes]]) -> Header:
         if len(raw) > self._limits.octets:
             raise self._too_large()
-        if len(found) > self._limits.fields:
-            raise _refused(552, "5.3.4", f"the header has more than {self._limits.fields} fields")
-        if self._limits.strict and (
-            not raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r") or b"\0" in raw
-        ):
+        if self._limits.strict and not _is_sound(raw):
             raise _refused(550, "5.6.11", "the header has a NUL, or a CR or LF that does not end a line")
-        names = [name.lower() for _, name, _ in found]
-        if names.count(b"received") > self._limits.received:
-            raise _refused(554, "5.4.6", "too many Received fields: mail loop")
-        return Header(raw, found, names)
+        self._header = _index(raw, found, self._limits)
+        return text[end + 2 :] if text.startswith(b"\r\n", end) else text[end:]
 
     def _too_large(self) -> PermanentFailure:
         return _refused(552, "5.3.4", f"the header is larger than {self._limits.octets} octets")
@@ -226,6 +240,19 @@ def read_header(head: bytes, limits: HeaderLimits = DEFAULT_LIMITS) -> Header:
     if reader.feed(head) is None:
         reader.finish()
     return reader.header
+
+
+def _index(raw: bytes, fields: list[tuple[bytes, bytes]], limits: HeaderLimits) -> Header:
+    if len(fields) > limits.fields:
+        raise _refused(552, "5.3.4", f"the header has more than {limits.fields} fields")
+    names = b"\n".join([name for name, _ in fields]).lower().split(b"\n") if fields else []
+    if names.count(b"received") > limits.received:
+        raise _refused(554, "5.4.6", "too many Received fields: mail loop")
+    return Header(raw, fields, names)
+
+
+def _is_sound(raw: bytes) -> bool:
+    return raw.count(b"\r\n") == raw.count(b"\n") == raw.count(b"\r") and b"\0" not in raw
 
 
 def _refused(code: int, status: str, text: str) -> PermanentFailure:

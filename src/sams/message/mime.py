@@ -430,8 +430,8 @@ def _describe(part: Part, header: Header, default: ContentType) -> None:
     part.is_sealed = part.is_sealed or part.content_type.name in _OPAQUE
     if b"content-transfer-encoding" in header.names:
         place = header.names.index(b"content-transfer-encoding")
-        start = part.header_start + sum([len(whole) for whole, _, _ in header.fields[:place]])
-        part.encoding_field = (start, start + len(header.fields[place][0]))
+        start = part.header_start + sum([len(name) + len(rest) for name, rest in header.fields[:place]])
+        part.encoding_field = (start, start + sum(map(len, header.fields[place])))
 
 
 def _refused(text: str) -> PermanentFailure:

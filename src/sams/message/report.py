@@ -146,7 +146,7 @@ def _returned_message(facts: ReportFacts, header: Header) -> _Part | None:
 def _returned_header(header: Header) -> _Part:
     size = 0
     fields = []
-    for field, _, _ in header.fields:
+    for field in header.wholes:
         size += len(field)
         if size > _RETURNED_HEADER:
             break

@@ -147,7 +147,7 @@ def _with_from(header: Header, author: Mailbox, name: str) -> bytes:
     if usable:
         return header.raw
     kept = b"".join(
-        octets for (octets, _, _), known in zip(header.fields, header.names, strict=True) if known != b"from"
+        octets for octets, known in zip(header.wholes, header.names, strict=True) if known != b"from"
     )
     return b"From: " + _author(author, name) + b"\r\n" + kept
 
