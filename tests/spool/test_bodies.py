@@ -7,13 +7,14 @@ import errno
 import os
 import threading
 import tracemalloc
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from sams.core.errors import TemporaryFailure
 from sams.spool import bodies
@@ -79,9 +80,9 @@ def test_a_body_is_the_same_however_it_is_cut(
 async def test_a_writer_that_is_ahead_of_the_disk_is_congested_until_it_caught_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gate = _Gate(os.writev)
-    monkeypatch.setattr("sams.spool.bodies.os.writev", gate)
     async with sqlite_spool(tmp_path) as spool:
+        gate = _Gate(os.pwrite)
+        monkeypatch.setattr("sams.spool.bodies.os.pwrite", gate)
         writer = spool.new_body(spool.next_id())
         while not _is_congested(writer):
             writer.write(b"x" * 16 * KIB)
@@ -117,8 +118,8 @@ async def test_two_hundred_writers_of_fifty_mebibytes_stay_within_memory(
         try:
             writers = [_Sender(spool.new_body(spool.next_id())) for _ in range(200)]
             await asyncio.gather(*(sender.send(256 * KIB) for sender in writers))
-            gate = _Gate(os.writev)
-            monkeypatch.setattr("sams.spool.bodies.os.writev", gate)
+            gate = _Gate(os.pwrite)
+            monkeypatch.setattr("sams.spool.bodies.os.pwrite", gate)
             tasks = [asyncio.ensure_future(sender.send(50 * MIB)) for sender in writers]
             await asyncio.gather(*(sender.stopped.wait() for sender in writers))
             _, peak = tracemalloc.get_traced_memory()
@@ -175,9 +176,9 @@ class Failing:
 
 
 FAILURES = [
-    Failing("writev", errno.ENOSPC, DiskFull, 0),
-    Failing("writev", errno.EDQUOT, DiskFull, 0),
-    Failing("writev", errno.EIO, StorageFailed, 1),
+    Failing("pwrite", errno.ENOSPC, DiskFull, 0),
+    Failing("pwrite", errno.EDQUOT, DiskFull, 0),
+    Failing("pwrite", errno.EIO, StorageFailed, 1),
     Failing("fsync", errno.EIO, StorageFailed, 1),
     Failing("fsync", errno.ENOSPC, DiskFull, 0),
     Failing("open", errno.EMFILE, StorageFailed, 0),

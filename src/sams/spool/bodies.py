@@ -31,8 +31,6 @@ from sams.spool.layout import FILE_MODE, sync_folder
 from sams.spool.settings import Settings
 from sams.spool.storedbody import FileBody, MemoryBody
 
-_MAX_PIECES = 1024
-"""IOV_MAX: pieces that one writev takes."""
 _SYNC_FILE_RANGE_WRITE = 2
 
 
@@ -174,7 +172,7 @@ class SpoolBodyWriter:
         """In a thread: one job. Its end is told on the loop."""
         error: Exception | None = None
         try:
-            file.append(pieces)
+            file.append(b"".join(pieces))  # at once, for a thread waits for the interpreter after each call
             if is_last:
                 file.complete()
         except Exception as caught:  # noqa: BLE001 - it is raised by `finish`, in the task that waits
@@ -240,13 +238,19 @@ class _GrowingFile:
         self._dirty_from = 0
         self.checksum = 0
 
-    def append(self, pieces: list[bytes]) -> None:
-        """Write pieces behind what is there."""
+    def append(self, octets: bytes) -> None:
+        """Write behind what is there."""
         if self._descriptor < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._descriptor = os.open(self.path, flags, FILE_MODE)
-        for start in range(0, len(pieces), _MAX_PIECES):
-            self._write_all(pieces[start : start + _MAX_PIECES])
+        self.checksum = zlib.crc32(octets, self.checksum)
+        rest = memoryview(octets)
+        while rest:
+            written = os.pwrite(self._descriptor, rest, self._size)
+            if not written:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            self._size += written
+            rest = rest[written:]
         if self._size - self._dirty_from >= self._write_back:
             begin_write_back(self._descriptor, self._dirty_from, self._size - self._dirty_from)
             self._dirty_from = self._size
@@ -267,23 +271,6 @@ class _GrowingFile:
         """Close and remove it."""
         self.close()
         _unlink(self.path)
-
-    def _write_all(self, pieces: list[bytes]) -> None:
-        for piece in pieces:
-            self.checksum = zlib.crc32(piece, self.checksum)
-        written = os.writev(self._descriptor, pieces)
-        self._size += written
-        if written < sum(map(len, pieces)):
-            self._write_rest(b"".join(pieces)[written:])
-
-    def _write_rest(self, octets: bytes) -> None:
-        rest = memoryview(octets)
-        while rest:
-            written = os.write(self._descriptor, rest)
-            if not written:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            self._size += written
-            rest = rest[written:]
 
 
 def _unlink(path: Path) -> None:
