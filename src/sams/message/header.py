@@ -35,7 +35,7 @@ _SOUND_FIELDS = re.compile(
     rb"|(?s:.++)"
 )
 """One field as (its name, the rest); where none stands, two times nothing, once: of lines ended by CRLF alone."""
-_FIELDS = re.compile(rb"([!-9;-~]{1,255}+)([ \t]{0,255}+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n)" rb"|(?s:.++)")
+_FIELDS = re.compile(rb"([!-9;-~]{1,255}+)([ \t]{0,255}+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n)|(?s:.++)")
 """The same of any text."""
 _FIRST_LINE = re.compile(_NAME)
 _LINE = re.compile(rb"[ \t]|" + _NAME)

@@ -21,10 +21,12 @@ measured as its own.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from sams.core.errors import PermanentFailure
-from sams.core.lines import even_lines
 from sams.core.reply import reply
 from sams.message.content_type import (
     EMBEDDED_MESSAGE,
@@ -35,11 +37,12 @@ from sams.message.content_type import (
     parse_encoding,
 )
 from sams.message.header import Header, HeaderLimits, HeaderReader
+from sams.message.measures import LINE_LIMIT, PlainScanner, measure_lines
 
-LINE_LIMIT = 998
-"""Octets of a line without its CRLF (RFC 5322 section 2.1.1)."""
 _WINDOW = LINE_LIMIT + 2
 _DELIMITER = b"\r\n--"
+_COMPOSITE = re.compile(rb"(?i)[ \t\r\n]*+m(?:ultipart|essage)")
+"""How the type of whatever has parts begins."""
 IDENTITY = frozenset({"7bit", "8bit", "binary"})
 _OPAQUE = frozenset(
     {"multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
@@ -50,8 +53,7 @@ _OPAQUE = frozenset(
 _PART_HEADER = HeaderLimits(received=1_000, strict=False)
 
 
-@dataclass(frozen=True, slots=True)
-class MimeLimits:
+class MimeLimits(Struct, frozen=True):
     """How a message may be built (docs/security.md).
 
     depth: parts within parts, the message itself is 0.
@@ -142,6 +144,16 @@ class _Open:
     index: int
     part: Part
     boundary: bytes | None = None
+
+
+def scanner_for(header: Header, limits: MimeLimits, *, binary: bool) -> StructureScanner | PlainScanner:
+    """What measures the body behind this header as it comes in: no more of it is looked at than can matter.
+
+    binary: it comes as BINARYMIME: NUL, CR and LF may stand in it anywhere.
+    """
+    if binary or _COMPOSITE.match(header.first(b"content-type") or b""):
+        return StructureScanner(header, limits, look_for_bare_newlines=binary)
+    return PlainScanner()
 
 
 class StructureScanner:
@@ -376,42 +388,16 @@ class _Measures:
             part.has_nul = True
         if self._look_for_bare_newlines and not part.has_bare_newline:
             part.has_bare_newline = self._find_bare_newline(piece)
-        self._measure_lines(piece)
+        self._line, longest = measure_lines(piece, self._line)
+        part.longest_line = max(part.longest_line, longest)
 
     def stop(self) -> None:
         """The part, or its text before a part in it, has ended."""
-        self._note_line(self._line)
+        if self._line > LINE_LIMIT and self._line > self._part.longest_line:
+            self._part.longest_line = self._line
         if self._ends_in_cr:
             self._part.has_bare_newline = True
         self._line, self._ends_in_cr = 0, False
-
-    def _note_line(self, octets: int) -> None:
-        if octets > LINE_LIMIT and octets > self._part.longest_line:
-            self._part.longest_line = octets
-
-    def _measure_lines(self, piece: bytes) -> None:
-        """Leap from the last LF of each window of 1,000 octets to the next: no line in it is too long.
-
-        Lines of one length are passed over in one go.
-        """
-        at, size = 0, len(piece)
-        if self._line:
-            at = piece.find(b"\n") + 1
-            if not at:
-                self._line += size
-                return
-            self._note_line(self._line + at - 2)
-        if size - at > _WINDOW:
-            at = even_lines(piece, at, _WINDOW)
-        while size - at > _WINDOW:
-            end = piece.rfind(b"\n", at, at + _WINDOW)
-            if end < 0:
-                end = piece.find(b"\n", at + _WINDOW)
-                if end < 0:
-                    break
-                self._note_line(end - at - 1)
-            at = end + 1
-        self._line = size - max(at, piece.rfind(b"\n", at) + 1)
 
     def _find_bare_newline(self, piece: bytes) -> bool:
         if self._ends_in_cr:

@@ -22,7 +22,7 @@ from sams.core.envelope import Ret
 from sams.core.errors import PermanentFailure
 from sams.message.encoding import Carries, encode
 from sams.message.header import Header, HeaderLimits, read_header
-from sams.message.mime import LINE_LIMIT
+from sams.message.measures import LINE_LIMIT
 from sams.message.report_facts import ReportFacts, ReportKind
 from sams.message.report_status import delivery_status
 from sams.message.report_words import SUBJECTS, explanation
