@@ -6,7 +6,7 @@ import signal
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sams.identity.shared_table import WAYS, Columns, SharedTable
+from sams.identity.shared_table import WAYS, Columns, OwnedTable, SharedTable
 from tests.identity.rig import KEY, ended_well, fork, in_child
 
 
@@ -62,12 +62,21 @@ def test_no_sequence_of_changes_makes_an_entry_count_what_another_was_told(turns
         assert number(table, b"%d" % turn) <= turns.count(turn)
 
 
-def test_each_entry_can_be_changed_and_free_slots_stay_free() -> None:
-    table = SharedTable(64, 8, KEY)
-    for turn in range(5):
-        table.change(table.tag(b"%d" % turn), 1.0, plus_one)
-    table.change_each(2.0, lambda payload: None if payload == plus_one(None) else b"never")
-    assert all(number(table, b"%d" % turn) == 0 for turn in range(5))
+def test_what_the_owner_writes_all_read_until_it_is_cleared() -> None:
+    table = OwnedTable(64, 8, KEY)
+    tag, gone = table.tag(b"alice"), table.tag(b"bob")
+
+    def write() -> None:
+        table.put(gone, 1.0, b"12345678")
+        table.put(gone, 2.0, None)
+        table.put(gone, 3.0, None)
+        table.put(tag, 1.0, b"12345678")
+        table.put(tag, 2.0, b"abcdefgh")
+
+    in_child(write)
+    assert (table.read(tag), table.read(gone)) == (b"abcdefgh", None)
+    table.clear()
+    assert table.read(tag) is None
 
 
 def test_processes_that_change_one_entry_at_once_lose_no_change() -> None:

@@ -144,10 +144,40 @@ def test_what_a_dead_worker_held_is_taken_out() -> None:
     in_child(lambda: [door.second.connected(CAFE) for _ in range(3)])
     in_child(lambda: [door.second.signed_in(CAFE, "alice") for _ in range(2)])
     door.first.connected(CAFE)
-    door.books.forget(1, door.clock.monotonic())
+    door.books.forget(1)
     assert codes(lambda: door.first.connected(CAFE), 5) == ["ok"] * 4 + ["421 4.7.0"]
     assert codes(lambda: door.first.signed_in(CAFE, "alice"), 5) == ["ok"] * 4 + ["421 4.7.0"]
     assert not door.second.under_pressure
+
+
+def test_nothing_is_kept_of_who_is_gone_or_was_refused() -> None:
+    door = Door(AdmissionLimits(connections=100, per_address=5, new_per_minute=20, per_login=0))
+    for number in range(30):
+        door.first.connected(f"192.0.2.{number}")
+        assert door.first.signed_in(f"192.0.2.{number}", f"member{number}") is not None
+        door.first.disconnected(f"192.0.2.{number}", None)
+    assert len(door.books.workers[0].origins) == 30, "they count for this minute"
+    door.clock.seconds += 60
+    door.first.connected(HOME)
+    assert (len(door.books.workers[0].origins), len(door.books.workers[0].logins)) == (1, 0)
+
+
+def test_a_flood_of_addresses_takes_no_more_than_the_room_for_it() -> None:
+    door = Door()
+    for number in range(3_000):
+        address = f"10.0.{number // 250}.{number % 250}"
+        assert door.first.connected(address) is None
+        door.first.disconnected(address, None)
+    assert len(door.books.workers[0].origins) <= 1_024
+
+
+def test_the_only_worker_counts_without_a_table() -> None:
+    books = AdmissionBooks(1, KEY)
+    assert books.workers[0].table is None
+    alone = Admission(books, 0, FakeClock(), LIMITS)
+    assert codes(lambda: alone.connected(CAFE), 6) == ["ok"] * 5 + ["421 4.7.0"]
+    again = Admission(books, 0, FakeClock(), LIMITS)  # after a reload
+    assert codes(lambda: again.connected(CAFE), 1) == ["421 4.7.0"]
 
 
 @given(st.lists(st.tuples(st.sampled_from("cse"), st.integers(0, 3)), max_size=80))

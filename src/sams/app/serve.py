@@ -175,7 +175,7 @@ def _checked(inherited: Inherited) -> Material:
 
 def _forget(inherited: Inherited, number: int) -> None:
     """What a dead worker held in shared memory."""
-    inherited.memory.admission.forget(number, inherited.clock.monotonic())
+    inherited.memory.admission.forget(number)
     inherited.memory.metrics.clear_gauges(number)
     inherited.memory.hashing.set(number, 0)
 

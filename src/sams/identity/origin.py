@@ -5,14 +5,18 @@ from __future__ import annotations
 import ipaddress
 import socket
 from collections.abc import Iterable
+from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 _SUBNET_OCTETS = 8
 _NETWORK_OCTETS = {4: 3, 8: 6}
+_REMEMBERED = 4_096
+"""Addresses of which the answer is kept: each is asked about several times a connection."""
 
 
+@lru_cache(_REMEMBERED)
 def origin_key(address: str) -> bytes:
     """What is counted as one origin: an IPv4 address (4 octets), or an IPv6 /64 (8 octets).
 
@@ -28,21 +32,31 @@ def network_key(origin: bytes) -> bytes:
 
 
 class Networks:
-    """Networks that are free of guard and connection caps. Asked several times a connection."""
+    """Networks that are free of guard and connection caps."""
 
-    __slots__ = ("_networks",)
+    __slots__ = ("_answers", "_networks")
 
     def __init__(self, networks: Iterable[Network]) -> None:
         self._networks = tuple(
             (one.max_prefixlen // 8, int(one.netmask), int(one.network_address)) for one in networks
         )
 
+        self._answers: dict[str, bool] = {}
+
     def __contains__(self, address: str) -> bool:
         if not self._networks:
             return False
+        answer = self._answers.get(address)
+        return self._look(address) if answer is None else answer
+
+    def _look(self, address: str) -> bool:
         packed = _packed(address)
         octets, number = len(packed), int.from_bytes(packed)
-        return any(octets == size and number & mask == base for size, mask, base in self._networks)
+        answer = any(octets == size and number & mask == base for size, mask, base in self._networks)
+        if len(self._answers) >= _REMEMBERED:
+            self._answers.clear()
+        self._answers[address] = answer
+        return answer
 
 
 def _packed(address: str) -> bytes:

@@ -1,4 +1,4 @@
-"""A table of fixed size in memory that forked processes share.
+"""Tables of fixed size in memory that forked processes share.
 
 Theory of operation. The memory is an anonymous mapping made before the fork. Each entry is found by a tag: a
 keyed BLAKE2b of what it is about, so that nobody outside can choose which entries meet, and no name or
@@ -9,7 +9,8 @@ So the table never grows, never needs cleaning, and forgets the oldest first.
     slot = tag (16 octets) | touched (double, seconds) | payload; tag zero: free
 
 Reading takes no lock and may, very rarely, see a payload that is half of the one before: whoever uses the
-table takes numbers from it for counts, not for truth. Changing takes a record lock (fcntl) on one octet of
+table takes numbers from it for counts, not for truth. An `OwnedTable` has one process that writes, without a
+lock. A `SharedTable` is changed by all: that takes a record lock (fcntl) on one octet of
 an empty file that stands for the bucket. The kernel gives it back when a process dies, even by SIGKILL.
 Such locks hold between processes and not between threads: a table is changed on one thread of a process,
 the loop's. No change takes a second lock, so they cannot wait for each other in a ring.
@@ -24,7 +25,7 @@ import os
 import struct
 import tempfile
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 WAYS = 8
 TAG_OCTETS = 16
@@ -36,23 +37,21 @@ Change = Callable[[bytes | None], bytes | None]
 """From the payload (None: no entry) to the new one (None: no entry any more)."""
 
 
-class SharedTable:
-    """Entries of `payload` octets. Made before the fork, by the process whose children share it.
+class _Table:
+    """What both kinds have in common: made before the fork, found by tags, read by all.
 
+    payload: octets of each entry.
     slots: how many entries there is room for; rounded up to full buckets.
     key: secret, 16 to 64 octets, the same in all processes.
     """
 
-    __slots__ = ("__weakref__", "_buckets", "_file", "_key", "_memory", "_payload", "_slot")
+    __slots__ = ("__weakref__", "_buckets", "_key", "_memory", "_payload", "_slot")
 
     def __init__(self, slots: int, payload: int, key: bytes) -> None:
         self._payload = payload
         self._slot = _HEAD.size + payload
         self._buckets = max(1, -(-slots // WAYS))
         self._memory = mmap.mmap(-1, self._buckets * WAYS * self._slot)
-        with tempfile.TemporaryFile() as file:
-            self._file = os.dup(file.fileno())
-        weakref.finalize(self, os.close, self._file)
         self._key = hashlib.blake2b(key=key, digest_size=TAG_OCTETS)
 
     def tag(self, about: bytes) -> bytes:
@@ -69,31 +68,12 @@ class SharedTable:
         start = position + _HEAD.size
         return self._memory[start : start + self._payload]
 
-    def change(self, tag: bytes, now: float, function: Change) -> None:
-        """Change an entry with nobody between. `now` is its time of being touched: any clock, but one."""
-        number = self._bucket(tag)
-        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, number)
-        try:
-            self._change(tag, number, now, function)
-        finally:
-            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
-
-    def change_each(self, now: float, function: Change) -> None:
-        """Change every entry, each with nobody between. Slow: for the supervisor, not for a loop."""
-        for tag in tuple(self._tags()):
-            self.change(tag, now, lambda payload: None if payload is None else function(payload))
-
-    def _change(self, tag: bytes, number: int, now: float, function: Change) -> None:
-        found = self._find(tag, number)
-        start = 0 if found is None else found + _HEAD.size
-        payload = function(None if found is None else self._memory[start : start + self._payload])
+    def _put(self, tag: bytes, number: int, found: int | None, now: float, payload: bytes | None) -> None:
         if payload is not None:
-            self._write(self._room(number) if found is None else found, tag, now, payload)
+            position = self._room(number) if found is None else found
+            self._memory[position : position + self._slot] = _HEAD.pack(tag, now) + payload
         elif found is not None:
             self._memory[found : found + TAG_OCTETS] = _FREE
-
-    def _write(self, position: int, tag: bytes, now: float, payload: bytes) -> None:
-        self._memory[position : position + self._slot] = _HEAD.pack(tag, now) + payload
 
     def _bucket(self, tag: bytes) -> int:
         return int.from_bytes(tag[:8], "little") % self._buckets
@@ -119,32 +99,68 @@ class SharedTable:
         _, touched = _HEAD.unpack_from(self._memory, position)
         return float(touched)
 
-    def _tags(self) -> Iterator[bytes]:
-        for position in range(0, len(self._memory), self._slot):
-            tag = self._memory[position : position + TAG_OCTETS]
-            if tag != _FREE:
-                yield tag
+
+class OwnedTable(_Table):
+    """A table that one process writes."""
+
+    __slots__ = ()
+
+    def put(self, tag: bytes, now: float, payload: bytes | None) -> None:
+        """Write an entry; None: no entry any more. For the one process that writes.
+
+        `now` is its time of being touched: any clock, but one.
+        """
+        number = self._bucket(tag)
+        self._put(tag, number, self._find(tag, number), now, payload)
+
+    def clear(self) -> None:
+        """Forget everything: the one who wrote is dead."""
+        self._memory[:] = bytes(len(self._memory))
+
+
+class SharedTable(_Table):
+    """A table that all processes change. Made by the one whose children share it."""
+
+    __slots__ = ("_file",)
+
+    def __init__(self, slots: int, payload: int, key: bytes) -> None:
+        super().__init__(slots, payload, key)
+        with tempfile.TemporaryFile() as file:
+            self._file = os.dup(file.fileno())
+        weakref.finalize(self, os.close, self._file)
+
+    def change(self, tag: bytes, now: float, function: Change) -> None:
+        """Change an entry with nobody between. `now` is its time of being touched: any clock, but one."""
+        number = self._bucket(tag)
+        fcntl.lockf(self._file, fcntl.LOCK_EX, 1, number)
+        try:
+            self._change(tag, number, now, function)
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
+
+    def _change(self, tag: bytes, number: int, now: float, function: Change) -> None:
+        found = self._find(tag, number)
+        start = 0 if found is None else found + _HEAD.size
+        payload = function(None if found is None else self._memory[start : start + self._payload])
+        self._put(tag, number, found, now, payload)
 
 
 class Columns:
     """One number for each worker, written by that worker alone and summed by all. Made before the fork."""
 
-    __slots__ = ("_memory", "_numbers")
+    __slots__ = ("_numbers",)
 
     def __init__(self, workers: int) -> None:
-        self._numbers = struct.Struct(f"<{max(1, workers)}I")
-        self._memory = mmap.mmap(-1, self._numbers.size)
+        self._numbers = memoryview(mmap.mmap(-1, 4 * max(1, workers))).cast("I")
 
     def set(self, worker: int, number: int) -> None:
         """Set one's own number. A worker sets 0 when it starts: its forerunner may have died."""
-        start = 4 * worker
-        self._memory[start : start + 4] = number.to_bytes(4, "little")
+        self._numbers[worker] = number
 
     def get(self, worker: int) -> int:
         """One number."""
-        start = 4 * worker
-        return int.from_bytes(self._memory[start : start + 4], "little")
+        return self._numbers[worker]
 
     def total(self) -> int:
         """The sum over all workers."""
-        return sum(self._numbers.unpack_from(self._memory))
+        return sum(self._numbers)

@@ -2,9 +2,12 @@
 
 Theory of operation. Behind one NAT sit thousands, so an address is held only to those connections that are
 *not yet* signed in: how many at once, and how many new ones a minute that no sign-in followed. A connection
-that signs in moves from its address's count to its login's. Each entry of the shared table has one counter
-for each worker, so that what a dead worker held can be taken out (`AdmissionBooks.forget`); a limit is on
-their sum.
+that signs in moves from its address's count to its login's.
+
+A worker counts its own connections in dictionaries of its own, and writes what the others must know into a table
+that it alone writes: there is no lock, and where there is one worker there is no table. A limit is on the sum of
+one's own count and what stands in the tables of the others; those who come to two workers in the same microsecond
+may both be let in. When a worker dies, the supervisor clears its table (`AdmissionBooks.forget`).
 """
 
 from __future__ import annotations
@@ -16,13 +19,13 @@ from dataclasses import dataclass
 from sams.core.clock import Clock
 from sams.core.reply import Reply, reply
 from sams.identity.origin import Network, Networks, origin_key
-from sams.identity.shared_table import Change, Columns, SharedTable
+from sams.identity.shared_table import Columns, OwnedTable
 
 DEFAULT_SLOTS = 65_536
 
 _MINUTE = 60
-_RefusalOf = Callable[[int, int], Reply | None]
-"""From the new ones of this minute and those held to the refusal, or None."""
+_RECORD = struct.Struct("<III")
+"""Minute, new ones in it, and those held now."""
 _FULL = reply(421, "4.3.2", "Too many connections at the moment, try again later")
 _TOO_MANY = reply(421, "4.7.0", "Too many connections from your address that are not signed in")
 _TOO_FAST = reply(421, "4.7.0", "Too many new connections from your address, try again in a minute")
@@ -48,45 +51,73 @@ class AdmissionLimits:
     allow: tuple[Network, ...] = ()
 
 
+@dataclass(slots=True)
+class _Count:
+    """What one worker counts of one address or login. fresh: new ones in this minute. tag: in its table."""
+
+    tag: bytes
+    minute: int = 0
+    fresh: int = 0
+    held: int = 0
+
+
+class _WorkerBooks:
+    """What one worker counts. table: where the others read it, None where there are none."""
+
+    __slots__ = ("logins", "minute", "origins", "table")
+
+    def __init__(self, table: OwnedTable | None) -> None:
+        self.table = table
+        self.origins: dict[bytes, _Count] = {}
+        self.logins: dict[str, _Count] = {}
+        self.minute = 0
+
+
 class AdmissionBooks:
     """The memory. Made before the fork.
 
     workers: how many there are, at least 1. key: secret, 16 to 64 octets.
+    slots: addresses and logins of one worker that the others can know of.
     """
 
-    __slots__ = ("connections", "record", "table")
+    __slots__ = ("connections", "slots", "workers")
 
     def __init__(self, workers: int, key: bytes, slots: int = DEFAULT_SLOTS) -> None:
-        self.record = struct.Struct(f"<{2 + workers}I")
-        self.table = SharedTable(slots, self.record.size, key)
+        self.slots = slots
         self.connections = Columns(workers)
+        self.workers = tuple(
+            _WorkerBooks(OwnedTable(slots, _RECORD.size, key) if workers > 1 else None)
+            for _ in range(workers)
+        )
 
-    def forget(self, worker: int, now: float) -> None:
+    def forget(self, worker: int) -> None:
         """A worker is dead: its connections are. For the supervisor, before another takes its number."""
         self.connections.set(worker, 0)
-
-        def without(payload: bytes | None) -> bytes | None:
-            minute, fresh, *counts = self.record.unpack(payload or bytes(self.record.size))
-            counts[worker] = 0
-            return self.record.pack(minute, fresh, *counts) if fresh or any(counts) else None
-
-        self.table.change_each(now, without)
+        table = self.workers[worker].table
+        if table is not None:
+            table.clear()
 
 
 class Admission:
     """Counts one worker's connections. Each is told of once: `connected`, maybe `signed_in`, `disconnected`."""
 
+    __slots__ = ("_allow", "_clock", "_connections", "_limits", "_others", "_own", "_slots", "_worker")
+
     def __init__(self, books: AdmissionBooks, worker: int, clock: Clock, limits: AdmissionLimits) -> None:
-        self._books = books
         self._worker = worker
         self._clock = clock
         self._limits = limits
         self._allow = Networks(limits.allow)
+        self._slots = books.slots
+        self._connections = books.connections
+        self._own = books.workers[worker]
+        others = [other.table for number, other in enumerate(books.workers) if number != worker]
+        self._others = tuple(table for table in others if table is not None)
 
     @property
     def under_pressure(self) -> bool:
         """So many of this worker's connections are taken that who is not signed in should be brief."""
-        open_now = self._books.connections.get(self._worker)
+        open_now = self._connections.get(self._worker)
         return open_now * 100 >= self._limits.connections * self._limits.pressure_at
 
     def connected(self, address: str, make_room: Callable[[], bool] = lambda: False) -> Reply | None:
@@ -95,93 +126,127 @@ class Admission:
         make_room: asked where all connections are taken; whether another one is ended for this one. That one
             may still be counted for a moment.
         """
-        is_counted = address not in self._allow
-        if is_counted:
-            refusal = self._enter(_about_address(address), self._address_refusal, fresh_step=1)
+        count = None if address in self._allow else self._of_origin(origin_key(address))
+        if count is not None:
+            refusal = self._address_refusal(count)
             if refusal is not None:
                 return refusal
-        open_now = self._books.connections.get(self._worker)
+        open_now = self._connections.get(self._worker)
         if open_now >= self._limits.connections and not make_room():
-            if is_counted:
-                self._leave(_about_address(address), fresh_step=1)
             return _FULL
-        self._books.connections.set(self._worker, open_now + 1)
+        self._connections.set(self._worker, open_now + 1)
+        if count is not None:
+            count.held += 1
+            count.fresh += 1
+            self._publish(count)
         return None
 
     def signed_in(self, address: str, login: str) -> Reply | None:
         """It signed in; the refusal, or None: from now on it counts for the login, not for the address."""
         if address in self._allow:
             return None
-        refusal = self._enter(_about_login(login), self._login_refusal, fresh_step=0)
-        if refusal is None:
-            self._leave(_about_address(address), fresh_step=1)
-        return refusal
+        count = self._of_login(login)
+        refusal = self._login_refusal(count)
+        if refusal is not None:
+            if not count.held:
+                del self._own.logins[login]
+            return refusal
+        count.held += 1
+        self._publish(count)
+        self._leave_origin(origin_key(address), fresh_step=1)
+        return None
 
     def disconnected(self, address: str, login: str | None) -> None:
         """It ended. login: as which it was signed in; None where it was not."""
-        open_now = self._books.connections.get(self._worker)
-        self._books.connections.set(self._worker, max(0, open_now - 1))
-        if address not in self._allow:
-            self._leave(_about_address(address) if login is None else _about_login(login), fresh_step=0)
+        open_now = self._connections.get(self._worker)
+        if open_now:
+            self._connections.set(self._worker, open_now - 1)
+        if address in self._allow:
+            return
+        if login is None:
+            self._leave_origin(origin_key(address), fresh_step=0)
+        else:
+            self._leave_login(login)
 
-    def _address_refusal(self, fresh: int, held: int) -> Reply | None:
+    # --- limits
+
+    def _address_refusal(self, count: _Count) -> Reply | None:
+        fresh, held = count.fresh, count.held
+        for table in self._others:
+            payload = table.read(count.tag)
+            if payload is not None:
+                minute, their_fresh, their_held = _RECORD.unpack(payload)
+                held += their_held
+                fresh += their_fresh if minute == count.minute else 0
         if held >= self._limits.per_address:
             return _TOO_MANY
         return _TOO_FAST if fresh >= self._limits.new_per_minute else None
 
-    def _login_refusal(self, _fresh: int, held: int) -> Reply | None:
-        most = self._limits.per_login
+    def _login_refusal(self, count: _Count) -> Reply | None:
+        held, most = count.held, self._limits.per_login
+        for table in self._others:
+            payload = table.read(count.tag)
+            held += _RECORD.unpack(payload)[2] if payload is not None else 0
         if held < most:
             return None
         return reply(421, "4.7.0", f"This account has {most} connections already, close some or try later")
 
-    def _enter(self, about: bytes, refusal_of: _RefusalOf, fresh_step: int) -> Reply | None:
-        """Count one more for this worker, unless that is refused."""
-        refusal: Reply | None = None
+    # --- counts
 
-        def change(payload: bytes | None) -> bytes | None:
-            nonlocal refusal
-            fresh, counts = self._unpack(payload)
-            refusal = refusal_of(fresh, sum(counts))
-            if refusal is not None:
-                return payload
-            counts[self._worker] += 1
-            return self._pack(fresh + fresh_step, counts)
+    def _of_origin(self, key: bytes) -> _Count:
+        """What this worker counts of it, in this minute."""
+        minute = int(self._clock.monotonic()) // _MINUTE & 0xFFFF_FFFF
+        if minute != self._own.minute or len(self._own.origins) >= self._slots:
+            self._own.minute = minute
+            self._forget_passed()
+        count = self._own.origins.get(key)
+        if count is None:
+            count = self._own.origins[key] = _Count(self._tag(b"address\0", key))
+        if count.minute != minute:
+            count.minute, count.fresh = minute, 0
+        return count
 
-        self._update(about, change)
-        return refusal
+    def _of_login(self, login: str) -> _Count:
+        count = self._own.logins.get(login)
+        if count is None:
+            count = self._own.logins[login] = _Count(self._tag(b"login\0", login.encode()))
+        return count
 
-    def _leave(self, about: bytes, fresh_step: int) -> None:
-        """Count one less for this worker. An entry that the full table forgot is not missed."""
+    def _leave_origin(self, key: bytes, fresh_step: int) -> None:
+        count = self._own.origins.get(key)
+        if count is None:
+            return
+        count.held = max(0, count.held - 1)
+        count.fresh = max(0, count.fresh - fresh_step)
+        if not count.held and not count.fresh:
+            del self._own.origins[key]
+        self._publish(count)
 
-        def change(payload: bytes | None) -> bytes | None:
-            fresh, counts = self._unpack(payload)
-            counts[self._worker] = max(0, counts[self._worker] - 1)
-            return self._pack(max(0, fresh - fresh_step), counts)
+    def _leave_login(self, login: str) -> None:
+        count = self._own.logins.get(login)
+        if count is None:
+            return
+        count.held = max(0, count.held - 1)
+        if not count.held:
+            del self._own.logins[login]
+        self._publish(count)
 
-        self._update(about, change)
+    def _forget_passed(self) -> None:
+        """A minute is over, or too many came in it: keep only who is still here."""
+        origins = self._own.origins
+        for key in [key for key, count in origins.items() if not count.held]:
+            count = origins.pop(key)
+            count.fresh = 0
+            self._publish(count)
 
-    def _update(self, about: bytes, change: Change) -> None:
-        table = self._books.table
-        table.change(table.tag(about), self._clock.monotonic(), change)
+    def _tag(self, kind: bytes, name: bytes) -> bytes:
+        table = self._own.table
+        return b"" if table is None else table.tag(kind + name)
 
-    def _unpack(self, payload: bytes | None) -> tuple[int, list[int]]:
-        """How many are new in this minute, and how many each worker holds."""
-        record = self._books.record
-        minute, fresh, *counts = record.unpack(payload or bytes(record.size))
-        return (fresh if minute == self._minute() else 0), counts
-
-    def _pack(self, fresh: int, counts: list[int]) -> bytes | None:
-        """None, which frees the entry, where nothing is left to count."""
-        return self._books.record.pack(self._minute(), fresh, *counts) if fresh or any(counts) else None
-
-    def _minute(self) -> int:
-        return int(self._clock.monotonic()) // _MINUTE & 0xFFFF_FFFF
-
-
-def _about_address(address: str) -> bytes:
-    return b"address\0" + origin_key(address)
-
-
-def _about_login(login: str) -> bytes:
-    return b"login\0" + login.encode()
+    def _publish(self, count: _Count) -> None:
+        """Write what the others must know. An entry that their full table forgot is not missed."""
+        table = self._own.table
+        if table is not None:
+            is_there = count.held or count.fresh
+            payload = _RECORD.pack(count.minute, count.fresh, count.held) if is_there else None
+            table.put(count.tag, self._clock.monotonic(), payload)
