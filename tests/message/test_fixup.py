@@ -10,7 +10,8 @@ from sams.message.fixup import Additions, fix_up
 from sams.message.header import read_header
 
 RECEIVED = b"Received: from member.invalid by s;\r\n\tThu, 1 Jan 1970 00:00:00 +0000\r\n"
-FACTS = Additions(RECEIVED, 0.0, "0ABC@s.example")
+DATE = "Thu, 1 Jan 1970 00:00:00 +0000"
+FACTS = Additions(RECEIVED, DATE, "0ABC@s.example")
 COMPLETE = b"Date: x\r\nMessage-ID: <y>\r\n"
 
 
@@ -35,7 +36,7 @@ def test_fields_that_give_recipients_away_are_removed_with_their_folds() -> None
 
 
 def test_sender_is_replaced_where_asked_and_left_alone_where_not() -> None:
-    facts = Additions(RECEIVED, 0.0, "i", Mailbox("ann", "x.org"))
+    facts = Additions(RECEIVED, DATE, "i", Mailbox("ann", "x.org"))
     assert fixed(b"Sender: b\r\n" + COMPLETE, facts) == RECEIVED + COMPLETE + b"Sender: ann@x.org\r\n\r\n"
     assert fixed(COMPLETE, facts) == RECEIVED + COMPLETE + b"Sender: ann@x.org\r\n\r\n"
     assert fixed(b"Sender: b\r\n" + COMPLETE) == RECEIVED + b"Sender: b\r\n" + COMPLETE + b"\r\n"
@@ -59,7 +60,7 @@ REMOVED = {b"bcc", b"resent-bcc", b"return-path"}
 
 @given(HEADERS, st.booleans())
 def test_kept_fields_are_the_same_octets_in_the_same_order(header: bytes, sets_sender: bool) -> None:
-    facts = Additions(RECEIVED, 0.0, "i@s", Mailbox("a", "x.org") if sets_sender else None)
+    facts = Additions(RECEIVED, DATE, "i@s", Mailbox("a", "x.org") if sets_sender else None)
     removed = REMOVED | ({b"sender"} if sets_sender else set())
     before = read_header(header)
     kept = [whole for name, whole in zip(before.names, before.wholes, strict=True) if name not in removed]

@@ -10,15 +10,16 @@ from hypothesis import strategies as st
 
 from sams.core.address import Mailbox
 from sams.message.header import read_header
-from sams.message.trace import Client, Trace, date_time, received, transmission_type
+from sams.message.trace import Client, Stamp, Trace, date_time, transmission_type
 
 TLS = ("TLSv1.3", "TLS_AES_256_GCM_SHA384")
 ANN = Mailbox("ann", "example.org")
+DATE = "Thu, 1 Jan 1970 00:00:00 +0000"
 PLAIN = ipaddress.ip_address("192.0.2.7")
 
 
 def test_by_default_the_member_is_not_named() -> None:
-    field = received(Trace("mail.example.org", "0ABC", 0.0, tls=TLS, only_recipient=ANN))
+    field = Stamp(Trace("mail.example.org", tls=TLS)).received("0ABC", DATE, ANN)
     assert field == (
         b"Received: from member.invalid\r\n"
         b"\t(using TLSv1.3 with cipher TLS_AES_256_GCM_SHA384)\r\n"
@@ -43,32 +44,30 @@ def test_by_default_the_member_is_not_named() -> None:
     ],
 )
 def test_where_the_setting_says_so_the_client_is_named_cleanly(client: Client, first_lines: bytes) -> None:
-    assert received(Trace("s", "I", 0.0, client=client)).startswith(b"Received: " + first_lines)
+    assert Stamp(Trace("s", client=client)).received("I", DATE).startswith(b"Received: " + first_lines)
 
 
 @pytest.mark.parametrize(
     ("trace", "kind"),
     [
-        (Trace("s", "I", 0, extended=False), "SMTP"),
-        (Trace("s", "I", 0, authenticated=False), "ESMTP"),
-        (Trace("s", "I", 0), "ESMTPA"),
-        (Trace("s", "I", 0, authenticated=False, tls=TLS), "ESMTPS"),
-        (Trace("s", "I", 0, tls=TLS), "ESMTPSA"),
-        (Trace("s", "I", 0, smtputf8=True, authenticated=False), "UTF8SMTP"),
-        (Trace("s", "I", 0, smtputf8=True, tls=TLS), "UTF8SMTPSA"),
+        (Trace("s", extended=False), "SMTP"),
+        (Trace("s", authenticated=False), "ESMTP"),
+        (Trace("s"), "ESMTPA"),
+        (Trace("s", authenticated=False, tls=TLS), "ESMTPS"),
+        (Trace("s", tls=TLS), "ESMTPSA"),
+        (Trace("s", smtputf8=True, authenticated=False), "UTF8SMTP"),
+        (Trace("s", smtputf8=True, tls=TLS), "UTF8SMTPSA"),
     ],
 )
 def test_the_transmission_type_is_the_registered_one(trace: Trace, kind: str) -> None:
     assert transmission_type(trace) == kind
-    assert f" with {kind} id I".encode() in received(trace)
+    assert f" with {kind} id I".encode() in Stamp(trace).received("I", DATE)
 
 
 def test_a_recipient_that_is_not_ascii_stands_only_where_smtputf8_was_asked_for() -> None:
     joerg = Mailbox("jörg", "example.org")
-    assert b"for" not in received(Trace("s", "I", 0, only_recipient=joerg))
-    assert "for <jörg@example.org>".encode() in received(
-        Trace("s", "I", 0, only_recipient=joerg, smtputf8=True)
-    )
+    assert b"for" not in Stamp(Trace("s")).received("I", DATE, joerg)
+    assert "for <jörg@example.org>".encode() in Stamp(Trace("s", smtputf8=True)).received("I", DATE, joerg)
 
 
 @pytest.mark.parametrize(
@@ -85,7 +84,7 @@ def test_dates_are_those_of_rfc_5322(at: float, text: str) -> None:
 
 @given(st.text(), st.text())
 def test_whatever_the_client_says_the_result_is_one_ascii_field(helo: str, login: str) -> None:
-    field = received(Trace("s", "I", 0.0, client=Client(helo, PLAIN, login)))
+    field = Stamp(Trace("s", client=Client(helo, PLAIN, login))).received("I", DATE)
     assert field.isascii()
     assert read_header(field).names == [b"received"]
     assert all(len(line) < 998 for line in field.split(b"\r\n"))

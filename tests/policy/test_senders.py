@@ -100,12 +100,12 @@ def test_the_null_reverse_path_can_be_closed() -> None:
     "address", [*OWN[:4], '"Miller, Alice" <Alice@Example.ORG>', "Alice (home) <alice@example.org>"]
 )
 def test_an_own_author_is_taken_and_nothing_is_added(address: str) -> None:
-    assert policy().check_header(ALICE, header(address)) == SenderVerdict()
+    assert policy().check_senders(ALICE, header(address)) == SenderVerdict()
 
 
 @pytest.mark.parametrize("address", FOREIGN)
 def test_a_foreign_author_is_refused(address: str) -> None:
-    verdict = policy().check_header(ALICE, header(address))
+    verdict = policy().check_senders(ALICE, header(address))
     assert str(verdict.reply).startswith(
         f"550 5.7.1 You may not send with {address} in From; you may use alice@"
     )
@@ -113,7 +113,7 @@ def test_a_foreign_author_is_refused(address: str) -> None:
 
 
 def test_for_whom_the_member_may_send_a_sender_is_added() -> None:
-    verdict = policy().check_header(ALICE, header("info@example.org"))
+    verdict = policy().check_senders(ALICE, header("info@example.org"))
     assert verdict == SenderVerdict(add_sender=Mailbox("alice", "example.org"))
 
 
@@ -134,15 +134,15 @@ def test_for_whom_the_member_may_send_a_sender_is_added() -> None:
     ],
 )
 def test_without_one_usable_author_a_message_is_refused(said: HeaderSenders, words: str) -> None:
-    verdict = policy().check_header(ALICE, said)
+    verdict = policy().check_senders(ALICE, said)
     assert verdict.reply is not None
     assert words in str(verdict.reply)
     assert str(verdict.reply).startswith("550 5.7.1")
     assert "\r" not in str(verdict.reply)
-    warned = policy(header="warn").check_header(ALICE, said)
+    warned = policy(header="warn").check_senders(ALICE, said)
     assert warned.reply is None
     assert words in warned.warnings[0]
-    assert policy(header="off").check_header(ALICE, said) == SenderVerdict()
+    assert policy(header="off").check_senders(ALICE, said) == SenderVerdict()
 
 
 # --- redirecting
@@ -159,14 +159,14 @@ def test_without_one_usable_author_a_message_is_refused(said: HeaderSenders, wor
     ],
 )
 def test_redirecting_is_by_setting_and_by_oneself(resent: str, setting: str, words: str) -> None:
-    verdict = policy(resent=setting).check_header(ALICE, header("boss@other.example", resent=resent))
+    verdict = policy(resent=setting).check_senders(ALICE, header("boss@other.example", resent=resent))
     assert (verdict.reply is not None) is bool(words)
     assert words in str(verdict.reply)
 
 
 def test_a_resent_from_that_cannot_be_read_redirects_nothing() -> None:
     said = HeaderSenders(1, parse_address_list(b"boss@other.example", 9), 1, Unreadable("a comma too many"))
-    assert "a comma too many" in str(policy(resent="allow").check_header(ALICE, said).reply)
+    assert "a comma too many" in str(policy(resent="allow").check_senders(ALICE, said).reply)
 
 
 # --- the display name and Sender
@@ -183,23 +183,23 @@ def test_a_resent_from_that_cannot_be_read_redirects_nothing() -> None:
 )
 def test_a_name_that_shows_a_foreign_address_is_told_of_or_refused_by_setting(name: str) -> None:
     said = header(f"{name} <alice@example.org>")
-    warned = policy().check_header(ALICE, said)
+    warned = policy().check_senders(ALICE, said)
     assert warned.reply is None
     assert "ceo@bank.example" in warned.warnings[0]
-    assert "ceo@bank.example" in str(policy(display_name="enforce").check_header(ALICE, said).reply)
-    assert policy(display_name="off").check_header(ALICE, said) == SenderVerdict()
+    assert "ceo@bank.example" in str(policy(display_name="enforce").check_senders(ALICE, said).reply)
+    assert policy(display_name="off").check_senders(ALICE, said) == SenderVerdict()
 
 
 @pytest.mark.parametrize(
     "name", ['"alice@example.org"', '"x@team.example y@team.example"', "Alice", '"a @ home"', ""]
 )
 def test_a_name_that_shows_only_own_addresses_is_no_matter(name: str) -> None:
-    assert policy().check_header(ALICE, header(f"{name} <alice@example.org>")) == SenderVerdict()
+    assert policy().check_senders(ALICE, header(f"{name} <alice@example.org>")) == SenderVerdict()
 
 
 def test_own_addresses_in_a_name_do_not_hide_a_foreign_one() -> None:
     said = header('"x@team.example y@team.example ceo@bank.example" <alice@example.org>')
-    assert "ceo@bank.example" in policy().check_header(ALICE, said).warnings[0]
+    assert "ceo@bank.example" in policy().check_senders(ALICE, said).warnings[0]
 
 
 @pytest.mark.parametrize(
@@ -207,11 +207,11 @@ def test_own_addresses_in_a_name_do_not_hide_a_foreign_one() -> None:
     [("bob@example.org", True), ("alice@example.org", False), ("info@example.org", False), ("", False)],
 )
 def test_a_foreign_sender_is_replaced_by_the_members_own(sender: str, replaced: bool) -> None:
-    verdict = policy().check_header(ALICE, header("alice@example.org", sender=sender))
+    verdict = policy().check_senders(ALICE, header("alice@example.org", sender=sender))
     assert verdict.reply is None
     assert (verdict.add_sender == ALICE.default_address) is replaced
 
 
 def test_a_sender_that_cannot_be_read_is_replaced() -> None:
     said = HeaderSenders(1, parse_address_list(b"alice@example.org", 9), sender=Unreadable("no"))
-    assert policy().check_header(ALICE, said).add_sender == ALICE.default_address
+    assert policy().check_senders(ALICE, said).add_sender == ALICE.default_address

@@ -25,6 +25,7 @@ from sams.protocol.sasl.registry import password_mechanisms
 from sams.service.material import Material
 from sams.spool.interface import Search, Work
 from sams.spool.sqlite import SqliteSpool, open_shard
+from sams.submission.composition import Composer
 from sams.submission.reception import House, ListenerDoor, Reception
 from sams.submission.services import Services
 from tests.support.certificates import Authority
@@ -239,12 +240,13 @@ async def serving(
     told, submitted, notices = Told(), list[Work](), list[tuple[str, str]]()
     sign_ins = parts.SignIns(inherited, 0)
     mechanisms = password_mechanisms()
+    senders = SenderPolicy(config.senders)
     services = Services(
         name=config.server.name,
         authenticator=sign_ins.authenticator,
         mechanisms=mechanisms,
         admission=parts.admission(inherited, 0),
-        senders=SenderPolicy(config.senders),
+        senders=senders,
         quota=parts.quota(inherited),
         spool=spool,
         route_of=settings.route_table(config).route_of,
@@ -255,7 +257,7 @@ async def serving(
         session_ids=IdMaker(clock, 0),
         header_limits=settings.header_limits(config),
         mime_limits=settings.mime_limits(config),
-        trace=config.trace,
+        composer=Composer(config.server.name, senders, config.trace),
         reason=reason_code,
         notice=lambda identity, text: notices.append((identity.login, text)),
         alarm=lambda kind, text, login: None,

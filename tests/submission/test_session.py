@@ -19,6 +19,7 @@ from sams.identity.authenticator import PasswordAuthenticator
 from sams.identity.interface import Verdict
 from sams.protocol.sasl.interface import PasswordClaim
 from sams.spool.bodies import SpoolBodyWriter
+from sams.submission.composition import Composer
 from sams.submission.connection import Connection
 from tests.submission.rig import PASSWORD, Client, Rig, message, plain, serving
 from tests.support.certificates import Authority
@@ -374,7 +375,7 @@ def test_a_bug_ends_the_session_with_a_reference_and_the_others_go_on(
             raise ZeroDivisionError
 
         with monkeypatch.context() as patched:
-            patched.setattr("sams.submission.session.compose", broken)
+            patched.setattr(Composer, "compose", broken)
             answer = await client.submit(message("bob@example.org"), "bob@example.org")
         assert answer.startswith("451 4.3.0 ")
         assert "(ref " in answer

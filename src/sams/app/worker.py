@@ -33,6 +33,7 @@ from sams.service.queue_view import ShardQueue
 from sams.spool.hooks import Hooks
 from sams.spool.interface import Search, Spool, Work
 from sams.spool.layout import Layout
+from sams.submission.composition import Composer
 from sams.submission.reception import House, ListenerDoor, Reception
 from sams.submission.services import Services
 
@@ -128,12 +129,13 @@ class WorkerGraph:
 
     def _house(self, material: Material) -> House:
         config = material.config
+        senders = SenderPolicy(config.senders)
         services = Services(
             name=config.server.name,
             authenticator=self._sign_ins.authenticator,
             mechanisms=self._mechanisms,
             admission=parts.admission(self._inherited, self._number),
-            senders=SenderPolicy(config.senders),
+            senders=senders,
             quota=self._quota,
             spool=self._storage.primary,
             route_of=self._route_of,
@@ -144,7 +146,7 @@ class WorkerGraph:
             session_ids=IdMaker(self._clock, self._number),
             header_limits=settings.header_limits(config),
             mime_limits=settings.mime_limits(config),
-            trace=config.trace,
+            composer=Composer(config.server.name, senders, config.trace),
             reason=reason_code,
             notice=self._send_notice,
             alarm=self._alarm,

@@ -23,10 +23,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import NamedTuple
 
-from sams.core.address import AddressError, Mailbox, parse_mailbox
+from msgspec import Struct
+
+from sams.core.address import MAX_MAILBOX_OCTETS, AddressError, Mailbox, parse_mailbox
 from sams.core.text import visible
 from sams.message.words import decode_words
 
@@ -40,6 +41,39 @@ _TOKEN = re.compile(
 )
 _COMMENT_PART = re.compile(r"[^()\\\x00-\x08\x0a-\x1f\x7f]++|\\[\t -~]|\r\n(?=[ \t])|[()]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_GAP = rb"(?:[ \t]++|\r\n[ \t]++)*+"
+_WORD = rb"A-Za-z0-9!#$%&'*+/?^_`{|}~\-"
+_LABEL = rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
+_SPEC = (
+    rb"(?=[^@]{1,64}+@)[="
+    + _WORD
+    + rb"]++(?:\.[="
+    + _WORD
+    + rb"]++)*+@"
+    + _LABEL
+    + rb"(?:\."
+    + _LABEL
+    + rb")*"
+)
+_PLAIN = re.compile(
+    _GAP
+    + rb"(?:("
+    + _SPEC
+    + rb")"
+    + rb"|(?:["
+    + _WORD
+    + rb"][. \t"
+    + _WORD
+    + rb"]*+|\"[ !#-<>?A-\[\]-~]*+\"|)"
+    + _GAP
+    + rb"<("
+    + _SPEC
+    + rb")>"
+    + rb")"
+    + _GAP
+    + rb"\Z"
+)  # fmt: skip - one line for each form
+"""`a@b`, `Name <a@b>` and `"Name" <a@b>` in ASCII, where the name holds neither an @ nor an encoded word."""
 _SEPARATED = "addresses are separated by commas, and a name that holds an @ needs quotes around it"
 _SHOWN = 1_000
 """So many characters of a display name are looked at: no program shows more."""
@@ -51,8 +85,7 @@ class AddressListError(ValueError):
     """The value is no address list. The message says why, in words for the person who wrote it."""
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderAddress:
+class HeaderAddress(Struct, frozen=True, gc=False):
     """One mailbox of a list.
 
     display_name: all that programs show as a name, quotes and escapes taken off, encoded words left as they are:
@@ -89,6 +122,18 @@ def parse_address_list(value: bytes, limit: int) -> tuple[HeaderAddress, ...]:
     except UnicodeDecodeError:
         raise AddressListError("the address field is not valid UTF-8") from None
     return tuple(_Parser(text, limit).addresses())
+
+
+def plain_address(value: bytes) -> str | None:
+    """The key (`Mailbox.key`) of the one address of a field in a plain form; None: `parse_address_list` has to see.
+
+    Nearly every From is such: its display name, if there is one, is what it looks like, and shows no address.
+    """
+    match = _PLAIN.match(value)
+    if match is None:
+        return None
+    spec = match[match.lastindex or 0]
+    return spec.decode().lower() if len(spec) <= MAX_MAILBOX_OCTETS else None
 
 
 def foreign_address_in_display_name(display: str, own: frozenset[str] = frozenset()) -> Mailbox | None:

@@ -8,8 +8,9 @@ keeps `.invalid` free for ever). Loopback or our own name would be a false trace
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
 from datetime import UTC, datetime
+
+from msgspec import Struct
 
 from sams.core.address import AddressError, Mailbox, parse_domain
 from sams.core.text import ascii_line
@@ -21,8 +22,7 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 _IN_COMMENT = str.maketrans({"(": "\\(", ")": "\\)", "\\": "\\\\"})
 
 
-@dataclass(frozen=True, slots=True)
-class Client:
+class Client(Struct, frozen=True):
     """The member's end, as a Received field may tell of it where the setting says so.
 
     helo: what EHLO said, unchecked.
@@ -35,46 +35,54 @@ class Client:
     login: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What a Received field says.
+class Trace(Struct, frozen=True):
+    """What a Received field says of the way in, the same for all messages that come by it.
 
     by: this server's name.
-    identifier: the message id.
-    at: UNIX seconds.
     extended: EHLO was said, not HELO.
     authenticated: AUTH succeeded.
     smtputf8: MAIL asked for SMTPUTF8.
     tls: version and cipher such as `("TLSv1.3", "TLS_AES_256_GCM_SHA384")`; None in clear text.
-    only_recipient: the recipient where there is exactly one, else None; left out when it is not ASCII and
-        SMTPUTF8 was not asked for.
     client: None leaves the member's end out.
     """
 
     by: str
-    identifier: str
-    at: float
     extended: bool = True
     authenticated: bool = True
     smtputf8: bool = False
     tls: tuple[str, str] | None = None
-    only_recipient: Mailbox | None = None
     client: Client | None = None
 
 
-def received(trace: Trace) -> bytes:
-    """The whole field, folded, with its CRLF. It is ASCII unless `smtputf8` is set."""
-    lines = [f"Received: from {_from_domain(trace.client)}"]
-    if trace.client is not None and trace.client.login is not None:
-        login = ascii_line(trace.client.login, 200)[:200].translate(_IN_COMMENT)  # escapes are cut too
-        lines.append(f"(Authenticated sender: {login})")
-    if trace.tls is not None:
-        lines.append(f"(using {trace.tls[0]} with cipher {trace.tls[1]})")
-    lines.append(f"by {trace.by} with {transmission_type(trace)} id {trace.identifier}")
-    recipient = trace.only_recipient
-    if recipient is not None and (trace.smtputf8 or recipient.is_ascii):
-        lines.append(f"for <{recipient}>")
-    return ("\r\n\t".join(lines) + f";\r\n\t{date_time(trace.at)}\r\n").encode()
+class Stamp:
+    """Writes the Received fields of one way in: all but the id, the recipient and the date is written once."""
+
+    __slots__ = ("_front", "_smtputf8")
+
+    def __init__(self, trace: Trace) -> None:
+        lines = [f"Received: from {_from_domain(trace.client)}"]
+        if trace.client is not None and trace.client.login is not None:
+            login = ascii_line(trace.client.login, 200)[:200].translate(_IN_COMMENT)  # escapes are cut too
+            lines.append(f"(Authenticated sender: {login})")
+        if trace.tls is not None:
+            lines.append(f"(using {trace.tls[0]} with cipher {trace.tls[1]})")
+        lines.append(f"by {trace.by} with {transmission_type(trace)} id ")
+        self._front = "\r\n\t".join(lines)
+        self._smtputf8 = trace.smtputf8
+
+    def received(self, identifier: str, date: str, only_recipient: Mailbox | None = None) -> bytes:
+        """The whole field, folded, with its CRLF. It is ASCII unless SMTPUTF8 was asked for.
+
+        Args:
+            identifier: the message id.
+            date: from `date_time`.
+            only_recipient: the recipient where there is exactly one, else None; left out when it is not ASCII and
+                SMTPUTF8 was not asked for.
+        """
+        recipient = "" if only_recipient is None else f"\r\n\tfor <{only_recipient}>"
+        if not (recipient.isascii() or self._smtputf8):
+            recipient = ""
+        return f"{self._front}{identifier}{recipient};\r\n\t{date}\r\n".encode()
 
 
 def transmission_type(trace: Trace) -> str:

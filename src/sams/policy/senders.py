@@ -8,7 +8,8 @@ how strict that is: `enforce` refuses, `warn` lets through and tells the journal
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sams.config.model import Senders
 from sams.core.address import Mailbox
@@ -16,25 +17,33 @@ from sams.core.reply import Reply, reply
 from sams.core.text import ascii_line
 from sams.identity.interface import Identity
 from sams.identity.patterns import covers
-from sams.message.addresses import HeaderAddress, foreign_address_in_display_name
+from sams.message.addresses import (
+    AddressListError,
+    HeaderAddress,
+    foreign_address_in_display_name,
+    parse_address_list,
+    plain_address,
+)
+from sams.message.header import Header
 
+MOST_AUTHORS = 100
+"""Addresses of one From, Sender or Resent-From field that are looked at; more are refused."""
 MOST_SHOWN = 5
 """How many of the member's addresses a refusal lists."""
 _LINE = 400
 """Characters of a reply's text: with code and reference it stays below RFC 5321's 512 octets."""
 _NAMES_LOOKED_AT = 5
 """Addresses of the member's own domains that are passed over in one display name."""
+_OTHER_SENDERS = frozenset({b"sender", b"resent-from"})
 
 
-@dataclass(frozen=True, slots=True)
-class Unreadable:
+class Unreadable(Struct, frozen=True, gc=False):
     """An address field that the grammar does not know. why: in words for the person who wrote it."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class HeaderSenders:
+class HeaderSenders(Struct, frozen=True, gc=False):
     """What a header says of who sends.
 
     from_fields, resent_fields, sender_fields: how many From, Resent-From and Sender fields there are.
@@ -49,8 +58,7 @@ class HeaderSenders:
     sender_fields: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class SenderVerdict:
+class SenderVerdict(Struct, frozen=True, gc=False):
     """Whether the member may send as this.
 
     reply: the refusal, None: yes.
@@ -76,8 +84,10 @@ class SenderPolicy:
 
     def check_envelope(self, identity: Identity, reverse_path: Mailbox | None) -> SenderVerdict:
         """At MAIL FROM. None is `<>`, open to every member: read receipts need it."""
+        if reverse_path is None or f"{reverse_path.local}@{reverse_path.domain}" in identity.addresses:
+            return _YES  # nearly always: a key stands there as it is
         mode = self._settings.envelope
-        if mode == "off" or reverse_path is None or _may_use(identity, reverse_path):
+        if mode == "off" or _may_use(identity, reverse_path):
             return _YES
         text = f"You may not send as {reverse_path}{_yours(identity)}"
         if mode == "warn":
@@ -93,8 +103,17 @@ class SenderPolicy:
             return reply(550, "5.7.1", "Mail with the sender <> is not taken here: give your own address")
         return reply(452, "4.5.3", f"Mail with the sender <> may go to {most} recipients at most")
 
-    def check_header(self, identity: Identity, header: HeaderSenders) -> SenderVerdict:
+    def check_header(self, identity: Identity, header: Header) -> SenderVerdict:
         """At the end of the data."""
+        names = header.names
+        if names.count(b"from") == 1 and _OTHER_SENDERS.isdisjoint(names):
+            author = plain_address(header.first(b"from") or b"")
+            if author is not None and author in identity.addresses:
+                return _YES  # nearly always, and what `check_senders` would say
+        return self.check_senders(identity, header_senders(header))
+
+    def check_senders(self, identity: Identity, header: HeaderSenders) -> SenderVerdict:
+        """The same of what a header says of who sends."""
         mode = self._settings.header
         if mode == "off":
             return _YES
@@ -148,6 +167,28 @@ class SenderPolicy:
         is_one = header.sender_fields <= 1 and _is_one_of(identity, header.sender)
         is_foreign = header.sender != () and not is_one
         return identity.default_address if for_another or is_foreign else None
+
+
+def header_senders(header: Header) -> HeaderSenders:
+    """What the header says of who sends."""
+    return HeaderSenders(
+        from_fields=header.count(b"from"),
+        authors=_addresses(header, b"from"),
+        resent_fields=header.count(b"resent-from"),
+        resent=_addresses(header, b"resent-from"),
+        sender=_addresses(header, b"sender"),
+        sender_fields=header.count(b"sender"),
+    )
+
+
+def _addresses(header: Header, name: bytes) -> tuple[HeaderAddress, ...] | Unreadable:
+    value = header.first(name)
+    if value is None:
+        return ()
+    try:
+        return parse_address_list(value, MOST_AUTHORS)
+    except AddressListError as error:
+        return Unreadable(str(error))
 
 
 def _author(header: HeaderSenders) -> HeaderAddress | None:

@@ -3,33 +3,28 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from sams.config.model import Trace as TraceSettings
 from sams.core.address import Mailbox
 from sams.core.errors import PermanentFailure
 from sams.identity.interface import Identity
-from sams.message.addresses import AddressListError, HeaderAddress, parse_address_list
 from sams.message.fixup import Additions, fix_up
 from sams.message.header import Header
-from sams.message.trace import Client, Trace, received
-from sams.policy.senders import HeaderSenders, SenderPolicy, Unreadable
+from sams.message.trace import Client, Stamp, Trace, date_time
+from sams.policy.senders import SenderPolicy
 from sams.spool.interface import MessageFacts, NewMessage, StoredBody
 from sams.submission.transaction import Transaction
 
-MOST_AUTHORS = 100
-"""Addresses of one From or Resent-From field that are looked at; more are refused."""
 
-
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(Struct, frozen=True, gc=False):
     """Where and how a message came in.
 
-    server_name: ours. session: the session's id. helo_name: what the peer calls itself. address: the peer's.
+    session: the session's id. helo_name: what the peer calls itself. address: the peer's.
     extended: EHLO was said. tls: version and cipher. at: UNIX seconds.
     """
 
-    server_name: str
     session: str
     helo_name: str
     address: str
@@ -38,121 +33,105 @@ class Arrival:
     at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Composed:
+class Composed(Struct, frozen=True, gc=False):
     """The message to store, and what was let through that a stricter setting would refuse."""
 
     message: NewMessage
     warnings: tuple[str, ...]
 
 
-def compose(
-    arrival: Arrival,
-    identity: Identity,
-    *,
-    transaction: Transaction,
-    body: StoredBody,
-    senders: SenderPolicy,
-    settings: TraceSettings,
-) -> Composed:
-    """Check whose message it is and make its header.
+class Composer:
+    """Composes the messages of a worker under one configuration. What many of them share is written once."""
 
-    Raises:
-        PermanentFailure: the member may not send as the author that the header names.
-    """
-    assert transaction.header is not None
-    verdict = senders.check_header(identity, header_senders(transaction.header))
-    if verdict.reply is not None:
-        raise PermanentFailure(verdict.reply)
-    head = _head(
-        arrival,
-        identity,
-        transaction=transaction,
-        header=transaction.header,
-        sender=verdict.add_sender,
-        settings=settings,
-    )
-    return Composed(_message(arrival, identity, transaction, body, head), verdict.warnings)
+    __slots__ = ("_date", "_name", "_second", "_senders", "_settings", "_stamps")
 
+    def __init__(self, name: str, senders: SenderPolicy, settings: TraceSettings) -> None:
+        """Take the rules.
 
-def header_senders(header: Header) -> HeaderSenders:
-    """What the header says about who sends."""
-    return HeaderSenders(
-        from_fields=header.count(b"from"),
-        authors=_addresses(header, b"from"),
-        resent_fields=header.count(b"resent-from"),
-        resent=_addresses(header, b"resent-from"),
-        sender=_addresses(header, b"sender"),
-        sender_fields=header.count(b"sender"),
-    )
+        Args:
+            name: this server's.
+            senders: as whom members may send.
+            settings: what the Received field tells of a member.
+        """
+        self._name = name
+        self._senders = senders
+        self._settings = settings
+        self._second = -1
+        self._date = ""
+        self._stamps: dict[tuple[bool, bool, tuple[str, str] | None], Stamp] = {}
 
+    def compose(
+        self, arrival: Arrival, identity: Identity, transaction: Transaction, body: StoredBody
+    ) -> Composed:
+        """Check whose message it is and make its header.
 
-def _addresses(header: Header, name: bytes) -> tuple[HeaderAddress, ...] | Unreadable:
-    value = header.first(name)
-    if value is None:
-        return ()
-    try:
-        return parse_address_list(value, MOST_AUTHORS)
-    except AddressListError as error:
-        return Unreadable(str(error))
+        Raises:
+            PermanentFailure: the member may not send as the author that the header names.
+        """
+        header, measures = transaction.header, transaction.measures
+        assert header is not None
+        assert measures is not None
+        verdict = self._senders.check_header(identity, header)
+        if verdict.reply is not None:
+            raise PermanentFailure(verdict.reply)
+        mail = transaction.mail
+        parameters = mail.parameters
+        message = NewMessage(
+            id=transaction.id,
+            login=identity.login,
+            session=arrival.session,
+            reverse_path=mail.reverse_path,
+            recipients=tuple(transaction.recipients),
+            head=self._head(arrival, identity, transaction, header, verdict.add_sender),
+            body=body,
+            arrived=arrival.at,
+            facts=MessageFacts(
+                has_8bit_body=measures.has_8bit_body,
+                has_8bit_header=header.has_8bit,
+                is_binary=measures.is_binary,
+                longest_line=measures.longest_line,
+            ),
+            declared=parameters.body,
+            smtputf8=parameters.smtputf8,
+            ret=parameters.ret,
+            envid=parameters.envid,
+        )
+        return Composed(message, verdict.warnings)
 
+    def _head(
+        self,
+        arrival: Arrival,
+        identity: Identity,
+        transaction: Transaction,
+        header: Header,
+        sender: Mailbox | None,
+    ) -> bytes:
+        second = int(arrival.at)
+        if second != self._second:
+            self._second, self._date = second, date_time(second)
+        recipients = transaction.recipients
+        stamp = self._stamp(arrival, identity, transaction.mail.parameters.smtputf8)
+        only_recipient = recipients[0].recipient.mailbox if len(recipients) == 1 else None
+        received = stamp.received(transaction.id, self._date, only_recipient)
+        message_id = f"{transaction.id}@{self._name}"
+        return fix_up(header, Additions(received, self._date, message_id, sender))
 
-def _head(
-    arrival: Arrival,
-    identity: Identity,
-    *,
-    transaction: Transaction,
-    header: Header,
-    sender: Mailbox | None,
-    settings: TraceSettings,
-) -> bytes:
-    recipients = transaction.recipients
-    trace = Trace(
-        by=arrival.server_name,
-        identifier=transaction.id,
-        at=arrival.at,
-        extended=arrival.extended,
-        smtputf8=transaction.mail.parameters.smtputf8,
-        tls=arrival.tls,
-        only_recipient=recipients[0].recipient.mailbox if len(recipients) == 1 else None,
-        client=_client(arrival, identity, settings),
-    )
-    message_id = f"{transaction.id}@{arrival.server_name}"
-    return fix_up(header, Additions(received(trace), arrival.at, message_id, sender))
+    def _stamp(self, arrival: Arrival, identity: Identity, smtputf8: bool) -> Stamp:  # noqa: FBT001 - private, no order
+        """Of this way in. Ways differ by what TLS there was, a handful, unless they tell of the client."""
+        if self._settings.client_address:
+            return Stamp(self._trace(arrival, smtputf8, self._client(arrival, identity)))
+        way = (arrival.extended, smtputf8, arrival.tls)
+        stamp = self._stamps.get(way)
+        if stamp is None:
+            stamp = self._stamps[way] = Stamp(self._trace(arrival, smtputf8, None))
+        return stamp
 
+    def _trace(self, arrival: Arrival, smtputf8: bool, client: Client | None) -> Trace:  # noqa: FBT001 - as above
+        return Trace(
+            by=self._name, extended=arrival.extended, smtputf8=smtputf8, tls=arrival.tls, client=client
+        )
 
-def _client(arrival: Arrival, identity: Identity, settings: TraceSettings) -> Client | None:
-    """A home address does not leak, unless the administrator says that it shall."""
-    if not settings.client_address:
-        return None
-    login = identity.login if settings.login else None
-    return Client(arrival.helo_name, ipaddress.ip_address(arrival.address), login)
-
-
-def _message(
-    arrival: Arrival, identity: Identity, transaction: Transaction, body: StoredBody, head: bytes
-) -> NewMessage:
-    assert transaction.header is not None
-    assert transaction.structure is not None
-    parameters = transaction.mail.parameters
-    found = transaction.structure
-    return NewMessage(
-        id=transaction.id,
-        login=identity.login,
-        session=arrival.session,
-        reverse_path=transaction.mail.reverse_path,
-        recipients=tuple(transaction.recipients),
-        head=head,
-        body=body,
-        arrived=arrival.at,
-        facts=MessageFacts(
-            has_8bit_body=found.has_8bit_body,
-            has_8bit_header=transaction.header.has_8bit,
-            is_binary=found.is_binary,
-            longest_line=found.longest_line,
-        ),
-        declared=parameters.body,
-        smtputf8=parameters.smtputf8,
-        ret=parameters.ret,
-        envid=parameters.envid,
-    )
+    def _client(self, arrival: Arrival, identity: Identity) -> Client:
+        """A home address does not leak, unless the administrator says that it shall."""
+        login = identity.login if self._settings.login else None
+        return Client(arrival.helo_name, ipaddress.ip_address(arrival.address), login)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from structlog.typing import FilteringBoundLogger
 
 from sams.activity.interface import Activity
-from sams.config.model import Trace
 from sams.core.clock import Clock
 from sams.core.ids import IdMaker
 from sams.identity.interface import Authenticator, Identity
@@ -19,6 +18,7 @@ from sams.policy.quota import Quota
 from sams.policy.senders import SenderPolicy
 from sams.protocol.sasl.registry import Registry
 from sams.spool.interface import Spool, Work
+from sams.submission.composition import Composer
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Services:
     session_ids: IdMaker
     header_limits: HeaderLimits
     mime_limits: MimeLimits
-    trace: Trace
+    composer: Composer
     reason: Callable[[], str]
     notice: Callable[[Identity, str], None]
     alarm: Callable[[str, str, str], None]

@@ -21,12 +21,9 @@ from typing import Any, ClassVar, Protocol
 import msgspec
 
 from sams.activity import events as told
-from sams.core.envelope import Body
 from sams.core.errors import SamsError
 from sams.core.reply import EnhancedStatus, Reply, reply
 from sams.identity.interface import Identity
-from sams.message.header import Header, HeaderReader
-from sams.message.mime import StructureScanner
 from sams.policy.quota import QuotaVerdict
 from sams.protocol.smtp.events import (
     Auth,
@@ -47,7 +44,7 @@ from sams.protocol.smtp.events import (
 )
 from sams.protocol.smtp.server import ServerEngine
 from sams.spool.interface import NewMessage, NewRecipient, StoredBody, Work
-from sams.submission.composition import Arrival, compose
+from sams.submission.composition import Arrival
 from sams.submission.connection import BUG, Connection
 from sams.submission.services import Services
 from sams.submission.sign_in import SignIn
@@ -323,15 +320,12 @@ class Session:
             self._refuse("DATA", error.reply, error.detail)
             self._drop()
             return
-        transaction.begin(message_id, HeaderReader(self._services.header_limits), writer, self._new_scanner)
+        services = self._services
+        transaction.begin(message_id, writer, services.header_limits, services.mime_limits)
         self._tell_envelope(transaction)
         progress = self._connection.progress
         progress.body_began, progress.body_octets = progress.last_heard, 0
         self._engine.accept_body()
-
-    def _new_scanner(self, header: Header) -> StructureScanner:
-        binary = self._running().mail.parameters.body is Body.BINARY_MIME
-        return StructureScanner(header, self._services.mime_limits, look_for_bare_newlines=binary)
 
     def _tell_envelope(self, transaction: Transaction) -> None:
         reverse_path = transaction.mail.reverse_path
@@ -391,7 +385,6 @@ class Session:
 
     def _compose(self, transaction: Transaction, body: StoredBody) -> NewMessage:
         arrival = Arrival(
-            server_name=self._services.name,
             session=self.id,
             helo_name=self._engine.helo_name or "",
             address=self._peer.address,
@@ -399,15 +392,9 @@ class Session:
             tls=(self._tls.version, self._tls.cipher) if self._tls else None,
             at=self._services.clock.now(),
         )
-        composed = compose(
-            arrival,
-            self._member(),
-            transaction=transaction,
-            body=body,
-            senders=self._services.senders,
-            settings=self._services.trace,
-        )
-        self._warn(composed.warnings)
+        composed = self._services.composer.compose(arrival, self._member(), transaction, body)
+        if composed.warnings:
+            self._warn(composed.warnings)
         return composed.message
 
     def _charge(self, message: NewMessage) -> None:

@@ -3,55 +3,68 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
+from sams.core.envelope import Body
 from sams.core.errors import SamsError
-from sams.message.header import Header, HeaderReader
-from sams.message.mime import Structure, StructureScanner
+from sams.message.header import Header, HeaderLimits, HeaderReader, take_header
+from sams.message.measures import PlainScanner
+from sams.message.mime import MimeLimits, Structure, StructureScanner, scanner_for
 from sams.protocol.smtp.events import Mail
 from sams.spool.interface import BodyWriter, NewRecipient, StoredBody
 
 
-@dataclass(slots=True)
 class Transaction:
     """From MAIL to the verdict.
 
     id: the message's, once its body begins.
     failure: why the content is refused; nothing more of it is kept once it is set.
-    structure: what the body is made of, once it is complete.
+    header: once it is complete.
+    measures: what was measured of the body, once it is complete.
     """
 
-    mail: Mail
-    recipients: list[NewRecipient] = field(default_factory=list)
-    id: str = ""
-    failure: SamsError | None = None
-    header: Header | None = None
-    structure: Structure | None = None
-    _scanner: StructureScanner | None = None
-    _reader: HeaderReader | None = None
-    _writer: BodyWriter | None = None
-    _new_scanner: Callable[[Header], StructureScanner] | None = None
+    __slots__ = (
+        "_header_limits",
+        "_mime_limits",
+        "_reader",
+        "_scanner",
+        "_writer",
+        "failure",
+        "header",
+        "id",
+        "mail",
+        "measures",
+        "recipients",
+    )
+
+    def __init__(self, mail: Mail) -> None:
+        self.mail = mail
+        self.id = ""
+        self.recipients: list[NewRecipient] = []
+        self.failure: SamsError | None = None
+        self.header: Header | None = None
+        self.measures: Structure | PlainScanner | None = None
+        self._reader: HeaderReader | None = None  # where the header comes in pieces
+        self._scanner: StructureScanner | PlainScanner | None = None  # behind the header
+        self._writer: BodyWriter | None = None
 
     def begin(
-        self,
-        message_id: str,
-        reader: HeaderReader,
-        writer: BodyWriter,
-        new_scanner: Callable[[Header], StructureScanner],
+        self, message_id: str, writer: BodyWriter, header_limits: HeaderLimits, mime_limits: MimeLimits
     ) -> None:
         """The octets of the message follow."""
-        self.id, self._reader, self._writer, self._new_scanner = message_id, reader, writer, new_scanner
+        self.id = message_id
+        self._writer = writer
+        self._header_limits = header_limits
+        self._mime_limits = mime_limits
 
     def feed(self, chunk: bytes) -> SamsError | None:
         """Take a piece; the refusal, when it is this piece that the content is refused for."""
-        if self.failure is not None:
+        if self._writer is None:
             return None
         try:
-            if self.header is None:
-                self._feed_header(chunk)
+            if self._scanner is not None:
+                self._take_body(chunk)
             else:
-                self._feed_body(chunk)
+                self._take_header(chunk)
         except SamsError as failure:
             self.failure = failure
             self.discard()
@@ -66,11 +79,11 @@ class Transaction:
         if self.failure is not None:
             raise self.failure
         try:
-            if self.header is None:
+            if self._scanner is None:
                 self._end_in_header()
-            assert self._writer is not None
             assert self._scanner is not None
-            self.structure = self._scanner.finish()
+            assert self._writer is not None
+            self.measures = self._scanner.finish()
             return self._writer.finish()
         except SamsError:
             self.discard()
@@ -92,27 +105,32 @@ class Transaction:
             return self._writer.drained()
         return None
 
-    def _feed_header(self, chunk: bytes) -> None:
-        assert self._reader is not None
+    def _take_header(self, chunk: bytes) -> None:
+        """Nearly always the first piece holds all of the header: no reader is needed then."""
+        if self._reader is None:
+            taken = take_header(chunk, self._header_limits)
+            if taken is not None:
+                self._header_ends(*taken)
+                return
+            self._reader = HeaderReader(self._header_limits)
         body = self._reader.feed(chunk)
         if body is not None:
-            self._header_ends(body)
+            self._header_ends(self._reader.header, body)
 
     def _end_in_header(self) -> None:
-        assert self._reader is not None
-        self._header_ends(self._reader.finish())
+        reader = self._reader or HeaderReader(self._header_limits)
+        body = reader.finish()
+        self._header_ends(reader.header, body)
 
-    def _header_ends(self, body: bytes) -> None:
-        assert self._reader is not None
-        assert self._new_scanner is not None
-        self.header = self._reader.header
-        self._scanner = self._new_scanner(self.header)
-        self._reader = None
+    def _header_ends(self, header: Header, body: bytes) -> None:
+        self.header = header
+        binary = self.mail.parameters.body is Body.BINARY_MIME
+        self._scanner = scanner_for(header, self._mime_limits, binary=binary)
         if body:
-            self._feed_body(body)
+            self._take_body(body)
 
-    def _feed_body(self, chunk: bytes) -> None:
-        if self._writer is not None:
-            assert self._scanner is not None
-            self._scanner.feed(chunk)
-            self._writer.write(chunk)
+    def _take_body(self, chunk: bytes) -> None:
+        assert self._scanner is not None
+        assert self._writer is not None
+        self._scanner.feed(chunk)
+        self._writer.write(chunk)
