@@ -1,9 +1,9 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sams.core.reply import reply
 from sams.protocol.smtp.events import (
@@ -50,6 +50,22 @@ def test_an_event_that_asks_waits_for_its_answer() -> None:
     assert not engine.is_idle_between_transactions
     engine.answer(OK)
     assert isinstance(engine.next_event(), Rcpt)
+
+
+def test_a_plain_yes_is_said_by_the_engine() -> None:
+    engine = engine_that_asks(Mail, ENVELOPE)
+    engine.take_output()
+    for call in (engine.accept_recipient, engine.accept_body):
+        with pytest.raises(ProtocolMisuse):
+            call()
+    engine.accept_sender()
+    assert isinstance(engine.next_event(), Rcpt)
+    with pytest.raises(ProtocolMisuse):
+        engine.accept_sender()
+    engine.accept_recipient()
+    assert engine.next_event() is Need.DATA
+    assert engine.state is State.RCPT
+    assert engine.take_output() == b"250 2.1.0 Sender accepted\r\n250 2.1.5 Recipient accepted\r\n"
 
 
 def test_an_answer_tells_the_reference_that_it_was_given() -> None:
@@ -313,6 +329,18 @@ def test_ehlo_offers_what_is_set(changes: dict[str, Any], line: bytes) -> None:
     it = session(replace(SETTINGS, **changes))
     it.receive(b"EHLO c\r\n")
     assert line in it.take()
+
+
+def test_sessions_of_a_listener_share_what_they_all_hear() -> None:
+    for tls in (True, False, True):
+        it = session(tls=tls)
+        it.engine.greet()
+        it.receive(b"EHLO c\r\nHELO c\r\n")
+        said = it.take()
+        assert said.startswith(b"220 submit.example.org ")
+        assert said.endswith(b"\r\n250 submit.example.org\r\n")
+        assert (b"\r\n250-AUTH " in said, b"\r\n250-STARTTLS\r\n" in said) == (tls, not tls)
+    assert replace(SETTINGS, name="other.example.org").phrases.helo == b"250 other.example.org\r\n"
 
 
 def test_ehlo_offers_nothing_that_is_not_there() -> None:

@@ -18,12 +18,12 @@ closure over that. GSSAPI is challenges, then `Success`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class PasswordClaim:
+
+class PasswordClaim(msgspec.Struct, frozen=True, gc=False):
     """Someone says who they are, and proves it by a password.
 
     authzid: the identity to act as, as it was sent; empty when it is the authcid's own.
@@ -33,25 +33,28 @@ class PasswordClaim:
 
     authzid: str
     authcid: str
-    password: str = field(repr=False)
+    password: str
+
+    def __repr__(self) -> str:
+        return f"PasswordClaim(authzid={self.authzid!r}, authcid={self.authcid!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Challenge:
+class Challenge(msgspec.Struct, frozen=True, gc=False):
     """Octets for the peer, to which it owes a response."""
 
-    data: bytes = field(repr=False)
+    data: bytes
+
+    def __repr__(self) -> str:
+        return "Challenge()"
 
 
-@dataclass(frozen=True, slots=True)
-class Verify:
+class Verify(msgspec.Struct, frozen=True, gc=False):
     """The mechanism is done: whether the claim is true is for others to say."""
 
     claim: PasswordClaim
 
 
-@dataclass(frozen=True, slots=True)
-class Malformed:
+class Malformed(msgspec.Struct, frozen=True, gc=False):
     """The peer did not keep to the mechanism. text: what the peer may be told; has nothing of its data."""
 
     text: str

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from sams.core.errors import PeerFault, SamsError
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies, verbs_auth, verbs_envelope, verbs_message, verbs_session
 from sams.protocol.smtp.conversation import Conversation
-from sams.protocol.smtp.events import Need
+from sams.protocol.smtp.events import Event, Need
 from sams.protocol.smtp.grammar import VERBS, split_command
 from sams.protocol.smtp.inbox import Flaw
-from sams.protocol.smtp.states import IDLE_VERBS, RULES, Verb
+from sams.protocol.smtp.states import IDLE_VERBS, RULES, Refusal, Verb
 from sams.protocol.smtp.strangers import opening_of_stranger, word_of_stranger
 
-_HANDLERS: Mapping[Verb, Callable[[Conversation, bytes], None]] = {
+Handler = Callable[[Conversation, bytes], Event | None]
+"""Carries a command out: takes its argument, returns what the session is told."""
+
+_HANDLERS: Mapping[Verb, Handler] = {
     Verb.HELO: verbs_session.helo,
     Verb.EHLO: verbs_session.ehlo,
     Verb.STARTTLS: verbs_session.starttls,
@@ -31,51 +35,66 @@ _HANDLERS: Mapping[Verb, Callable[[Conversation, bytes], None]] = {
 """BDAT has its own way (its octets), EXPN is refused everywhere."""
 
 
-def read_command(talk: Conversation) -> Need | None:
+def read_command(talk: Conversation) -> Event | Need | None:
     """Take one line and do what it says."""
     line = talk.inbox.sound_line(talk.settings.command_line)
-    if line is not None:
-        word, argument = split_command(line)
-        verb = VERBS.get(word)
-        if verb is not None:
-            talk.first = False
-            _obey(talk, verb, argument)
-            return None
+    if line is None:
+        return _read_oddity(talk)
+    word, argument = split_command(line)
+    verb = VERBS.get(word)
+    if verb is None:
         talk.inbox.give_back(len(line) + 2)
-    return _read_oddity(talk)
+        return _read_oddity(talk)
+    talk.first = False
+    return _obey(talk, verb, argument)
 
 
-def _read_oddity(talk: Conversation) -> Need | None:
+def _obey(talk: Conversation, verb: Verb, argument: bytes) -> Event | None:
+    allowance, closed = talk.allowance, None
+    if not talk.authenticated:
+        closed = talk.shut_if(allowance.command_before_auth())
+    if closed is None and verb in IDLE_VERBS:
+        closed = talk.shut_if(allowance.idle_command())
+    if closed is not None:
+        return closed
+    try:
+        return _STEPS[talk.state][verb](talk, argument)
+    except SamsError as error:
+        return talk.refuse(verb.name, error.reply, counted=isinstance(error, PeerFault))
+
+
+def _read_oddity(talk: Conversation) -> Event | Need | None:
     """A line that is incomplete, flawed, long, or no command."""
     opening = talk.inbox.peek(5)
     if not opening:
         return Need.DATA
     stranger = opening_of_stranger(opening[:1], first=talk.first, tls=talk.tls)
     if stranger is not None:
-        talk.refuse_and_shut("?", stranger)
-        return None
+        return talk.refuse_and_shut("?", stranger)
     is_auth = opening.upper() == b"AUTH "
     line = talk.inbox.line(talk.settings.auth_line if is_auth else talk.settings.command_line)
     if line is None:
         return Need.DATA
     talk.first = False
     if isinstance(line, Flaw):
-        _refuse_odd(talk, _flawed(line, is_auth=is_auth))
-        return None
+        return _refuse_odd(talk, _flawed(line, is_auth=is_auth))
+    return _obey_odd(talk, line)
+
+
+def _obey_odd(talk: Conversation, line: bytes) -> Event | None:
+    """A line that came in pieces, is long as only AUTH may be, or is no command."""
     word, argument = split_command(line)
     verb = VERBS.get(word)
     if verb is not None:
-        _obey(talk, verb, argument)
-    elif (stranger := word_of_stranger(word)) is not None:
-        talk.refuse_and_shut("?", stranger)
-    else:
-        _refuse_odd(talk, replies.UNKNOWN_COMMAND if word else replies.EMPTY_LINE)
-    return None
+        return _obey(talk, verb, argument)
+    if (stranger := word_of_stranger(word)) is not None:
+        return talk.refuse_and_shut("?", stranger)
+    return _refuse_odd(talk, replies.UNKNOWN_COMMAND if word else replies.EMPTY_LINE)
 
 
-def _refuse_odd(talk: Conversation, reply: Reply) -> None:
-    if talk.authenticated or not talk.shut_if(talk.allowance.command_before_auth()):
-        talk.refuse("?", reply, counted=True)
+def _refuse_odd(talk: Conversation, reply: Reply) -> Event:
+    closed = None if talk.authenticated else talk.shut_if(talk.allowance.command_before_auth())
+    return closed or talk.refuse("?", reply, counted=True)
 
 
 def _flawed(flaw: Flaw, *, is_auth: bool) -> Reply:
@@ -84,18 +103,15 @@ def _flawed(flaw: Flaw, *, is_auth: bool) -> Reply:
     return replies.AUTH_TOO_LONG if is_auth else replies.LINE_TOO_LONG
 
 
-def _obey(talk: Conversation, verb: Verb, argument: bytes) -> None:
-    if not talk.authenticated and talk.shut_if(talk.allowance.command_before_auth()):
-        return
-    if verb in IDLE_VERBS and talk.shut_if(talk.allowance.idle_command()):
-        return
-    refusal = RULES[talk.state].get(verb)
-    try:
-        if verb is Verb.BDAT:
-            verbs_message.bdat(talk, argument, refusal)
-        elif refusal is not None:
-            talk.refuse(verb.name, refusal.reply, counted=refusal.counted)
-        else:
-            _HANDLERS[verb](talk, argument)
-    except SamsError as error:
-        talk.refuse(verb.name, error.reply, counted=isinstance(error, PeerFault))
+def _refuse(talk: Conversation, _argument: bytes, *, verb: Verb, refusal: Refusal) -> Event:
+    return talk.refuse(verb.name, refusal.reply, counted=refusal.counted)
+
+
+def _step(verb: Verb, refusal: Refusal | None) -> Handler:
+    if verb is Verb.BDAT:
+        return partial(verbs_message.bdat, refusal=refusal)
+    return _HANDLERS[verb] if refusal is None else partial(_refuse, verb=verb, refusal=refusal)
+
+
+_STEPS = {state: {verb: _step(verb, row.get(verb)) for verb in Verb} for state, row in RULES.items()}
+"""The handlers and the rules of the states in one table."""

@@ -1,6 +1,9 @@
 """What one session knows and says: the state that the handlers of verbs share, and how replies and ends go out.
 
 Nothing here decides; `commands` and the `verbs_…` modules do, `ServerEngine` is its face to the session.
+
+What happened is told by being returned: a handler, a reader and the methods here return the event that the session
+hears next, or None. Where one step makes several events, the later ones wait in `events`.
 """
 
 from __future__ import annotations
@@ -8,18 +11,18 @@ from __future__ import annotations
 import enum
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
 from sams.protocol.smtp.allowance import Allowance
-from sams.protocol.smtp.events import Closed, Event, Refused
+from sams.protocol.smtp.events import Closed, Event, Mail, Refused
 from sams.protocol.smtp.inbox import Inbox
 from sams.protocol.smtp.incoming import Chunk, Incoming
 from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.settings import ServerSettings
 from sams.protocol.smtp.states import Refusal, State
-from sams.protocol.smtp.transaction import Transaction
 
 
 class Asked(enum.Enum):
@@ -34,8 +37,7 @@ class Asked(enum.Enum):
     __hash__ = object.__hash__  # as State has it
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
+class Pending(msgspec.Struct, frozen=True, gc=False):
     """What is said once the octets of a refused BDAT are dropped, and the state then.
 
     refusal: None when the session refused it, and need not be told.
@@ -50,10 +52,13 @@ class Conversation:
     """One session's state.
 
     first: no line was read yet, on this connection or in this TLS session.
+    out: what was said since the last output.
+    events: what the session is told before anything else is read.
     asked: what waits for the session's answer.
-    transaction: from the MAIL that is asked about to the end of the transaction.
+    mail: the MAIL of the transaction, from the time it is asked about to the end of the transaction.
+    recipients: how many were accepted in the transaction.
     incoming: the message, from the answer to BodyStart to its verdict.
-    chunk: the last BDAT command.
+    chunk: the last BDAT command; not set before one.
     pending: what follows the octets that State.DISCARD drops.
     failure: what BDAT commands behind a refusal are told in State.FAILED.
     """
@@ -70,14 +75,17 @@ class Conversation:
         "helo_name",
         "inbox",
         "incoming",
+        "mail",
         "out",
         "pending",
         "reason",
+        "recipients",
         "settings",
         "state",
         "tls",
-        "transaction",
     )
+
+    chunk: Chunk
 
     def __init__(self, settings: ServerSettings, *, tls: bool, reason: Callable[[], str]) -> None:
         self.settings = settings
@@ -87,7 +95,6 @@ class Conversation:
 
     def begin(self, state: State, *, tls: bool) -> None:
         """Know nothing about the peer: at the start, and again after STARTTLS; only the counters stay."""
-        self.state = state
         self.tls = tls
         self.first = True
         self.authenticated = False
@@ -97,17 +104,14 @@ class Conversation:
         self.out: list[bytes] = []
         self.events: deque[Event] = deque()
         self.asked: Asked | None = None
-        self.transaction: Transaction | None = None
-        self.incoming: Incoming | None = None
-        self.chunk = Chunk(0, last=False, left=0)
         self.pending: Pending | None = None
-        self.failure = replies.TRANSACTION_FAILED
+        self.end_transaction(state)
 
     @property
-    def open_transaction(self) -> Transaction:
-        """The transaction that the state says there is."""
-        assert self.transaction is not None, "asked for in a state without a transaction"
-        return self.transaction
+    def open_transaction(self) -> Mail:
+        """The MAIL of the transaction that the state says there is."""
+        assert self.mail is not None, "asked for in a state without a transaction"
+        return self.mail
 
     @property
     def message(self) -> Incoming:
@@ -115,52 +119,52 @@ class Conversation:
         assert self.incoming is not None, "asked for in a state without a message"
         return self.incoming
 
+    def with_reason(self, reply: Reply) -> Reply:
+        """The reply; a refusal with a reference."""
+        return reply if reply.code < 400 or reply.reason else reply.with_reason(self.reason())
+
     def queue(self, reply: Reply) -> None:
         """Say it with the next output."""
         self.out.append(encode(reply))
 
-    def with_reason(self, reply: Reply) -> Reply:
-        """The reply; a refusal with a reference."""
-        return reply if reply.is_positive or reply.reason else reply.with_reason(self.reason())
+    def follow(self, event: Event | None) -> None:
+        """Tell it after what is told already."""
+        if event is not None:
+            self.events.append(event)
 
-    def ask(self, asked: Asked, event: Event) -> None:
-        """Put an event that waits for its answer."""
-        self.asked = asked
-        self.events.append(event)
-
-    def refuse(self, verb: str, reply: Reply, *, counted: bool) -> None:
+    def refuse(self, verb: str, reply: Reply, *, counted: bool) -> Event:
         """Refuse a command. counted: as a mistake of the peer."""
         reply = self.with_reason(reply)
         self.queue(reply)
-        self.events.append(Refused(verb, reply))
-        self.shut_if(self.allowance.error() if counted else self.allowance.refusal())
+        self.follow(self.shut_if(self.allowance.error() if counted else self.allowance.refusal()))
+        return Refused(verb, reply)
 
-    def refuse_and_shut(self, verb: str, reply: Reply) -> None:
+    def refuse_and_shut(self, verb: str, reply: Reply) -> Event:
         """Refuse a command after which no other can be taken."""
         reply = self.with_reason(reply)
         self.queue(reply)
-        self.events.append(Refused(verb, reply))
-        self.shut(reply)
+        self.events.append(self.shut(reply))
+        return Refused(verb, reply)
 
-    def shut_if(self, used_up: str | None) -> bool:
-        """End with 421 if a limit is used up. Returns whether it was."""
+    def shut_if(self, used_up: str | None) -> Event | None:
+        """End with 421 if a limit is used up."""
         if used_up is None:
-            return False
+            return None
         reply = self.with_reason(replies.too_much(self.settings.name, used_up))
         self.queue(reply)
-        self.shut(reply)
-        return True
+        return self.shut(reply)
 
-    def shut(self, reply: Reply | None) -> None:
+    def shut(self, reply: Reply | None) -> Event:
         """Read nothing more. reply: what was said last, None after QUIT."""
         self.end_transaction(State.CLOSED)
         self.asked = None
         self.inbox.clear()
-        self.events.append(Closed(reply))
+        return Closed(reply)
 
     def end_transaction(self, state: State) -> None:
         """Forget the transaction, if there is one, and be in this state."""
-        self.transaction = None
-        self.incoming = None
+        self.mail: Mail | None = None
+        self.recipients = 0
+        self.incoming: Incoming | None = None
         self.failure = replies.TRANSACTION_FAILED
         self.state = state

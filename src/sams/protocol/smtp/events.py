@@ -7,7 +7,8 @@ others only inform, their reply (where one is due) is queued already.
 |--------------|------|---------------------------------------------------------------------------|
 | Auth         | yes  | `challenge(data)`, or `answer(reply)` with 235, 454 or 535                |
 | AuthData     | yes  | the same                                                                  |
-| Mail, Rcpt   | yes  | `answer(reply)`                                                           |
+| Mail         | yes  | `accept_sender()`, or `answer(reply)`                                     |
+| Rcpt         | yes  | `accept_recipient()`, or `answer(reply)`                                  |
 | BodyStart    | yes  | `accept_body()`, or `answer(refusal)`                                     |
 | BodyEnd      | yes  | `answer(reply)`                                                           |
 | StartTls     | no   | after the handshake `tls_established()`; until then `Need.HANDSHAKE`      |
@@ -20,7 +21,8 @@ BodyStart, with BodyRefused, Reset or Closed; what the session keeps of it goes 
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+
+import msgspec
 
 from sams.core.address import Mailbox
 from sams.core.envelope import Body, Recipient, Ret
@@ -40,8 +42,7 @@ class Need(enum.Enum):
     """Closed was told. Nothing will follow."""
 
 
-@dataclass(frozen=True, slots=True)
-class MailParameters:
+class MailParameters(msgspec.Struct, frozen=True, gc=False):
     """The parameters of MAIL, checked.
 
     size: SIZE as declared, octets (RFC 1870).
@@ -60,79 +61,77 @@ class MailParameters:
     auth: Mailbox | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Hello:
+class Hello(msgspec.Struct, frozen=True, gc=False):
     """HELO or EHLO was answered. name is what the peer calls itself: cleaned, but nothing to rely on."""
 
     name: str
     esmtp: bool
 
 
-@dataclass(frozen=True, slots=True)
-class StartTls:
+class StartTls(msgspec.Struct, frozen=True, gc=False):
     """The 220 is queued: write it, then shake hands. No plain byte after it may reach the engine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Auth:
+class Auth(msgspec.Struct, frozen=True, gc=False):
     """AUTH asks. initial: the decoded initial response; `b""` when it was `=`, None when there was none."""
 
     mechanism: str
-    initial: bytes | None = field(repr=False)
+    initial: bytes | None
+
+    def __repr__(self) -> str:
+        return f"Auth(mechanism={self.mechanism!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class AuthData:
+class AuthData(msgspec.Struct, frozen=True, gc=False):
     """The decoded response to the last challenge asks."""
 
-    data: bytes = field(repr=False)
+    data: bytes
+
+    def __repr__(self) -> str:
+        return "AuthData()"
 
 
-@dataclass(frozen=True, slots=True)
-class AuthCancelled:
+class AuthCancelled(msgspec.Struct, frozen=True, gc=False):
     """The exchange ended before a verdict: `*`, no base64, or a line too long. The reply is queued."""
 
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Mail:
+class Mail(msgspec.Struct, frozen=True, gc=False):
     """MAIL asks. reverse_path: None is `<>`."""
 
     reverse_path: Mailbox | None
     parameters: MailParameters
 
 
-@dataclass(frozen=True, slots=True)
-class Rcpt:
+class Rcpt(msgspec.Struct, frozen=True, gc=False):
     """RCPT asks."""
 
     recipient: Recipient
 
 
-@dataclass(frozen=True, slots=True)
-class BodyStart:
+class BodyStart(msgspec.Struct, frozen=True, gc=False):
     """DATA, or the first BDAT of a message, asks. chunking: it is BDAT."""
 
     chunking: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BodyChunk:
+class BodyChunk(msgspec.Struct, frozen=True, gc=False):
     """A piece of the message, without dot-stuffing, cut anywhere. Never empty."""
 
-    data: bytes = field(repr=False)
+    data: bytes
+
+    def __repr__(self) -> str:
+        return f"BodyChunk({len(self.data)} octets)"
 
 
-@dataclass(frozen=True, slots=True)
-class BodyEnd:
+class BodyEnd(msgspec.Struct, frozen=True, gc=False):
     """The message is complete and asks for its verdict. size: octets of all its chunks."""
 
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class BodyRefused:
+class BodyRefused(msgspec.Struct, frozen=True, gc=False):
     """The message was refused while it came in; the reply is queued, what was stored of it is to go.
 
     Ends the transaction in place of BodyEnd.
@@ -141,26 +140,22 @@ class BodyRefused:
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(msgspec.Struct, frozen=True, gc=False):
     """The transaction was given up: RSET, HELO or EHLO within it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refused:
+class Refused(msgspec.Struct, frozen=True, gc=False):
     """The engine refused a command by itself. verb: upper case, `?` for what is no command."""
 
     verb: str
     reply: Reply
 
 
-@dataclass(frozen=True, slots=True)
-class Quit:
+class Quit(msgspec.Struct, frozen=True, gc=False):
     """The peer took leave. Closed follows."""
 
 
-@dataclass(frozen=True, slots=True)
-class Closed:
+class Closed(msgspec.Struct, frozen=True, gc=False):
     """Write the output, then close. reply: the refusal that ends it, or None after QUIT."""
 
     reply: Reply | None

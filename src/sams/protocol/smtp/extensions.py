@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sams.protocol.smtp.settings import ServerSettings
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sams.protocol.smtp.settings import ServerSettings
 
 _BETWEEN = "\r\n250-"
 

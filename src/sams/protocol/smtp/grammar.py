@@ -9,9 +9,18 @@ from __future__ import annotations
 
 import binascii
 import re
-from dataclasses import dataclass
 
-from sams.core.address import AddressError, Mailbox, parse_domain, parse_mailbox
+import msgspec
+
+from sams.core.address import (
+    MAX_PLAIN,
+    PLAIN_DOMAIN,
+    PLAIN_LOCAL,
+    AddressError,
+    Mailbox,
+    parse_domain,
+    parse_mailbox,
+)
 from sams.core.errors import PeerFault
 from sams.core.reply import Reply, reply
 from sams.protocol.smtp import replies
@@ -33,23 +42,44 @@ _BDAT = re.compile(rb"([0-9]{1,20})(?:[ \t]+([Ll][Aa][Ss][Tt]))?\Z")
 _AUTH = re.compile(rb"([A-Za-z0-9_-]{1,20})(?:[ \t]+([^ \t]+))?\Z")
 
 
-@dataclass(frozen=True, slots=True)
-class PathForm:
-    """How MAIL and RCPT differ: the word before the path, and what is said of a bad one."""
+class PathForm(msgspec.Struct, frozen=True):
+    """How MAIL and RCPT differ: the word before the path, what is said of a bad one, and what a plain one is."""
 
     keyword: bytes
     syntax: Reply
     status: str
+    plain: re.Pattern[bytes]
 
 
-MAIL_PATH = PathForm(b"FROM:", reply(501, "5.5.4", "Syntax: MAIL FROM:<name@domain> [parameters]"), "5.1.7")
-RCPT_PATH = PathForm(b"TO:", reply(501, "5.5.4", "Syntax: RCPT TO:<name@domain> [parameters]"), "5.1.3")
+def _plain(keyword: str) -> re.Pattern[bytes]:
+    """What nearly every path is, with its parameters: a part of the rules above, and of those for a mailbox."""
+    path = rf"(?i:{keyword})[ \t]*<({PLAIN_LOCAL})@({PLAIN_DOMAIN})>(?:[ \t]+(.*))?\Z"
+    return re.compile(path.encode("ascii"))
+
+
+MAIL_PATH = PathForm(
+    b"FROM:", reply(501, "5.5.4", "Syntax: MAIL FROM:<name@domain> [parameters]"), "5.1.7", _plain("FROM:")
+)
+RCPT_PATH = PathForm(
+    b"TO:", reply(501, "5.5.4", "Syntax: RCPT TO:<name@domain> [parameters]"), "5.1.3", _plain("TO:")
+)
 
 
 def split_command(line: bytes) -> tuple[bytes, bytes]:
     """A line as its first word, in upper case, and the rest."""
     word, _, rest = line.partition(b" ")
     return word.upper(), rest.strip(b" \t")
+
+
+def plain_path(argument: bytes, form: PathForm) -> tuple[Mailbox | None, bytes]:
+    """The mailbox of a plain path, and the parameters behind it; None where `split_path` has to tell what it is."""
+    match = form.plain.match(argument)
+    if match is None:
+        return None, b""
+    local, domain, rest = match.groups(b"")
+    if len(local) > MAX_PLAIN or len(domain) > MAX_PLAIN:
+        return None, b""
+    return Mailbox(local.decode(), domain.decode()), rest
 
 
 def split_path(argument: bytes, form: PathForm) -> tuple[str, bytes]:

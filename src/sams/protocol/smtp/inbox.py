@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import enum
 
+_CR = ord("\r")
+
 
 class Flaw(enum.Enum):
     """Why a line is none."""
@@ -49,7 +51,8 @@ class Inbox:
     @property
     def size(self) -> int:
         """Octets not taken yet."""
-        return len(self._data) - self._start + sum(map(len, self._pieces))
+        size = len(self._data) - self._start
+        return size + sum(map(len, self._pieces)) if self._pieces else size
 
     def clear(self) -> None:
         """Forget all."""
@@ -79,18 +82,19 @@ class Inbox:
     def sound_line(self, limit: int) -> bytes | None:
         """The next line, where it is there in one piece and has no flaw; else None, and `line` tells more."""
         start = self._start
-        end = self._data.find(b"\r\n", start, start + limit)
-        if end < 0 or self._dropping:
+        end = self._data.find(b"\n", start, start + limit)
+        if end <= start or self._dropping or self._data[end - 1] != _CR:
             return None
-        line = self._data[start:end]
-        if b"\n" in line or b"\r" in line or b"\0" in line:
+        line = self._data[start : end - 1]
+        if b"\r" in line or b"\0" in line:
             return None
-        self._start = end + 2
+        self._start = end + 1
         return line
 
     def take(self, most: int | None = None) -> bytes:
         """The next octets, at most so many of them; empty when none have arrived."""
-        self._gather()
+        if self._pieces:
+            self._gather()
         start = self._start
         end = len(self._data) if most is None else min(len(self._data), start + most)
         if start == end:

@@ -99,10 +99,10 @@ def _size(value: str) -> int:
 
 def _body(value: str) -> Body:
     # body-value ::= "7BIT" / "8BITMIME" / "BINARYMIME"
-    try:
-        return Body(value.upper())
-    except ValueError:
-        raise ValueError("7BIT, 8BITMIME or BINARYMIME") from None
+    body = _BODIES.get(value.upper())
+    if body is None:
+        raise ValueError("7BIT, 8BITMIME or BINARYMIME")
+    return body
 
 
 def _ret(value: str) -> Ret:
@@ -172,6 +172,7 @@ def _printable_utf8(encoded: str) -> str | None:
 
 
 _NO_PARAMETERS = MailParameters()
+_BODIES = {body.value: body for body in Body}
 _NOTIFY = {"SUCCESS": Notify.SUCCESS, "FAILURE": Notify.FAILURE, "DELAY": Notify.DELAY}
 _MAIL: Mapping[str, tuple[str, Parser | None]] = {
     "SIZE": ("size", _size),

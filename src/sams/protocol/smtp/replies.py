@@ -8,6 +8,8 @@ from sams.core.reply import Reply, reply
 STARTTLS_GO_AHEAD = reply(220, "2.0.0", "Ready to start TLS")
 RESET = reply(250, "2.0.0", "Ok")
 NOOP = reply(250, "2.0.0", "Ok")
+SENDER_ACCEPTED = reply(250, "2.1.0", "Sender accepted")
+RECIPIENT_ACCEPTED = reply(250, "2.1.5", "Recipient accepted")
 START_MAIL_INPUT = reply(354, None, "End data with <CR><LF>.<CR><LF>")
 VRFY = reply(252, "2.0.0", "Cannot verify the user, but will take a message and try to deliver it")
 HELP = reply(

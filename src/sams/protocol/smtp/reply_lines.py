@@ -20,17 +20,25 @@ _LONGEST_TEXT = 8 * TEXT_WIDTH
 
 def encode(reply: Reply) -> bytes:
     """The reply in octets, every line ended by CRLF."""
-    texts, status, reason = reply.lines, reply.status, reply.reason
-    for text in texts:
-        if len(text) > TEXT_WIDTH or not text.isascii() or not text.isprintable():
-            texts = _fitting(texts)
-            break
-    tail = f"{texts[-1]} (ref {reason})\r\n" if reason else f"{texts[-1]}\r\n"
-    head = f"{reply.code} {status} " if status is not None else f"{reply.code} "
-    if len(texts) == 1:
-        return (head + tail).encode("ascii")
-    between = f"{head[:3]}-{head[4:]}"
-    return "".join([*(f"{between}{text}\r\n" for text in texts[:-1]), head, tail]).encode("ascii")
+    lines, status = reply.lines, reply.status
+    text = lines[0]
+    if len(lines) > 1 or len(text) > TEXT_WIDTH or not text.isascii() or not text.isprintable():
+        return _encode_lines(reply)
+    tail = f"{text}\r\n" if reply.reason is None else f"{text} (ref {reply.reason})\r\n"
+    if status is None:
+        return f"{reply.code} {tail}".encode()
+    return f"{reply.code} {status.kind}.{status.subject}.{status.detail} {tail}".encode()
+
+
+def _encode_lines(reply: Reply) -> bytes:
+    status = f"{reply.status} " if reply.status is not None else ""
+    *texts, last = _fitting(reply.lines)
+    reference = f" (ref {reply.reason})" if reply.reason is not None else ""
+    said = [
+        *(f"{reply.code}-{status}{text}\r\n" for text in texts),
+        f"{reply.code} {status}{last}{reference}\r\n",
+    ]
+    return "".join(said).encode("ascii")
 
 
 def _fitting(lines: tuple[str, ...]) -> tuple[str, ...]:

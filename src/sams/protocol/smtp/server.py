@@ -2,11 +2,12 @@
 
 Theory of operation. A session is always in one `State`. Each state has one reader in `_READERS`: most read a
 command, the others the octets of a message, a response of AUTH, or octets to drop. `next_event` runs the reader
-of the state until there is an event or the reader needs something.
+of the state until it tells an event or what it needs.
 
 A command goes through `states.RULES`, which refuses what has no place in the state, then to its handler in one of
-the `verbs_…` modules. A handler queues a reply, or asks by an event; `answer` then goes through `_ANSWERS`. A
-handler refuses by raising: a PeerFault is a mistake of the peer and counted, other failures are no mistake.
+the `verbs_…` modules. A handler queues a reply, or asks by an event; `answer` then goes through `_ANSWERS`, the
+plain yes has an `accept_…` of its own. A handler refuses by raising: a PeerFault is a mistake of the peer and
+counted, other failures are no mistake.
 
 Replies are gathered until `take_output`, so that a batch of pipelined commands is answered by one write
 (RFC 2920 section 3.2).
@@ -22,11 +23,12 @@ from sams.protocol.smtp import replies, verbs_auth, verbs_envelope, verbs_messag
 from sams.protocol.smtp.commands import read_command
 from sams.protocol.smtp.conversation import Asked, Conversation
 from sams.protocol.smtp.events import Event, Need
+from sams.protocol.smtp.phrases import RECIPIENT_ACCEPTED, SENDER_ACCEPTED
 from sams.protocol.smtp.settings import ServerSettings
 from sams.protocol.smtp.states import BETWEEN_TRANSACTIONS, BODY, RULES, TRANSACTION, State
 
 
-class ProtocolMisuse(RuntimeError):
+class ProtocolMisuse(Exception):
     """The session called what the engine's state does not allow: a bug of ours, never the peer's fault."""
 
 
@@ -45,8 +47,7 @@ class ServerEngine:
 
     def greet(self) -> None:
         """Queue the greeting. Once, before anything else."""
-        settings = self._talk.settings
-        self._talk.queue(replies.greeting(settings.name, settings.greeting_text))
+        self._talk.out.append(self._talk.settings.phrases.greeting)
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer. Cheap: they are looked at in `next_event`."""
@@ -59,9 +60,9 @@ class ServerEngine:
         while not talk.events:
             if talk.asked is not None:
                 return Need.ANSWER
-            need = _READERS[talk.state](talk)
-            if need is not None:
-                return need
+            told = _READERS[talk.state](talk)
+            if told is not None:
+                return told
         return talk.events.popleft()
 
     def answer(self, reply: Reply) -> Reply:
@@ -76,16 +77,34 @@ class ServerEngine:
             ProtocolMisuse: nothing was asked, or the reply does not fit what was asked.
         """
         talk, asked = self._talk, self._talk.asked
-        if asked is None or (reply.is_positive and reply.code not in _POSITIVE[asked]):
+        if asked is None or (reply.code < 400 and reply.code not in _POSITIVE[asked]):
             raise ProtocolMisuse(f"{reply.code} answers nothing in state {talk.state.name}")
         talk.asked = None
         reply = talk.with_reason(reply)
         if reply.code == 421:
             talk.queue(reply)
-            talk.shut(reply)
+            talk.events.append(talk.shut(reply))
         else:
             _ANSWERS[asked](talk, reply)
         return reply
+
+    def accept_sender(self) -> None:
+        """Answer Mail with yes.
+
+        Raises:
+            ProtocolMisuse: Mail does not ask.
+        """
+        self._settle(Asked.MAIL)
+        verbs_envelope.accept_mail(self._talk, SENDER_ACCEPTED)
+
+    def accept_recipient(self) -> None:
+        """Answer Rcpt with yes.
+
+        Raises:
+            ProtocolMisuse: Rcpt does not ask.
+        """
+        self._settle(Asked.RCPT)
+        verbs_envelope.accept_rcpt(self._talk, RECIPIENT_ACCEPTED)
 
     def challenge(self, data: bytes) -> None:
         """Send a SASL challenge (334) in answer to Auth or AuthData. AuthData or AuthCancelled follows.
@@ -132,7 +151,7 @@ class ServerEngine:
         if talk.state is not State.HANDSHAKE:
             raise ProtocolMisuse("no handshake was due")
         if talk.inbox.size:
-            verbs_session.read_handshake(talk)
+            talk.events.appendleft(talk.refuse_and_shut("STARTTLS", replies.INJECTED))
         else:
             talk.begin(State.SECURED, tls=True)
 
@@ -147,13 +166,16 @@ class ServerEngine:
         if talk.state is not State.CLOSED:
             talk.events.clear()
             talk.queue(reply)
-            talk.shut(reply)
+            talk.events.append(talk.shut(reply))
         return reply
 
     def take_output(self) -> bytes:
         """Everything queued since the last call, to be written in one write; may be empty."""
-        output = b"".join(self._talk.out)
-        self._talk.out.clear()
+        out = self._talk.out
+        if not out:
+            return b""
+        output = b"".join(out)
+        out.clear()
         return output
 
     @property
@@ -208,7 +230,7 @@ class ServerEngine:
         """The `with` token of Received for the running transaction (RFC 3848, RFC 6531 section 4.3)."""
         talk = self._talk
         security = ("S" if talk.tls else "") + ("A" if talk.authenticated else "")
-        if talk.transaction is not None and talk.transaction.parameters.smtputf8:
+        if talk.mail is not None and talk.mail.parameters.smtputf8:
             return f"UTF8SMTP{security}"
         return f"ESMTP{security}" if talk.esmtp or security else "SMTP"
 
@@ -218,7 +240,7 @@ class ServerEngine:
         self._talk.asked = None
 
 
-_READERS: Mapping[State, Callable[[Conversation], Need | None]] = {
+_READERS: Mapping[State, Callable[[Conversation], Event | Need | None]] = {
     **dict.fromkeys(RULES, read_command),
     State.HANDSHAKE: verbs_session.read_handshake,
     State.SIGNING_IN: verbs_auth.read_response,

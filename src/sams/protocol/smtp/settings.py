@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from functools import cached_property
+
+import msgspec
 
 from sams.core.address import Mailbox
+from sams.protocol.smtp.phrases import Phrases, phrases_of
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -20,8 +23,7 @@ class BareNewlines(enum.Enum):
     """It becomes CRLF. Only the CRLF.CRLF of the wire ends DATA all the same."""
 
 
-@dataclass(frozen=True, slots=True)
-class ServerSettings:
+class ServerSettings(msgspec.Struct, frozen=True, dict=True):
     """The settings of one listener, shared by its sessions.
 
     name: the server's name in greeting, EHLO reply and QUIT reply.
@@ -67,3 +69,8 @@ class ServerSettings:
     idle_commands: int = 200
     refusals: int = 10_000
     discard: int = 1_024 * MIB
+
+    @cached_property
+    def phrases(self) -> Phrases:
+        """What all sessions of the listener hear alike."""
+        return phrases_of(self)

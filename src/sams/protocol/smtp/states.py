@@ -20,7 +20,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
@@ -82,8 +83,7 @@ class Verb(enum.Enum):
     __hash__ = object.__hash__  # as above
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True, gc=False):
     """What a state answers to a verb that has no place in it."""
 
     reply: Reply

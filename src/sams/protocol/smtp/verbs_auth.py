@@ -6,32 +6,34 @@ from sams.core.errors import PeerFault
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
 from sams.protocol.smtp.conversation import Asked, Conversation
-from sams.protocol.smtp.events import Auth, AuthCancelled, AuthData, Need
+from sams.protocol.smtp.events import Auth, AuthCancelled, AuthData, Event, Need
 from sams.protocol.smtp.grammar import decode_base64, decode_initial, parse_auth
 from sams.protocol.smtp.inbox import Flaw
 from sams.protocol.smtp.states import State
 
 
-def auth(talk: Conversation, argument: bytes) -> None:
+def auth(talk: Conversation, argument: bytes) -> Event:
     """AUTH mechanism [initial-response]. The table lets it come here only inside TLS."""
     mechanism, response = parse_auth(argument)
     if mechanism not in talk.settings.mechanisms:
         raise PeerFault(replies.unknown_mechanism(talk.settings.mechanisms))
-    initial = decode_initial(response)
+    event = Auth(mechanism, decode_initial(response))
     talk.state = State.SIGNING_IN
-    talk.ask(Asked.AUTH, Auth(mechanism, initial))
+    talk.asked = Asked.AUTH
+    return event
 
 
-def read_response(talk: Conversation) -> Need | None:
+def read_response(talk: Conversation) -> Event | Need:
     """The line that answers a challenge."""
     line = talk.inbox.line(talk.settings.auth_line)
     if line is None:
         return Need.DATA
     try:
-        talk.ask(Asked.AUTH, AuthData(_decode(line)))
+        event = AuthData(_decode(line))
     except PeerFault as fault:
-        _cancel(talk, talk.with_reason(fault.reply))
-    return None
+        return _cancel(talk, talk.with_reason(fault.reply))
+    talk.asked = Asked.AUTH
+    return event
 
 
 def answer_auth(talk: Conversation, reply: Reply) -> None:
@@ -40,7 +42,7 @@ def answer_auth(talk: Conversation, reply: Reply) -> None:
     talk.authenticated = reply.is_positive
     talk.state = State.READY if reply.is_positive else State.GREETED
     if reply.is_permanent:
-        talk.shut_if(talk.allowance.failed_signin())
+        talk.follow(talk.shut_if(talk.allowance.failed_signin()))
 
 
 def _decode(line: bytes | Flaw) -> bytes:
@@ -51,8 +53,8 @@ def _decode(line: bytes | Flaw) -> bytes:
     return decode_base64(line.rstrip(b" \t"))
 
 
-def _cancel(talk: Conversation, reply: Reply) -> None:
+def _cancel(talk: Conversation, reply: Reply) -> Event:
     talk.state = State.GREETED
     talk.queue(reply)
-    talk.events.append(AuthCancelled(reply))
-    talk.shut_if(talk.allowance.error())
+    talk.follow(talk.shut_if(talk.allowance.error()))
+    return AuthCancelled(reply)

@@ -2,46 +2,67 @@
 
 from __future__ import annotations
 
-from sams.core.errors import SamsError
+from sams.core.errors import SamsError, TemporaryFailure
 from sams.core.reply import Reply
+from sams.protocol.smtp import replies
 from sams.protocol.smtp.conversation import Asked, Conversation
+from sams.protocol.smtp.events import Event
+from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.states import State
-from sams.protocol.smtp.transaction import Transaction, parse_mail, parse_rcpt
+from sams.protocol.smtp.transaction import parse_mail, parse_rcpt
 
 
-def mail(talk: Conversation, argument: bytes) -> None:
+def mail(talk: Conversation, argument: bytes) -> Event:
     """MAIL FROM. However it fails, what was pipelined behind it is not counted against the peer."""
-    if talk.shut_if(talk.allowance.transaction()):
-        return
+    closed = talk.shut_if(talk.allowance.transaction())
+    if closed is not None:
+        return closed
     try:
-        event = parse_mail(argument, talk.settings)
+        talk.mail = event = parse_mail(argument, talk.settings)
     except SamsError:
         talk.end_transaction(State.FAILED)
         raise
-    talk.transaction = Transaction(event.parameters)
-    talk.ask(Asked.MAIL, event)
+    talk.asked = Asked.MAIL
+    return event
+
+
+def accept_mail(talk: Conversation, said: bytes) -> None:
+    """The session's yes to the reverse path."""
+    talk.out.append(said)
+    talk.state = State.MAIL
 
 
 def answer_mail(talk: Conversation, reply: Reply) -> None:
     """The session's word on the reverse path."""
-    talk.queue(reply)
     if reply.is_positive:
-        talk.state = State.MAIL
+        accept_mail(talk, encode(reply))
         return
+    talk.queue(reply)
     talk.end_transaction(State.FAILED)
-    talk.shut_if(talk.allowance.refusal())
+    talk.follow(talk.shut_if(talk.allowance.refusal()))
 
 
-def rcpt(talk: Conversation, argument: bytes) -> None:
+def rcpt(talk: Conversation, argument: bytes) -> Event:
     """RCPT TO."""
-    talk.ask(Asked.RCPT, parse_rcpt(argument, talk.settings, talk.open_transaction))
+    settings = talk.settings
+    event = parse_rcpt(argument, settings, talk.open_transaction.parameters)
+    if talk.recipients >= settings.max_recipients:
+        raise TemporaryFailure(replies.too_many_recipients(settings.max_recipients))
+    talk.asked = Asked.RCPT
+    return event
+
+
+def accept_rcpt(talk: Conversation, said: bytes) -> None:
+    """The session's yes to a recipient."""
+    talk.out.append(said)
+    talk.recipients += 1
+    talk.state = State.RCPT
 
 
 def answer_rcpt(talk: Conversation, reply: Reply) -> None:
     """The session's word on a recipient."""
-    talk.queue(reply)
     if reply.is_positive:
-        talk.open_transaction.recipients += 1
-        talk.state = State.RCPT
+        accept_rcpt(talk, encode(reply))
         return
-    talk.shut_if(talk.allowance.refusal())
+    talk.queue(reply)
+    talk.follow(talk.shut_if(talk.allowance.refusal()))

@@ -12,48 +12,52 @@ from sams.core.errors import PeerFault
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
 from sams.protocol.smtp.conversation import Asked, Conversation, Pending
-from sams.protocol.smtp.events import BodyChunk, BodyEnd, BodyRefused, BodyStart, Need
+from sams.protocol.smtp.events import BodyChunk, BodyEnd, BodyRefused, BodyStart, Event, Need
 from sams.protocol.smtp.grammar import parse_bdat
 from sams.protocol.smtp.incoming import Chunk, Incoming
+from sams.protocol.smtp.phrases import START_MAIL_INPUT
 from sams.protocol.smtp.states import Refusal, State
 
+_BY_DATA = BodyStart(chunking=False)
+_BY_BDAT = BodyStart(chunking=True)
 
-def data(talk: Conversation, argument: bytes) -> None:
+
+def data(talk: Conversation, argument: bytes) -> Event:
     """DATA."""
     if argument:
         raise PeerFault(replies.NO_PARAMETERS)
     if talk.open_transaction.parameters.body is Body.BINARY_MIME:
         raise PeerFault(replies.BINARY_NEEDS_BDAT)
-    talk.ask(Asked.BODY_START, BodyStart(chunking=False))
+    talk.asked = Asked.BODY_START
+    return _BY_DATA
 
 
-def bdat(talk: Conversation, argument: bytes, refusal: Refusal | None) -> None:
+def bdat(talk: Conversation, argument: bytes, refusal: Refusal | None) -> Event | None:
     """BDAT. refusal: of the state; before it is said, where the octets end has to be known."""
     try:
         size, last = parse_bdat(argument)
     except PeerFault as fault:
-        talk.refuse_and_shut("BDAT", fault.reply)
-        return
+        return talk.refuse_and_shut("BDAT", fault.reply)
     talk.chunk = Chunk(size, last, left=size)
     if refusal is not None:
-        _discard(talk, Pending(refusal.reply, talk.state, refusal))
-    elif talk.state is State.FAILED:
+        return _discard(talk, Pending(refusal.reply, talk.state, refusal))
+    if talk.state is State.FAILED:
         refusal = Refusal(talk.failure, counted=False)
-        _discard(talk, Pending(refusal.reply, _after_refused(talk.chunk), refusal))
-    else:
-        _begin_chunk(talk)
+        return _discard(talk, Pending(refusal.reply, _after_refused(talk.chunk), refusal))
+    return _begin_chunk(talk)
 
 
 def _after_refused(chunk: Chunk) -> State:
     return State.READY if chunk.last else State.FAILED
 
 
-def _begin_chunk(talk: Conversation) -> None:
+def _begin_chunk(talk: Conversation) -> Event | None:
     talk.state = State.CHUNK
     if talk.incoming is None:
-        talk.ask(Asked.BODY_START, BodyStart(chunking=True))
-    else:
-        talk.incoming.expect(talk.chunk.size)
+        talk.asked = Asked.BODY_START
+        return _BY_BDAT
+    talk.incoming.expect(talk.chunk.size)
+    return None
 
 
 def accept_body(talk: Conversation) -> None:
@@ -64,7 +68,7 @@ def accept_body(talk: Conversation) -> None:
         talk.incoming.expect(talk.chunk.size)
     else:
         talk.state = State.DATA
-        talk.queue(replies.START_MAIL_INPUT)
+        talk.out.append(START_MAIL_INPUT)
 
 
 def answer_body_start(talk: Conversation, reply: Reply) -> None:
@@ -73,20 +77,22 @@ def answer_body_start(talk: Conversation, reply: Reply) -> None:
         then = _after_refused(talk.chunk)
         talk.end_transaction(then)
         talk.failure = reply
-        _discard(talk, Pending(reply, then, None))
+        talk.follow(_discard(talk, Pending(reply, then, None)))
     else:
         talk.queue(reply)
         talk.end_transaction(State.READY)
-        talk.shut_if(talk.allowance.refusal())
+        talk.follow(talk.shut_if(talk.allowance.refusal()))
 
 
-def _discard(talk: Conversation, pending: Pending) -> None:
-    if not talk.shut_if(talk.allowance.discarded(talk.chunk.left)):
+def _discard(talk: Conversation, pending: Pending) -> Event | None:
+    closed = talk.shut_if(talk.allowance.discarded(talk.chunk.left))
+    if closed is None:
         talk.pending = pending
         talk.state = State.DISCARD
+    return closed
 
 
-def read_discard(talk: Conversation) -> Need | None:
+def read_discard(talk: Conversation) -> Event | Need | None:
     """Drop what a refused BDAT brings, then say why."""
     chunk, pending = talk.chunk, talk.pending
     if chunk.left:
@@ -96,46 +102,43 @@ def read_discard(talk: Conversation) -> Need | None:
     assert pending is not None, "octets are dropped only where something is to be said"
     talk.state = pending.then
     if pending.refusal is not None:
-        talk.refuse("BDAT", pending.reply, counted=pending.refusal.counted)
-    else:
-        talk.queue(pending.reply)
-        talk.shut_if(talk.allowance.refusal())
-    return None
+        return talk.refuse("BDAT", pending.reply, counted=pending.refusal.counted)
+    talk.queue(pending.reply)
+    return talk.shut_if(talk.allowance.refusal())
 
 
-def read_data(talk: Conversation) -> Need | None:
+def read_data(talk: Conversation) -> Event | Need | None:
     """Octets of DATA."""
     octets = talk.inbox.take()
     if not octets:
         return Need.DATA
-    content, behind = talk.message.dotted(octets)
-    _pass_on(talk, content)
-    if talk.message.is_flood:
-        _shut_flood(talk)
-    elif behind >= 0:
-        talk.inbox.give_back(behind)
-        _finish_message(talk, State.READY)
-    return None
+    message = talk.message
+    content, behind = message.dotted(octets)
+    if message.is_flood:
+        return _told(talk, content, _shut_flood(talk, message))
+    if behind < 0:
+        return BodyChunk(content) if content else None
+    talk.inbox.give_back(behind)
+    return _told(talk, content, _finish_message(talk, message, State.READY))
 
 
-def read_chunk(talk: Conversation) -> Need | None:
+def read_chunk(talk: Conversation) -> Event | Need | None:
     """Octets of a BDAT."""
-    chunk = talk.chunk
+    chunk, message = talk.chunk, talk.message
     if chunk.left:
         octets = talk.inbox.take(chunk.left)
+        if not octets:
+            return Need.DATA
         chunk.left -= len(octets)
-        _pass_on(talk, talk.message.plain(octets))
-        if talk.message.is_flood:
-            _shut_flood(talk)
-        return None if octets else Need.DATA
+        content = message.plain(octets)
+        return _told(talk, content, _shut_flood(talk, message) if message.is_flood else None)
     if chunk.last:
-        _pass_on(talk, talk.message.finish())
-        _finish_message(talk, State.READY)
-    elif talk.message.verdict is not None:
-        _finish_message(talk, State.FAILED)
-    else:
-        talk.queue(replies.chunk_received(chunk.size))
-        talk.state = State.BDAT
+        content = message.finish()
+        return _told(talk, content, _finish_message(talk, message, State.READY))
+    if message.verdict is not None:
+        return _finish_message(talk, message, State.FAILED)
+    talk.queue(replies.chunk_received(chunk.size))
+    talk.state = State.BDAT
     return None
 
 
@@ -146,33 +149,38 @@ def answer_body_end(talk: Conversation, reply: Reply) -> None:
     if reply.is_positive:
         talk.allowance.message_accepted()
     else:
-        talk.shut_if(talk.allowance.refusal())
+        talk.follow(talk.shut_if(talk.allowance.refusal()))
 
 
-def _pass_on(talk: Conversation, content: bytes) -> None:
-    if content:
-        talk.events.append(BodyChunk(content))
+def _told(talk: Conversation, content: bytes, then: Event | None) -> Event | None:
+    """Tell the content, where there is some, before what follows from it."""
+    if not content:
+        return then
+    if then is not None:
+        talk.events.appendleft(then)
+    return BodyChunk(content)
 
 
-def _finish_message(talk: Conversation, then: State) -> None:
-    verdict = talk.message.verdict
+def _finish_message(talk: Conversation, message: Incoming, then: State) -> Event:
+    verdict = message.verdict
     if verdict is None:
-        talk.ask(Asked.BODY_END, BodyEnd(talk.message.size))
-        return
-    _refuse_message(talk, verdict, then)
-    talk.shut_if(talk.allowance.refusal())
+        talk.asked = Asked.BODY_END
+        return BodyEnd(message.size)
+    refused = _refuse_message(talk, verdict, then)
+    talk.follow(talk.shut_if(talk.allowance.refusal()))
+    return refused
 
 
-def _shut_flood(talk: Conversation) -> None:
-    verdict = talk.message.verdict
-    assert verdict is not None, "only what is refused is a flood"
-    talk.shut(_refuse_message(talk, verdict, State.CLOSED))
+def _shut_flood(talk: Conversation, message: Incoming) -> Event:
+    assert message.verdict is not None, "only what is refused is a flood"
+    refused = _refuse_message(talk, message.verdict, State.CLOSED)
+    talk.events.append(talk.shut(refused.reply))
+    return refused
 
 
-def _refuse_message(talk: Conversation, verdict: Reply, then: State) -> Reply:
+def _refuse_message(talk: Conversation, verdict: Reply, then: State) -> BodyRefused:
     reply = talk.with_reason(verdict)
     talk.queue(reply)
     talk.end_transaction(then)
     talk.failure = reply
-    talk.events.append(BodyRefused(reply))
-    return reply
+    return BodyRefused(reply)

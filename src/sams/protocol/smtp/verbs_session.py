@@ -3,69 +3,70 @@
 from __future__ import annotations
 
 from sams.core.errors import PeerFault
-from sams.core.reply import Reply
 from sams.core.text import visible
 from sams.protocol.smtp import replies
 from sams.protocol.smtp.conversation import Conversation
-from sams.protocol.smtp.events import Hello, Need, Quit, Reset, StartTls
-from sams.protocol.smtp.extensions import ehlo_reply
-from sams.protocol.smtp.reply_lines import encode
+from sams.protocol.smtp.events import Event, Hello, Need, Quit, Reset, StartTls
 from sams.protocol.smtp.states import TRANSACTION, State
 
 MAX_HELLO_OCTETS = 255
 """RFC 5321 section 4.5.3.1.2: a domain."""
 
 
-def helo(talk: Conversation, argument: bytes) -> None:
+def helo(talk: Conversation, argument: bytes) -> Event:
     """HELO (RFC 5321 section 4.1.1.1)."""
-    _hello(talk, argument, encode(Reply(250, (talk.settings.name,))), esmtp=False)
+    return _hello(talk, argument, talk.settings.phrases.helo, esmtp=False)
 
 
-def ehlo(talk: Conversation, argument: bytes) -> None:
+def ehlo(talk: Conversation, argument: bytes) -> Event:
     """EHLO (RFC 5321 section 4.1.1.1)."""
-    _hello(talk, argument, ehlo_reply(talk.settings, tls=talk.tls), esmtp=True)
+    phrases = talk.settings.phrases
+    return _hello(talk, argument, phrases.ehlo_in_tls if talk.tls else phrases.ehlo_in_clear, esmtp=True)
 
 
-def _hello(talk: Conversation, argument: bytes, reply: bytes, *, esmtp: bool) -> None:
+def _hello(talk: Conversation, argument: bytes, reply: bytes, *, esmtp: bool) -> Event:
     """Any name is taken: mail programs send what their machine is called, and nothing relies on it."""
     if not 0 < len(argument) <= MAX_HELLO_OCTETS:
         raise PeerFault(replies.HELLO_SYNTAX)
-    _give_up_transaction(talk)
+    given_up = _give_up_transaction(talk)
     if talk.state is State.SECURED:
         talk.state = State.GREETED
-    talk.helo_name, talk.esmtp = visible(argument), esmtp
+    talk.helo_name = name = visible(argument)
+    talk.esmtp = esmtp
     talk.out.append(reply)
-    talk.events.append(Hello(talk.helo_name, esmtp))
+    hello = Hello(name, esmtp)
+    if given_up is None:
+        return hello
+    talk.events.append(hello)
+    return given_up
 
 
-def starttls(talk: Conversation, argument: bytes) -> None:
+def starttls(talk: Conversation, argument: bytes) -> Event:
     """STARTTLS (RFC 3207); octets behind it would reach the protected session unprotected."""
     if argument:
         raise PeerFault(replies.NO_PARAMETERS)
     if not talk.settings.starttls:
         raise PeerFault(replies.STARTTLS_UNAVAILABLE)
     if talk.inbox.size:
-        talk.refuse_and_shut("STARTTLS", replies.INJECTED)
-        return
+        return talk.refuse_and_shut("STARTTLS", replies.INJECTED)
     talk.queue(replies.STARTTLS_GO_AHEAD)
     talk.state = State.HANDSHAKE
-    talk.events.append(StartTls())
+    return StartTls()
 
 
-def read_handshake(talk: Conversation) -> Need | None:
+def read_handshake(talk: Conversation) -> Event | Need:
     """Between STARTTLS and the handshake there are no plain octets."""
     if not talk.inbox.size:
         return Need.HANDSHAKE
-    talk.refuse_and_shut("STARTTLS", replies.INJECTED)
-    return None
+    return talk.refuse_and_shut("STARTTLS", replies.INJECTED)
 
 
-def rset(talk: Conversation, argument: bytes) -> None:
+def rset(talk: Conversation, argument: bytes) -> Event | None:
     """RSET (RFC 5321 section 4.1.1.5)."""
     if argument:
         raise PeerFault(replies.NO_PARAMETERS)
-    _give_up_transaction(talk)
     talk.queue(replies.RESET)
+    return _give_up_transaction(talk)
 
 
 def noop(talk: Conversation, _argument: bytes) -> None:
@@ -85,15 +86,15 @@ def vrfy(talk: Conversation, argument: bytes) -> None:
     talk.queue(replies.VRFY)
 
 
-def quit_(talk: Conversation, _argument: bytes) -> None:
+def quit_(talk: Conversation, _argument: bytes) -> Event:
     """QUIT (RFC 5321 section 4.1.1.10)."""
-    talk.queue(replies.farewell(talk.settings.name))
-    talk.events.append(Quit())
-    talk.shut(None)
+    talk.out.append(talk.settings.phrases.farewell)
+    talk.events.append(talk.shut(None))
+    return Quit()
 
 
-def _give_up_transaction(talk: Conversation) -> None:
-    if talk.state in TRANSACTION:
-        talk.events.append(Reset())
+def _give_up_transaction(talk: Conversation) -> Event | None:
+    told = Reset() if talk.state in TRANSACTION else None
     if talk.authenticated:
         talk.end_transaction(State.READY)
+    return told
