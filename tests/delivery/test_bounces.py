@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import email
 import email.policy
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from sams.core.address import parse_mailbox
 from sams.core.envelope import Body, Notify, Recipient, Ret

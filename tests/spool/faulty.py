@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import apsw
 
+BASE = "unix-excl"
+"""What a shard is opened with."""
 SYNC_FAILED = apsw.SQLITE_IOERR_FSYNC
 
 
@@ -41,7 +43,7 @@ class FaultyVFS(apsw.VFS):
     def __init__(self, name: str, faults: Faults) -> None:
         self.name = name
         self.faults = faults
-        super().__init__(name, base="")
+        super().__init__(name, base=BASE)
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's name
         return _FaultyFile(name, flags, self.faults)
@@ -57,7 +59,7 @@ class _FaultyFile(apsw.VFSFile):
     def __init__(self, name: Any, flags: list[int], faults: Faults) -> None:
         self._name = name.filename() if isinstance(name, apsw.URIFilename) else str(name)
         self._faults = faults
-        super().__init__("", name, flags)
+        super().__init__(BASE, name, flags)
 
     def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
         self._faults.entered.set()

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import apsw
+import msgspec
 import pytest
 
 from sams.core.errors import TemporaryFailure
@@ -75,7 +76,7 @@ async def test_an_error_of_one_member_leaves_the_others_alone(tmp_path: Path) ->
     async with sqlite_spool(tmp_path) as spool:
         messages = [await new_message(spool) for _ in range(3)]
         messages.insert(1, messages[0])
-        foreign = replace(await new_message(spool), id=IdMaker(Clock(), 5).next())
+        foreign = msgspec.structs.replace(await new_message(spool), id=IdMaker(Clock(), 5).next())
         surrogate = await new_message(spool, envid="\udcff")
         results = await asyncio.gather(
             *map(spool.accept, [*messages, foreign, surrogate]), return_exceptions=True

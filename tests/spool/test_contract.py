@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from sams.spool.interface import Entry, RouteDepth, Search, Settled, Settlement, Spool, Use
 from tests.spool.rig import (

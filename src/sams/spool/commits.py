@@ -7,11 +7,13 @@ statements, which only change pages in memory (`cache_spill` is off). COMMIT, wh
 one statement that a thread runs. It must be the only one: beside a busy loop, a thread waits up to a switch
 interval for the interpreter at each call.
 
-While the thread commits, the connection belongs to it. What comes meanwhile gathers, and is staged in the
-moment the commit is done. So there is no delay by choice: a member that comes alone is committed alone, at
-the end of the loop's current round; under load, batches grow by themselves.
+While the thread commits, the connection belongs to it. What comes meanwhile gathers, and is staged when the
+commit is done and the loop has served all sockets that were ready at that moment: often they bring more. So nobody
+is delayed by choice: a member that comes alone is committed alone, at the end of the loop's current round; under
+load, batches grow by themselves. Only what nobody waits for (a settlement: the message has left) looks for up to
+`COMPANY` seconds for a commit to share, so that a message that arrives and one that has left cost one sync together.
 
-    idle ──add──▶ scheduled ──end of round──▶ committing ──done──▶ committing (if more waits) or idle
+    idle ──add──▶ scheduled ──end of round──▶ committing ──done──▶ scheduled (if more waits) or idle
                                                    │
                                                    └──I/O error──▶ failed, for ever
 
@@ -43,6 +45,8 @@ from sams.core.clock import Clock
 from sams.spool.failures import StorageFailed, failure_of, is_no_room, is_passing
 from sams.spool.statements import Files, Rows
 
+COMPANY = 0.005
+"""Seconds for which a member that may wait is kept for the commit of another."""
 _LOCK_TRIES = 100
 _TRY_AGAIN = 0.05
 _FULL_TRIES = 20
@@ -52,12 +56,18 @@ class Member(Protocol):
     """Something that waits for a commit.
 
     is_new_mail: it takes room, and is refused first when there is none.
+    may_wait: nobody waits for it.
     octets: its size, for the limit of a batch.
     """
 
     @property
     def is_new_mail(self) -> bool:
         """Whether it takes room."""
+        ...
+
+    @property
+    def may_wait(self) -> bool:
+        """Whether it may wait a moment for a commit to share."""
         ...
 
     @property
@@ -75,7 +85,7 @@ class Member(Protocol):
         """Nothing of it is stored."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Batch:
     """What is being committed.
 
@@ -118,6 +128,8 @@ class Committer:
         self._waiting: deque[Member] = deque()
         self._batch: _Batch | None = None
         self._is_scheduled = False
+        self._is_urgent = False
+        self._company: asyncio.TimerHandle | None = None
         self._lock_tries = 0
         self._full_tries = 0
         self._back_off: asyncio.TimerHandle | None = None
@@ -140,7 +152,10 @@ class Committer:
             member.refused(self._refusal)
             return
         self._waiting.append(member)
-        self._schedule()
+        if not member.may_wait:
+            self._is_urgent = True
+        if self._batch is None and not self._is_scheduled:
+            self._schedule()
 
     def pause(self) -> asyncio.Future[None]:
         """Done when no batch is under way; none begins until `resume`. For short work that needs the write lock."""
@@ -176,12 +191,20 @@ class Committer:
     # On the loop.
 
     def _schedule(self) -> None:
-        if self._batch is None and not self._is_scheduled and not self._is_paused:
+        """Begin at the end of this round of the loop, or a little later where nobody waits for it."""
+        if self._is_urgent or len(self._waiting) >= self._limits.members:
             self._is_scheduled = True
             self._loop.call_soon(self._begin_scheduled)
+        elif self._company is None:
+            self._company = self._loop.call_later(COMPANY, self._begin_without_company)
 
     def _begin_scheduled(self) -> None:
         self._is_scheduled = False
+        self._begin()
+
+    def _begin_without_company(self) -> None:
+        self._company = None
+        self._is_urgent = True
         self._begin()
 
     def _begin(self) -> None:
@@ -197,12 +220,13 @@ class Committer:
                 pause.set_result(None)
 
     def _take(self) -> list[Member]:
+        members = list(self._waiting)
         if (
-            len(self._waiting) <= self._limits.members
-            and sum(m.octets for m in self._waiting) <= self._limits.octets
+            len(members) <= self._limits.members
+            and sum([one.octets for one in members]) <= self._limits.octets
         ):
-            members = list(self._waiting)
             self._waiting.clear()
+            self._is_urgent = False
             return members
         members = [self._waiting.popleft()]
         room = self._limits.octets - members[0].octets
@@ -224,6 +248,9 @@ class Committer:
         if not members:
             self._roll_back()
             return False
+        if self._company is not None:
+            self._company.cancel()
+            self._company = None
         self._batch = _Batch(members, files, began)
         self._jobs.put(True)
         return True
@@ -273,7 +300,10 @@ class Committer:
             self._not_written(batch.members, error, system_errno)
         if self._refusal is not None and not self._has_given_up:
             self._give_up([])
-        self._begin()
+        if self._pauses:
+            self._begin()
+        elif self._waiting and not self._is_scheduled:
+            self._schedule()
 
     def _not_written(self, members: list[Member], error: apsw.Error, system_errno: int = 0) -> None:
         if isinstance(error, apsw.BusyError):

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from sams.core.address import Mailbox
 from sams.core.envelope import Body, Recipient, Ret
@@ -79,8 +80,7 @@ class BodyWriter(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class MessageFacts:
+class MessageFacts(msgspec.Struct, frozen=True, gc=False):
     """What reading the content told, so that delivery need not read it again."""
 
     has_8bit_body: bool = False
@@ -89,16 +89,14 @@ class MessageFacts:
     longest_line: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecipient:
+class NewRecipient(msgspec.Struct, frozen=True, gc=False):
     """A recipient to be stored: where it goes is decided before it is stored."""
 
     recipient: Recipient
     route: str
 
 
-@dataclass(frozen=True, slots=True)
-class NewMessage:
+class NewMessage(msgspec.Struct, frozen=True, gc=False):
     """A message to be accepted.
 
     id: from `Spool.next_id`, already in the Received field.
@@ -124,8 +122,7 @@ class NewMessage:
     charge: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedMessage:
+class QueuedMessage(msgspec.Struct, frozen=True, gc=False):
     """A message as it waits, without its recipients and its octets; `Spool.load` brings those."""
 
     id: str
@@ -142,8 +139,7 @@ class QueuedMessage:
     held: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class QueuedRecipient:
+class QueuedRecipient(msgspec.Struct, frozen=True, gc=False):
     """A recipient as it waits.
 
     number: its place in the message, from 0; stays when others leave.
@@ -162,16 +158,14 @@ class QueuedRecipient:
     delay_told: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
+class Content(msgspec.Struct, frozen=True, gc=False):
     """The octets of a message."""
 
     head: bytes
     body: StoredBody
 
 
-@dataclass(frozen=True, slots=True)
-class Work:
+class Work(msgspec.Struct, frozen=True, gc=False):
     """Recipients of one message and one route that are due.
 
     content: only where the message is still in memory from its acceptance; otherwise None, and `Spool.load`
@@ -184,8 +178,7 @@ class Work:
     content: Content | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True, gc=False):
     """What an attempt changed for one recipient.
 
     due: for a deferred recipient its next time; None takes the recipient out of the queue.
@@ -198,8 +191,7 @@ class Settled:
     counts: bool = True
 
 
-@dataclass(frozen=True, slots=True)
-class Settlement:
+class Settlement(msgspec.Struct, frozen=True, gc=False):
     """The result of one attempt: recipients that leave or wait on, and the reports that come of it."""
 
     message_id: str
@@ -207,16 +199,14 @@ class Settlement:
     reports: tuple[NewMessage, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Cursor:
+class Cursor(msgspec.Struct, frozen=True, gc=False):
     """Where a claim stopped; the next one goes on behind it."""
 
     due: float
     message_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Search:
+class Search(msgspec.Struct, frozen=True, gc=False):
     """Which messages a person means. Fields that are None do not narrow."""
 
     ids: tuple[str, ...] | None = None
@@ -228,16 +218,14 @@ class Search:
     arrived_before: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, gc=False):
     """A message with its recipients, for lists."""
 
     message: QueuedMessage
     recipients: tuple[QueuedRecipient, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class RouteDepth:
+class RouteDepth(msgspec.Struct, frozen=True, gc=False):
     """How much waits for one route."""
 
     route: str
@@ -246,8 +234,7 @@ class RouteDepth:
     oldest: float | None
 
 
-@dataclass(frozen=True, slots=True)
-class Use:
+class Use(msgspec.Struct, frozen=True, gc=False):
     """Recipients that a login sent to within one clock hour (`hour` = UNIX seconds // 3600)."""
 
     login: str

@@ -18,8 +18,10 @@ _COUNTER_BITS = 12
 _SHARD_BITS = 10
 _COUNTER_MASK = (1 << _COUNTER_BITS) - 1
 _SHARD_MASK = (1 << _SHARD_BITS) - 1
-_DIGITS = "0123456789abcdefghijklmnopqrstuv"
-_TO_DIGITS = str.maketrans(ALPHABET + "ILOU", _DIGITS + "----")
+_DIGITS = b"0123456789abcdefghijklmnopqrstuv"
+_LETTERS = ALPHABET.encode()
+_OTHERS = bytes(set(range(256)) - set(_LETTERS + _LETTERS.lower()))
+_TO_DIGITS = bytes.maketrans(_LETTERS.lower() + _LETTERS + _OTHERS, _DIGITS + _DIGITS + b"!" * len(_OTHERS))
 
 
 def row_of(identifier: str) -> tuple[int, int]:
@@ -28,10 +30,10 @@ def row_of(identifier: str) -> tuple[int, int]:
     Raises:
         KeyError: it is no id, so no message can have it.
     """
-    if len(identifier) != ID_LENGTH or not identifier.isalnum():
+    if len(identifier) != ID_LENGTH:
         raise KeyError(identifier)
     try:
-        number = int(identifier.upper().translate(_TO_DIGITS), 32)
+        number = int(identifier.encode("ascii").translate(_TO_DIGITS), 32)
     except ValueError:
         raise KeyError(identifier) from None
     time = (number >> _COUNTER_BITS + _SHARD_BITS) - _EPOCH

@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import Callable
 
 import apsw
 
-from sams.spool.interface import Content, NewMessage, Settlement, Work
+from sams.spool.interface import Content, NewMessage, QueuedRecipient, Settlement, Work
 from sams.spool.keys import row_of
-from sams.spool.records import (
-    checksum,
-    message_row,
-    outcome_text,
-    queued,
-    queued_recipients,
-    recipient_rows,
-    works_of,
-)
+from sams.spool.records import message_row, outcome_text, queued, queued_recipients, recipient_row, works_of
 from sams.spool.statements import Files, Rows
 from sams.spool.storedbody import FileBody
 
@@ -30,6 +23,7 @@ class Accept:
     __slots__ = ("_on_refused", "future", "message", "octets", "shard")
 
     is_new_mail = True
+    may_wait = False
 
     def __init__(
         self,
@@ -41,8 +35,7 @@ class Accept:
         self.message = message
         self.shard = shard
         self.future = future
-        self.octets = stored_octets(message)
-        hand_over(message)
+        self.octets = take(message)
         self._on_refused = on_refused
 
     def add_to(self, rows: Rows) -> None:
@@ -63,45 +56,66 @@ class Accept:
 class Settle:
     """The result of an attempt, with the reports that come of it."""
 
-    __slots__ = ("future", "octets", "settlement", "shard")
+    __slots__ = ("_all", "future", "octets", "settlement", "shard")
 
     is_new_mail = False
+    may_wait = True
 
-    def __init__(self, settlement: Settlement, shard: int, future: asyncio.Future[tuple[Work, ...]]) -> None:
+    def __init__(
+        self,
+        settlement: Settlement,
+        shard: int,
+        future: asyncio.Future[tuple[Work, ...]],
+        recipients: int = 0,
+    ) -> None:
+        """Keep the parts.
+
+        Args:
+            settlement: what is to be stored.
+            shard: where reports are accepted.
+            future: done when it is on disk.
+            recipients: how many the message was accepted with, where that is still known and its body is in the
+                database: with that many it goes, and nothing has to be looked up for it.
+        """
         self.settlement = settlement
         self.shard = shard
         self.future = future
-        self.octets = sum(map(stored_octets, settlement.reports))
-        for report in settlement.reports:
-            hand_over(report)
+        self.octets = sum(map(take, settlement.reports)) if settlement.reports else 0
+        self._all = recipients
 
     def add_to(self, rows: Rows) -> None:
         """Its rows."""
-        row, _ = row_of(self.settlement.message_id)
-        before = len(rows.left)
-        for settled in self.settlement.recipients:
-            if settled.due is None:
-                rows.left.append((row, settled.number))
-            else:
-                last = outcome_text(settled.outcome)
-                rows.deferred.append(
-                    (settled.due, int(settled.counts), last, int(settled.delay_told), row, settled.number)
-                )
-        if len(rows.left) > before:
-            rows.touched.append((row,))
-        for report in self.settlement.reports:
+        settlement = self.settlement
+        row, _ = row_of(settlement.message_id)
+        gone = {settled.number for settled in settlement.recipients if settled.due is None}
+        if gone and len(gone) == self._all > max(gone):
+            rows.whole.append(row)
+        else:
+            self._add_changes(row, gone, rows)
+        for report in settlement.reports:
             add_message(report, self.shard, rows)
 
     def committed(self) -> None:
         """The reports are work."""
         if not self.future.done():
+            reports = self.settlement.reports
             self.future.set_result(
-                tuple(work for report in self.settlement.reports for work in work_of(report))
+                tuple(work for report in reports for work in work_of(report)) if reports else ()
             )
 
     def refused(self, failure: Exception) -> None:
         """The queue is as it was."""
         _refuse(self.future, failure)
+
+    def _add_changes(self, row: int, gone: set[int], rows: Rows) -> None:
+        if gone:
+            rows.left += [(row, number) for number in gone]
+            rows.touched.append(row)
+        rows.deferred += [
+            (one.due, int(one.counts), outcome_text(one.outcome), int(one.delay_told), row, one.number)
+            for one in self.settlement.recipients
+            if one.due is not None
+        ]
 
 
 class Change:
@@ -110,6 +124,7 @@ class Change:
     __slots__ = ("_apply", "_count", "future", "octets")
 
     is_new_mail = False
+    may_wait = False
 
     def __init__(
         self, apply: Callable[[apsw.Connection], tuple[int, Files]], future: asyncio.Future[int]
@@ -148,16 +163,15 @@ def add_message(message: NewMessage, shard: int, rows: Rows) -> None:
     row, made_by = row_of(message.id)
     if made_by != shard:
         raise ValueError(f"{message.id} is an id of shard {made_by}, not of {shard}")
-    body, octets = message.body, message.body.in_memory()
+    head, octets = message.head, message.body.in_memory()
     if octets is not None:
-        body_sum = checksum(octets)
-    elif isinstance(body, FileBody) and body.path.name == message.id:
-        body_sum = body.checksum
+        body_size, body_sum = len(octets), zlib.crc32(octets)
     else:
-        raise ValueError(f"the body of {message.id} is neither in memory nor in its file")
-    rows.messages.append(message_row(message, row, shard, len(message.head) + body.size))
-    rows.contents.append((row, checksum(message.head), body_sum, body.size, message.head, octets))
-    rows.recipients += recipient_rows(message, row)
+        body_size, body_sum = _file_of(message)
+    rows.messages += message_row(message, row, shard, len(head) + body_size)
+    rows.contents += (row, zlib.crc32(head), body_sum, body_size, head, octets)
+    for number, new in enumerate(message.recipients):
+        rows.recipients += recipient_row(row, number, new, message.arrived)
     if message.charge:
         use = (int(message.arrived // HOUR), message.login)
         rows.uses[use] = rows.uses.get(use, 0) + len(message.recipients)
@@ -165,20 +179,35 @@ def add_message(message: NewMessage, shard: int, rows: Rows) -> None:
 
 def work_of(message: NewMessage) -> tuple[Work, ...]:
     """The work of a message that was just stored, with its content at hand."""
-    waiting = queued(message, len(message.head) + message.body.size)
-    return works_of(waiting, queued_recipients(message), Content(message.head, message.body))
+    head, body, recipients = message.head, message.body, message.recipients
+    waiting, content = queued(message, len(head) + body.size), Content(head, body)
+    if len(recipients) > 1:
+        return works_of(waiting, queued_recipients(message), content)
+    one = recipients[0]
+    return (
+        Work(waiting, one.route, (QueuedRecipient(0, one.recipient, one.route, message.arrived),), content),
+    )
 
 
-def hand_over(message: NewMessage) -> None:
-    """From here on the body file is the spool's: discarding its writer does not remove it."""
+def take(message: NewMessage) -> int:
+    """Take charge of a message; the result is the octets it brings to its batch.
+
+    From here on the body file is the spool's: discarding its writer does not remove it.
+    """
+    octets = message.body.in_memory()
+    if octets is not None:
+        return len(message.head) + len(octets)
     if isinstance(message.body, FileBody):
         message.body.is_handed_over = True
+    return len(message.head)
 
 
-def stored_octets(message: NewMessage) -> int:
-    """What a message brings to its batch."""
-    octets = message.body.in_memory()
-    return len(message.head) + (0 if octets is None else len(octets))
+def _file_of(message: NewMessage) -> tuple[int, int]:
+    """The size and checksum of a body in a file."""
+    body = message.body
+    if not isinstance(body, FileBody) or body.path.name != message.id:
+        raise ValueError(f"the body of {message.id} is neither in memory nor in its file")
+    return body.size, body.checksum
 
 
 def _refuse(future: asyncio.Future[int] | asyncio.Future[tuple[Work, ...]], failure: Exception) -> None:

@@ -20,11 +20,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
+from msgspec.structs import replace
 
 from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
@@ -66,6 +66,8 @@ T = TypeVar("T")
 Apply = Callable[[apsw.Connection, Sequence[int]], tuple[int, Files]]
 Heir = Callable[[str, list[Member]], None]
 
+_FRESH = 4_096
+"""Messages of which is remembered how they were accepted."""
 _DOMAINS = "SELECT DISTINCT domain_key, route FROM recipient"
 _USAGE = "SELECT login, hour, recipients FROM use_of_login WHERE hour >= ?"
 
@@ -137,7 +139,8 @@ class SqliteSpool:
         )
         self._desk = ThreadPoolExecutor(2, "sams-desk")
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._hour = 0
+        self._next_hour = 0
+        self._fresh: dict[str, int] = {}
         self._take_overs = TakeOvers(
             self.shard,
             add_change=self._add_change,
@@ -169,16 +172,17 @@ class SqliteSpool:
         except TemporaryFailure as failure:
             member.refused(failure)
             return future
-        hour = int(message.arrived // HOUR)
-        if hour > self._hour:
-            self._forget_use(hour)
+        if message.arrived >= self._next_hour:
+            self._begin_hour(int(message.arrived // HOUR))
+        if message.body.in_memory() is not None:
+            self._remember(message)
         self._committer.add(member)
         return future
 
     def settle(self, settlement: Settlement) -> asyncio.Future[tuple[Work, ...]]:
         """Store what an attempt brought."""
         future: asyncio.Future[tuple[Work, ...]] = self._loop.create_future()
-        self._settle(Settle(settlement, self.shard, future))
+        self._settle(Settle(settlement, self.shard, future, self._fresh.pop(settlement.message_id, 0)))
         return future
 
     # Handing out work.
@@ -373,8 +377,14 @@ class SqliteSpool:
         if isinstance(message.body, FileBody):
             self._bodies.remove([message.id])
 
-    def _forget_use(self, hour: int) -> None:
-        self._hour = hour
+    def _remember(self, message: NewMessage) -> None:
+        """Know for a while how many recipients it has: most mail is settled whole, and at once."""
+        if len(self._fresh) >= _FRESH:
+            self._fresh.clear()
+        self._fresh[message.id] = len(message.recipients)
+
+    def _begin_hour(self, hour: int) -> None:
+        self._next_hour = (hour + 1) * HOUR
         self._add_change(lambda connection: changes.forget_use(connection, hour - self._settings.usage_hours))
 
     def _set_aside(self, row: int, reason: str) -> None:

@@ -28,7 +28,7 @@ from sams.spool.records import (
     RECIPIENT_COLUMNS,
     Row,
 )
-from sams.spool.statements import ADD_USE, Files
+from sams.spool.statements import Files, add_uses
 
 STEP = 500
 _FIRST = -(2**63)
@@ -123,7 +123,7 @@ def begin(
 ) -> tuple[int, Files]:
     """Note that a shard is being taken over, with what it had taken over itself, and what logins used."""
     connection.executemany(_BEGIN, [failed, *inherited])
-    connection.executemany(ADD_USE, uses)
+    add_uses(connection, uses)
     return 1, []
 
 
