@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+
+import msgspec
 
 from sams.core.address import AddressError, parse_mailbox
 from sams.core.clock import Clock
@@ -50,8 +52,7 @@ class SignInSettings:
     jitter: float = 0.1
 
 
-@dataclass(frozen=True, slots=True)
-class _SignIn:
+class _SignIn(msgspec.Struct, frozen=True):
     """A claim, prepared. login: NOBODY where the claim can be no account's; problem then says why."""
 
     attempt: Attempt
@@ -95,7 +96,10 @@ class PasswordAuthenticator:
         started = self._clock.monotonic()
         try:
             sign_in = self._prepare(claim, address, started)
-            verdict = self._too_long(sign_in) or self._locked(sign_in) or self._remembers(sign_in)
+            password = sign_in.attempt.password
+            if (sign_in.problem or not password.isascii()) and is_too_long(password):
+                return self._refused(sign_in, replies.WRONG, sign_in.problem)
+            verdict = self._locked(sign_in) or self._remembers(sign_in)
             return verdict or asyncio.get_running_loop().create_task(self._check(sign_in))
         except Exception as error:  # noqa: BLE001 - a bug of ours must not cost a member the saved password
             return self._broken(error, started)
@@ -134,11 +138,6 @@ class PasswordAuthenticator:
         attempt = Attempt(address, self._forms.bare(login), password)
         return _SignIn(attempt, login, claim.authzid, started)
 
-    def _too_long(self, sign_in: _SignIn) -> Verdict | None:
-        if is_too_long(sign_in.attempt.password):
-            return self._refused(sign_in, replies.WRONG, sign_in.problem)
-        return None
-
     def _locked(self, sign_in: _SignIn) -> Verdict | None:
         lock = self._guard.locked(sign_in.attempt)
         if lock is None:
@@ -151,12 +150,12 @@ class PasswordAuthenticator:
             account = self._known(sign_in.login)
         except TemporaryFailure:
             return None  # another source may know; the check tells of the outage
-        if account is None or not self._is_remembered(account.identity, sign_in):
+        if account is None:
+            return None
+        identity, password = account.identity, sign_in.attempt.password
+        if not self._remembered.knows(identity.login, identity.generation, password):
             return None
         return self._judge(sign_in, account, "remembered password")
-
-    def _is_remembered(self, identity: Identity, sign_in: _SignIn) -> bool:
-        return self._remembered.knows(identity.login, identity.generation, sign_in.attempt.password)
 
     def _known(self, login: str) -> Account | None:
         for source in self._sources:
@@ -198,7 +197,7 @@ class PasswordAuthenticator:
             return self._refused(sign_in, replies.UNAVAILABLE, f"source unavailable: {checked.detail}")
         slowing = self._guard.failed(sign_in.attempt)
         refused = self._refused(sign_in, replies.WRONG, sign_in.problem or checked.finding.value)
-        return replace(refused, delay=refused.delay + slowing)
+        return msgspec.structs.replace(refused, delay=refused.delay + slowing)
 
     def _judge(self, sign_in: _SignIn, account: Account, explanation: str) -> Verdict:
         """The password is right: what remains is whether the account may be used, and in that name."""

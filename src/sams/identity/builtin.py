@@ -8,7 +8,6 @@ processes.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -25,6 +24,7 @@ from sams.identity.passwords import Compared, Hashes, HashPool
 from sams.identity.patterns import ANY, pattern_key
 from sams.identity.replies import UNAVAILABLE
 
+_VERSION = "PRAGMA data_version"
 _READ = f"SELECT {COLUMNS}, password FROM accounts WHERE login = ?"  # noqa: S608 - made of constants
 _CHANGED = "SELECT login, generation FROM changes WHERE generation > ?"
 
@@ -39,7 +39,7 @@ class BuiltinAccounts:
     """The source "builtin". Made in the worker, after the fork; `Accounts.prepare` has made the file before.
 
     forms: says which spellings are one login.
-    max_cached: accounts kept in memory.
+    max_cached: accounts kept in memory; who was read first goes first.
     """
 
     name: Final = "builtin"
@@ -61,7 +61,7 @@ class BuiltinAccounts:
         self._pool = pool
         self._forms = forms
         self._max_cached = max_cached
-        self._cache: OrderedDict[str, _Known] = OrderedDict()
+        self._cache: dict[str, _Known] = {}
         self._cached_version = self._watched_version = self._version()
         self._last_change = last_generation(self._connection)
 
@@ -76,7 +76,12 @@ class BuiltinAccounts:
         Raises:
             TemporaryFailure: the file cannot be read.
         """
-        known = self._find(login)
+        try:
+            version = self._connection.execute(_VERSION).get
+            known = self._cache.get(login) if version == self._cached_version else None
+        except apsw.Error as error:
+            raise _unreadable(error) from error
+        known = known or self._find(login)
         return known.account if known else None
 
     async def verify(self, login: str, password: str) -> Checked:
@@ -138,14 +143,13 @@ class BuiltinAccounts:
         if known is None:
             row = self._connection.execute(_READ, (login,)).fetchone()
             return self._keep(login, row) if row else None
-        self._cache.move_to_end(login)
         return known
 
     def _keep(self, login: str, row: Any) -> _Known:
         *columns, hashed = row
         known = self._cache[login] = _Known(_account(record_of(columns)), hashed)
         if len(self._cache) > self._max_cached:
-            self._cache.popitem(last=False)
+            del self._cache[next(iter(self._cache))]
         return known
 
     def _drop_outdated(self) -> None:
@@ -155,7 +159,7 @@ class BuiltinAccounts:
             self._cached_version = version
 
     def _version(self) -> int:
-        return cast("int", self._connection.execute("PRAGMA data_version").get)
+        return cast("int", self._connection.execute(_VERSION).get)
 
     async def _upgrade(self, account: Account, compared: Compared) -> str:
         """Store the hash at today's cost; what goes wrong with that is for the journal alone."""

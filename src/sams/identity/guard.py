@@ -42,6 +42,8 @@ _RECORD = struct.Struct(f"<dddIIIQ{MAX_TAGS * _WRONG_OCTETS}s")
 _STALE = 1 / 30
 """Of the time for which a pair is known: how old the note of it may be before it is written anew."""
 _NO_TAGS = bytes(MAX_TAGS * _WRONG_OCTETS)
+_REMEMBERED = 4_096
+"""Pairs whose tag is kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,9 @@ class Lock:
     what: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Attempt:
-    """One sign-in, as the guard counts it: bare prepared login, prepared password."""
+    """One sign-in, as the guard counts it: bare prepared login, prepared password. Never changed."""
 
     address: str
     login: str
@@ -131,13 +133,15 @@ class SharedGuard:
     table: of PAYLOAD_OCTETS, made before the fork.
     """
 
-    __slots__ = ("_allow", "_clock", "_settings", "_table")
+    __slots__ = ("_allow", "_clock", "_last", "_pair_tags", "_settings", "_table")
 
     def __init__(self, table: SharedTable, clock: Clock, settings: GuardSettings) -> None:
         self._table = table
         self._clock = clock
         self._settings = settings
         self._allow = Networks(settings.allow)
+        self._pair_tags: dict[tuple[str, str], bytes] = {}
+        self._last = (b"", _NOTHING)
 
     def locked(self, attempt: Attempt) -> Lock | None:
         """Whether this attempt must not be decided now."""
@@ -146,9 +150,10 @@ class SharedGuard:
         now = self._clock.monotonic()
         pair_tag = self._pair_tag(attempt)
         pair = self._read(pair_tag)
+        self._last = pair_tag, pair
         if pair.locked_until > now:
             return None if self._passes(pair_tag, attempt) else Lock(pair.locked_until - now, "pair")
-        return None if self._is_known(pair) else self._wider_lock(attempt, now)
+        return None if self._is_known(pair, now) else self._wider_lock(attempt, now)
 
     def failed(self, attempt: Attempt) -> float:
         """It was wrong: count it where it was not tried before."""
@@ -166,7 +171,8 @@ class SharedGuard:
         if attempt.address in self._allow:
             return
         now, pair_tag, good = self._clock.monotonic(), self._pair_tag(attempt), self._good_tag(attempt)
-        pair = self._read(pair_tag)
+        last_tag, last = self._last  # `locked` was asked just before
+        pair = last if last_tag == pair_tag else self._read(pair_tag)
         if pair.good != good or now - pair.good_at > self._settings.known * _STALE:
             self._update(pair_tag, lambda old: old._replace(good=good, good_at=now))
 
@@ -185,13 +191,16 @@ class SharedGuard:
             ("network", table.tag(b"network\0" + network_key(origin)), self._settings.network_failures),
         )
 
-    def _is_known(self, pair: _Record) -> bool:
-        return bool(pair.good) and self._clock.monotonic() - pair.good_at < self._settings.known
+    def _is_known(self, pair: _Record, now: float) -> bool:
+        return pair.good != 0 and now - pair.good_at < self._settings.known
 
     def _passes(self, pair_tag: bytes, attempt: Attempt) -> bool:
         """Whether a locked pair lets this password in; another one is counted."""
         pair = self._read(pair_tag)
-        if not self._is_known(pair) or pair.tries >= self._settings.tries_while_locked:
+        if (
+            not self._is_known(pair, self._clock.monotonic())
+            or pair.tries >= self._settings.tries_while_locked
+        ):
             return False
         if pair.good == self._good_tag(attempt):
             return True
@@ -248,7 +257,14 @@ class SharedGuard:
         self._table.change(tag, self._clock.monotonic(), lambda payload: _pack(function(_unpack(payload))))
 
     def _pair_tag(self, attempt: Attempt) -> bytes:
-        return self._table.tag(b"pair\0%b\0%b" % (origin_key(attempt.address), attempt.login.encode()))
+        pair = attempt.address, attempt.login
+        tag = self._pair_tags.get(pair)
+        if tag is None:
+            about = b"pair\0%b\0%b" % (origin_key(attempt.address), attempt.login.encode())
+            if len(self._pair_tags) >= _REMEMBERED:
+                self._pair_tags.clear()
+            tag = self._pair_tags[pair] = self._table.tag(about)
+        return tag
 
     def _wrong_tag(self, attempt: Attempt) -> bytes:
         return self._password_tag(b"wrong", attempt)[:_WRONG_OCTETS]

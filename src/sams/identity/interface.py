@@ -12,6 +12,8 @@ import enum
 from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from sams.core.address import Mailbox
 from sams.core.reply import Reply
 from sams.protocol.sasl.interface import PasswordClaim
@@ -50,8 +52,7 @@ class Account:
     suspended: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True):
     """The answer to one sign-in.
 
     identity: who it is; None: not signed in.

@@ -52,10 +52,10 @@ def prepare_password(text: str) -> str:
     Raises:
         UnpreparableError: it is empty, longer than `MAX_PASSWORD_OCTETS`, or has a control character.
     """
+    if text.isascii() and text.isprintable() and 0 < len(text) <= MAX_PASSWORD_OCTETS:
+        return text
     if is_too_long(text):
         raise UnpreparableError(f"a password has at most {MAX_PASSWORD_OCTETS} octets")
-    if text.isascii() and text.isprintable() and text:
-        return text
     try:
         return str(_PASSWORDS.enforce(text))
     except UnicodeError:
@@ -83,7 +83,7 @@ class LoginForms:
     def bare(self, login: str) -> str:
         """The prepared login without an accounts' domain; unchanged where it has another one or none."""
         name, at, domain = login.rpartition("@")
-        return name if at and name and self._is_ours(domain) else login
+        return name if at and name and (domain in self._domains or self._is_ours(domain)) else login
 
     def _is_ours(self, domain: str) -> bool:
         try:

@@ -31,6 +31,12 @@ def network_key(origin: bytes) -> bytes:
     return origin[: _NETWORK_OCTETS.get(len(origin), len(origin))]
 
 
+@lru_cache(_REMEMBERED)
+def network_of(address: str) -> bytes:
+    """The network around the origin of an address."""
+    return network_key(origin_key(address))
+
+
 class Networks:
     """Networks that are free of guard and connection caps."""
 

@@ -51,7 +51,7 @@ class Remembered:
     def knows(self, login: str, generation: int, password: str) -> bool:
         """Whether this very password was right for this generation of the login, not long ago."""
         first, second, tag = self._places(login, generation, password)
-        now = int(self._clock.monotonic())
+        now = self._clock.monotonic()
         return self._holds(first, tag, now) or self._holds(second, tag, now)
 
     def remember(self, login: str, generation: int, password: str) -> None:
@@ -72,7 +72,7 @@ class Remembered:
             digest[_PLACES.size :],
         )
 
-    def _holds(self, place: int, tag: bytes, now: int) -> bool:
+    def _holds(self, place: int, tag: bytes, now: float) -> bool:
         expiry, held = _SLOT.unpack_from(self._memory, place)
         return hmac.compare_digest(held, tag) and now < expiry
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from sams.identity.origin import network_key, origin_key
+from sams.identity.origin import network_of
 
 _T = TypeVar("_T")
 
@@ -24,15 +24,16 @@ class Crowd(Generic[_T]):
 
     def enter(self, one: _T, address: str) -> None:
         """It came from this address."""
-        self._networks.setdefault(network_key(origin_key(address)), {})[one] = None
+        self._networks.setdefault(network_of(address), {})[one] = None
 
     def leave(self, one: _T, address: str) -> None:
         """It signed in or went; it may have left already."""
-        key = network_key(origin_key(address))
-        network = self._networks.get(key, {})
-        network.pop(one, None)
-        if not network:
-            self._networks.pop(key, None)
+        key = network_of(address)
+        network = self._networks.get(key)
+        if network is not None:
+            network.pop(one, None)
+            if not network:
+                del self._networks[key]
 
     def first_to_go(self) -> _T | None:
         """The oldest of the busiest network; None where nobody is there."""

@@ -56,9 +56,9 @@ class ListenerDoor:
         refusal = services.admission.connected(address, self._reception.make_room)
         if refusal is not None:
             return refusal
-        engine = ServerEngine(self.settings, tls=self.implicit, reason=services.reason)
-        peer = Peer(address, self._port, self.implicit)
-        session = Session(services, connection, engine, peer, self._reception)
+        implicit = self.implicit
+        engine = ServerEngine(self.settings, tls=implicit, reason=services.reason)
+        session = Session(services, connection, engine, Peer(address, self._port, implicit), self._reception)
         self._reception.came(session)
         return engine, session
 
@@ -99,7 +99,8 @@ class Reception:
     def gone(self, session: Session) -> None:
         """A session ended."""
         self.sessions.discard(session)
-        self._strangers.leave(session, session.address)
+        if session.identity is None:
+            self._strangers.leave(session, session.address)
 
     def make_room(self) -> bool:
         """All connections are taken: end that of somebody who has not signed in. Whether there was one."""

@@ -82,15 +82,15 @@ class SignIn:
 
     def _take(self, step: Step) -> None:
         match step:
+            case Verify(claim=claim):
+                self._mechanism = None
+                self._verify(claim)
             case Challenge(data=data):
                 self._engine.challenge(data)
             case Malformed(text=text):
                 self._mechanism = None
                 said = self._engine.answer(reply(501, "5.5.2", text))
                 self._log.tell(told.Refused("AUTH", str(said), said.reason or ""))
-            case Verify(claim=claim):
-                self._mechanism = None
-                self._verify(claim)
 
     def _verify(self, claim: PasswordClaim) -> None:
         self._claimed = claim.authcid
