@@ -13,7 +13,8 @@ that waits for its answer, as nearly all do, costs no change of what the loop wa
 while the peer does not take our replies.
 
 The receive buffer belongs to the worker, not to the connection: a read fills it and the same callback empties it,
-so that an idle connection holds no buffer at all.
+so that an idle connection holds no buffer at all. A body is read in larger pieces than commands are, and who
+sends much of it at once stands in line before the next read (`turns`).
 
 This is the path of every octet and every command: a piece of work that only hands on is not a function of its own,
 and what a wake-up needs of the clock is read once.
@@ -33,10 +34,15 @@ from sams.protocol.smtp.events import Need
 from sams.protocol.smtp.server import ServerEngine
 from sams.submission.deadlines import DeadlineWheel, Late, Progress, TimeLimits, judge
 from sams.submission.tls import ServerTls, TlsError, TlsFacts
+from sams.submission.turns import Turns
 
 _T = TypeVar("_T")
 
-RECEIVE_BUFFER = 65_536
+RECEIVE_BUFFER = 131_072
+COMMANDS_BUFFER = 65_536
+"""What of it is used but for a body: a read of so much may be kept while an answer is worked on."""
+LARGE_READ = 32_768
+"""Octets: who sends more of a body at once stands in line before the next read."""
 LINGER = 30.0
 """Seconds that a peer has to take the last replies."""
 BUG = reply(451, "4.3.0", "Something went wrong here; try again later")
@@ -108,7 +114,7 @@ class Door(Protocol):
 class Connection(asyncio.BufferedProtocol):
     """One peer's connection to a listener.
 
-    buffer: the worker's receive buffer.
+    buffer: the worker's receive buffer. turns: the worker's, of those who send large bodies.
     """
 
     __slots__ = (
@@ -119,6 +125,7 @@ class Connection(asyncio.BufferedProtocol):
         "_engine",
         "_farewell",
         "_handler",
+        "_has_turn",
         "_limits",
         "_lingers_until",
         "_now",
@@ -127,6 +134,7 @@ class Connection(asyncio.BufferedProtocol):
         "_then",
         "_tls",
         "_transport",
+        "_turns",
         "_wheel",
         "progress",
         "wheel_slot",
@@ -135,18 +143,19 @@ class Connection(asyncio.BufferedProtocol):
     _engine: ServerEngine
     _handler: EventHandler
 
-    def __init__(self, door: Door, wheel: DeadlineWheel, buffer: memoryview) -> None:
+    def __init__(self, door: Door, wheel: DeadlineWheel, buffer: memoryview, turns: Turns) -> None:
         self._door = door
         self._limits = door.limits
         self._wheel = wheel
         self._now = wheel.now
         self._buffer = buffer
+        self._turns = turns
         self._tls: ServerTls | None = None
         self._transport: asyncio.Transport | None = None
         self._then: Callable[[Any], None] | None = None
         self._farewell: Reply | None = None
         self._closing = self._ended_by_peer = self._paused = False
-        self._peer_reads = True
+        self._peer_reads = self._has_turn = True
         self._lingers_until = 0.0
         now = self._now()
         self.progress = Progress(now, now)
@@ -177,7 +186,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's interface
         """The worker's one buffer: it is emptied before the loop reads again."""
-        return self._buffer
+        return self._buffer if self.progress.body_began is not None else self._buffer[:COMMANDS_BUFFER]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes arrived."""
@@ -202,7 +211,7 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
             self._break(error)
         if was_in_body and progress.body_began is not None:
-            self._acknowledge_at_once()
+            self._ask_for_more(nbytes)
         if self._then is not None:
             self._balance_reading()
 
@@ -219,6 +228,11 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """It reads again."""
         self._peer_reads = True
+        self._balance_reading()
+
+    def take_turn(self) -> None:
+        """Those who stood in line before have read."""
+        self._has_turn = True
         self._balance_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the loop's interface
@@ -375,8 +389,17 @@ class Connection(asyncio.BufferedProtocol):
         else:
             then(result)
 
+    def _ask_for_more(self, came: int) -> None:
+        """The body goes on."""
+        if came > LARGE_READ:
+            self._has_turn = False
+            self._balance_reading()
+            self._turns.stand_in_line(self)
+        if came < RECEIVE_BUFFER:
+            self._acknowledge_at_once()
+
     def _balance_reading(self) -> None:
-        wanted = self._then is None and self._peer_reads
+        wanted = self._then is None and self._peer_reads and self._has_turn
         if self._transport is None or self._closing or wanted != self._paused:
             return
         self._paused = not wanted

@@ -16,6 +16,7 @@ from sams.submission.crowd import Crowd
 from sams.submission.deadlines import DeadlineWheel, TimeLimits
 from sams.submission.services import Services
 from sams.submission.session import Peer, Session
+from sams.submission.turns import Turns
 
 SHUTTING_DOWN = reply(421, "4.3.2", "The service is restarting; try again in a minute")
 _POLL = 0.05
@@ -64,7 +65,8 @@ class ListenerDoor:
 
     def new_connection(self) -> Connection:
         """For the loop: a protocol for the next connection."""
-        return Connection(self, self._reception.wheel, self._reception.buffer)
+        reception = self._reception
+        return Connection(self, reception.wheel, reception.buffer, reception.turns)
 
 
 class Reception:
@@ -77,6 +79,7 @@ class Reception:
         self.house = house
         self.wheel = DeadlineWheel(loop, on_bug)
         self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
+        self.turns = Turns(loop)
         self.sessions: set[Session] = set()
         self._strangers: Crowd[Session] = Crowd()
         self._servers: list[asyncio.Server] = []

@@ -1,0 +1,81 @@
+"""Large bodies take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sams.submission.turns import AT_ONCE, Turns
+
+
+class Loop:
+    """Calls what is due when it is told to: one round at a time."""
+
+    def __init__(self) -> None:
+        self._due: list[Callable[[], object]] = []
+
+    def call_soon(self, callback: Callable[[], object], /) -> None:
+        self._due.append(callback)
+
+    def round(self) -> None:
+        due, self._due = self._due, []
+        for callback in due:
+            callback()
+
+    @property
+    def is_at_rest(self) -> bool:
+        return not self._due
+
+
+class Sender:
+    """Has always more to read."""
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.reads = 0
+
+    def take_turn(self) -> None:
+        self.reads += 1
+        self.turns.stand_in_line(self)
+
+
+class Leaver:
+    """Has no more to read."""
+
+    reads = 0
+
+    def take_turn(self) -> None:
+        self.reads += 1
+
+
+def test_a_round_reads_few_of_many_and_each_as_often_as_the_others() -> None:
+    loop = Loop()
+    turns = Turns(loop)
+    senders = [Sender(turns) for _ in range(10 * AT_ONCE)]
+    for sender in senders:
+        turns.stand_in_line(sender)
+    for rounds in range(1, 31):
+        loop.round()
+        assert sum(sender.reads for sender in senders) == rounds * AT_ONCE
+    assert {sender.reads for sender in senders} == {3}
+
+
+def test_one_alone_reads_in_every_round() -> None:
+    loop = Loop()
+    turns = Turns(loop)
+    sender = Sender(turns)
+    turns.stand_in_line(sender)
+    for _ in range(5):
+        loop.round()
+    assert sender.reads == 5
+
+
+def test_nobody_in_line_costs_no_round() -> None:
+    loop = Loop()
+    turns = Turns(loop)
+    leavers = [Leaver() for _ in range(AT_ONCE + 1)]
+    for leaver in leavers:
+        turns.stand_in_line(leaver)
+    loop.round()
+    loop.round()
+    assert loop.is_at_rest
+    assert {leaver.reads for leaver in leavers} == {1}
