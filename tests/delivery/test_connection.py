@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from dataclasses import dataclass
@@ -17,7 +16,8 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.outcome import Result
 from sams.delivery.connection import Connector, HopConnection
 from sams.delivery.hop_settings import HopAddress, RouteSettings, Security, parse_host
-from sams.protocol.smtp.client_message import BytesBody, OutgoingMessage
+from sams.delivery.fitting import BytesBody
+from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_opening import Credentials
 from sams.protocol.smtp.client_result import Transaction, TransactionResult
 from sams.protocol.smtp.client_waits import ConversationEnded, Stage, Timeouts
@@ -149,7 +149,7 @@ class SlowBody:
 
 def large(body: SlowBody) -> Transaction:
     small = transaction("bob@example.com")
-    return dataclasses.replace(small, message=OutgoingMessage(b"Subject: x\r\n\r\n", body))
+    return Transaction(small.envelope, OutgoingMessage(b"Subject: x\r\n\r\n", body))
 
 
 @pytest.mark.parametrize("extensions", [(), EXTENSIONS, BDAT])

@@ -7,7 +7,28 @@ from dataclasses import dataclass, replace
 
 from sams.message.encoding import Carries, Plan, Planner, Rewriter, needs_encoding
 from sams.protocol.smtp.client_capabilities import Capabilities
-from sams.protocol.smtp.client_message import PIECE, BytesBody, OutgoingBody, OutgoingMessage
+from sams.protocol.smtp.client_message import PIECE, OutgoingBody, OutgoingMessage
+
+
+@dataclass(frozen=True, slots=True)
+class BytesBody:
+    """A body that is held in memory."""
+
+    content: bytes
+
+    @property
+    def size(self) -> int:
+        """Octets."""
+        return len(self.content)
+
+    def in_memory(self) -> bytes:
+        """All of it."""
+        return self.content
+
+    async def chunks(self, size: int = PIECE) -> AsyncIterator[bytes]:
+        """It in pieces."""
+        for start in range(0, len(self.content), size):
+            yield self.content[start : start + size]
 
 
 def needs_fitting(message: OutgoingMessage, carries: Carries) -> bool:

@@ -12,7 +12,8 @@ from sams.core.address import AddressError, Mailbox, parse_mailbox
 from sams.core.envelope import Envelope, Notify, OriginalRecipient, Recipient, Ret
 from sams.protocol.smtp.client_capabilities import NONE, Capabilities
 from sams.protocol.smtp.client_commands import Form, mail, rcpt, utf8_addr_xtext, xtext
-from sams.protocol.smtp.client_message import BytesBody, DotStuffer, OutgoingMessage
+from sams.delivery.fitting import BytesBody
+from sams.protocol.smtp.client_message import DotStuffer, OutgoingMessage
 
 ALL = Capabilities(
     eight_bit_mime=True,
@@ -75,7 +76,7 @@ def envelope(path: Mailbox | None = BOB, ret: Ret | None = None, envid: str | No
 def test_mail_tells_the_hop_what_it_understands(
     line: bytes, given_envelope: Envelope, given_message: OutgoingMessage, given_form: Form
 ) -> None:
-    assert mail(given_envelope, given_message, given_form) == line
+    assert mail(given_envelope, given_message, given_message.size, given_form) == line
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def test_a_local_part_in_utf8_cannot_be_written_without_smtputf8() -> None:
     with pytest.raises(AddressError):
         rcpt(Recipient(EIGHT), form())
     with pytest.raises(AddressError):
-        mail(envelope(EIGHT), message(), form())
+        mail(envelope(EIGHT), message(), 0, form())
 
 
 @given(st.text(max_size=60))

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from sams.protocol.smtp.client_capabilities import Capabilities
 from sams.protocol.smtp.client_exchange import Exchange
+from sams.protocol.smtp.client_group import Group, Landing
 from sams.protocol.smtp.client_opening import Opening, opening
 from sams.protocol.smtp.client_result import Transaction, TransactionResult
 from sams.protocol.smtp.client_transaction import TransactionDialogue
@@ -97,6 +98,26 @@ class SmtpClient:
         self._needs_reset = dialogue.needs_reset
         self._is_open = was_open and result.broke_off is None
         return result
+
+    @property
+    def takes_groups(self) -> bool:
+        """Whether the hop takes several transactions at once."""
+        return self.capabilities.pipelining and self.capabilities.chunking
+
+    def group(self, landing: Landing, most: int) -> Group:
+        """At most so many messages at once: `say` each, then drive `send`. For a hop that takes groups."""
+        mail_max = self.capabilities.mail_max
+        if mail_max is not None:
+            most = min(most, mail_max - self.transactions)
+        return Group(self._exchange, self.capabilities, landing, most, needs_reset=self._needs_reset)
+
+    def send(self, group: Group) -> Dialogue[None]:
+        """Send what the group said, and let its `landing` hear what came of it."""
+        self._is_open = False
+        self.transactions += group.count
+        yield from group.hear()
+        self._needs_reset = group.needs_reset
+        self._is_open = not group.is_broken
 
     def quit(self) -> None:
         """Queue QUIT, where the conversation is at rest. Its reply is not worth a wait."""

@@ -7,15 +7,17 @@ encoded as the RFCs say, and `Exchange.command` refuses what would still break a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from sams.core.address import AddressError, Mailbox, domain_key
-from sams.core.envelope import Envelope, Notify, OriginalRecipient, Recipient
+from sams.core.envelope import Envelope, Notify, OriginalRecipient, Recipient, Ret
 from sams.protocol.smtp.client_capabilities import Capabilities
 from sams.protocol.smtp.client_message import OutgoingMessage
 
 _NO_XCHAR = re.compile(rb"[^\x21-\x2a\x2c-\x3c\x3e-\x7e]")
 _NO_QCHAR = re.compile(r"[^\x21-\x2a\x2c-\x3c\x3e-\x5b\x5d-\x7e]")
+_RET = {each: b" RET=" + each.value.encode() for each in Ret}
 _NOTIFY = (
     (Notify.SUCCESS, "SUCCESS"),
     (Notify.FAILURE, "FAILURE"),
@@ -23,8 +25,7 @@ _NOTIFY = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Form:
+class Form(msgspec.Struct, frozen=True, gc=False):
     """How one transaction is written: what of it the hop must be told, and can be.
 
     smtputf8: the transaction is one of RFC 6531; addresses stand in it as they are.
@@ -36,30 +37,30 @@ class Form:
     capabilities: Capabilities
 
 
-def mail(envelope: Envelope, message: OutgoingMessage, form: Form) -> bytes:
-    """The MAIL command.
+def mail(envelope: Envelope, message: OutgoingMessage, size: int, form: Form) -> bytes:
+    """The MAIL command. `size`: the message's.
 
     Raises:
         AddressError: the reverse path needs SMTPUTF8, which this transaction has not.
     """
-    offered = form.capabilities
-    path = _path(envelope.reverse_path, form) if envelope.reverse_path else b""
-    words = [b"MAIL FROM:<%b>" % path]
+    offered, path = form.capabilities, envelope.reverse_path
+    line = b"MAIL FROM:<%b>" % (_path(path, form) if path is not None else b"")
     if offered.has_size:
-        words.append(b"SIZE=%d" % message.size)
+        line += b" SIZE=%d" % size
     if message.is_binary:
-        words.append(b"BODY=BINARYMIME")
+        line += b" BODY=BINARYMIME"
     elif message.has_8bit and offered.eight_bit_mime:
-        words.append(b"BODY=8BITMIME")
+        line += b" BODY=8BITMIME"
     if form.smtputf8:
-        words.append(b"SMTPUTF8")
-    if offered.dsn and envelope.ret is not None:
-        words.append(b"RET=" + envelope.ret.value.encode())
-    if offered.dsn and envelope.envid is not None:
-        words.append(b"ENVID=" + xtext(envelope.envid))
+        line += b" SMTPUTF8"
+    if offered.dsn:
+        if envelope.ret is not None:
+            line += _RET[envelope.ret]
+        if envelope.envid is not None:
+            line += b" ENVID=" + xtext(envelope.envid)
     if form.says_auth and offered.auth:
-        words.append(b"AUTH=<>")
-    return b" ".join(words)
+        line += b" AUTH=<>"
+    return line
 
 
 def rcpt(recipient: Recipient, form: Form) -> bytes:
@@ -93,8 +94,9 @@ def utf8_addr_xtext(text: str) -> bytes:
 
 
 def _path(mailbox: Mailbox, form: Form) -> bytes:
-    if form.smtputf8 or mailbox.is_ascii:
-        return bytes(mailbox)
+    written = str(mailbox)
+    if form.smtputf8 or written.isascii():
+        return written.encode()
     if needs_smtputf8(mailbox):
         raise AddressError("the address needs SMTPUTF8")
     return bytes(Mailbox(mailbox.local, domain_key(mailbox.domain)))

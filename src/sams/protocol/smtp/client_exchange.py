@@ -68,6 +68,27 @@ class Exchange:
         self.outgoing.append(command_line(line))
         self.unanswered += 1
 
+    def commands(self, lines: bytes, count: int) -> None:
+        """Queue so many commands, which are known to be sound, each with its CRLF."""
+        self.outgoing.append(lines)
+        self.unanswered += count
+
+    def has_replies(self, count: int) -> bool:
+        """So many whole replies are here, or the fault in place of one of them."""
+        return self._reader.ready >= count or self._reader.error is not None
+
+    @property
+    def ready(self) -> int:
+        """How many whole replies are here."""
+        return self._reader.ready
+
+    def positive_replies(self, count: int) -> Reply | None:
+        """The last of the next `count` replies, if all are here and 2yz: they are taken, else none of them."""
+        last = self._reader.take_positive(count)
+        if last is not None:
+            self.unanswered -= count
+        return last
+
     def reply(self, wait: ForReply) -> Dialogue[Reply]:
         """The next reply, whatever it says.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 PIECE = 65_536
 """Octets of a message that are handed over at once."""
@@ -29,29 +30,7 @@ class OutgoingBody(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class BytesBody:
-    """A body that is held in memory."""
-
-    content: bytes
-
-    @property
-    def size(self) -> int:
-        """Octets."""
-        return len(self.content)
-
-    def in_memory(self) -> bytes:
-        """All of it."""
-        return self.content
-
-    async def chunks(self, size: int = PIECE) -> AsyncIterator[bytes]:
-        """It in pieces."""
-        for start in range(0, len(self.content), size):
-            yield self.content[start : start + size]
-
-
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
+class OutgoingMessage(msgspec.Struct, frozen=True):
     """A message as it is to be sent, with what the choice of parameters needs to know.
 
     head: the header with the empty line behind it.

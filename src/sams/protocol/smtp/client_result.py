@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from sams.core.envelope import Envelope
 from sams.core.outcome import Result
@@ -11,8 +11,7 @@ from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_waits import Stage
 
 
-@dataclass(frozen=True, slots=True)
-class Transaction:
+class Transaction(msgspec.Struct, frozen=True):
     """One message to some recipients.
 
     The message's facts count, not what the sender declared in `Envelope.body` and `Envelope.smtputf8`.
@@ -22,8 +21,7 @@ class Transaction:
     message: OutgoingMessage
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What one transaction decided for one recipient.
 
     by_peer: the reply is the hop's own; otherwise ours.
@@ -34,8 +32,7 @@ class Verdict:
     by_peer: bool
 
 
-@dataclass(frozen=True, slots=True)
-class BreakOff:
+class BreakOff(msgspec.Struct, frozen=True, gc=False):
     """The conversation ended inside the transaction.
 
     reply: the hop's own where `by_peer`, else ours.
@@ -51,8 +48,7 @@ class BreakOff:
     untouched: bool
 
 
-@dataclass(frozen=True, slots=True)
-class TransactionResult:
+class TransactionResult(msgspec.Struct, frozen=True, gc=False):
     """What came of a transaction.
 
     verdicts: by recipient, in the envelope's order; None: goes into the next transaction, at once.

@@ -129,6 +129,22 @@ class TransactionDialogue:
             self._break_off(ended)
         return self._result()
 
+    def hear_said(self) -> Dialogue[TransactionResult]:
+        """Hear the replies to a transaction that was written already, with the message, by BDAT (`client_group`)."""
+        self.was_begun = True
+        self._payload.is_complete = True
+        if self.needs_reset:
+            self._said.append((_RSET, 0))
+        self._said.append((_MAIL, 0))
+        self._said += [(number, 0) for number in range(len(self._recipients))]
+        try:
+            while self._said:
+                yield from self._hear()
+            yield from self._finish_bdat(began=True)
+        except ConversationEnded as ended:
+            self._break_off(ended)
+        return self._result()
+
     def _carry_out(self, mail: bytes, rcpts: Sequence[tuple[int, bytes]]) -> Dialogue[None]:
         began = yield from self._say_envelope(mail, rcpts)
         if not began and not self._accepted:
@@ -147,7 +163,7 @@ class TransactionDialogue:
             says_auth=self._exchange.says_auth,
             capabilities=self._offered,
         )
-        mail = commands.mail(self._transaction.envelope, self._message, form)
+        mail = commands.mail(self._transaction.envelope, self._message, self._message.size, form)
         rcpts = []
         for number in self._within_limits():
             try:

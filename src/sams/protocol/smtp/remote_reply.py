@@ -6,22 +6,25 @@ Octets go in as they come; whole replies come out in their order. A peer that br
 no more listened to: the replies before the fault stay readable, then `take` raises. So the result depends on
 the octets alone and never on how they were cut.
 
-Each octet is looked at once: a line that came whole is read where it lies, and only a line that a cut went
-through is gathered, in one buffer that ends at the limit of a line. A hop says the same few lines for every
-message ("250 2.1.0 Ok"): each is parsed once and remembered, up to a small number of them.
+Nearly always what comes is some whole replies of one line each: one look says so, they are cut apart, and each
+is parsed when it is taken. Who only wants to know that all went well (`take_positive`) has all but the last of
+them unparsed. Everything else is read line by line: a line that came whole where it lies, and only a line that
+a cut went through is gathered, in one buffer that ends at the limit of a line.
 """
 
 from __future__ import annotations
 
 import re
-from collections import deque
 from dataclasses import dataclass
 
 from sams.core.errors import PeerFault
 from sams.core.reply import EnhancedStatus, Reply, reply
 
 _LINE = re.compile(rb"([2-5][0-9][0-9])(?:([ -])([^\n]*))?\r\n")
-_REMEMBERED = 32
+_ONE_LINE = re.compile(
+    rb"([2-5])[0-9][0-9](?: (?:([245])\.([0-9]{1,3})\.([0-9]{1,3})(?:[ \t]+|\Z))?(.*))?\Z", re.DOTALL
+)
+_POSITIVE = ord("2")
 _STATUS = re.compile(rb"([245])\.([0-9]{1,3})\.([0-9]{1,3})(?:[ \t]+|\Z)")
 
 
@@ -56,9 +59,9 @@ class ReplyReader:
     __slots__ = (
         "_error",
         "_kept",
-        "_known",
         "_limits",
         "_octets",
+        "_one_liners",
         "_ready",
         "_rest",
         "_texts",
@@ -67,9 +70,10 @@ class ReplyReader:
 
     def __init__(self, limits: ReplyLimits = DEFAULT_LIMITS) -> None:
         self._limits = limits
+        shortest = max(0, min(limits.kept, limits.total_kept, limits.line - 6, limits.total - 6))
+        self._one_liners = re.compile(rb"(?:[2-5][0-9][0-9](?: [^\r\n]{0,%d})?\r\n)+" % shortest)
         self._rest = bytearray()
-        self._ready: deque[Reply] = deque()
-        self._known: dict[bytes, Reply] = {}
+        self._ready: list[Reply | bytes] = []
         self._error: ReplyError | None = None
         self._texts: list[bytes] = []
         self._under_way = b""
@@ -97,12 +101,19 @@ class ReplyReader:
         wanted: how many replies may wait to be taken; one more is a fault (RFC 5321 section 4.2: every reply
             answers a command), so that a peer's talk cannot grow in memory.
         """
-        if self._error is None:
-            try:
-                self._read_lines(data, wanted)
-            except ReplyError as error:
-                self._error = error
-                self._rest.clear()
+        if self._error is not None:
+            return
+        if not self._rest and not self._texts and self._one_liners.fullmatch(data):
+            lines = data.split(b"\r\n")
+            if len(self._ready) + len(lines) - 1 <= wanted:
+                self._ready += lines
+                del self._ready[-1]  # what is behind the last line's end: nothing
+                return
+        try:
+            self._read_lines(data, wanted)
+        except ReplyError as error:
+            self._error = error
+            self._rest.clear()
 
     def take(self) -> Reply | None:
         """The next reply; None: there is none yet.
@@ -111,10 +122,26 @@ class ReplyReader:
             ReplyError: what came instead of it is none. Every further call raises it too.
         """
         if self._ready:
-            return self._ready.popleft()
+            return _parsed(self._ready.pop(0))
         if self._error is not None:
             raise self._error
         return None
+
+    def take_positive(self, count: int) -> Reply | None:
+        """The last of the next `count` replies, where they are here and all are 2yz in one line; they are taken.
+
+        None: it is not so, and nothing is taken.
+        """
+        ready = self._ready
+        if len(ready) < count:
+            return None
+        for index in range(count):
+            line = ready[index]
+            if line.__class__ is not bytes or line[0] != _POSITIVE:
+                return None
+        last = ready[count - 1]
+        del ready[:count]
+        return _parsed(last)
 
     def _read_lines(self, data: bytes, wanted: int) -> None:
         position = self._finish_line(data, wanted) if self._rest else 0
@@ -139,11 +166,6 @@ class ReplyReader:
         return end
 
     def _line(self, data: bytes, start: int, end: int, wanted: int) -> None:
-        if not self._texts and len(self._ready) < wanted:
-            known = self._known.get(data[start:end])
-            if known is not None:
-                self._ready.append(known)
-                return
         if end - start > self._limits.line:
             raise ReplyError("a line of a reply is too long")
         match = _LINE.fullmatch(data, start, end)
@@ -155,10 +177,7 @@ class ReplyReader:
         code, mark, text = match.groups()
         self._continue(code, text or b"")
         if mark != b"-":
-            made = _make(int(code), self._texts)
-            if len(self._texts) == 1 and len(self._known) < _REMEMBERED:
-                self._known[data[start:end]] = made
-            self._ready.append(made)
+            self._ready.append(_make(int(code), self._texts))
             self._begin()
 
     def _continue(self, code: bytes, text: bytes) -> None:
@@ -176,6 +195,19 @@ class ReplyReader:
         self._texts = []
         self._under_way = b""
         self._octets = self._kept = 0
+
+
+def _parsed(reply: Reply | bytes) -> Reply:
+    """A reply as it lies in the queue: made already, or its one line."""
+    if isinstance(reply, Reply):
+        return reply
+    match = _ONE_LINE.match(reply)
+    assert match is not None, "only such lines are queued"
+    kind, own, subject, detail, text = match.groups()
+    if own != kind:  # none, or of another class than the code's: then it is text like any other
+        return _make(int(reply[:3]), [reply[4:]])
+    status = EnhancedStatus(int(own), int(subject), int(detail))
+    return Reply(int(reply[:3]), (text.decode("utf-8", "backslashreplace"),), status)
 
 
 def _make(code: int, texts: list[bytes]) -> Reply:

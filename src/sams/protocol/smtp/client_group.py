@@ -1,0 +1,191 @@
+"""Several transactions with a next hop in one group of commands, each with its message.
+
+Theory of operation
+-------------------
+RFC 2920 section 3.1 lets the commands of the next transaction stand in one group with the end of the message
+before it, and BDAT (RFC 3030) tells where each message ends without a word of the hop. So small messages follow
+each other without a wait: one write, one round trip and one read for all of a group. From the second on each
+begins with RSET: a transaction that a refusal left open must not take in the recipients of the next.
+
+A message goes this way where nothing about it is out of the ordinary (`Group.say`); all others go one by one
+(`client_transaction`). The replies to each transaction are awaited as a whole. Where all of them are 2yz it was
+taken; for everything else the dialogue of a lone transaction reads them, as if it had just written its commands.
+
+Where the conversation breaks, the transaction at which it did is told apart from those behind it, of which the
+hop had not said a word: it may have taken any of them, as it may whenever it goes away behind the end of a message.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from typing import Protocol
+
+from sams.core.address import AddressError
+from sams.core.outcome import Result
+from sams.core.reply import Reply
+from sams.protocol.smtp import client_commands as commands
+from sams.protocol.smtp.client_capabilities import Capabilities
+from sams.protocol.smtp.client_exchange import Exchange
+from sams.protocol.smtp.client_result import BreakOff, Transaction, TransactionResult, Verdict
+from sams.protocol.smtp.client_transaction import EAGER, TransactionDialogue
+from sams.protocol.smtp.client_waits import ConversationEnded, Dialogue, ForReply, Wait
+
+MOST_RECIPIENTS = 100
+"""A transaction with more goes by itself: its commands would be a group already."""
+_SOUND = re.compile(rb"(?:[\x20-\x7e]+\r\n)+")
+_RSET = b"RSET\r\n"
+
+
+class Landing(Protocol):
+    """Hears what came of each transaction of a group, in their order."""
+
+    def taken(self, end: Reply) -> None:
+        """The hop took the next one for all its recipients; `end` is its reply to the message."""
+        ...
+
+    def ended(self, result: TransactionResult) -> None:
+        """Something else came of the next one."""
+        ...
+
+
+class Group:
+    """Transactions that are said together. First `say` each, then run `hear` once.
+
+    needs_reset: something of a transaction may be left in the hop. is_broken: the conversation cannot go on.
+    octets: what the messages that were said take.
+    """
+
+    __slots__ = (
+        "_exchange",
+        "_form",
+        "_landing",
+        "_most",
+        "_offered",
+        "_said",
+        "is_broken",
+        "needs_reset",
+        "octets",
+    )
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        offered: Capabilities,
+        landing: Landing,
+        most: int,
+        *,
+        needs_reset: bool,
+    ) -> None:
+        """Begin a group of at most so many."""
+        self._exchange = exchange
+        self._offered = offered
+        self._landing = landing
+        self._most = most
+        self.needs_reset = needs_reset
+        self.is_broken = False
+        self._form = commands.Form(smtputf8=False, says_auth=exchange.says_auth, capabilities=offered)
+        self._said: list[tuple[Transaction, bool]] = []
+        self.octets = 0
+
+    @property
+    def count(self) -> int:
+        """How many were said."""
+        return len(self._said)
+
+    def say(self, transaction: Transaction) -> bool:
+        """Queue all of a transaction; False: it must go by itself, and nothing of it was queued."""
+        message, recipients = transaction.message, transaction.envelope.recipients
+        body = message.body.in_memory()
+        if body is None or len(self._said) >= self._most or not self._is_plain(transaction):
+            return False
+        size = len(message.head) + len(body)
+        if size > EAGER or (self._offered.size is not None and size > self._offered.size):
+            return False
+        form = self._form
+        try:
+            lines = [commands.mail(transaction.envelope, message, size, form)]
+            lines += [commands.rcpt(recipient, form) for recipient in recipients]
+        except AddressError:
+            return False
+        lines.append(b"BDAT %d LAST\r\n" % size)
+        said = b"\r\n".join(lines)
+        if not _SOUND.fullmatch(said) or said.count(b"\r\n") != len(lines):
+            return False
+        reset = self.needs_reset
+        self.needs_reset = True  # whatever comes of it, so that the next need not know
+        self._said.append((transaction, reset))
+        self.octets += size
+        self._exchange.commands(
+            b"".join((_RSET, said, message.head, body) if reset else (said, message.head, body)),
+            len(lines) + reset,
+        )
+        return True
+
+    def _is_plain(self, transaction: Transaction) -> bool:
+        """Nothing about it needs a word of the hop before it can be sent, or a second transaction."""
+        message, offered = transaction.message, self._offered
+        most = min(offered.rcpt_max or MOST_RECIPIENTS, MOST_RECIPIENTS)
+        return (
+            not (message.is_binary or message.needs_smtputf8 or message.longest_line)
+            and (offered.eight_bit_mime or not message.has_8bit)
+            and offered.rcpt_domain_max is None
+            and len(transaction.envelope.recipients) <= most
+        )
+
+    def hear(self) -> Dialogue[None]:
+        """Hear the replies, and tell `landing` of each transaction what came of it."""
+        broken: BreakOff | None = None
+        for transaction, reset in self._said:
+            if broken is not None:
+                self._landing.ended(_unheard(transaction, broken))
+                continue
+            count = len(transaction.envelope.recipients) + 2 + reset
+            lost = None
+            while lost is None and not self._exchange.has_replies(count):
+                try:
+                    yield self._wait(count, reset=reset)
+                except ConversationEnded as ended:
+                    lost = ended
+            end = self._exchange.positive_replies(count)
+            if end is not None:
+                self.needs_reset = False
+                self._landing.taken(end)
+                continue
+            dialogue = TransactionDialogue(self._exchange, self._offered, transaction, needs_reset=reset)
+            result = yield from _as_heard(dialogue, lost)
+            self.needs_reset, broken = dialogue.needs_reset, result.broke_off
+            self.is_broken = broken is not None
+            self._landing.ended(result)
+
+    def _wait(self, count: int, *, reset: bool) -> ForReply:
+        """The wait for the next reply of a transaction, of whose replies some are here."""
+        waits, ready = self._exchange.waits, self._exchange.ready - reset
+        if ready + reset == count - 1:
+            return waits.end
+        return waits.rcpt if ready > 0 else waits.mail if ready == 0 else waits.reset
+
+
+def _as_heard(
+    dialogue: TransactionDialogue, lost: ConversationEnded | None
+) -> Generator[Wait, bytes | None, TransactionResult]:
+    """A transaction that was said, from its replies; `lost`: what ended the conversation behind them."""
+    hearing = dialogue.hear_said()
+    if lost is None:
+        return (yield from hearing)
+    try:
+        next(hearing)
+        hearing.throw(lost)
+    except StopIteration as stop:
+        result: TransactionResult = stop.value
+        return result
+    raise lost  # never: a dialogue ends where its conversation does
+
+
+def _unheard(transaction: Transaction, broken: BreakOff) -> TransactionResult:
+    """One that was said behind the break."""
+    verdict = Verdict(Result.DEFERRED, broken.reply, by_peer=broken.by_peer)
+    unheard = BreakOff(
+        broken.stage, broken.reply, broken.detail, broken.by_peer, after_end=True, untouched=True
+    )
+    return TransactionResult((verdict,) * len(transaction.envelope.recipients), broke_off=unheard)
