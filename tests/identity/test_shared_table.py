@@ -122,6 +122,22 @@ def test_nothing_of_what_an_entry_is_about_stands_in_memory() -> None:
     assert b"alice" not in bytes(table._memory)
 
 
+def test_octets_are_swapped_only_where_they_are_what_was_read() -> None:
+    table = SharedTable(8, 8, KEY)
+    tag = table.tag(b"a")
+    assert table.locate(tag) is None
+    table.change(tag, 1.0, lambda _: b"12345678")
+    position = table.locate(tag)
+    assert position is not None
+    end = position + 16 + 8 + 8
+    before = table.memory[position:end]
+    assert before.startswith(tag)
+    assert table.swap(position, before, before[:-8] + b"abcdefgh")
+    assert table.read(tag) == b"abcdefgh"
+    assert not table.swap(position, before, before)
+    assert table.read(tag) == b"abcdefgh"
+
+
 def test_columns_are_summed_over_processes() -> None:
     columns = Columns(3)
     columns.set(0, 5)

@@ -15,9 +15,11 @@ ALICE = Identity("alice", ("alice@example.org",), (), Mailbox("alice", "example.
 HOUR = 3_600
 
 
-def quota(per_hour: int = 100, per_day: int = 300, notice_at: int = 80) -> tuple[Quota, FakeClock]:
+def quota(
+    per_hour: int = 100, per_day: int = 300, notice_at: int = 80, slots: int = 1_024
+) -> tuple[Quota, FakeClock]:
     clock = FakeClock(seconds=0.0, epoch=472_224 * HOUR)  # a full hour: Wednesday 00:00 UTC
-    books = QuotaBooks(KEY, slots=1_024)
+    books = QuotaBooks(KEY, slots)
     return Quota(books, clock, QuotaSettings(per_hour, per_day, notice_at)), clock
 
 
@@ -157,6 +159,45 @@ def test_processes_in_parallel_cannot_overrun_the_limit() -> None:
 
     assert ended_well(*[fork(charge_one_by_one) for _ in range(4)])
     assert counted.used("alice") == (500, 500)
+
+
+def test_processes_in_parallel_lose_nothing_far_from_the_limit() -> None:
+    counted, _ = quota(per_hour=1_000_000, per_day=1_000_000)
+    counted.charge(ALICE, 1)
+
+    def charge_one_by_one() -> None:
+        for _ in range(500):
+            counted.charge(ALICE, 2)
+
+    assert ended_well(*[fork(charge_one_by_one) for _ in range(4)])
+    assert counted.used("alice") == (4_001, 4_001)
+
+
+def test_who_is_forgotten_by_a_full_table_is_counted_anew_and_nobody_else_pays() -> None:
+    counted, clock = quota(slots=8)
+    for number in range(9):
+        clock.seconds += 1
+        counted.charge(replace(ALICE, login=f"member{number}"), 10 + number)
+    clock.seconds += 1
+    first = replace(ALICE, login="member0")
+    assert counted.used("member0") == (0, 0)
+    assert counted.foresee(first, 100) is None
+    assert counted.charge(first, 5).reply is None
+    assert counted.used("member0") == (5, 5)
+    assert [counted.used(f"member{number}")[0] for number in range(2, 9)] == list(range(12, 19))
+
+
+@pytest.mark.parametrize("hours", [0, 1, 23, 24])
+def test_many_small_charges_count_like_one(hours: int) -> None:
+    counted, clock = quota(per_hour=1_000, per_day=1_000)
+    for _ in range(50):
+        counted.charge(ALICE, 2)
+    clock.seconds += hours * HOUR
+    assert counted.used("alice") == (100 if hours == 0 else 0, 100 if hours < 24 else 0)
+    counted.refund(ALICE, 100)
+    assert counted.charge(ALICE, 7).reply is None
+    in_hour = 7
+    assert counted.used("alice") == (in_hour, in_hour + (100 if 0 < hours < 24 else 0))
 
 
 def test_what_one_process_charges_all_know() -> None:
