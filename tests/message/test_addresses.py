@@ -13,6 +13,7 @@ from sams.message.addresses import (
     AddressListError,
     foreign_address_in_display_name,
     parse_address_list,
+    plain_address,
 )
 
 
@@ -188,3 +189,61 @@ def test_any_value_is_read_or_refused_and_nothing_else(value: str) -> None:
 def test_an_address_shown_in_a_display_name_is_found(display: str, address: str | None) -> None:
     found = foreign_address_in_display_name(display, frozenset({"ann@own.example"}))
     assert (str(found) if found else None) == address
+
+
+@pytest.mark.parametrize(
+    ("value", "key"),
+    [
+        (" ann@example.org", "ann@example.org"),
+        (" <Ann.Lee@Example.ORG> ", "ann.lee@example.org"),
+        (" Ann B. Lee <ann@example.org>", "ann@example.org"),
+        (' "Lee, Ann (IT)"\r\n <a=b+c@x.example.org>', "a=b+c@x.example.org"),
+        (" Ann<ann@localhost>", "ann@localhost"),
+        (f" <{'a' * 64}@example.org>", f"{'a' * 64}@example.org"),
+        (f" <{'a' * 65}@example.org>", None),
+        (f" <a@{'b' * 63}.org>", f"a@{'b' * 63}.org"),
+        (f" <a@{'b' * 64}.org>", None),
+        (f" <a@{'.'.join(['b' * 50] * 5)}>", None),
+        (" a@b.org, c@d.org", None),
+        (" a@b.org <c@d.org>", None),
+        (' "a@b.org" <c@d.org>', None),
+        (" =?utf-8?q?a?= <c@d.org>", None),
+        (" Ann (x) <a@b.org>", None),
+        (" a@b.org\r\n", None),
+        (" a@b-.org", None),
+        (" .Ann <a@b.org>", None),
+        (" a..b@c.org", None),
+        (" <a@b.org", None),
+        ("", None),
+    ],
+)
+def test_a_plain_form_is_read_by_the_short_way(value: str, key: str | None) -> None:
+    assert plain_address(value.encode()) == key
+
+
+WORDS = """Ann b . " < > <a@b.org> a@b.org @ - = =? ( ) , ; : [ é _ 7 .org "A,B" @[1.2.3.4] \\""".split()
+PLAIN_PIECES = st.sampled_from([*WORDS, " ", "\t", "\r\n ", "\r", "\n", "\0", "x" * 60, '"Ann B"'])
+
+
+@given(st.lists(PLAIN_PIECES, max_size=12).map("".join))
+def test_what_the_short_way_reads_the_grammar_reads_too(value: str) -> None:
+    key = plain_address(value.encode())
+    if key is not None:
+        (found,) = parse_address_list(value.encode(), 1)
+        assert found.mailbox.key == key
+        name = found.display_name
+        assert name.isascii()
+        assert "@" not in name
+        assert "=?" not in name
+
+
+@given(
+    st.from_regex(r"\A[ \t]{0,2}(|[!-~]{1,6}( [!-~]{1,6})?|\"[ -~]{0,8}\") ?<[!-~]{1,9}@[!-~]{1,9}>[ ]?\Z")
+)
+def test_nor_does_the_short_way_read_a_name_or_an_address_otherwise(value: str) -> None:
+    key = plain_address(value.encode())
+    if key is not None:
+        (found,) = parse_address_list(value.encode(), 1)
+        assert found.mailbox.key == key
+        assert found.display_name.isascii()
+        assert not {"@"} & set(found.display_name)

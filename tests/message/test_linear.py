@@ -8,7 +8,12 @@ from contextlib import suppress
 import pytest
 
 from sams.core.errors import PermanentFailure
-from sams.message.addresses import AddressListError, foreign_address_in_display_name, parse_address_list
+from sams.message.addresses import (
+    AddressListError,
+    foreign_address_in_display_name,
+    parse_address_list,
+    plain_address,
+)
 from sams.message.content_type import parse_content_type
 from sams.message.header import HeaderLimits, HeaderReader, read_header
 from sams.message.mime import StructureScanner
@@ -59,6 +64,11 @@ CASES: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] 
     "open brackets": (addresses, lambda n: b"[" * n, 10_000),
     "dots": (addresses, lambda n: b"a" + b"." * n, 10_000),
     "groups": (addresses, lambda n: b"a:;," * n, 5_000),
+    "a plain name": (plain_address, lambda n: b'"' + b"a " * n, 20_000),
+    "plain words": (plain_address, lambda n: b"a. " * n, 20_000),
+    "gaps": (plain_address, lambda n: b" \r\n" * n, 20_000),
+    "labels": (plain_address, lambda n: b"a@" + b"a-." * n + b"a." * n, 20_000),
+    "many labels": (plain_address, lambda n: b"a@" + b"a." * n, 20_000),
     "at signs in a name": (display, lambda n: b"a@b.cd " * n, 5_000),
     "encoded words": (display, lambda n: b"=?utf-8?q?a?= " * n, 2_500),
     "begun encoded words": (display, lambda n: b"=?" * n, 5_000),

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sams.config.model import Senders
 from sams.core.address import Mailbox, parse_mailbox
 from sams.identity.interface import Identity
-from sams.identity.patterns import pattern_key
+from sams.identity.patterns import covers, pattern_key
 from sams.message.addresses import HeaderAddress, parse_address_list
-from sams.policy.senders import HeaderSenders, SenderPolicy, SenderVerdict, Unreadable
+from sams.message.header import read_header
+from sams.policy.senders import HeaderSenders, SenderPolicy, SenderVerdict, Unreadable, header_senders
 
 
 def member(*own: str, may_send_as: tuple[str, ...] = ()) -> Identity:
@@ -215,3 +218,38 @@ def test_a_foreign_sender_is_replaced_by_the_members_own(sender: str, replaced: 
 def test_a_sender_that_cannot_be_read_is_replaced() -> None:
     said = HeaderSenders(1, parse_address_list(b"alice@example.org", 9), sender=Unreadable("no"))
     assert policy().check_senders(ALICE, said).add_sender == ALICE.default_address
+
+
+# --- the short ways say what the long ones say
+
+
+@given(
+    st.sampled_from(
+        ["alice@example.org", "Alice@Example.ORG", "bob@example.org", "x@team.example", "é@example.org"]
+    ),
+    st.sampled_from(
+        ["{}", "<{}>", "Alice <{}>", '"A, B" <{}>', "boss@x.org <{}>", "=?utf-8?q?a?= <{}>", "{}, {}", "("]
+    ),
+    st.sampled_from(
+        ["", "Sender: alice@example.org\r\n", "Sender: bob@x.org\r\n", "Resent-From: alice@example.org\r\n"]
+    ),
+    st.sampled_from(["enforce", "warn", "off"]),
+)
+def test_a_header_is_judged_as_its_parts_are(address: str, form: str, other: str, mode: str) -> None:
+    said = read_header(f"From: {form.format(address, address)}\r\n{other}".encode())
+    rules = policy(header=mode, display_name="enforce")
+    assert rules.check_header(ALICE, said) == rules.check_senders(ALICE, header_senders(said))
+
+
+@pytest.mark.parametrize(
+    "head", [b"Subject: x\r\n", b"From: alice@example.org\r\nFrom: alice@example.org\r\n"]
+)
+def test_a_header_with_no_from_or_two_is_refused(head: bytes) -> None:
+    assert policy().check_header(ALICE, read_header(head)).reply is not None
+
+
+@given(st.sampled_from([*OWN, *FOREIGN, "*@team.example", "ALICE@example.org"]))
+def test_an_address_that_stands_among_the_keys_is_the_members(address: str) -> None:
+    mailbox = parse_mailbox(address)
+    own = covers(ALICE.addresses, mailbox) or covers(ALICE.may_send_as, mailbox)
+    assert (policy().check_envelope(ALICE, mailbox).reply is None) is own
