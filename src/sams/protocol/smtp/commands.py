@@ -10,9 +10,9 @@ from sams.core.reply import Reply
 from sams.protocol.smtp import replies, verbs_auth, verbs_envelope, verbs_message, verbs_session
 from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Event, Need
-from sams.protocol.smtp.grammar import VERBS, split_command
+from sams.protocol.smtp.grammar import split_command
 from sams.protocol.smtp.inbox import Flaw
-from sams.protocol.smtp.states import IDLE_VERBS, RULES, Refusal, Verb
+from sams.protocol.smtp.states import BEFORE_AUTH, IDLE_VERBS, RULES, Refusal, State, Verb
 from sams.protocol.smtp.strangers import opening_of_stranger, word_of_stranger
 
 Handler = Callable[[Conversation, bytes], Event | None]
@@ -41,26 +41,19 @@ def read_command(talk: Conversation) -> Event | Need | None:
     if line is None:
         return _read_oddity(talk)
     word, argument = split_command(line)
-    verb = VERBS.get(word)
-    if verb is None:
+    step = _STEPS[talk.state].get(word)
+    if step is None:
         talk.inbox.give_back(len(line) + 2)
         return _read_oddity(talk)
     talk.first = False
-    return _obey(talk, verb, argument)
-
-
-def _obey(talk: Conversation, verb: Verb, argument: bytes) -> Event | None:
-    allowance, closed = talk.allowance, None
-    if not talk.authenticated:
-        closed = talk.shut_if(allowance.command_before_auth())
-    if closed is None and verb in IDLE_VERBS:
-        closed = talk.shut_if(allowance.idle_command())
-    if closed is not None:
-        return closed
     try:
-        return _STEPS[talk.state][verb](talk, argument)
+        return step(talk, argument)
     except SamsError as error:
-        return talk.refuse(verb.name, error.reply, counted=isinstance(error, PeerFault))
+        return _refuse_failed(talk, word, error)
+
+
+def _refuse_failed(talk: Conversation, word: bytes, error: SamsError) -> Event:
+    return talk.refuse(word.decode(), error.reply, counted=isinstance(error, PeerFault))
 
 
 def _read_oddity(talk: Conversation) -> Event | Need | None:
@@ -84,9 +77,12 @@ def _read_oddity(talk: Conversation) -> Event | Need | None:
 def _obey_odd(talk: Conversation, line: bytes) -> Event | None:
     """A line that came in pieces, is long as only AUTH may be, or is no command."""
     word, argument = split_command(line)
-    verb = VERBS.get(word)
-    if verb is not None:
-        return _obey(talk, verb, argument)
+    step = _STEPS[talk.state].get(word)
+    if step is not None:
+        try:
+            return step(talk, argument)
+        except SamsError as error:
+            return _refuse_failed(talk, word, error)
     if (stranger := word_of_stranger(word)) is not None:
         return talk.refuse_and_shut("?", stranger)
     return _refuse_odd(talk, replies.UNKNOWN_COMMAND if word else replies.EMPTY_LINE)
@@ -103,15 +99,30 @@ def _flawed(flaw: Flaw, *, is_auth: bool) -> Reply:
     return replies.AUTH_TOO_LONG if is_auth else replies.LINE_TOO_LONG
 
 
+# --- the table of all that can be said: what a state refuses, what is counted, and who carries it out
+
+
 def _refuse(talk: Conversation, _argument: bytes, *, verb: Verb, refusal: Refusal) -> Event:
     return talk.refuse(verb.name, refusal.reply, counted=refusal.counted)
 
 
-def _step(verb: Verb, refusal: Refusal | None) -> Handler:
+def _counted_as_idle(talk: Conversation, argument: bytes, *, then: Handler) -> Event | None:
+    return talk.shut_if(talk.allowance.idle_command()) or then(talk, argument)
+
+
+def _counted_before_auth(talk: Conversation, argument: bytes, *, then: Handler) -> Event | None:
+    return talk.shut_if(talk.allowance.command_before_auth()) or then(talk, argument)
+
+
+def _step(state: State, verb: Verb) -> Handler:
+    refusal = RULES[state].get(verb)
     if verb is Verb.BDAT:
-        return partial(verbs_message.bdat, refusal=refusal)
-    return _HANDLERS[verb] if refusal is None else partial(_refuse, verb=verb, refusal=refusal)
+        step: Handler = partial(verbs_message.bdat, refusal=refusal)
+    else:
+        step = _HANDLERS[verb] if refusal is None else partial(_refuse, verb=verb, refusal=refusal)
+    if verb in IDLE_VERBS:
+        step = partial(_counted_as_idle, then=step)
+    return partial(_counted_before_auth, then=step) if state in BEFORE_AUTH else step
 
 
-_STEPS = {state: {verb: _step(verb, row.get(verb)) for verb in Verb} for state, row in RULES.items()}
-"""The handlers and the rules of the states in one table."""
+_STEPS = {state: {verb.value: _step(state, verb) for verb in Verb} for state in RULES}

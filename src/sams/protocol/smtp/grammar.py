@@ -24,9 +24,6 @@ from sams.core.address import (
 from sams.core.errors import PeerFault
 from sams.core.reply import Reply, reply
 from sams.protocol.smtp import replies
-from sams.protocol.smtp.states import Verb
-
-VERBS = {verb.value: verb for verb in Verb}
 
 # Reverse-path = Path / "<>"      Forward-path = Path
 # Path         = "<" [ A-d-l ":" ] Mailbox ">"

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import enum
 
-_CR = ord("\r")
+_NUL, _LF, _CR = b"\0\n\r"  # numbers, for which `in` is many times quicker than for bytes
 
 
 class Flaw(enum.Enum):
@@ -77,16 +77,16 @@ class Inbox:
             line = self._complete_line(limit)
         if line is None:
             return self._judge_partial(limit)
-        return Flaw.BARE if b"\n" in line or b"\r" in line or b"\0" in line else line
+        return Flaw.BARE if _LF in line or _CR in line or _NUL in line else line
 
     def sound_line(self, limit: int) -> bytes | None:
         """The next line, where it is there in one piece and has no flaw; else None, and `line` tells more."""
-        start = self._start
-        end = self._data.find(b"\n", start, start + limit)
-        if end <= start or self._dropping or self._data[end - 1] != _CR:
+        data, start = self._data, self._start
+        end = data.find(b"\n", start, start + limit)
+        if end <= start or self._dropping or data[end - 1] != _CR:
             return None
-        line = self._data[start : end - 1]
-        if b"\r" in line or b"\0" in line:
+        line = data[start : end - 1]
+        if _CR in line or _NUL in line:
             return None
         self._start = end + 1
         return line
@@ -118,7 +118,7 @@ class Inbox:
     def _judge_partial(self, limit: int) -> Flaw | None:
         self._data, self._start = self._data[self._start :], 0
         window = self._data[:limit]
-        if b"\n" in window or b"\0" in window or b"\r" in window[:-1]:
+        if _LF in window or _NUL in window or _CR in window[:-1]:
             flaw = Flaw.BARE
         elif len(window) == limit:
             flaw = Flaw.LONG

@@ -9,6 +9,8 @@ from sams.protocol.smtp import replies
 from sams.protocol.smtp.content import DotReader, has_bare_newline, normalised
 from sams.protocol.smtp.settings import BareNewlines, ServerSettings
 
+_NUL = 0
+
 
 class Chunk(msgspec.Struct, gc=False):
     """A BDAT command: its octets, whether it is the last of its message, and how many octets are still to come."""
@@ -113,7 +115,7 @@ class Incoming:
                 piece = normalised(piece)
             else:
                 self._bare = True
-        self._bare = self._bare or b"\0" in piece
+        self._bare = self._bare or _NUL in piece
         self._long = self._long or self._has_long_line(piece)
         return piece
 

@@ -80,7 +80,8 @@ class ServerEngine:
         if asked is None or (reply.code < 400 and reply.code not in _POSITIVE[asked]):
             raise ProtocolMisuse(f"{reply.code} answers nothing in state {talk.state.name}")
         talk.asked = None
-        reply = talk.with_reason(reply)
+        if reply.code >= 400:
+            reply = talk.with_reason(reply)
         if reply.code == 421:
             talk.queue(reply)
             talk.events.append(talk.shut(reply))

@@ -125,6 +125,7 @@ RULES: Mapping[State, Row] = {
 IDLE_VERBS = frozenset({Verb.HELO, Verb.EHLO, Verb.RSET, Verb.NOOP, Verb.VRFY, Verb.EXPN, Verb.HELP})
 """Commands that bring no message nearer; many of them in a row end the session."""
 
+BEFORE_AUTH = frozenset({State.CLEAR, State.SECURED, State.GREETED})
 TRANSACTION = frozenset({State.MAIL, State.RCPT, State.DATA, State.CHUNK, State.BDAT})
 BODY = frozenset({State.DATA, State.CHUNK, State.DISCARD})
 BETWEEN_TRANSACTIONS = frozenset({State.CLEAR, State.SECURED, State.GREETED, State.READY, State.FAILED})

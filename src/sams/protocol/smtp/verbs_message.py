@@ -16,6 +16,7 @@ from sams.protocol.smtp.events import BodyChunk, BodyEnd, BodyRefused, BodyStart
 from sams.protocol.smtp.grammar import parse_bdat
 from sams.protocol.smtp.incoming import Chunk, Incoming
 from sams.protocol.smtp.phrases import START_MAIL_INPUT
+from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.states import Refusal, State
 
 _BY_DATA = BodyStart(chunking=False)
@@ -144,7 +145,7 @@ def read_chunk(talk: Conversation) -> Event | Need | None:
 
 def answer_body_end(talk: Conversation, reply: Reply) -> None:
     """The session's verdict on the message."""
-    talk.queue(reply)
+    talk.out.append(encode(reply))
     talk.end_transaction(State.READY)
     if reply.is_positive:
         talk.allowance.message_accepted()
