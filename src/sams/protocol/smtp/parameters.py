@@ -63,17 +63,16 @@ def _parse(text: bytes, known: Mapping[str, tuple[str, Parser | None]]) -> dict[
         name, parser = entry
         if name in values:
             raise PeerFault(_bad(keyword, "may be given once only"))
-        values[name] = _value(keyword, value, parser) if equals else _flag(keyword, parser)
+        if not equals:
+            values[name] = _flag(keyword, parser)
+            continue
+        if parser is None:
+            raise PeerFault(_bad(keyword, "takes no value"))
+        try:
+            values[name] = parser(value)
+        except ValueError as error:
+            raise PeerFault(_bad(keyword, f"takes {error}")) from None
     return values
-
-
-def _value(keyword: str, value: str, parser: Parser | None) -> object:
-    if parser is None:
-        raise PeerFault(_bad(keyword, "takes no value"))
-    try:
-        return parser(value)
-    except ValueError as error:
-        raise PeerFault(_bad(keyword, f"takes {error}")) from None
 
 
 def _flag(keyword: str, parser: Parser | None) -> bool:
