@@ -15,8 +15,8 @@ import uvloop
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.outcome import Result
 from sams.delivery.connection import Connector, HopConnection
-from sams.delivery.hop_settings import HopAddress, RouteSettings, Security, parse_host
 from sams.delivery.fitting import BytesBody
+from sams.delivery.hop_settings import HopAddress, RouteSettings, Security, parse_host
 from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_opening import Credentials
 from sams.protocol.smtp.client_result import Transaction, TransactionResult

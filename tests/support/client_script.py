@@ -7,8 +7,8 @@ from typing import TypeVar, cast
 
 from sams.core.address import parse_mailbox
 from sams.core.envelope import Envelope, Notify, OriginalRecipient, Recipient
-from sams.protocol.smtp.client import SmtpClient
 from sams.delivery.fitting import BytesBody
+from sams.protocol.smtp.client import SmtpClient
 from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_opening import Opening
 from sams.protocol.smtp.client_result import Transaction

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from sams.core.address import AddressError, Mailbox, parse_mailbox
 from sams.core.envelope import Envelope, Notify, OriginalRecipient, Recipient, Ret
+from sams.delivery.fitting import BytesBody
 from sams.protocol.smtp.client_capabilities import NONE, Capabilities
 from sams.protocol.smtp.client_commands import Form, mail, rcpt, utf8_addr_xtext, xtext
-from sams.delivery.fitting import BytesBody
 from sams.protocol.smtp.client_message import DotStuffer, OutgoingMessage
 
 ALL = Capabilities(
