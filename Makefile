@@ -10,7 +10,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_ARGS ?=
 
-.PHONY: help env test-env demo test test-long check format system requirements docs clean
+# What `make bench` compares; the servers' state is to be on the disk that is meant, and open for servers without rights.
+TARGETS ?= postfix:tuned,postfix:tuned-cheapauth,sams:default,floor:bare
+SET ?= short
+RUNS ?= 2
+BENCH_DIR ?= /var/tmp/sams-bench
+
+.PHONY: help env test-env demo test test-long bench bench-micro check format system requirements docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -26,6 +32,10 @@ $(VENV)/.test-env: $(VENV)/.env requirements/test.txt
 	@tools/make-env "$(PYTHON)" "$(VENV)" requirements/test.txt
 	@touch $@
 
+$(VENV)/.bench-env: $(VENV)/.test-env requirements/bench.txt
+	@tools/make-env "$(PYTHON)" "$(VENV)" requirements/bench.txt
+	@touch $@
+
 demo: env  ## a running service with an account, and one message through it (ONCE=1: then stop)
 	@$(BIN)/python tools/demo.py $(if $(ONCE),--once)
 
@@ -36,12 +46,21 @@ test: test-env  ## all checks and tests that take less than eight minutes
 test-long: test-env  ## the suites that take minutes each
 	@$(BIN)/python -m pytest -m long $(TEST_ARGS)
 
+bench: env  ## SAMS beside tuned Postfix: tables, chart (TARGETS=… SET=short|extended|… RUNS=…; as root for Postfix)
+	@benchmarks/prepare "$(TARGETS)" build/bench/bin
+	@$(BIN)/python -m benchmarks.compare run --targets "$(TARGETS)" --set "$(SET)" --runs "$(RUNS)" \
+	  --programs build/bench/bin --output build/bench --scratch "$(BENCH_DIR)"
+
+bench-micro: $(VENV)/.bench-env  ## times of the parts (PARTS=… for some of them)
+	@mkdir -p build/bench
+	@$(BIN)/python -m benchmarks.micro --output build/bench/micro.json $(PARTS)
+
 check: test-env  ## formatting, lint, types, layers
 	@tools/check "$(VENV)"
 
 format: test-env  ## let ruff format the tree
-	@$(BIN)/ruff format src tests tools
-	@$(BIN)/ruff check --fix-only --quiet src tests tools
+	@$(BIN)/ruff format src tests tools benchmarks
+	@$(BIN)/ruff check --fix-only --quiet src tests tools benchmarks
 
 docs: env  ## write the reference pages that are made from the code
 	@$(BIN)/python tools/make_reference.py
@@ -50,9 +69,9 @@ system:  ## as root: Debian packages with the real programs that the tests drive
 	@tools/make-system
 
 requirements:  ## compile the pinned requirements anew (needs uv)
-	@for name in runtime build test; do \
+	@for name in runtime build test bench; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    -o requirements/$$name.txt requirements/$$name.in; done
 
 clean:  ## remove what was made
-	@rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) build .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis
