@@ -83,19 +83,18 @@ class Header(Struct, frozen=True, gc=False):
     def values(self, name: bytes) -> list[bytes]:
         """What stands behind the colon of every field of this lower-case name; folds are left in."""
         fields = zip(self.names, self.fields, strict=True)
-        return [_value(rest) for known, (_, rest) in fields if known == name]
+        return [rest[rest.index(b":") + 1 : -2] for known, (_, rest) in fields if known == name]
 
     def first(self, name: bytes) -> bytes | None:
         """The value of the first field of this lower-case name, None where there is none."""
-        return _value(self.fields[self.names.index(name)][1]) if name in self.names else None
+        if name not in self.names:
+            return None
+        rest = self.fields[self.names.index(name)][1]
+        return rest[rest.index(b":") + 1 : -2]
 
     def count(self, name: bytes) -> int:
         """How many fields have this lower-case name."""
         return self.names.count(name)
-
-
-def _value(rest: bytes) -> bytes:
-    return rest[rest.index(b":") + 1 : -2]
 
 
 def take_header(chunk: bytes, limits: HeaderLimits = DEFAULT_LIMITS) -> tuple[Header, bytes] | None:
