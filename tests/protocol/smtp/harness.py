@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +164,7 @@ class Dialogue:
         if name in {"tls", "signed_in"}:
             setattr(self, name, True)
         else:
-            assert name in ServerSettings.__struct_fields__, setting
+            assert name in {known.name for known in fields(ServerSettings)}, setting
             self.settings[name] = _setting(value)
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from sams.protocol.smtp.incoming import Incoming
 from sams.protocol.smtp.settings import BareNewlines, ServerSettings

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from sams.protocol.smtp.events import BodyChunk, Need
 from sams.protocol.smtp.settings import BareNewlines

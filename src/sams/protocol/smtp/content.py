@@ -44,9 +44,9 @@ class DotReader:
 
     def _content(self, data: bytes, cut: int, first: int) -> bytes:
         """What stands before the cut, unstuffed. first: where the first CRLF and dot are, -1 for nowhere."""
-        skip = self._skip
-        if cut:
-            self._skip = 0
+        if not cut:
+            return b""
+        skip, self._skip = self._skip, 0
         if 0 <= first < cut - 2:
             return data[:cut].replace(_DOT, b"\r\n")[skip:]
         return data[skip:cut]

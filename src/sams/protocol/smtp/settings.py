@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import enum
-from functools import cached_property
-
-import msgspec
+from dataclasses import dataclass, field
 
 from sams.core.address import Mailbox
 from sams.protocol.smtp.phrases import Phrases, phrases_of
@@ -23,7 +21,8 @@ class BareNewlines(enum.Enum):
     """It becomes CRLF. Only the CRLF.CRLF of the wire ends DATA all the same."""
 
 
-class ServerSettings(msgspec.Struct, frozen=True, dict=True):
+@dataclass(frozen=True, slots=True)
+class ServerSettings:
     """The settings of one listener, shared by its sessions.
 
     name: the server's name in greeting, EHLO reply and QUIT reply.
@@ -47,6 +46,7 @@ class ServerSettings(msgspec.Struct, frozen=True, dict=True):
     refusals: refused recipients and commands pipelined behind a refusal; they are no mistakes, yet end.
     discard: octets above message_size that are read and dropped, of a message that is too large or of BDAT commands
         that were refused; with more of them the connection ends.
+    phrases: what all sessions of the listener hear alike, made of the others.
     """
 
     name: str
@@ -69,8 +69,7 @@ class ServerSettings(msgspec.Struct, frozen=True, dict=True):
     idle_commands: int = 200
     refusals: int = 10_000
     discard: int = 1_024 * MIB
+    phrases: Phrases = field(init=False, repr=False, compare=False)
 
-    @cached_property
-    def phrases(self) -> Phrases:
-        """What all sessions of the listener hear alike."""
-        return phrases_of(self)
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "phrases", phrases_of(self))
