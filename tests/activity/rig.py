@@ -9,7 +9,8 @@ from typing import Any
 
 from sams.activity.events import Alarmed
 from sams.activity.journal import Journal
-from sams.activity.logs import Lines, make_logger
+from sams.activity.lines import Lines
+from sams.activity.logs import FactLog, make_logger
 from sams.activity.metrics import Board
 from sams.activity.recorder import Recorder
 from sams.activity.rows import Keep, Record, Row, decode_record
@@ -44,6 +45,10 @@ class FakeLines(Lines):
     def msg(self, line: bytes) -> None:
         self.lines.append(line)
 
+    def later(self, line: bytes, *, urgent: bool = False) -> None:
+        del urgent
+        self.lines.append(line)
+
     debug = info = warning = error = critical = msg
 
     def told(self) -> list[dict[str, Any]]:
@@ -59,7 +64,8 @@ class MemoryJournal:
     lost: int = 0
     last: int = 0
 
-    def next_number(self) -> int:
+    def next_number(self, now: float) -> int:
+        del now
         self.last += 1
         return self.last
 
@@ -78,16 +84,18 @@ class MemoryJournal:
 class Rig:
     """A recorder with all that it needs."""
 
-    def __init__(self) -> None:
+    def __init__(self, level: str = "info", *, people: bool = False) -> None:
         self.clock = FakeClock()
         self.lines = FakeLines()
         self.journal = MemoryJournal()
         self.board = Board(1)
         self.alarms: list[Alarmed] = []
+        log = make_logger(level, people=people, clock=self.clock, lines=self.lines)
         self.recorder = Recorder(
             clock=self.clock,
             journal=self.journal,
-            log=make_logger("info", people=False, clock=self.clock, lines=self.lines),
+            log=log,
+            facts=FactLog(log, level, people=people, lines=self.lines),
             metrics=self.board.slot(0),
             on_alarm=self.alarms.append,
         )

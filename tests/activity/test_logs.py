@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.typing import FilteringBoundLogger
 
-from sams.activity.logs import Lines, StandardLogs, is_for_people, make_logger
+from sams.activity.lines import Lines
+from sams.activity.logs import StandardLogs, is_for_people, make_logger
 from sams.core.text import visible
 from tests.activity.rig import FakeClock, FakeLines
 

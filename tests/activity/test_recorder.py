@@ -251,7 +251,7 @@ def test_what_happens_to_the_service_is_kept_longest_and_logged(
     rig.recorder.tell(event)  # type: ignore[arg-type]
     (row,) = rig.journal.rows.values()
     assert row.keep is Keep.SERVICE
-    assert row.terms == ((term,) if term else ())
+    assert row.terms == ([term] if term else [])
     assert len(rig.lines.lines) == 1
 
 

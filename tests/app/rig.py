@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from sams.activity.interface import Search as ActivitySearch
-from sams.activity.logs import make_logger
+from sams.activity.lines import Lines
+from sams.activity.logs import FactLog, make_logger
 from sams.activity.reader import JournalReader, journal_files
 from sams.app import parts
 from sams.app.inherited import Inherited, make_memory, open_listeners
@@ -60,14 +61,19 @@ longest = "1 s"
 _T = TypeVar("_T")
 
 
-class LogLines:
+class LogLines(Lines):
     """The log, kept."""
 
     def __init__(self) -> None:
+        super().__init__(-1)
         self.lines: list[dict[str, object]] = []
 
-    def msg(self, line: bytes) -> None:
+    def later(self, line: bytes, *, urgent: bool = False) -> None:
+        del urgent
         self.lines.append(json.loads(line))
+
+    def msg(self, line: bytes) -> None:
+        self.later(line)
 
     debug = info = warning = error = critical = msg
 
@@ -133,6 +139,7 @@ async def worker(
     (folder / "sams.toml").write_text(text)
     config = parse(text.encode(), folder / "sams.toml").config
     clock, lines, authority = SystemClock(), LogLines(), Authority.make()
+    log = make_logger("info", people=False, clock=clock, lines=lines)
     accounts = Accounts(parts.accounts_path(config), clock, Hashes(HashCost(memory=64, passes=1)))
     accounts.prepare()
     if not accounts.list():
@@ -142,11 +149,12 @@ async def worker(
         material=material,
         config_path=folder / "sams.toml",
         clock=clock,
-        log=make_logger("info", people=False, clock=clock, lines=lines),  # type: ignore[arg-type]
+        log=log,
         listeners=open_listeners(material, 1, []),
         memory=make_memory(config, clock),
         workers=1,
         started=clock.now(),
+        facts=FactLog(log, "info", people=False, lines=lines),
     )
     graph = WorkerGraph(inherited, 0, lambda: None)
     await graph.start()

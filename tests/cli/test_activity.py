@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from sams.activity import events
+from sams.activity.lines import Lines
+from sams.activity.logs import FactLog
 from sams.activity.metrics import Board
 from sams.activity.recorder import Recorder
 from sams.cli.failures import Exit
@@ -32,7 +34,12 @@ def _tell(data_dir: Path) -> None:
     journal = journal_at(data_dir, clock)
     journal.start()
     recorder = Recorder(
-        clock=clock, journal=journal, log=LOG, metrics=Board(1).slot(0), on_alarm=lambda _: None
+        clock=clock,
+        journal=journal,
+        log=LOG,
+        facts=FactLog(LOG, "error", people=True, lines=Lines(2)),
+        metrics=Board(1).slot(0),
+        on_alarm=lambda _: None,
     )
     session = recorder.session(SESSION, "192.0.2.7", 587)
     session.tell(events.SignInRefused("ann", "PLAIN", "wrong", "535 no (ref K7Q2-4F)", "K7Q2-4F"))

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from sams.activity.events import Event
-from sams.activity.logs import Lines, make_logger
+from sams.activity.lines import Lines
+from sams.activity.logs import FactLog, make_logger
 from sams.app import parts, settings
 from sams.app.inherited import Inherited, make_memory, open_listeners
 from sams.config.loading import parse
@@ -221,7 +222,8 @@ async def serving(
     )
     config = parse(text.encode(), folder / "sams.toml").config
     clock = SystemClock()
-    log = make_logger("error", people=True, clock=clock, lines=Lines(2))
+    lines = Lines(2)
+    log = make_logger("error", people=True, clock=clock, lines=lines)
     material = Material(config, (authority.host("smtp.example.org", "localhost"),), {})
     accounts = Accounts(parts.accounts_path(config), clock, Hashes(CHEAP))
     accounts.add("alice", PASSWORD, ["alice@example.org"])
@@ -235,6 +237,7 @@ async def serving(
         make_memory(config, clock),
         1,
         clock.now(),
+        FactLog(log, "error", people=True, lines=lines),
     )
     spool = open_shard(folder, 0, clock, settings.spool_settings(config))
     told, submitted, notices = Told(), list[Work](), list[tuple[str, str]]()

@@ -127,7 +127,7 @@ class RecipientResult(msgspec.Struct, frozen=True, gc=False):
     reply: str
 
 
-class Attempted(Event, frozen=True, tag="attempt"):
+class Attempted(Event, frozen=True, tag="attempt", gc=False):
     """One attempt to deliver a message to recipients of one route.
 
     login, session: of whom and from which session the message is; empty for reports of the service.

@@ -1,8 +1,8 @@
 """One journal file: opening, writing a batch, keeping to times and size. Blocks; used by one thread at a time.
 
-A batch goes to SQLite in two statements, as arrays of texts that SQLite takes apart itself (number, flags and
-record one behind the other): SQLite then works without the GIL, and a row costs a third of what it does with
-parameters of its own beside a busy loop.
+A batch of rows goes to SQLite in one statement, as an array of texts that SQLite takes apart itself (number,
+flags and record one behind the other): SQLite then works without the GIL, and a row costs a third of what it does
+with parameters of its own beside a busy loop. What rows are found by goes to the index in `segments`.
 """
 
 from __future__ import annotations
@@ -13,32 +13,32 @@ from pathlib import Path
 
 import apsw
 
-from sams.activity.rows import SCHEMA, SCHEMA_VERSION, Keep, Row
+from sams.activity import segments
+from sams.activity.rows import Keep, Row, decode_record
 
 CLEAN_ROWS = 1_000
+SCHEMA_VERSION = 2
 _BUSY_MS = 5_000
+_ALL = 2**63 - 1
 DAMAGED = (apsw.CorruptError, apsw.NotADBError)
 
-_STORE_ENTRIES = """
+_ENTRIES = """
+CREATE TABLE entry(
+    number INTEGER PRIMARY KEY, keep INTEGER NOT NULL, ended INTEGER NOT NULL, record TEXT NOT NULL
+) STRICT;
+CREATE INDEX entry_keep ON entry(keep, number);
+CREATE INDEX entry_running ON entry(number) WHERE NOT ended;
+"""
+_STORE = """
 INSERT OR REPLACE INTO entry(number, keep, ended, record)
 SELECT CAST(substr(value, 1, 16) AS INTEGER), CAST(substr(value, 17, 1) AS INTEGER),
     CAST(substr(value, 18, 1) AS INTEGER), substr(value, 19)
 FROM carray(?)
 """
-_STORE_TERMS = """
-INSERT OR IGNORE INTO term(number, term)
-SELECT CAST(substr(value, 1, 16) AS INTEGER), substr(value, 17) FROM carray(?)
-"""
-_DROP_TERMS = """
-DELETE FROM term WHERE (term, number) IN (
-    SELECT term.value, entry.number FROM entry, json_each(entry.record, '$[6]') AS term
-    WHERE entry.number IN (SELECT number FROM entry WHERE keep = ? AND number < ? ORDER BY number LIMIT ?))
-"""
-_DROP_ENTRIES = """
+_DROP = """
 DELETE FROM entry
 WHERE number IN (SELECT number FROM entry WHERE keep = ? AND number < ? ORDER BY number LIMIT ?)
 """
-_ALL = 2**63 - 1
 
 
 class JournalFull(Exception):
@@ -49,7 +49,7 @@ class JournalFile:
     """An open journal.
 
     Raises (from every method):
-        apsw.Error, OSError: the file cannot be used now.
+        apsw.Error, OSError: the file cannot be used now, and has to be opened anew.
     """
 
     def __init__(self, path: Path, *, keep: Mapping[Keep, float], max_octets: int, min_free: int) -> None:
@@ -58,6 +58,7 @@ class JournalFile:
         self._max_octets = max_octets
         self._min_free = min_free
         self._connection = _connect(path)
+        self._index = {kind: segments.OpenSegment(self._connection, kind) for kind in Keep}
 
     @property
     def last_number(self) -> int:
@@ -77,12 +78,13 @@ class JournalFile:
         space = os.statvfs(self._path.parent)
         if space.f_bavail * space.f_frsize < self._min_free:
             raise JournalFull(f"less than {self._min_free} octets are free for mail")
-        entries = tuple([f"{row.number:016d}{row.keep}{int(row.ended)}{row.record}" for row in rows])
-        terms = tuple([f"{row.number:016d}{term}" for row in rows for term in row.terms])
+        for row in rows:
+            self._index[row.keep].add(row)
+        entries = tuple([f"{row.number:016d}{row.keep:d}{row.ended:d}{row.record}" for row in rows])
         with self._connection:
-            self._connection.execute(_STORE_ENTRIES, (apsw.carray(entries),))
-            if terms:
-                self._connection.execute(_STORE_TERMS, (apsw.carray(terms),))
+            self._connection.execute(_STORE, (apsw.carray(entries),))
+            for segment in self._index.values():
+                segment.save()
 
     def clean(self, now: float) -> bool:
         """Remove some of what is too old or too much; True: there may be more. Short transactions."""
@@ -98,12 +100,12 @@ class JournalFile:
         self._connection.close()
 
     def _drop(self, keep: Keep, before: int) -> int:
-        what = (int(keep), before, CLEAN_ROWS)
         with self._connection:
-            self._connection.execute(_DROP_TERMS, what)
-            self._connection.execute(_DROP_ENTRIES, what)
-            removed = self._connection.changes()
-        return int(removed)
+            self._connection.execute(_DROP, (int(keep), before, CLEAN_ROWS))
+            removed = int(self._connection.changes())
+            if removed:
+                segments.drop(self._connection, keep)
+        return removed
 
     def _octets(self) -> int:
         """The octets in use; free pages inside the file are no use."""
@@ -140,8 +142,24 @@ def _make_schema(connection: apsw.Connection) -> None:
     version = connection.pragma("user_version")
     if version == SCHEMA_VERSION:
         return
+    if version not in {0, 1}:
+        raise apsw.NotADBError(f"it has version {version}, and this is version {SCHEMA_VERSION}")
     with connection:
-        if version:
-            raise apsw.NotADBError(f"it has version {version}, and this is version {SCHEMA_VERSION}")
-        connection.execute(SCHEMA)
+        if version == 0:
+            connection.execute(_ENTRIES + segments.SCHEMA)
+        else:
+            connection.execute("DROP TABLE term;" + segments.SCHEMA)
+            _index_all(connection)
         connection.pragma("user_version", SCHEMA_VERSION)
+
+
+def _index_all(connection: apsw.Connection) -> None:
+    """Make the index of what is there: version 1 had another."""
+    for keep in Keep:
+        segment = segments.OpenSegment(connection, keep)
+        source = "SELECT number, record FROM entry WHERE keep = ? ORDER BY number"
+        for place, (number, record) in enumerate(connection.execute(source, (int(keep),)), 1):
+            segment.add(Row(number, keep, ended=True, record="", terms=decode_record(record).terms))
+            if place % segments.ROWS == 0:
+                segment.save()
+        segment.save()

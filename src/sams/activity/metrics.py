@@ -134,31 +134,52 @@ _INDEX = {
 }
 
 
-class Metrics:
-    """The counters of one worker. One writer."""
+def place(family: Counter | Gauge | Histogram) -> int:
+    """Where the family's first number lies in `Metrics.numbers`: for who counts with every message."""
+    return _OFFSETS[family.name]
 
-    __slots__ = ("_numbers",)
+
+class Places(dict[str, int]):
+    """Where the number of each value of a counter's label lies; a value that it does not have is `other`."""
+
+    def __init__(self, counter: Counter) -> None:
+        super().__init__((value, _INDEX[counter.name, value]) for value in counter.values)
+
+    def __missing__(self, value: str) -> int:
+        """Nothing is kept: values from outside have no end."""
+        if value == OTHER:
+            raise KeyError(value)
+        return self[OTHER]
+
+
+class Metrics:
+    """The counters of one worker. One writer.
+
+    numbers: all of them; `place` and `Places` tell which is which.
+    """
+
+    __slots__ = ("numbers",)
 
     def __init__(self, numbers: memoryview) -> None:
-        self._numbers = numbers
+        self.numbers = numbers
 
     def count(self, counter: Counter, value: str = "", by: int = 1) -> None:
         """Count."""
         index = _INDEX.get((counter.name, value))
         if index is None:
             index = _INDEX[counter.name, OTHER]
-        self._numbers[index] += by
+        self.numbers[index] += by
 
     def change(self, gauge: Gauge, by: int) -> None:
         """Move a gauge; it does not go below 0."""
         index = _OFFSETS[gauge.name]
-        self._numbers[index] = max(0, self._numbers[index] + by)
+        self.numbers[index] = max(0, self.numbers[index] + by)
 
     def observe(self, histogram: Histogram, seconds: float) -> None:
         """Note how long something took."""
-        start = _OFFSETS[histogram.name]
-        self._numbers[start + bisect_left(histogram.bounds, seconds)] += 1
-        self._numbers[start + histogram.width - 1] += max(0, int(seconds * 1_000_000))
+        start, bounds = _OFFSETS[histogram.name], histogram.bounds
+        self.numbers[start + bisect_left(bounds, seconds)] += 1
+        self.numbers[start + len(bounds) + 1] += max(0, int(seconds * 1_000_000))
 
 
 class Board:

@@ -13,6 +13,9 @@ import msgspec
 from sams.activity import rows
 from sams.activity.interface import Cursor, Entry, Page, Search, Step
 from sams.activity.journal import FILE_NAME
+from sams.activity.journal_file import SCHEMA_VERSION
+from sams.activity.segments import candidates
+from sams.core.errors import OperatorError
 
 MAX_PAGE = 1_000
 TAIL_FIRST = 20
@@ -91,35 +94,41 @@ class _Shard:
     running: dict[int, int] = field(default_factory=dict)
 
     def search(self, search: Search, after: Cursor | None, limit: int) -> list[Entry]:
-        below = _END if after is None else after.number + (self.number < after.shard)
-        if search.until is not None:
-            below = min(below, _number(search.until))
+        first, below = _span(search, self.number, after)
         terms = _terms(search)
-        values: tuple[object, ...]
         if terms:
-            number, source = "term.number", "term CROSS JOIN entry USING(number) WHERE term.term = ? AND "
-            values = (terms[0],)
-        else:
-            number, source, values = "entry.number", "entry WHERE ", ()
-        source += f"{number} >= ? AND {number} < ?"
-        values += (0 if search.since is None else _number(search.since), below)
-        for term in terms[1:]:
-            source += " AND EXISTS(SELECT 1 FROM term WHERE term = ? AND number = entry.number)"
-            values += (term,)
-        return list(self._entries(f"{source} ORDER BY {number} DESC LIMIT ?", (*values, limit)))
+            return self._found(terms, first, below, limit)
+        source = "entry WHERE number >= ? AND number < ? ORDER BY number DESC LIMIT ?"
+        return self._all(source, (first, below, limit))
+
+    def _found(self, terms: list[str], first: int, below: int, limit: int) -> list[Entry]:
+        """Entries with all terms, newest first. Segments overlap: the page is full when none before can be newer."""
+        found: dict[int, Entry] = {}
+        for last, numbers in candidates(self.connection, terms, first, below):
+            if len(found) >= limit and sorted(found)[-limit] > last:
+                break
+            meant = 0
+            for number in numbers:
+                for entry, has in self._entries("entry WHERE number = ?", (number,)):
+                    if has.issuperset(terms):
+                        found[number] = entry
+                        meant += 1
+                if meant >= limit:
+                    break
+        return [found[number] for number in sorted(found, reverse=True)[:limit]]
 
     def tail(self) -> list[Entry]:
         if self.seen < 0:
-            entries = list(self._entries("entry ORDER BY number DESC LIMIT ?", (TAIL_FIRST,)))
+            entries = self._all("entry ORDER BY number DESC LIMIT ?", (TAIL_FIRST,))
         else:
-            grown = self._entries(
+            grown = self._all(
                 "entry WHERE number IN (SELECT value FROM json_each(?)) ORDER BY number",
                 (msgspec.json.encode(list(self.running)).decode(),),
             )
             entries = [
                 entry for entry in grown if len(entry.steps) > self.running[entry.number] or entry.ended
             ]
-            entries += self._entries("entry WHERE number > ? ORDER BY number LIMIT ?", (self.seen, MAX_PAGE))
+            entries += self._all("entry WHERE number > ? ORDER BY number LIMIT ?", (self.seen, MAX_PAGE))
         for entry in entries:
             self._remember(entry)
         return entries
@@ -132,10 +141,15 @@ class _Shard:
             if len(self.running) > _MAX_RUNNING:
                 del self.running[next(iter(self.running))]
 
-    def _entries(self, source: str, values: tuple[object, ...]) -> Iterator[Entry]:
+    def _all(self, source: str, values: tuple[object, ...]) -> list[Entry]:
+        return [entry for entry, _ in self._entries(source, values)]
+
+    def _entries(self, source: str, values: tuple[object, ...]) -> Iterator[tuple[Entry, frozenset[str]]]:
+        """Entries, each with its terms."""
         query = f"SELECT {_COLUMNS} FROM {source}"  # noqa: S608 - of constants
         for number, ended, text in self.connection.execute(query, values):
-            yield _entry(self.number, number, ended=bool(ended), record=rows.decode_record(text))
+            record = rows.decode_record(text)
+            yield _entry(self.number, number, ended=bool(ended), record=record), frozenset(record.terms)
 
 
 def _entry(shard: int, number: int, *, ended: bool, record: rows.Record) -> Entry:
@@ -146,7 +160,18 @@ def _entry(shard: int, number: int, *, ended: bool, record: rows.Record) -> Entr
 def _open(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(_BUSY_MS)
+    if connection.pragma("user_version") not in {0, SCHEMA_VERSION}:  # 0: it is being made
+        connection.close()
+        raise OperatorError(f"{path} is of another version: start the service once with this one")
     return connection
+
+
+def _span(search: Search, shard: int, after: Cursor | None) -> tuple[int, int]:
+    """The numbers that a page may have: from the first, below the second."""
+    below = _END if after is None else after.number + (shard < after.shard)
+    if search.until is not None:
+        below = min(below, _number(search.until))
+    return (0 if search.since is None else _number(search.since)), below
 
 
 def _number(at: float) -> int:

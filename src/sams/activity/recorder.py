@@ -3,7 +3,7 @@
 A step of a session costs a list's append and a counter. The journal's row is made when the session ends, or
 once a second while it lasts and told something new; a story of more than 200 steps goes on in a further row, so
 that a row that is written again and again stays small. The log line is made at the end, from what the steps
-summed up to.
+summed up to. An attempt is one row and one line. Both kinds of row and line are encoded from structs as they are.
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from sams.activity.events import (
     Omitted,
     RecipientResult,
     Refused,
+    Reported,
     ServiceEvent,
     SessionEvent,
     kind_of,
 )
+from sams.activity.logs import FactLog
 from sams.activity.rows import (
     SESSION,
-    WITH_TERMS,
     Keep,
     Record,
     Row,
@@ -39,26 +40,27 @@ from sams.activity.rows import (
     encode_record,
     session_term,
     terms_of,
+    terms_of_attempt,
 )
-from sams.activity.summaries import RULES, Summary, log_service_event
+from sams.activity.summaries import COUNTS, STEPS, Summary, delivery, log_service_event
 from sams.core.clock import Clock
 from sams.core.text import visible
 
 STEPS_PER_ROW = 200
 MAX_REFUSALS = 1_000
 """Refusals of one session that are kept with all they tell; more are only counted."""
+ATTEMPT = kind_of(Attempted("", "", "", "", (), 0.0))
 LIVE_AFTER = 1.0
 """Seconds until a session that lasts is written for the first time."""
 _MANY_RECIPIENTS = 20
 _SHORT_REPLY = 300
-_SERVICE_KEEP = {"attempt": Keep.DELIVERIES, "report": Keep.DELIVERIES}
 
 
 class RowSink(Protocol):
     """Where rows go: the journal."""
 
-    def next_number(self) -> int:
-        """A number for a new row."""
+    def next_number(self, now: float) -> int:
+        """A number for a new row. now: UNIX seconds."""
         ...
 
     def put(self, row: Row) -> None:
@@ -73,6 +75,7 @@ class RowSink(Protocol):
 class Recorder:
     """Takes what happens in one worker (`interface.Activity`). Called on the loop.
 
+    log, facts: for what is rare, and for what every message brings.
     on_alarm: told of each alarm at once.
     """
 
@@ -82,14 +85,16 @@ class Recorder:
         clock: Clock,
         journal: RowSink,
         log: FilteringBoundLogger,
+        facts: FactLog,
         metrics: m.Metrics,
         on_alarm: Callable[[Alarmed], None],
     ) -> None:
         self.clock = clock
         self.journal = journal
-        self.log = log
+        self.facts = facts
         self.metrics = metrics
         self.changed: dict[_Session, None] = {}
+        self._log = log
         self._on_alarm = on_alarm
 
     def session(self, session_id: str, client: str, port: int, *, implicit: bool = False) -> _Session:
@@ -100,30 +105,40 @@ class Recorder:
 
     def tell(self, event: ServiceEvent) -> None:
         """Something outside sessions."""
+        counts = COUNTS[event.__class__]
+        if counts is not None:
+            counts(self.metrics, event)
+        now = self.clock.now()
         if event.__class__ is Attempted:
-            event = _shortened(event)
-        if action := RULES[event.__class__].counts:
-            action(self.metrics, event)
-        self.journal.put(self._service_row(event))
-        log_service_event(self.log, event)
+            self._attempted(event, now)
+            return
+        self._put(event, Keep.DELIVERIES if isinstance(event, Reported) else Keep.SERVICE, now)
+        log_service_event(self._log, event)
         if isinstance(event, Alarmed):
             self._on_alarm(event)
 
     def tick(self) -> None:
-        """Once a second: write what running sessions told, and whether rows were lost."""
-        oldest = self.clock.monotonic() - LIVE_AFTER
+        """Once a second: write what running sessions told, and whether rows or lines were lost."""
+        oldest, now = self.clock.monotonic() - LIVE_AFTER, self.clock.now()
         for session in [each for each in self.changed if each.begun <= oldest]:
-            session.write()
+            session.write(now)
         if lost := self.journal.take_lost():
             self.tell(JournalLost(lost, "the journal could not be written in time"))
+        self.facts.tell_lost()
 
-    def _service_row(self, event: AnyEvent) -> Row:
-        kind = kind_of(event)
-        keep = _SERVICE_KEEP.get(kind, Keep.SERVICE)
-        session, login = getattr(event, "session", ""), getattr(event, "login", "")
-        terms = terms_of(event)
-        record = Record(self.clock.now(), kind, session, login, "", [(0.0, event)], terms)
-        return Row(self.journal.next_number(), keep, ended=True, record=encode_record(record), terms=terms)
+    def _attempted(self, event: Attempted, now: float) -> None:
+        line = delivery(event)
+        self.facts.tell("warning" if line.failed else "info", "delivery", line, now)
+        if len(event.recipients) > _MANY_RECIPIENTS:
+            event = _shortened(event)
+        terms = terms_of_attempt(event)
+        record = encode_record(Record(now, ATTEMPT, event.session, event.login, "", ((0.0, event),), terms))
+        self.journal.put(Row(self.journal.next_number(now), Keep.DELIVERIES, True, record, terms))
+
+    def _put(self, event: ServiceEvent, keep: Keep, now: float) -> None:
+        login, terms = getattr(event, "login", ""), terms_of(event)
+        record = encode_record(Record(now, kind_of(event), "", login, "", ((0.0, event),), terms))
+        self.journal.put(Row(self.journal.next_number(now), keep, True, record, terms))
 
 
 class _Session:
@@ -133,13 +148,11 @@ class _Session:
         "_at",
         "_changed",
         "_client",
-        "_metrics",
         "_monotonic",
         "_number",
+        "_numbers",
         "_omitted",
-        "_own_terms",
         "_recorder",
-        "_refusals",
         "_steps",
         "_summary",
         "_terms",
@@ -150,83 +163,82 @@ class _Session:
 
     def __init__(self, recorder: Recorder, session_id: str, client: str, port: int) -> None:
         self.id = session_id
+        self._recorder = recorder
+        self._numbers = recorder.metrics.numbers
         self._monotonic = recorder.clock.monotonic
         self.begun = self._monotonic()
-        self._recorder = recorder
-        self._metrics = recorder.metrics
-        self._changed = False
-        self._client = client
         self._at = recorder.clock.now()
-        self._number = 0
+        self._client = client
         self._steps: list[tuple[float, AnyEvent]] = []
-        self._terms: dict[str, None] = {}
-        self._own_terms = (session_term(session_id), client_term(client))
+        self._terms: list[str] = []
         self._summary = Summary(session_id, client, port)
-        self._refusals = self._omitted = 0
+        self._number = self._omitted = 0
+        self._changed = False
         self.ended = False
 
     def tell(self, event: SessionEvent) -> None:
         """A step."""
         if self.ended:
             return
-        counts, notes = RULES[event.__class__]
-        if counts is not None:
-            counts(self._metrics, event)
-        if notes is not None:
-            notes(self._summary, event)
-        if event.__class__ is Refused:
-            self._refusals += 1
-            if self._refusals > MAX_REFUSALS:
-                self._omitted += 1
-                return
-        self._append(event)
+        if event.__class__ is Refused and self._summary.refused >= MAX_REFUSALS:
+            self._omit(event)
+            return
+        if len(self._steps) >= STEPS_PER_ROW:
+            self._turn_over()
+        does = STEPS[event.__class__]
+        if does is not None:
+            does(self._numbers, self._summary, self._terms, event)
+        self._steps.append((int((self._monotonic() - self.begun) * 1_000 + 0.5) / 1_000, event))
+        if not self._changed:
+            self._changed = True
+            self._recorder.changed[self] = None
 
     def end(self, how: str, commands: int = 0) -> None:
         """The session is over."""
         if self.ended:
             return
         if self._omitted:
-            self._append(Omitted(self._omitted))
-        seconds = round(self._recorder.clock.monotonic() - self.begun, 3)
+            self.tell(Omitted(self._omitted))
+        seconds = round(self._monotonic() - self.begun, 3)
         self.tell(Closed(how, commands, seconds))
         self.ended = True
-        self.write()
-        self._summary.log(self._recorder.log, seconds)
+        now = self._recorder.clock.now()
+        self.write(now)
+        self._recorder.facts.tell("info", "session", self._summary, now)
 
-    def write(self) -> None:
-        """Put the row as it is now, where something was told since the last time."""
+    def _omit(self, event: Refused) -> None:
+        """Count it, and keep nothing of it."""
+        step = STEPS[Refused]
+        assert step is not None
+        step(self._numbers, self._summary, [], event)
+        self._omitted += 1
+
+    def _turn_over(self) -> None:
+        """Leave the row as it is, and go on in a new one."""
+        self._put(self._recorder.clock.now(), ended=True)
+        self._number, self._steps, self._terms = 0, [], []
+
+    def write(self, now: float) -> None:
+        """Put the row as it is now, at UNIX seconds, where something was told since the last time."""
         if self._changed:
             self._changed = False
             del self._recorder.changed[self]
-            self._put(ended=self.ended)
+            self._put(now, ended=self.ended)
 
-    def _append(self, event: AnyEvent) -> None:
-        steps = self._steps
-        if len(steps) >= STEPS_PER_ROW:
-            self._put(ended=True)
-            self._number, self._terms = 0, {}
-            steps = self._steps = []
-        steps.append((round(self._monotonic() - self.begun, 3), event))
-        if event.__class__ in WITH_TERMS:
-            for term in terms_of(event):
-                self._terms[term] = None
-        if not self._changed:
-            self._changed = True
-            self._recorder.changed[self] = None
-
-    def _put(self, *, ended: bool) -> None:
-        journal = self._recorder.journal
-        self._number = self._number or journal.next_number()
-        terms = (*self._own_terms, *self._terms)
-        record = Record(self._at, SESSION, self.id, self._summary.login, self._client, self._steps, terms)
-        keep = Keep.SESSIONS if self._summary.signed_in else Keep.STRANGERS
-        journal.put(Row(self._number, keep, ended, encode_record(record), terms))
+    def _put(self, now: float, *, ended: bool) -> None:
+        journal, summary = self._recorder.journal, self._summary
+        if not self._number:
+            self._number = journal.next_number(now)
+        keep = Keep.SESSIONS if summary.mechanism else Keep.STRANGERS
+        terms = (session_term(self.id), client_term(self._client), *self._terms)
+        record = encode_record(
+            Record(self._at, SESSION, self.id, summary.login, self._client, self._steps, terms)
+        )
+        journal.put(Row(self._number, keep, ended, record, terms))
 
 
 def _shortened(event: Attempted) -> Attempted:
-    """Long replies are cut where they would stand there for many recipients."""
-    if len(event.recipients) <= _MANY_RECIPIENTS:
-        return event
+    """Long replies are cut: they would stand there for many recipients."""
     recipients = tuple(
         RecipientResult(each.recipient, each.result, visible(each.reply, _SHORT_REPLY))
         for each in event.recipients

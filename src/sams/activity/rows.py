@@ -1,20 +1,18 @@
-"""How entries lie in the journal: the row, its schema, and the terms by which a row is found.
+"""What an entry of the journal is: the row, its record as JSON, and the terms by which a row is found.
 
 A row's number is the microseconds since 1970 when it was first written, or one more than the last: rows are
-found by rising numbers, so that indexes append and a page begins behind a number. All terms lie in one index
-of their own, because most rows have few and a search names one.
+found by rising numbers, so that indexes append and a page begins behind a number.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 
 from sams.activity.events import (
-    Accepted,
     AccountChanged,
     Alarmed,
     AnyEvent,
@@ -22,23 +20,11 @@ from sams.activity.events import (
     Event,
     Omitted,
     QueueChanged,
-    Refused,
     Reported,
-    SignedIn,
-    SignInRefused,
     Warned,
 )
 from sams.core.address import AddressError, parse_mailbox
 
-SCHEMA_VERSION = 1
-SCHEMA = """
-CREATE TABLE entry(
-    number INTEGER PRIMARY KEY, keep INTEGER NOT NULL, ended INTEGER NOT NULL, record TEXT NOT NULL
-) STRICT;
-CREATE INDEX entry_keep ON entry(keep, number);
-CREATE INDEX entry_running ON entry(number) WHERE NOT ended;
-CREATE TABLE term(term TEXT NOT NULL, number INTEGER NOT NULL, PRIMARY KEY(term, number)) STRICT, WITHOUT ROWID;
-"""
 SESSION = "session"
 MAX_RECORD = 262_144
 """Characters of JSON; a longer story is cut."""
@@ -56,21 +42,21 @@ class Keep(enum.IntEnum):
 class Row(msgspec.Struct, frozen=True, gc=False):
     """One entry, as it goes to the database.
 
-    terms: what it is found by; each of them once.
+    terms: what it is found by. A row that is written again has those of before first.
     """
 
     number: int
     keep: Keep
     ended: bool
     record: str
-    terms: tuple[str, ...]
+    terms: Sequence[str]
 
 
 class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What the database keeps as one text.
 
     at: when it began, UNIX seconds. steps: each with the seconds since then.
-    terms: as in the row, so that they can go with it.
+    terms: as in the row, so that a search can tell whether it is meant.
     """
 
     at: float
@@ -79,7 +65,7 @@ class Record(msgspec.Struct, array_like=True, frozen=True, gc=False):
     login: str
     client: str
     steps: Sequence[tuple[float, AnyEvent]]
-    terms: tuple[str, ...]
+    terms: Sequence[str]
 
 
 class _LooseRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -91,6 +77,7 @@ class _LooseRecord(msgspec.Struct, array_like=True, frozen=True):
     login: str
     client: str
     steps: list[tuple[float, dict[str, Any]]]
+    terms: list[str]
 
 
 _ENCODER = msgspec.json.Encoder()
@@ -101,13 +88,24 @@ _EVENT_FROM = {kind.__struct_config__.tag: kind for kind in AnyEvent.__args__}
 
 def encode_record(record: Record) -> str:
     """The record as JSON, its steps cut where they are longer than an entry may be."""
-    text = _encoded(record)
-    steps = list(record.steps)
-    while len(text) > MAX_RECORD and steps:
-        left_out = len(steps) - len(steps) // 2
-        steps = steps[: len(steps) // 2]
-        text = _encoded(msgspec.structs.replace(record, steps=[*steps, (0.0, Omitted(left_out))]))
-    return text
+    try:
+        text = _ENCODER.encode(record).decode()
+    except UnicodeEncodeError:  # a lone surrogate, which JSON cannot carry
+        text = _ENCODER.encode(_without_surrogates(msgspec.to_builtins(record))).decode()
+    return text if len(text) <= MAX_RECORD else _cut(record)
+
+
+def _cut(record: Record) -> str:
+    """With a half of the steps, or of that half, as often as it takes, and the count of those left out."""
+    kept = len(record.steps)
+    while True:
+        kept //= 2
+        steps = [*record.steps[:kept], (0.0, Omitted(len(record.steps) - kept))]
+        text = _ENCODER.encode(
+            _without_surrogates(msgspec.to_builtins(msgspec.structs.replace(record, steps=steps)))
+        )
+        if len(text) <= MAX_RECORD or not kept:
+            return text.decode()
 
 
 def decode_record(text: str) -> Record:
@@ -117,13 +115,24 @@ def decode_record(text: str) -> Record:
     except msgspec.ValidationError:
         loose = _LOOSE_DECODER.decode(text)
         steps = [(at, _loosely(fields)) for at, fields in loose.steps]
-        return Record(loose.at, loose.what, loose.session, loose.login, loose.client, steps, ())
+        return Record(loose.at, loose.what, loose.session, loose.login, loose.client, steps, loose.terms)
 
 
-def terms_of(event: Event) -> tuple[str, ...]:
-    """The terms by which the entry that holds this event is found."""
-    maker = _TERMS.get(type(event))
-    return tuple(dict.fromkeys(maker(event))) if maker else ()
+def terms_of(event: Event) -> list[str]:
+    """The terms by which the entry that holds this event, from outside sessions, is found."""
+    maker = _TERMS.get(event.__class__)
+    return maker(event) if maker is not None else []
+
+
+def terms_of_attempt(event: Attempted) -> list[str]:
+    """The same, for what every message brings."""
+    terms = [recipient_term(each.recipient) for each in event.recipients]
+    terms.append(message_term(event.message))
+    if event.login:
+        terms.append(login_term(event.login))
+    if event.session:
+        terms.append(session_term(event.session))
+    return terms
 
 
 def login_term(login: str) -> str:
@@ -161,13 +170,6 @@ def recipient_term(recipient: str) -> str:
         return "a" + recipient.casefold()
 
 
-def _encoded(record: Record) -> str:
-    try:
-        return _ENCODER.encode(record).decode()
-    except UnicodeEncodeError:  # a lone surrogate, which JSON cannot carry
-        return _ENCODER.encode(_without_surrogates(msgspec.to_builtins(record))).decode()
-
-
 def _without_surrogates(value: Any) -> Any:
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
@@ -186,15 +188,6 @@ def _loosely(fields: dict[str, Any]) -> AnyEvent:
     return event
 
 
-def _of_attempt(event: Attempted) -> list[str]:
-    terms = [message_term(event.message), *(recipient_term(each.recipient) for each in event.recipients)]
-    if event.login:
-        terms.append(login_term(event.login))
-    if event.session:
-        terms.append(session_term(event.session))
-    return terms
-
-
 def _of_report(event: Reported) -> list[str]:
     terms = [message_term(event.message), message_term(event.report)]
     return [*terms, login_term(event.login)] if event.login else terms
@@ -207,16 +200,10 @@ def _of_queue_change(event: QueueChanged) -> list[str]:
     ]
 
 
-_TERMS: dict[type[Event], Any] = {
-    SignedIn: lambda event: [login_term(event.login)],
-    SignInRefused: lambda event: [login_term(event.login), reason_term(event.reason)],
-    Refused: lambda event: [reason_term(event.reason)] if event.reason else [],
-    Accepted: lambda event: [message_term(event.message)],
-    Attempted: _of_attempt,
+_TERMS: dict[type[Event], Callable[[Any], list[str]]] = {
+    Attempted: terms_of_attempt,
     Reported: _of_report,
     AccountChanged: lambda event: [login_term(event.login)],
     QueueChanged: _of_queue_change,
     Alarmed: lambda event: [login_term(event.login)] if event.login else [],
 }
-WITH_TERMS = frozenset(_TERMS)
-"""Kinds of events by which an entry is found."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 import msgspec
 from structlog.typing import FilteringBoundLogger
@@ -22,6 +22,7 @@ from sams.activity.events import (
     JournalLost,
     Omitted,
     QueueChanged,
+    RecipientResult,
     Refused,
     Reported,
     ServiceChanged,
@@ -33,14 +34,15 @@ from sams.activity.events import (
     Warned,
     kind_of,
 )
-from sams.activity.metrics import Metrics
+from sams.activity.metrics import Metrics, Places, place
+from sams.activity.rows import login_term, message_term, reason_term
 
 MAX_LISTED = 5
 """Messages, references and recipients that one line of the log names; more are counted."""
 
 
-class Summary(msgspec.Struct, omit_defaults=True):
-    """What a session comes to, under the names that its line in the log has."""
+class Summary(msgspec.Struct, omit_defaults=True, gc=False):
+    """What a session comes to: the facts of its line in the log, under the names that they have there."""
 
     session: str
     client: str
@@ -59,11 +61,7 @@ class Summary(msgspec.Struct, omit_defaults=True):
     refs: list[str] = []
     warned: int = 0
     how: str = ""
-
-    @property
-    def signed_in(self) -> bool:
-        """Whether anyone did."""
-        return bool(self.mechanism)
+    seconds: float = -1.0
 
     def refuse(self, reply: str, reason: str) -> None:
         """Something was refused."""
@@ -72,16 +70,56 @@ class Summary(msgspec.Struct, omit_defaults=True):
         if reason and len(self.refs) < MAX_LISTED:
             self.refs.append(reason)
 
-    def log(self, log: FilteringBoundLogger, seconds: float) -> None:
-        """Write the session's one line; what did not happen is left out."""
-        log.info("session", **msgspec.to_builtins(self), seconds=seconds)
+
+class Delivery(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """The facts of an attempt's line in the log; delivered, deferred and failed count recipients."""
+
+    message: str
+    route: str
+    remote: str = ""
+    tls: str = ""
+    to: list[str]
+    delivered: int = 0
+    deferred: int = 0
+    failed: int = 0
+    reply: str = ""
+    login: str = ""
+    session: str = ""
+    seconds: float
+
+    def count(self, recipients: tuple[RecipientResult, ...]) -> None:
+        """Take in what became of them; the reply is that of the first that was not delivered to, or else the last."""
+        results = [each.result for each in recipients]
+        self.delivered = results.count("delivered")
+        self.deferred = results.count("deferred")
+        self.failed = results.count("failed")
+        others = [each.reply for each in recipients if each.result != "delivered"]
+        self.reply = others[0] if others else recipients[-1].reply
+
+
+def delivery(event: Attempted) -> Delivery:
+    """What the line of an attempt says."""
+    recipients = event.recipients
+    line = Delivery(
+        message=event.message,
+        route=event.route,
+        remote=event.remote,
+        tls=event.tls,
+        to=[each.recipient for each in recipients[:MAX_LISTED]],
+        login=event.login,
+        session=event.session,
+        seconds=event.seconds,
+    )
+    if len(recipients) == 1 and recipients[0].result == "delivered":
+        line.delivered, line.reply = 1, recipients[0].reply
+    elif recipients:
+        line.count(recipients)
+    return line
 
 
 def log_service_event(log: FilteringBoundLogger, event: ServiceEvent) -> None:
-    """Write the line of an event outside sessions."""
-    if isinstance(event, Attempted):
-        _log_attempt(log, event)
-    elif isinstance(event, Alarmed):
+    """Write the line of an event outside sessions, other than an attempt."""
+    if isinstance(event, Alarmed):
         log.error(
             "alarm", alarm=event.alarm, text=event.text, **({"login": event.login} if event.login else {})
         )
@@ -92,163 +130,131 @@ def log_service_event(log: FilteringBoundLogger, event: ServiceEvent) -> None:
         log.info(kind_of(event), **fields)
 
 
-def _log_attempt(log: FilteringBoundLogger, event: Attempted) -> None:
-    results: dict[str, int] = {}
-    told = event.recipients[0] if event.recipients else None
-    for each in event.recipients:
-        results[each.result] = results.get(each.result, 0) + 1
-        if told and told.result == "delivered":
-            told = each
-    fields: dict[str, Any] = {"message": event.message, "route": event.route}
-    if event.remote:
-        fields["remote"] = event.remote
-    if event.tls:
-        fields["tls"] = event.tls
-    fields["to"] = [each.recipient for each in event.recipients[:MAX_LISTED]]
-    fields.update(results)
-    if told:
-        fields["reply"] = told.reply
-    if event.login:
-        fields["login"] = event.login
-        fields["session"] = event.session
-    write = log.warning if "failed" in results else log.info
-    write("delivery", **fields, seconds=event.seconds)
+# --- what a step of a session does: to the counters, to the summary and to the terms by which its row is found
+
+_ACCEPTED, _RECIPIENTS, _OCTETS = map(place, (m.ACCEPTED, m.ACCEPTED_RECIPIENTS, m.ACCEPTED_OCTETS))
+_CONNECTED, _CONNECTIONS, _CLOSED = place(m.CONNECTED), place(m.CONNECTIONS), Places(m.CLOSED)
+_TLS, _RESUMED = Places(m.TLS), place(m.TLS_RESUMED)
+_SIGNED_IN, _SIGN_IN_REFUSED = Places(m.SIGNED_IN), Places(m.SIGN_IN_REFUSED)
+_REFUSED, _WARNED = Places(m.REFUSED), place(m.WARNED)
+_ATTEMPTED, _SETTLED = place(m.ATTEMPTED), Places(m.SETTLED)
+
+Numbers: TypeAlias = memoryview
+Terms: TypeAlias = list[str]
+Step: TypeAlias = Callable[[Numbers, Summary, Terms, Any], None]
 
 
-def _count_connected(metrics: Metrics, event: Connected) -> None:
-    del event
-    metrics.count(m.CONNECTED)
-    metrics.change(m.CONNECTIONS, 1)
+def _connected(numbers: Numbers, _summary: Summary, _terms: Terms, _event: Connected) -> None:
+    numbers[_CONNECTED] += 1
+    numbers[_CONNECTIONS] += 1
 
 
-def _count_closed(metrics: Metrics, event: Closed) -> None:
-    metrics.count(m.CLOSED, event.how)
-    metrics.change(m.CONNECTIONS, -1)
-
-
-def _count_tls(metrics: Metrics, event: TlsStarted) -> None:
-    metrics.count(m.TLS, event.version)
+def _tls_started(numbers: Numbers, summary: Summary, _terms: Terms, event: TlsStarted) -> None:
+    numbers[_TLS[event.version]] += 1
     if event.resumed:
-        metrics.count(m.TLS_RESUMED)
-
-
-def _count_accepted(metrics: Metrics, event: Accepted) -> None:
-    metrics.count(m.ACCEPTED)
-    metrics.count(m.ACCEPTED_RECIPIENTS, by=event.recipients)
-    metrics.count(m.ACCEPTED_OCTETS, by=event.size)
-
-
-def _count_attempted(metrics: Metrics, event: Attempted) -> None:
-    metrics.count(m.ATTEMPTED)
-    metrics.observe(m.ATTEMPT, event.seconds)
-    for each in event.recipients:
-        metrics.count(m.SETTLED, each.result)
-
-
-def _note_tls(summary: Summary, event: TlsStarted) -> None:
+        numbers[_RESUMED] += 1
     summary.tls = f"{event.version} {event.cipher}"
     summary.sni = event.sni
 
 
-def _note_signed_in(summary: Summary, event: SignedIn) -> None:
-    summary.login, summary.mechanism = event.login, event.mechanism
-
-
-def _note_sign_in_refused(summary: Summary, event: SignInRefused) -> None:
-    if not summary.signed_in:
-        summary.login = event.login
-    summary.refuse(event.reply, event.reason)
-
-
-def _note_accepted(summary: Summary, event: Accepted) -> None:
-    summary.accepted += 1
-    summary.recipients += event.recipients
-    summary.octets += event.size
-    if len(summary.messages) < MAX_LISTED:
-        summary.messages.append(event.message)
-
-
-def _note_warned(summary: Summary, event: Warned) -> None:
-    del event
-    summary.warned += 1
-
-
-def _note_failed_tls(summary: Summary, event: TlsFailed) -> None:
+def _tls_failed(numbers: Numbers, summary: Summary, _terms: Terms, event: TlsFailed) -> None:
+    numbers[_TLS["failed"]] += 1
     summary.tls = f"failed: {event.why}"
 
 
-def _note_greeting(summary: Summary, event: Greeted) -> None:
+def _greeted(_numbers: Numbers, summary: Summary, _terms: Terms, event: Greeted) -> None:
     summary.helo = event.name
 
 
-def _note_closed(summary: Summary, event: Closed) -> None:
-    summary.how = event.how
+def _signed_in(numbers: Numbers, summary: Summary, terms: Terms, event: SignedIn) -> None:
+    numbers[_SIGNED_IN["memory" if event.remembered else "hash"]] += 1
+    summary.login, summary.mechanism = event.login, event.mechanism
+    terms.append(login_term(event.login))
 
 
-def _note_refused(summary: Summary, event: Refused) -> None:
+def _sign_in_refused(numbers: Numbers, summary: Summary, terms: Terms, event: SignInRefused) -> None:
+    numbers[_SIGN_IN_REFUSED[event.why]] += 1
+    if not summary.mechanism:
+        summary.login = event.login
     summary.refuse(event.reply, event.reason)
+    terms += (login_term(event.login), reason_term(event.reason))
 
 
-def _count_tls_failure(metrics: Metrics, event: TlsFailed) -> None:
-    del event
-    metrics.count(m.TLS, "failed")
+def _refused(numbers: Numbers, summary: Summary, terms: Terms, event: Refused) -> None:
+    numbers[_REFUSED[event.verb]] += 1
+    summary.refuse(event.reply, event.reason)
+    if event.reason:
+        terms.append(reason_term(event.reason))
 
 
-def _count_signed_in(metrics: Metrics, event: SignedIn) -> None:
-    metrics.count(m.SIGNED_IN, "memory" if event.remembered else "hash")
+def _warned(numbers: Numbers, summary: Summary, _terms: Terms, _event: Warned) -> None:
+    numbers[_WARNED] += 1
+    summary.warned += 1
 
 
-def _count_sign_in_refused(metrics: Metrics, event: SignInRefused) -> None:
-    metrics.count(m.SIGN_IN_REFUSED, event.why)
+def _accepted(numbers: Numbers, summary: Summary, terms: Terms, event: Accepted) -> None:
+    numbers[_ACCEPTED] += 1
+    numbers[_RECIPIENTS] += event.recipients
+    numbers[_OCTETS] += event.size
+    summary.accepted += 1
+    summary.recipients += event.recipients
+    summary.octets += event.size
+    if summary.accepted <= MAX_LISTED:
+        summary.messages.append(event.message)
+    terms.append(message_term(event.message))
 
 
-def _count_refused(metrics: Metrics, event: Refused) -> None:
-    metrics.count(m.REFUSED, event.verb)
+def _closed(numbers: Numbers, summary: Summary, _terms: Terms, event: Closed) -> None:
+    numbers[_CLOSED[event.how]] += 1
+    numbers[_CONNECTIONS] = max(0, numbers[_CONNECTIONS] - 1)
+    summary.how, summary.seconds = event.how, event.seconds
 
 
-def _count_warned(metrics: Metrics, event: Warned) -> None:
-    del event
-    metrics.count(m.WARNED)
+# --- what an event outside sessions does to the counters
 
 
-def _count_reported(metrics: Metrics, event: Reported) -> None:
+def _attempted(metrics: Metrics, event: Attempted) -> None:
+    metrics.numbers[_ATTEMPTED] += 1
+    metrics.observe(m.ATTEMPT, event.seconds)
+    for each in event.recipients:
+        metrics.numbers[_SETTLED[each.result]] += 1
+
+
+def _reported(metrics: Metrics, event: Reported) -> None:
     metrics.count(m.REPORTED, event.what)
 
 
-def _count_alarm(metrics: Metrics, event: Alarmed) -> None:
-    del event
+def _alarmed(metrics: Metrics, _event: Alarmed) -> None:
     metrics.count(m.ALARMS)
 
 
-def _count_lost(metrics: Metrics, event: JournalLost) -> None:
+def _lost(metrics: Metrics, event: JournalLost) -> None:
     metrics.count(m.JOURNAL_LOST, by=event.entries)
 
 
-class Rule(NamedTuple):
-    """What an event does: to the counters, and to the line of its session. None: nothing."""
-
-    counts: Callable[[Metrics, Any], None] | None = None
-    notes: Callable[[Summary, Any], None] | None = None
-
-
-RULES: dict[type[Event], Rule] = {
-    Connected: Rule(_count_connected),
-    TlsStarted: Rule(_count_tls, _note_tls),
-    TlsFailed: Rule(_count_tls_failure, _note_failed_tls),
-    Greeted: Rule(notes=_note_greeting),
-    SignedIn: Rule(_count_signed_in, _note_signed_in),
-    SignInRefused: Rule(_count_sign_in_refused, _note_sign_in_refused),
-    Enveloped: Rule(),
-    Refused: Rule(_count_refused, _note_refused),
-    Warned: Rule(_count_warned, _note_warned),
-    Accepted: Rule(_count_accepted, _note_accepted),
-    Omitted: Rule(),
-    Closed: Rule(_count_closed, _note_closed),
-    Attempted: Rule(_count_attempted),
-    Reported: Rule(_count_reported),
-    AccountChanged: Rule(),
-    QueueChanged: Rule(),
-    ServiceChanged: Rule(),
-    Alarmed: Rule(_count_alarm),
-    JournalLost: Rule(_count_lost),
+STEPS: dict[type[Event], Step | None] = {
+    Connected: _connected,
+    TlsStarted: _tls_started,
+    TlsFailed: _tls_failed,
+    Greeted: _greeted,
+    SignedIn: _signed_in,
+    SignInRefused: _sign_in_refused,
+    Enveloped: None,
+    Refused: _refused,
+    Warned: _warned,
+    Accepted: _accepted,
+    Omitted: None,
+    Closed: _closed,
 }
+"""By kind of a session's step: what it does. None: nothing."""
+
+COUNTS: dict[type[Event], Callable[[Metrics, Any], None] | None] = {
+    Attempted: _attempted,
+    Reported: _reported,
+    AccountChanged: None,
+    QueueChanged: None,
+    ServiceChanged: None,
+    Alarmed: _alarmed,
+    JournalLost: _lost,
+}
+"""By kind of an event outside sessions: what it counts. None: nothing."""

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
+from sams.activity.logs import FactLog
 from sams.activity.metrics import Board as MetricsBoard
 from sams.app.settings import worker_count
 from sams.config.model import Config, Listener
@@ -64,6 +65,7 @@ class Inherited:
 
     material: as it was last read; a worker that is forked later gets the newest.
     workers: processes that serve, at least 1 (the supervisor's own one counts when it serves itself).
+    facts: the log of what every message brings.
     started: UNIX seconds.
     """
 
@@ -75,6 +77,7 @@ class Inherited:
     memory: SharedMemory
     workers: int
     started: float
+    facts: FactLog
 
     def renew(self, material: Material) -> None:
         """Use new certificates from now on, here and in workers forked later.

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
-from sams.activity.logs import Lines, is_for_people, make_logger
+from sams.activity.lines import Lines
+from sams.activity.logs import FactLog, is_for_people, make_logger
 from sams.app.inherited import (
     Inherited,
     check_changeable,
@@ -48,11 +49,13 @@ class Prepared:
     """What `serve` holds when everything is open and nothing runs yet.
 
     user: whom the workers become; None: they stay who we are.
+    lines: of the log.
     """
 
     inherited: Inherited
     user: ServiceUser | None
     manager: ServiceManager
+    lines: Lines
 
     @property
     def config(self) -> Config:
@@ -79,7 +82,8 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
     material = read_material(config_path)
     config = material.config
     clock = SystemClock()
-    log = _logger(config)
+    lines = Lines(STDERR)
+    log, facts = _logs(config, lines)
     for warning in material.warnings:
         log.warning("configuration", note=warning)
     user = service_user(config.server.user)
@@ -106,8 +110,9 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
         memory=make_memory(config, clock),
         workers=workers,
         started=clock.now(),
+        facts=facts,
     )
-    return Prepared(inherited, user, ServiceManager.from_environment(environment))
+    return Prepared(inherited, user, ServiceManager.from_environment(environment), lines)
 
 
 def _supervise(prepared: Prepared) -> int:
@@ -137,7 +142,8 @@ def _run_worker(prepared: Prepared, number: int, channel: Channel) -> int:
         log=inherited.log,
         channel=channel,
     )
-    return process.run()
+    with prepared.lines.gathered():
+        return process.run()
 
 
 def _serve_alone(prepared: Prepared) -> int:
@@ -152,7 +158,8 @@ def _serve_alone(prepared: Prepared) -> int:
         reload_here=lambda: _checked(inherited),
         manager=prepared.manager,
     )
-    return process.run()
+    with prepared.lines.gathered():
+        return process.run()
 
 
 def _reread(inherited: Inherited) -> Material:
@@ -180,15 +187,11 @@ def _forget(inherited: Inherited, number: int) -> None:
     inherited.memory.hashing.set(number, 0)
 
 
-def _logger(config: Config) -> FilteringBoundLogger:
-    people = is_for_people(config.log.format, STDERR)
-    return make_logger(
-        config.log.level,
-        people=people,
-        clock=SystemClock(),
-        lines=Lines(STDERR),
-        colours=people and sys.stderr.isatty(),
-    )
+def _logs(config: Config, lines: Lines) -> tuple[FilteringBoundLogger, FactLog]:
+    level, people = config.log.level, is_for_people(config.log.format, STDERR)
+    colours = people and sys.stderr.isatty()
+    log = make_logger(level, people=people, clock=SystemClock(), lines=lines, colours=colours)
+    return log, FactLog(log, level, people=people, lines=lines)
 
 
 def _raise_file_limit(config: Config, log: FilteringBoundLogger) -> None:

@@ -84,6 +84,7 @@ class WorkerGraph:
             clock=clock,
             journal=self._journal,
             log=self._inherited.log,
+            facts=self._inherited.facts,
             metrics=self._metrics,
             on_alarm=self._pass_on,
         )
