@@ -86,7 +86,7 @@ async def test_a_writer_that_is_ahead_of_the_disk_is_congested_until_it_caught_u
         writer = spool.new_body(spool.next_id())
         while not _is_congested(writer):
             writer.write(b"x" * 16 * KIB)
-        assert SETTINGS.body_pending < writer.size <= SETTINGS.body_pending + LIMIT + 32 * KIB
+        assert writer.size == 3 * SETTINGS.body_write_most // 2 + 16 * KIB
         drained = writer.drained()
         assert not drained.done()
         gate.open()
@@ -99,12 +99,29 @@ async def test_a_writer_that_is_ahead_of_the_disk_is_congested_until_it_caught_u
 async def test_who_waits_goes_on_when_what_is_left_is_too_little_for_another_write(tmp_path: Path) -> None:
     async with sqlite_spool(tmp_path) as spool:
         writer = spool.new_body(spool.next_id())
-        writer.write(b"x" * SETTINGS.body_write)
-        writer.write(b"x" * (SETTINGS.body_write - 1))
+        writer.write(b"x" * SETTINGS.body_write_most)
+        writer.write(b"x" * (SETTINGS.body_write_most - 1))
         assert _is_congested(writer)
         await asyncio.wait_for(writer.drained(), 30)
         assert not _is_congested(writer)
-        assert (await stored(writer.finish())).size == 2 * SETTINGS.body_write - 1
+        assert (await stored(writer.finish())).size == 2 * SETTINGS.body_write_most - 1
+
+
+@on_loop
+async def test_many_writers_share_what_one_could_gather_alone_and_give_it_back(tmp_path: Path) -> None:
+    store = BodyStore(tmp_path, SETTINGS, lambda _: None)
+    assert store.share == SETTINGS.body_write_most
+    writers = [store.writer(str(number)) for number in range(200)]
+    for writer in writers:
+        writer.write(b"x" * (LIMIT + 1))
+    assert store.share * 200 <= SETTINGS.bodies_pending
+    for writer in writers[:100]:
+        writer.discard()
+    for writer in writers[100:]:
+        await stored(writer.finish())
+        writer.discard()
+    assert (store.files, store.share) == (0, SETTINGS.body_write_most)
+    await store.close()
 
 
 @on_loop
@@ -131,7 +148,7 @@ async def test_two_hundred_writers_of_fifty_mebibytes_stay_within_memory(
             gate.open()
         finally:
             tracemalloc.stop()
-    assert peak < 200 * (SETTINGS.body_pending + LIMIT) < 400 * MIB
+    assert peak < 2 * SETTINGS.bodies_pending + 200 * LIMIT < 100 * MIB
 
 
 @on_loop

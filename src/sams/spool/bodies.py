@@ -6,7 +6,8 @@ A writer keeps what it takes in memory up to a limit. Beyond, its file is made, 
 a bounded pool of threads: at most one job of a writer is in the pool at any time, so that a writer's octets
 stay in order without a lock and the pool's queue is never longer than there are writers. What arrives while
 a job runs waits for the next; when that is too much, the writer is congested and its peer is not read.
-Jobs are large, for the two wake-ups of each cost more than the writing of many octets.
+Jobs are as large as memory allows for the number of writers, for the wake-ups of each job, and the turns that two
+threads take at the interpreter meanwhile, cost more than the writing of many octets.
 
 The system is asked early to begin writing what is dirty, so that the sync at the end has little left to do.
 A body is complete when its file and the folder's entry are synced; only then does a commit name it. Until
@@ -50,6 +51,15 @@ class BodyStore:
         self.on_failed = on_failed
         self.loop = asyncio.get_running_loop()
         self.pool = ThreadPoolExecutor(settings.body_threads, "sams-body")
+        self.files = 0
+        """Bodies that go into a file now."""
+
+    @property
+    def share(self) -> int:
+        """Octets that one writer gathers for a write."""
+        settings = self.settings
+        room = settings.bodies_pending // max(1, self.files)
+        return max(settings.body_write, min(settings.body_write_most, room))
 
     def writer(self, message_id: str) -> SpoolBodyWriter:
         """A writer for a new body."""
@@ -107,7 +117,7 @@ class SpoolBodyWriter:
     @property
     def is_congested(self) -> bool:
         """Whether the peer should not be read for now."""
-        return self._pending_octets > self._store.settings.body_pending and self._failure is None
+        return self._pending_octets > 3 * self._store.share // 2 and self._failure is None
 
     def write(self, chunk: bytes) -> None:
         """Take a piece."""
@@ -120,6 +130,7 @@ class SpoolBodyWriter:
                 return
             self._pending_octets = self._size
             self._file = _GrowingFile(self._store.folder / self._name, self._store.settings.write_back)
+            self._store.files += 1
         else:
             self._pending_octets += len(chunk)
         self._pump()
@@ -161,7 +172,7 @@ class SpoolBodyWriter:
         """Give the pool its next job, unless it has one or there is too little for one."""
         if self._in_flight or self._file is None:
             return
-        if self._pending_octets < self._store.settings.body_write and not self._is_finishing:
+        if self._pending_octets < self._store.share and not self._is_finishing:
             return
         pieces, self._pending = self._pending, []
         self._in_flight = max(1, self._pending_octets)
@@ -198,6 +209,7 @@ class SpoolBodyWriter:
         assert self._file is not None
         assert self._finished is not None
         self._body = FileBody(self._file.path, self._size, self._file.checksum, self._store.pool)
+        self._store.files -= 1
         if not self._finished.done():
             self._finished.set_result(self._body)
 
@@ -223,6 +235,7 @@ class SpoolBodyWriter:
         if self._file is not None:
             self._store.pool.submit(self._file.remove)
             self._file = None
+            self._store.files -= self._body is None
 
 
 class _GrowingFile:

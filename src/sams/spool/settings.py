@@ -14,8 +14,8 @@ class Settings:
 
     min_free: less free space than this refuses new mail.
     body_in_memory: larger bodies are files.
-    body_write: what a writer gathers for one write to its file.
-    body_pending: what one writer may keep waiting for the disk before it is congested.
+    body_write, body_write_most: what a writer gathers at least, and at most, for one write to its file.
+    bodies_pending: what all writers together may gather; many have to write smaller pieces.
     write_back: dirty octets of one body after which the system is asked to begin writing them.
     body_threads: threads that write, sync and read body files.
     ballast: preallocated file that is given up when the disk is full; as large as the log may become.
@@ -29,8 +29,9 @@ class Settings:
 
     min_free: int = 1024 * MIB
     body_in_memory: int = 128 * KIB
-    body_write: int = 256 * KIB
-    body_pending: int = 384 * KIB
+    body_write: int = 128 * KIB
+    body_write_most: int = MIB
+    bodies_pending: int = 32 * MIB
     write_back: int = MIB
     body_threads: int = 4
     ballast: int = 64 * MIB

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from sams.spool.interface import DamagedEntry
 
-_READ_AHEAD = 262_144
+_READ_AHEAD = 524_288
 
 
 class MemoryBody:
