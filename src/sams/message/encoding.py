@@ -91,9 +91,14 @@ def needs_smtputf8(envelope: Envelope, *, header_has_8bit: bool) -> bool:
     matter (many programs say SMTPUTF8 always). Headers of parts do not count: octets above 127 there are mostly
     file names of programs that know no RFC 6532, and every hop with 8BITMIME takes them.
     """
-    if header_has_8bit or not (envelope.reverse_path is None or envelope.reverse_path.is_ascii):
+    path = envelope.reverse_path
+    if header_has_8bit or not (path is None or (path.local.isascii() and path.domain.isascii())):
         return True
-    return not all(recipient.mailbox.is_ascii for recipient in envelope.recipients)
+    for recipient in envelope.recipients:
+        mailbox = recipient.mailbox
+        if not (mailbox.local.isascii() and mailbox.domain.isascii()):
+            return True
+    return False
 
 
 class Planner:
