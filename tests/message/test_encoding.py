@@ -10,10 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sams.core.address import Mailbox
-from sams.core.envelope import Envelope, Recipient
 from sams.core.errors import PermanentFailure
-from sams.message.encoding import Carries, Planner, encode, needs_encoding, needs_smtputf8
+from sams.message.encoding import Carries, Planner, encode, needs_encoding
 from sams.message.header import read_header
 from sams.message.mime import StructureScanner
 
@@ -267,26 +265,6 @@ def test_facts_tell_whether_encoding_is_needed(
         needs_encoding(has_8bit_body=has_8bit, is_binary=is_binary, longest_line=longest, carries=carries)
         is needed
     )
-
-
-ANN, JOERG = Mailbox("ann", "x.org"), Mailbox("jörg", "x.org")
-
-
-@pytest.mark.parametrize(
-    ("header", "sender", "recipient", "needed"),
-    [
-        (False, ANN, ANN, False),
-        (False, None, ANN, False),
-        (True, ANN, ANN, True),
-        (False, JOERG, ANN, True),
-        (False, ANN, JOERG, True),
-    ],
-)
-def test_smtputf8_is_needed_by_content_and_not_by_parameter(
-    header: bool, sender: Mailbox | None, recipient: Mailbox, needed: bool
-) -> None:
-    envelope = Envelope(sender, (Recipient(recipient),), smtputf8=not needed)
-    assert needs_smtputf8(envelope, header_has_8bit=header) is needed
 
 
 BITS = st.sampled_from(

@@ -26,7 +26,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from sams.core.envelope import Envelope
 from sams.core.errors import PermanentFailure
 from sams.core.reply import reply
 from sams.message.header import Header, HeaderLimits, read_header
@@ -82,23 +81,6 @@ def needs_encoding(*, has_8bit_body: bool, is_binary: bool, longest_line: int, c
     if carries.binary:
         return False
     return is_binary or longest_line > 0 or (has_8bit_body and not carries.eight_bit)
-
-
-def needs_smtputf8(envelope: Envelope, *, header_has_8bit: bool) -> bool:
-    """Whether a hop has to offer SMTPUTF8 to get this message (RFC 6531 section 3.4), by what it holds.
-
-    It has to where an address of the envelope or the message's own header is not ASCII; what MAIL said does not
-    matter (many programs say SMTPUTF8 always). Headers of parts do not count: octets above 127 there are mostly
-    file names of programs that know no RFC 6532, and every hop with 8BITMIME takes them.
-    """
-    path = envelope.reverse_path
-    if header_has_8bit or not (path is None or (path.local.isascii() and path.domain.isascii())):
-        return True
-    for recipient in envelope.recipients:
-        mailbox = recipient.mailbox
-        if not (mailbox.local.isascii() and mailbox.domain.isascii()):
-            return True
-    return False
 
 
 class Planner:

@@ -384,7 +384,7 @@ class _Measures:
         part = self._part
         if not part.has_8bit and not piece.isascii():
             part.has_8bit = True
-        if not part.has_nul and b"\0" in piece:
+        if not part.has_nul and 0 in piece:
             part.has_nul = True
         if self._look_for_bare_newlines and not part.has_bare_newline:
             part.has_bare_newline = self._find_bare_newline(piece)
