@@ -48,7 +48,9 @@ class Mailbox(msgspec.Struct, frozen=True, gc=False):
     def __str__(self) -> str:
         """The mailbox as SMTP and headers write it, the local part quoted where it must be."""
         local = self.local
-        return f"{local if local.isalnum() else quote_local(local)}@{self.domain}"
+        if local.isalnum() or _DOT_STRING.match(local):
+            return f"{local}@{self.domain}"
+        return f"{quote_local(local)}@{self.domain}"
 
     def __bytes__(self) -> bytes:
         return str(self).encode()

@@ -67,10 +67,11 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
         return Reply(self.code, self.lines, self.status, reason)
 
     def __str__(self) -> str:
-        parts = [str(self.code), str(self.status) if self.status else "", " ".join(self.lines)]
-        if self.reason:
-            parts.append(f"(ref {self.reason})")
-        return " ".join(part for part in parts if part)
+        status, text = self.status, " ".join(self.lines)
+        said = f"{self.code} {status}" if status else str(self.code)
+        if text:
+            said = f"{said} {text}"
+        return f"{said} (ref {self.reason})" if self.reason else said
 
 
 def reply(code: int, status: str | None, *lines: str) -> Reply:

@@ -75,6 +75,7 @@ class ServerMechanism(Protocol):
         ...
 
 
+_NUL = 0
 MAX_NAME_OCTETS = 1_024
 """Of authzid and authcid each. RFC 4616 speaks of 255; long distinguished names are longer."""
 MAX_PASSWORD_OCTETS = 1_024
@@ -92,7 +93,7 @@ def decode_password(data: bytes) -> str | None:
 
 
 def _decode(data: bytes, limit: int) -> str | None:
-    if len(data) > limit or b"\0" in data:
+    if len(data) > limit or _NUL in data:
         return None
     try:
         return data.decode()
