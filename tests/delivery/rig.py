@@ -148,6 +148,12 @@ class ScriptedHop:
             return AttemptResult([(one.number, step) for one in work.recipients], remote=step.remote)
         return await step(work)
 
+    group_size = 1
+    has_idle_connection = False
+
+    def deliver_group(self, *_: object) -> None:
+        raise AssertionError("no connection is idle")
+
     async def close(self) -> None:
         self.is_closed = True
 

@@ -52,7 +52,7 @@ def work(
 
 
 def job(login: str) -> Job:
-    return Job(work(login), SPOOL, None, 0)
+    return Job(work(login), ("id", "hub"), SPOOL, None, 0)
 
 
 @given(st.lists(st.sampled_from("abcd"), max_size=40))

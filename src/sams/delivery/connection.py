@@ -16,6 +16,7 @@ from sams.delivery.hop_settings import HopAddress, RouteSettings
 from sams.delivery.hop_tls import HopTls, HopTlsFacts, make_context
 from sams.protocol.smtp.client import SmtpClient
 from sams.protocol.smtp.client_capabilities import Capabilities
+from sams.protocol.smtp.client_group import Group, Landing
 from sams.protocol.smtp.client_opening import Opening, TlsUse
 from sams.protocol.smtp.client_result import Transaction, TransactionResult
 from sams.protocol.smtp.client_waits import ConversationEnded, Stage, Timeouts, Waits
@@ -30,12 +31,23 @@ Resolver = Callable[[str, int], Awaitable[Sequence[str]]]
 class HopConnection:
     """An open conversation with one hop.
 
-    host: which one, as configured. tls: what secures it; None: nothing does.
+    host: which one, as configured. remote: its name and port, whose replies these are.
+    tls: what secures it; None: nothing does. told_tls: the same as the journal tells of it.
     note: what went other than hoped for and was put up with, for people; mostly empty.
     opened: when, on the loop's clock.
     """
 
-    __slots__ = ("_client", "_protocol", "_timeouts", "host", "note", "opened", "tls")
+    __slots__ = (
+        "_client",
+        "_protocol",
+        "_timeouts",
+        "host",
+        "note",
+        "opened",
+        "remote",
+        "tls",
+        "told_tls",
+    )
 
     def __init__(
         self,
@@ -52,14 +64,11 @@ class HopConnection:
         self._protocol = protocol
         self._timeouts = timeouts
         self.host = host
+        self.remote = str(host)
         self.tls = tls
+        self.told_tls = _told(tls, note)
         self.note = note
         self.opened = opened
-
-    @property
-    def remote(self) -> str:
-        """The host whose replies these are, `host:port`."""
-        return str(self.host)
 
     @property
     def sent(self) -> int:
@@ -90,6 +99,28 @@ class HopConnection:
         if result.broke_off is not None:
             self._protocol.abort()
         return result
+
+    @property
+    def takes_groups(self) -> bool:
+        """Several messages may be sent at once."""
+        return self._client.takes_groups
+
+    def group(self, landing: Landing, most: int) -> Group:
+        """At most so many messages to be sent at once: `say` each, then `send_group`."""
+        return self._client.group(landing, most)
+
+    def send_group(self, group: Group, over: Callable[[Exception | None], None]) -> None:
+        """Send a group. `over`: called when `landing` has heard of all of it, or with an unexpected exception.
+
+        As after `send`, `is_usable` tells more.
+        """
+        times = self._timeouts
+        limit = times.transaction + group.octets / times.slowest
+        self._protocol.start(self._client.send(group), limit, over)
+
+    def drop(self) -> None:
+        """Cut it, with the group that is on its way: nobody hears what came of that."""
+        self._protocol.drop()
 
     def close(self) -> None:
         """QUIT, where the conversation is at rest, and close. Returns at once."""
@@ -198,6 +229,13 @@ class Connector:
             text = f"The address of {host.name} cannot be found"
             detail = error.strerror or str(error) or "no answer in time"
             raise ConversationEnded(Stage.CONNECT, reply(451, "4.4.3", text), detail) from None
+
+
+def _told(tls: HopTlsFacts | None, note: str) -> str:
+    """TLS as the journal tells of it; where it was hoped for and failed, that."""
+    if tls is None:
+        return note
+    return f"{tls.version} {tls.cipher}" + (", name verified" if tls.verified else "")
 
 
 async def system_resolver(name: str, port: int) -> Sequence[str]:

@@ -1,196 +1,244 @@
-"""Attempts: who makes them, how many at once, and what is done with what they bring.
+"""Attempts: who makes them, and how many at once.
 
-A courier is a task that takes the next job of its lane, attempts it, and goes on until the lane has none or the
-next hop is to get fewer at once. It does not wait for the commit of a result: the job is settled by a callback.
-A result that needs a report is finished by a task of its own, so that the connection is free meanwhile.
+Jobs go out in groups where the next hop takes them so: it is handed as many as it takes well, and calls back for
+each. Every other attempt is a task. Either way it takes one of the attempts that the hop's health allows, and when
+it is over the lane's next jobs begin.
+
+A hop that answers groups soon is not given its next one before the last is over, unless there is enough for a whole
+one or a job has waited for longer than such a hop takes: what comes meanwhile goes out together.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
 
-from sams.activity.events import (
-    Alarmed,
-    Attempted,
-    RecipientResult,
-    Reported,
-    ServiceChanged,
-    ServiceEvent,
-)
+import msgspec
+
+from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
 from sams.core.clock import Clock
-from sams.core.errors import SamsError
-from sams.core.ids import reason_code
-from sams.core.outcome import Outcome, Result
-from sams.core.reply import reply
 from sams.core.text import visible
-from sams.delivery.backoff import interval
-from sams.delivery.bounces import Report, Reporter
+from sams.delivery.conclusions import Conclusions, cancel
+from sams.delivery.depth import PATIENCE
 from sams.delivery.health import State
-from sams.delivery.interface import AttemptResult, Hop, NextHop
+from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, NextHop
 from sams.delivery.lane import Lane
-from sams.delivery.settling import FIRST_WAIT, LONGEST_WAIT, Settler
-from sams.delivery.verdict import Judge, Judgement
 from sams.delivery.window import Job, Step, Window
-from sams.spool.interface import Content, QueuedRecipient, Settlement, Spool, Work
+from sams.spool.interface import Content, Work
 
-_NO_ANSWER = reply(451, "4.3.0", "the attempt ended without an answer for this recipient")
+Parcel = tuple[Work, Content]
 
-Tried = list[tuple[QueuedRecipient, Outcome]]
+
+class Courier(msgspec.Struct, frozen=True):
+    """Who is on the way for a lane to a next hop, since `began` (monotonic), with one job or a group."""
+
+    lane: Lane
+    hop: NextHop
+    began: float
+
+
+Attempting = asyncio.Task[AttemptResult]
 
 
 class Couriers:
     """Makes the attempts of all lanes.
 
-    tell: activity. faulted: is given a reference and an unexpected exception, for the trace in the log.
-    submit: takes the work of reports. changed: called when a lane may want more work or another wait.
+    tell: activity. changed: called when a lane may want more work or another wait.
     """
 
     def __init__(
         self,
         *,
         window: Window,
-        settler: Settler,
-        judge: Judge,
-        reporter: Reporter,
+        conclusions: Conclusions,
         clock: Clock,
-        draw: Callable[[], float],
         tell: Callable[[ServiceEvent], None],
-        faulted: Callable[[str, BaseException], None],
-        submit: Callable[[tuple[Work, ...], Spool], None],
         changed: Callable[[], None],
     ) -> None:
         self._window = window
-        self._settler = settler
-        self._judge = judge
-        self._reporter = reporter
+        self._conclusions = conclusions
         self._clock = clock
-        self._draw = draw
         self._tell = tell
-        self._faulted = faulted
-        self._submit = submit
         self._changed = changed
-        self._attempts: dict[asyncio.Task[None], NextHop] = {}
-        self._reports: set[asyncio.Task[None]] = set()
+        self._attempts: dict[Attempting, NextHop] = {}
+        self._groups: set[_Group] = set()
         self._is_closing = False
+
+    def dispatch_soon(self, lane: Lane) -> None:
+        """Dispatch when all that comes at this moment is there: what one commit brought goes out together."""
+        if not lane.is_called:
+            lane.is_called = True
+            asyncio.get_running_loop().call_soon(self._called, lane)
 
     def dispatch(self, lane: Lane) -> None:
         """Begin as many attempts as the lane has jobs and its next hop has room for."""
-        if self._is_closing or not len(lane.turns):
+        if self._is_closing or lane.hop is None:
             return
         monotonic = self._clock.monotonic()
-        while lane.may_begin(monotonic):
-            job = lane.turns.take()
-            if job is None:
-                return
-            assert lane.hop is not None
-            lane.sending += 1
-            lane.health.begin()
-            task = asyncio.get_running_loop().create_task(self._run(lane, lane.hop, job))
-            self._attempts[task] = lane.hop
-            task.add_done_callback(self._attempts.pop)
+        while len(lane.turns) and lane.may_begin(monotonic) and self._is_worth_it(lane, monotonic):
+            self._begin(lane, lane.hop, monotonic)
 
     async def finished(self, hop: NextHop) -> None:
         """Wait for the attempts that are under way at a next hop, before it is closed."""
-        under_way = [task for task, its in self._attempts.items() if its is hop]
-        if under_way:
+        while under_way := self._under_way(hop):
             await asyncio.wait(under_way)
 
     async def drain(self, grace: float) -> None:
         """Begin no attempt; let those under way finish within `grace` seconds, then cut them."""
         self._is_closing = True
-        if self._attempts:
-            _, late = await asyncio.wait(self._attempts, timeout=grace)
-            await _cancel(late)
-        if self._reports:
-            _, late = await asyncio.wait(self._reports, timeout=FIRST_WAIT)
-            await _cancel(late)
+        loop = asyncio.get_running_loop()
+        end = loop.time() + grace
+        while (under_way := self._under_way()) and loop.time() < end:
+            await asyncio.wait(under_way, timeout=end - loop.time())
+        for group in list(self._groups):
+            group.cut()
+        await cancel(self._attempts)
+        await self._conclusions.drain()
 
-    def conclude(
-        self, lane: Lane, job: Job, judgement: Judgement, content: Content | None, *, is_final: bool
-    ) -> None:
-        """Settle a job: its recipients, with the reports that come of them. It leaves the window when stored."""
-        job.step = Step.SETTLING
-        lane.settling += 1
-        self._window.drop_content(job)
-        if judgement.tells:
-            work = self._report(lane, job, judgement, content, is_final=is_final)
-            task = asyncio.get_running_loop().create_task(work)
-            self._reports.add(task)
-            task.add_done_callback(self._reports.discard)
-        else:
-            self._settle(lane, job, judgement, ())
+    def _under_way(self, hop: NextHop | None = None) -> list[asyncio.Future[Any]]:
+        """What ends with the attempts at a next hop, or with all."""
+        tasks = [task for task, its in self._attempts.items() if hop is None or its is hop]
+        return [*tasks, *[group.end() for group in self._groups if hop is None or group.courier.hop is hop]]
 
-    async def _run(self, lane: Lane, hop: NextHop, job: Job) -> None:
-        following: Job | None = job
-        try:
-            while following is not None:
-                await self._attempt(lane, hop, following)
-                following = self._following(lane, hop)
-        finally:
-            lane.sending -= 1
-        self._changed()
+    # ---- beginning
 
-    def _following(self, lane: Lane, hop: NextHop) -> Job | None:
-        """The courier's next job: none where the hop was replaced or gets fewer at once than there are."""
-        if self._is_closing or lane.hop is not hop:
-            return None
-        if lane.sending > lane.health.allowed(self._clock.monotonic()):
-            return None
-        job = lane.turns.take()
-        if job is not None:
-            lane.health.begin()
-        return job
-
-    async def _attempt(self, lane: Lane, hop: NextHop, job: Job) -> None:
-        job.step = Step.SENDING
-        content = job.content or self._load(job)
-        if content is None:
-            lane.health.abandon()
-            self._leave(lane, job)
-            return
-        began = self._clock.monotonic()
-        try:
-            result = await self._deliver(hop, job, content)
-        except asyncio.CancelledError:  # only at the end of the service: nobody asks for more work
-            self._is_closing = True
-            self._window.remove(job)
-            raise
-        if lane.hop is hop and not self._is_closing:
-            self._note(lane, result)
-        tried = self._tried(job, result)
-        self._tell(_event(job, tried, result, self._clock.monotonic() - began))
-        if tried:
-            self._take_in(lane, job, content, tried, is_final=hop.is_final)
-        else:
-            self._give_back(lane, job, keep=not job.is_unwanted)
+    def _called(self, lane: Lane) -> None:
+        lane.is_called = False
         self.dispatch(lane)
 
-    async def _deliver(self, hop: NextHop, job: Job, content: Content) -> AttemptResult:
+    def _is_worth_it(self, lane: Lane, monotonic: float) -> bool:
+        """Whether to begin beside what is under way; if not, the lane is looked at again when it has waited."""
+        assert lane.hop is not None
+        size = lane.hop.group_size
+        if not lane.attempts or size < 2 or len(lane.turns) >= size or monotonic - lane.began >= PATIENCE:
+            return True
+        if lane.patience is None:
+            wait = lane.began + PATIENCE - monotonic
+            lane.patience = asyncio.get_running_loop().call_later(wait, self._out_of_patience, lane)
+        return False
+
+    def _out_of_patience(self, lane: Lane) -> None:
+        lane.patience = None
+        self.dispatch(lane)
+
+    def _begin(self, lane: Lane, hop: NextHop, monotonic: float) -> None:
+        """Begin one attempt, or those of a group."""
+        is_group = hop.has_idle_connection
+        jobs, parcels = self._take(lane, hop.group_size if is_group else 1)
+        if not jobs:
+            return
+        lane.began = monotonic
+        lane.attempts += 1
+        lane.sending += len(jobs)
+        lane.health.begin()
+        courier = Courier(lane, hop, monotonic)
+        group = _Group(self, courier, jobs, parcels)
+        rest = jobs[(group.begin() if is_group else 0) or 1 :]
+        if group.size:
+            self._groups.add(group)
+        else:
+            self._spawn(courier, jobs[0], parcels[0][1], hop.deliver(*parcels[0]))
+        lane.sending -= len(rest)
+        for job in reversed(rest):
+            job.step = Step.WAITING
+            lane.turns.put_back(job)
+
+    def _take(self, lane: Lane, most: int) -> tuple[list[Job], list[Parcel]]:
+        """The lane's next jobs, with their octets."""
+        jobs: list[Job] = []
+        parcels: list[Parcel] = []
+        while len(jobs) < most and (job := lane.turns.take()) is not None:
+            job.step = Step.SENDING
+            content = job.content or self._load(job)
+            if content is None:
+                self._conclusions.leave(lane, job)
+            else:
+                jobs.append(job)
+                parcels.append((job.work, content))
+        return jobs, parcels
+
+    def _load(self, job: Job) -> Content | None:
+        """Its octets; None when the message is gone (deleted meanwhile) or was set aside by the spool."""
         try:
-            return await hop.deliver(job.work, content)
-        except Exception as error:  # noqa: BLE001 - a bug with one message must not stop the others
-            return self._fault(job, error)
+            return job.spool.load(job.work.message.id)
+        except KeyError:
+            return None
+        except Exception as error:  # noqa: BLE001 - one entry that cannot be read harms itself only
+            detail = f"{job.work.message.id} could not be read for delivery: {visible(str(error))}"
+            self._tell(Alarmed(alarm="spool", text=detail, login=job.work.message.login))
+            return None
 
-    def _take_in(self, lane: Lane, job: Job, content: Content, tried: Tried, *, is_final: bool) -> None:
-        judgement = self._judge.judge(job.work.message, tried, self._clock.now())
-        self._mourn(job, judgement)
-        job.is_stale = job.is_stale or len(tried) < len(job.work.recipients)
-        self.conclude(lane, job, judgement, content, is_final=is_final)
+    def _spawn(
+        self, courier: Courier, job: Job, content: Content, attempt: Coroutine[Any, Any, AttemptResult]
+    ) -> None:
+        """An attempt as a task; the lane's numbers know of it already."""
+        task = asyncio.get_running_loop().create_task(attempt)
+        self._attempts[task] = courier.hop
+        task.add_done_callback(partial(self._task_done, courier, job, content))
 
-    def _tried(self, job: Job, result: AttemptResult) -> Tried:
-        """Each recipient with its outcome; at a hop that is not DOWN each must have one."""
-        outcomes = dict(result.outcomes)
-        recipients = job.work.recipients
-        if len(outcomes) < len(recipients) and result.hop is not Hop.DOWN:
-            missing = Outcome(Result.DEFERRED, _NO_ANSWER, "", self._clock.now())
-            return [(one, outcomes.get(one.number, missing)) for one in recipients]
-        return [(one, outcomes[one.number]) for one in recipients if one.number in outcomes]
+    # ---- what comes of them
+
+    def _task_done(self, courier: Courier, job: Job, content: Content, task: Attempting) -> None:
+        del self._attempts[task]
+        courier.lane.sending -= 1
+        if task.cancelled():  # only at the end of the service: nobody asks for more work
+            self._is_closing = True
+            self._window.remove(job)
+        else:  # an exception is a bug with one message, which must not stop the others
+            error = task.exception()
+            result = task.result() if error is None else self._conclusions.fault(job, error)
+            self.landed(courier, job, content, result)
+        self.over(courier.lane)
+
+    def landed(self, courier: Courier, job: Job, content: Content, result: AttemptResult) -> None:
+        """An attempt brought its result; it is still one of the lane's attempts."""
+        lane, hop = courier.lane, courier.hop
+        if lane.hop is hop and not self._is_closing:
+            self._note(lane, result)
+        seconds = self._clock.monotonic() - courier.began
+        self._conclusions.take_in(lane, job, content, result, seconds, is_final=hop.is_final)
+
+    def over(self, lane: Lane) -> None:
+        """One of the lane's attempts is over."""
+        lane.attempts -= 1
+        self.dispatch(lane)
+        if lane.wants_more:
+            self._changed()
+
+    def go_on(
+        self, courier: Courier, job: Job, content: Content, attempt: Coroutine[Any, Any, AttemptResult]
+    ) -> None:
+        """A job of a group needs more than the group's connection could bring: it is an attempt of its own now."""
+        courier.lane.attempts += 1
+        courier.lane.sending += 1
+        self._spawn(courier, job, content, attempt)
+
+    def group_over(self, group: _Group) -> None:
+        """All jobs of a group have landed or go on."""
+        self._groups.discard(group)
+        self.over(group.courier.lane)
+
+    def group_cut(self, group: _Group, jobs: list[Job]) -> None:
+        """A group was cut, at the end of the service."""
+        self._groups.discard(group)
+        lane = group.courier.lane
+        lane.attempts -= 1
+        lane.sending -= len(jobs)
+        for job in jobs:
+            self._window.remove(job)
+
+    def fault(self, courier: Courier, job: Job, content: Content, error: Exception) -> None:
+        """A bug ended a group before this job of it had landed."""
+        self.landed(courier, job, content, self._conclusions.fault(job, error))
 
     def _note(self, lane: Lane, result: AttemptResult) -> None:
         health = lane.health
+        if health.is_steady and result.hop is Hop.WORKS:
+            return
         was_up = health.is_up
-        state = health.note(result.hop, result.trouble, lane.sending - 1, self._clock.monotonic())
+        state = health.note(result.hop, result.trouble, lane.attempts - 1, self._clock.monotonic())
         if state is State.UP and not was_up:
             self._tell(ServiceChanged(what="route up", detail=lane.name))
             lane.look_again()
@@ -211,136 +259,59 @@ class Couriers:
                 self._window.remove(job)
             lane.look_again()
 
-    def _fault(self, job: Job, error: Exception) -> AttemptResult:
-        """A bug of ours: told with a reference, the recipients try again as after any temporary failure."""
-        reference = reason_code()
-        self._faulted(reference, error)
-        text = f"delivery of {job.work.message.id} met an unexpected error, reference {reference}"
-        self._tell(Alarmed(alarm="fault", text=text, login=job.work.message.login))
-        ours = reply(451, "4.3.0", "an unexpected error on our side").with_reason(reference)
-        outcome = Outcome(Result.DEFERRED, ours, "", self._clock.now())
-        return AttemptResult([(one.number, outcome) for one in job.work.recipients])
 
-    def _load(self, job: Job) -> Content | None:
-        """Its octets; None when the message is gone (deleted meanwhile) or was set aside by the spool."""
-        try:
-            return job.spool.load(job.work.message.id)
-        except KeyError:
-            return None
-        except Exception as error:  # noqa: BLE001 - one entry that cannot be read harms itself only
-            detail = f"{job.work.message.id} could not be read for delivery: {visible(str(error))}"
-            self._tell(Alarmed(alarm="spool", text=detail, login=job.work.message.login))
-            return None
+class _Group:
+    """Jobs that a next hop was handed at once."""
 
-    def _mourn(self, job: Job, judgement: Judgement) -> None:
-        """Mail without a reverse path that cannot be delivered ends here (RFC 5321 section 6.1)."""
-        has_failed = any(one.outcome.result is Result.FAILED for one in judgement.settled)
-        if has_failed and job.work.message.reverse_path is None:
-            self._tell_dropped(job, "it has no reverse path")
+    __slots__ = ("_couriers", "_end", "_jobs", "_next", "_parcels", "_under_way", "courier", "size")
 
-    async def _report(
-        self, lane: Lane, job: Job, judgement: Judgement, content: Content | None, *, is_final: bool
-    ) -> None:
-        """Write the reports, however long the spool has no room for them, and settle with them."""
-        failures = 0
-        while True:
-            try:
-                reports = await self._reporter.write(
-                    job.spool, job.work.message, content, judgement, is_final=is_final
-                )
-            except Exception as error:  # noqa: BLE001 - a message whose report cannot be written stays in the queue
-                if self._unreported(job, error):
-                    content = None
-                await asyncio.sleep(interval(FIRST_WAIT, LONGEST_WAIT, failures, self._draw))
-                failures += 1
-            else:
-                if not reports:
-                    self._tell_dropped(job, "no route takes its reverse path")
-                self._settle(lane, job, judgement, reports)
-                return
+    def __init__(self, couriers: Couriers, courier: Courier, jobs: list[Job], parcels: list[Parcel]) -> None:
+        self._couriers = couriers
+        self._jobs = jobs
+        self._parcels = parcels
+        self._next = 0
+        self._under_way: GroupUnderWay | None = None
+        self._end: asyncio.Future[None] | None = None
+        self.courier = courier
+        self.size = 0
 
-    def _unreported(self, job: Job, error: Exception) -> bool:
-        """Tell of it; whether a bug of ours is to blame: then the report does without the message's content."""
-        is_bug = not isinstance(error, SamsError)
-        if is_bug:
-            self._faulted(reason_code(), error)
-        text = f"the report about {job.work.message.id} cannot be written: {visible(str(error))}"
-        self._tell(Alarmed(alarm="fault" if is_bug else "spool", text=text, login=job.work.message.login))
-        return is_bug
+    def begin(self) -> int:
+        """Hand them over; how many of them, from the first, were taken."""
+        under_way = self.courier.hop.deliver_group(self._parcels, self._landed, self._over)
+        if under_way is not None:
+            self._under_way, self.size = under_way, under_way.size
+        return self.size
 
-    def _tell_dropped(self, job: Job, why: str) -> None:
-        detail = f"{job.work.message.id}: {why}"
-        self._tell(ServiceChanged(what="undeliverable report dropped", detail=detail))
+    def end(self) -> asyncio.Future[None]:
+        """Done when all have landed or the group was cut."""
+        if self._end is None:
+            self._end = asyncio.get_running_loop().create_future()
+        return self._end
 
-    def _settle(self, lane: Lane, job: Job, judgement: Judgement, reports: Sequence[Report]) -> None:
-        settlement = Settlement(job.work.message.id, judgement.settled, tuple(one.message for one in reports))
+    def cut(self) -> None:
+        """Give it up: what has not landed stays in the queue as it was."""
+        assert self._under_way is not None
+        self._under_way.cut()
+        self._couriers.group_cut(self, self._jobs[self._next : self.size])
+        self._finish()
 
-        def stored(works: tuple[Work, ...]) -> None:
-            lane.settling -= 1
-            self._stored(lane, job, judgement, reports)
-            if works:
-                self._submit(works, job.spool)
-
-        self._settler.settle(job.spool, settlement, stored)
-
-    def _stored(self, lane: Lane, job: Job, judgement: Judgement, reports: Sequence[Report]) -> None:
-        for settled in judgement.settled:
-            if settled.due is not None:
-                lane.passes[job.spool].expect(settled.due)
-                self._changed()
-        for one in reports:
-            message = job.work.message
-            self._tell(
-                Reported(message=message.id, report=one.message.id, what=one.what, login=message.login)
-            )
-        self._leave(lane, job)
-
-    def _give_back(self, lane: Lane, job: Job, *, keep: bool) -> None:
-        """Nothing became of an attempt: the job waits again, or is left to a claim."""
-        if keep and (lane.health.is_up or not len(lane.turns)):
-            job.step = Step.WAITING
-            lane.turns.put_back(job)
+    def _landed(self, result: AttemptResult | Coroutine[Any, Any, AttemptResult]) -> None:
+        job, content = self._jobs[self._next], self._parcels[self._next][1]
+        self._next += 1
+        self.courier.lane.sending -= 1
+        if isinstance(result, AttemptResult):
+            self._couriers.landed(self.courier, job, content, result)
         else:
-            self._leave(lane, job)
-            lane.passes[job.spool].look_again()
+            self._couriers.go_on(self.courier, job, content, result)
 
-    def _leave(self, lane: Lane, job: Job) -> None:
-        self._window.remove(job)
-        if job.step is not Step.WAITING:
-            lane.ended += 1
-        if job.left is not None:
-            job.left()
-        if job.is_stale:
-            lane.passes[job.spool].look_again()
-        if lane.wants_more:
-            self._changed()
+    def _over(self, failure: Exception | None) -> None:
+        for place in range(self._next, self.size):
+            self.courier.lane.sending -= 1
+            error = failure or RuntimeError("a group ended before all of it had landed")
+            self._couriers.fault(self.courier, self._jobs[place], self._parcels[place][1], error)
+        self._couriers.group_over(self)
+        self._finish()
 
-
-def _event(job: Job, tried: Tried, result: AttemptResult, seconds: float) -> Attempted:
-    """An attempt at a hop that was down is told with the trouble as everybody's reply: that is why they wait."""
-    message = job.work.message
-    if not tried and result.trouble is not None:
-        tried = [(one, result.trouble) for one in job.work.recipients]
-    return Attempted(
-        message=message.id,
-        route=job.work.route,
-        remote=result.remote,
-        tls=result.tls,
-        recipients=tuple(
-            [
-                RecipientResult(str(one.recipient.mailbox), outcome.result.value, str(outcome.reply))
-                for one, outcome in tried
-            ]
-        ),
-        seconds=seconds,
-        login=message.login,
-        session=message.session,
-    )
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
-    tasks = list(tasks)
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        await asyncio.wait(tasks)
+    def _finish(self) -> None:
+        if self._end is not None and not self._end.done():
+            self._end.set_result(None)

@@ -38,10 +38,14 @@ class State(enum.Enum):
 
 
 class Health:
-    """One route's state, as this worker sees it. Times are monotonic seconds."""
+    """One route's state, as this worker sees it. Times are monotonic seconds.
+
+    is_steady: it is UP and at its most: one more success tells nothing new.
+    """
 
     def __init__(self, policy: RetryPolicy, connections: int, draw: Callable[[], float]) -> None:
         self.state = State.UP
+        self.is_steady = False
         self.trouble: Outcome | None = None
         self.probe_at = 0.0
         self.connections = connections
@@ -81,6 +85,7 @@ class Health:
 
     def note(self, hop: Hop, trouble: Outcome | None, others: int, monotonic: float) -> State:
         """Take in an attempt's result, with so many others under way, and return the state that follows."""
+        self.is_steady = False
         if hop is Hop.WORKS:
             self._worked()
         elif self.state is not State.UP:
@@ -113,6 +118,7 @@ class Health:
             self._down_since, self._is_alarmed = None, False
         self._strikes = 0
         self._ramp = min(self._ramp + 1, self.connections)
+        self.is_steady = self._ramp == self.connections
 
     def _suspect(self, trouble: Outcome | None, monotonic: float) -> None:
         self._strikes += 1

@@ -3,9 +3,9 @@
 Theory of operation
 -------------------
 A dialogue advances in the callbacks of the loop, not in a task of its own: a reply that arrives resumes the
-generator at once, and what that queues is written before the callback returns. The task that asked for the
-dialogue wakes once, at its end; a message that is read piece by piece wakes it for each piece, since only a task
-can wait for the disk.
+generator at once, and what that queues is written before the callback returns. Who asked for the dialogue hears
+of its end: by a call (`start`), or as a task that wakes once (`run`). A message that is read piece by piece wakes
+the task for each piece, since only a task can wait for the disk.
 
 There is one timer for a connection. A wait sets a deadline, which is an assignment; the timer is armed anew only
 when a deadline comes sooner than it would ring, and when it rings too early it goes back to sleep. A deadline
@@ -73,6 +73,7 @@ class HopProtocol(asyncio.Protocol):
         self._wake: asyncio.Future[None] | None = None
         self._result: object = None
         self._failure: Exception | None = None
+        self._over: Callable[[Exception | None], None] | None = None
         self._is_full = False
         self._was_opened = False
         self._cause = ""
@@ -107,6 +108,25 @@ class HopProtocol(asyncio.Protocol):
         finally:
             await self._leave(dialogue)
         return cast("_T", self._outcome())
+
+    def start(self, dialogue: Dialogue[None], limit: float, over: Callable[[Exception | None], None]) -> None:
+        """Drive a dialogue that never waits for a piece of a message. The connection stands.
+
+        over: called at its end, in the callback that brought it, with what the dialogue raised: then the
+            connection is cut.
+        """
+        assert self._dialogue is None, "one dialogue at a time"
+        self._dialogue, self._over = dialogue, over
+        self._end = self._loop.time() + limit
+        self._advance()
+
+    def drop(self) -> None:
+        """Cut the connection under what `start` began; nobody is told of its end."""
+        self.abort()
+        dialogue, self._dialogue = self._dialogue, None
+        self._waiting = self._over = None
+        if dialogue is not None:
+            dialogue.close()
 
     @property
     def _is_busy(self) -> bool:
@@ -218,7 +238,13 @@ class HopProtocol(asyncio.Protocol):
         self._dialogue, self._result, self._failure = None, result, failure
         self._was_opened = True
         self._deadline = math.inf
-        self._rouse()
+        over, self._over = self._over, None
+        if over is None:
+            self._rouse()
+            return
+        if failure is not None:
+            self.abort()
+        over(failure)
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():

@@ -7,9 +7,11 @@ protocols and folders; it knows nothing of queues, times and reports. A smarthos
 from __future__ import annotations
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
+
+import msgspec
 
 from sams.core.outcome import Outcome
 from sams.spool.interface import Content, Work
@@ -28,8 +30,7 @@ class Hop(enum.Enum):
     DOWN = "down"
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptResult:
+class AttemptResult(msgspec.Struct, frozen=True):
     """What one attempt brought.
 
     outcomes: by recipient number. When the hop is DOWN, who is missing was not tried and stays as it was;
@@ -38,6 +39,7 @@ class AttemptResult:
     trouble: why the hop is SUSPECT or DOWN, as an outcome that a person can read; None while it WORKS.
     remote: `host:port` that was spoken to; empty when none was reached or there is none.
     tls: version and cipher towards it; empty without TLS.
+    for_all: the outcome of every recipient, where it was delivered to all of them; `outcomes` is empty then.
     """
 
     outcomes: Sequence[tuple[int, Outcome]]
@@ -45,6 +47,21 @@ class AttemptResult:
     trouble: Outcome | None = None
     remote: str = ""
     tls: str = ""
+    for_all: Outcome | None = None
+
+
+Landed = Callable[[AttemptResult | Coroutine[Any, Any, AttemptResult]], None]
+"""Hears of the next work of a group: what its attempt brought, or how to go on with it, which takes a wait."""
+
+
+class GroupUnderWay(Protocol):
+    """Works that were handed to a next hop at once. `size`: how many."""
+
+    size: int
+
+    def cut(self) -> None:
+        """Cut the connection: nothing is known of those that have not landed, and nobody is called any more."""
+        ...
 
 
 class NextHop(Protocol):
@@ -72,6 +89,29 @@ class NextHop(Protocol):
         raises an alarm), except `CancelledError`: the connection is cut and nothing is known of the attempt. Where
         it is cancelled when some have their outcome already, these are the result, of a hop that is DOWN: who was
         delivered to must not be sent to again.
+        """
+        ...
+
+    @property
+    def group_size(self) -> int:
+        """How many works it takes well at once, at least 1."""
+        ...
+
+    @property
+    def has_idle_connection(self) -> bool:
+        """Whether `deliver_group` may take something now."""
+        ...
+
+    def deliver_group(
+        self,
+        parcels: Sequence[tuple[Work, Content]],
+        landed: Landed,
+        over: Callable[[Exception | None], None],
+    ) -> GroupUnderWay | None:
+        """Send the first of these at once, as many as need no wait: None, or `size` tells how many.
+
+        `landed` is called for each of them, in order, and then `over`; neither before this returns. With an
+        exception (a bug) `over` is called earlier: nothing is known then of those that have not landed.
         """
         ...
 

@@ -21,7 +21,7 @@ import os
 import re
 import string
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +33,7 @@ from sams.core.errors import OperatorError
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import Reply, reply
 from sams.core.text import visible
-from sams.delivery.interface import AttemptResult
+from sams.delivery.interface import AttemptResult, Landed
 from sams.spool.interface import Content, StoredBody, Work
 
 _FOLDERS = ("cur", "new", "tmp")
@@ -125,6 +125,24 @@ class Maildir:
         loop = asyncio.get_running_loop()
         outcomes = await loop.run_in_executor(self._executor, self._store_all, work, content)
         return AttemptResult(outcomes)
+
+    @property
+    def group_size(self) -> int:
+        """One: each work takes a thread."""
+        return 1
+
+    @property
+    def has_idle_connection(self) -> bool:
+        """None: there is nothing to connect to."""
+        return False
+
+    def deliver_group(
+        self,
+        parcels: Sequence[tuple[Work, Content]],
+        landed: Landed,
+        over: Callable[[Exception | None], None],
+    ) -> None:
+        """Nothing goes without a wait for a thread."""
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -86,15 +86,19 @@ class HopPool:
         """Connections that stand, in use or idle."""
         return self._leased + len(self._idle)
 
+    @property
+    def has_idle(self) -> bool:
+        """Whether a connection stands that nobody uses or waits for."""
+        return bool(self._idle) and not self._waiting
+
     async def acquire(self) -> HopConnection:
         """Lease a connection: an idle one, a new one, or the next that is released.
 
         Raises:
             RouteDown: no host can be used.
         """
-        idle = None if self._waiting else self._take_idle()
+        idle = self.acquire_idle()
         if idle is not None:
-            self._leased += 1
             return idle
         if self._waiting or not self._may_open():
             granted = await self._turn()
@@ -103,6 +107,17 @@ class HopPool:
         else:
             self._opening += 1
         return await self._open()
+
+    def acquire_idle(self) -> HopConnection | None:
+        """Lease an idle connection; None: there is none, or others wait for one."""
+        idle = None if self._waiting else self._take_idle()
+        if idle is not None:
+            self._leased += 1
+        return idle
+
+    def messages_left(self, connection: HopConnection) -> int:
+        """How many more transactions a connection may be used for."""
+        return self._settings.messages - connection.sent
 
     def release(self, connection: HopConnection) -> None:
         """Give a lease back, in whatever state the connection is."""

@@ -30,6 +30,7 @@ from sams.core.reply import reply
 from sams.core.text import visible
 from sams.delivery.backoff import RetryPolicy
 from sams.delivery.bounces import Reporter
+from sams.delivery.conclusions import Conclusions
 from sams.delivery.couriers import Couriers
 from sams.delivery.health import State
 from sams.delivery.intake import Intake
@@ -90,7 +91,7 @@ class Scheduler:
         self._spools: list[Spool] = []
         self._table: RouteTable | None = None
         self._intake = Intake(self._window, self._lanes.values, tell)
-        self._couriers = Couriers(
+        self._conclusions = Conclusions(
             window=self._window,
             settler=self._settler,
             judge=self._judge,
@@ -100,6 +101,13 @@ class Scheduler:
             tell=tell,
             faulted=faulted,
             submit=self.submit,
+            changed=self._poke,
+        )
+        self._couriers = Couriers(
+            window=self._window,
+            conclusions=self._conclusions,
+            clock=clock,
+            tell=tell,
             changed=self._poke,
         )
         self._sweeps: dict[tuple[str, Spool], Sweep] = {}
@@ -154,7 +162,7 @@ class Scheduler:
             lane = self._lanes.get(work.route) or self._lane(work.route)
             if self._intake.offer(lane, work, spool):
                 if self._is_running:
-                    self._couriers.dispatch(lane)
+                    self._couriers.dispatch_soon(lane)
             else:
                 self._poke()
 
@@ -364,7 +372,7 @@ class Scheduler:
         job = self._window.add(overdue.work, spool)
         job.left = leave
         content = self._read(spool, overdue.work.message.id) if overdue.judgement.tells else None
-        self._couriers.conclude(lane, job, overdue.judgement, content, is_final=False)
+        self._conclusions.conclude(lane, job, overdue.judgement, content, is_final=False)
 
     def _read(self, spool: Spool, message_id: str) -> Content | None:
         """A report can do without what it is about."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
 from sams.core.text import visible
@@ -23,8 +24,8 @@ Stored = Callable[[tuple[Work, ...]], None]
 
 
 @dataclass(slots=True, eq=False)
-class _Pending:
-    """A settlement on its way. `stored` is called once, when it is on disk, with the work of its reports."""
+class _Refused:
+    """A settlement that is kept. `stored` is called once, when it is on disk, with the work of its reports."""
 
     spool: Spool
     settlement: Settlement
@@ -39,69 +40,83 @@ class Settler:
     def __init__(self, tell: Callable[[ServiceEvent], None], draw: Callable[[], float]) -> None:
         self._tell = tell
         self._draw = draw
-        self._pending: set[_Pending] = set()
+        self._left = 0
+        self._refused: set[_Refused] = set()
         self._is_failing = False
+        self._is_abandoned = False
         self._idle: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
-        return len(self._pending)
+        return self._left
 
     def settle(self, spool: Spool, settlement: Settlement, stored: Stored) -> None:
         """Store it; `stored` is called when it is on disk, perhaps much later."""
-        pending = _Pending(spool, settlement, stored)
-        self._pending.add(pending)
-        self._offer(pending)
+        self._left += 1
+        self._offer(spool, settlement, stored)
 
     async def finish(self, seconds: float) -> int:
         """Offer once more at once what was refused, wait for all at most so long; the number not stored."""
-        for pending in list(self._pending):
-            if pending.timer is not None:
-                pending.timer.cancel()
-                self._offer(pending)
-        if self._pending:
+        for refused in list(self._refused):
+            self._offer_again(refused)
+        if self._left:
             self._idle = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._idle], timeout=seconds)
-        return len(self._pending)
+        return self._left
 
     def abandon(self) -> None:
         """Forget what is still not stored: what it was about is sent again after the next start."""
-        for pending in self._pending:
-            if pending.timer is not None:
-                pending.timer.cancel()
-        self._pending.clear()
+        self._is_abandoned = True
+        for refused in self._refused:
+            if refused.timer is not None:
+                refused.timer.cancel()
+        self._refused.clear()
+        self._left = 0
 
-    def _offer(self, pending: _Pending) -> None:
-        pending.timer = None
+    def _offer(self, spool: Spool, settlement: Settlement, stored: Stored, failures: int = 0) -> None:
         try:
-            future = pending.spool.settle(pending.settlement)
+            future = spool.settle(settlement)
         except Exception as error:  # noqa: BLE001 - whatever the spool raises, the result must be kept
-            self._refused(pending, error)
+            self._keep(_Refused(spool, settlement, stored, failures), error)
         else:
-            future.add_done_callback(lambda done: self._done(pending, done))
+            future.add_done_callback(partial(self._done, spool, settlement, stored, failures))
 
-    def _done(self, pending: _Pending, future: asyncio.Future[tuple[Work, ...]]) -> None:
-        if future.cancelled():
-            self._refused(pending, RuntimeError("the spool is being closed"))
-        elif (error := future.exception()) is not None:
-            self._refused(pending, error)
-        elif pending in self._pending:
-            self._is_failing = self._is_failing and self._recovered()
-            self._pending.discard(pending)
-            pending.stored(future.result())
-            if self._idle is not None and not self._pending and not self._idle.done():
+    def _done(
+        self,
+        spool: Spool,
+        settlement: Settlement,
+        stored: Stored,
+        failures: int,
+        future: asyncio.Future[tuple[Work, ...]],
+    ) -> None:
+        if self._is_abandoned:
+            if not future.cancelled():
+                future.exception()
+        elif future.cancelled():
+            error = RuntimeError("the spool is being closed")
+            self._keep(_Refused(spool, settlement, stored, failures), error)
+        elif (why := future.exception()) is not None:
+            self._keep(_Refused(spool, settlement, stored, failures), why)
+        else:
+            if self._is_failing:
+                self._is_failing = False
+                self._tell(ServiceChanged(what="results of delivery are stored again"))
+            self._left -= 1
+            stored(future.result())
+            if self._idle is not None and not self._left and not self._idle.done():
                 self._idle.set_result(None)
 
-    def _refused(self, pending: _Pending, error: BaseException) -> None:
+    def _keep(self, refused: _Refused, error: BaseException) -> None:
         if not self._is_failing:
             self._is_failing = True
             text = f"results of delivery cannot be stored: {visible(str(error))}"
             self._tell(Alarmed(alarm="spool", text=text))
-        if pending in self._pending:
-            wait = interval(FIRST_WAIT, LONGEST_WAIT, pending.failures, self._draw)
-            pending.failures += 1
-            pending.timer = asyncio.get_running_loop().call_later(wait, self._offer, pending)
+        wait = interval(FIRST_WAIT, LONGEST_WAIT, refused.failures, self._draw)
+        refused.failures += 1
+        refused.timer = asyncio.get_running_loop().call_later(wait, self._offer_again, refused)
+        self._refused.add(refused)
 
-    def _recovered(self) -> bool:
-        """Tell, and return the new `_is_failing`."""
-        self._tell(ServiceChanged(what="results of delivery are stored again"))
-        return False
+    def _offer_again(self, refused: _Refused) -> None:
+        if refused.timer is not None:
+            refused.timer.cancel()
+        self._refused.discard(refused)
+        self._offer(refused.spool, refused.settlement, refused.stored, refused.failures)

@@ -1,35 +1,19 @@
-"""A smarthost as the scheduler's next hop: one attempt is as many transactions as the hop's limits ask for.
+"""A smarthost as the scheduler's next hop.
 
-What is retried at once, and what is not: a connection that was used before and turns out to be gone before the
-hop said a word is replaced by a new one (hops close idle connections); who was one too many goes into the next
-transaction; a hop that does not know the BDAT, or the AUTH= of MAIL, that it offered is spoken to without it.
-Everything else is for the scheduler, which has the times.
+Where a connection is idle, works go out in a group at once; all else is an attempt that waits for what it needs.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sams.core.clock import Clock
-from sams.core.envelope import Envelope
-from sams.core.errors import SamsError, TemporaryFailure
-from sams.core.outcome import Outcome, Result
-from sams.core.reply import Reply, reply
-from sams.delivery.connection import HopConnection
-from sams.delivery.fitting import fitted
-from sams.delivery.interface import AttemptResult, Hop
-from sams.delivery.pool import HopPool, RouteDown
-from sams.protocol.smtp.client_message import OutgoingMessage
-from sams.protocol.smtp.client_result import BreakOff, Transaction, TransactionResult, result_of
-from sams.spool.interface import Content, QueuedMessage, QueuedRecipient, Work
-
-_SIGN_IN_FIRST = 530
-_FRESH = 1
-_CUT_SHORT = reply(
-    451, "4.3.2", "The service was stopped before the next hop had answered for all recipients"
-)
-_HUNG_UP = reply(451, "4.4.2", "The next hop ended the conversation as soon as it had begun")
+from sams.delivery.attempt import Attempt
+from sams.delivery.depth import Depth
+from sams.delivery.group import GroupAttempt
+from sams.delivery.interface import AttemptResult, Landed
+from sams.delivery.pool import HopPool
+from sams.spool.interface import Content, Work
 
 
 class Smarthost:
@@ -40,6 +24,7 @@ class Smarthost:
     def __init__(self, pool: HopPool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
+        self._depth = Depth()
 
     @property
     def connections(self) -> int:
@@ -55,147 +40,37 @@ class Smarthost:
         """This worker's share of the route's connections changed."""
         self._pool.resize(connections)
 
+    @property
+    def group_size(self) -> int:
+        """How many messages at once the hop takes well."""
+        return self._depth.now
+
+    @property
+    def has_idle_connection(self) -> bool:
+        """Whether a message can be sent without a wait."""
+        return self._pool.has_idle
+
+    def deliver_group(
+        self,
+        parcels: Sequence[tuple[Work, Content]],
+        landed: Landed,
+        over: Callable[[Exception | None], None],
+    ) -> GroupAttempt | None:
+        """Send as many of the first as go at once. See `NextHop.deliver_group`."""
+        connection = self._pool.acquire_idle()
+        if connection is None:
+            return None
+        if connection.takes_groups:
+            group = GroupAttempt(self._pool, self._clock, self._depth, connection, parcels)
+            if group.begin(landed, over):
+                return group
+        self._pool.release(connection)
+        return None
+
     async def deliver(self, work: Work, content: Content) -> AttemptResult:
         """Try all recipients of the work once. See `NextHop.deliver`."""
-        return await _Attempt(self._pool, self._clock, work, content).run()
+        return await Attempt(self._pool, self._clock, work, content).run()
 
     async def close(self) -> None:
         """Say goodbye on idle connections."""
         self._pool.close()
-
-
-class _Attempt:
-    """One attempt, with what it brought so far."""
-
-    def __init__(self, pool: HopPool, clock: Clock, work: Work, content: Content) -> None:
-        self._pool = pool
-        self._clock = clock
-        self._queued = work.message
-        self._left: Sequence[QueuedRecipient] = work.recipients
-        self._message = _outgoing(work.message, content)
-        self._outcomes: list[tuple[int, Outcome]] = []
-        self._hop = Hop.WORKS
-        self._trouble: Outcome | None = None
-        self._remote = ""
-        self._tls = ""
-        self._distrusted = False
-
-    async def run(self) -> AttemptResult:
-        """As many transactions, on as many connections, as it takes."""
-        try:
-            await self._run()
-        except asyncio.CancelledError:
-            if not self._outcomes:
-                raise
-            self._hop, self._trouble = Hop.DOWN, self._outcome(Result.DEFERRED, _CUT_SHORT, "")
-        return AttemptResult(self._outcomes, self._hop, self._trouble, self._remote, self._tls)
-
-    async def _run(self) -> None:
-        while self._left and self._trouble is None:
-            try:
-                connection = await self._pool.acquire()
-            except RouteDown as down:
-                self._hop = Hop.DOWN
-                self._trouble = self._outcome(Result.DEFERRED, down.reply, down.remote)
-                self._remote = str(down.failures[-1][0])
-                break
-            self._remote, self._tls = connection.remote, _told_tls(connection)
-            try:
-                await self._use(connection)
-            finally:
-                self._pool.release(connection)
-
-    async def _use(self, connection: HopConnection) -> None:
-        """Transactions on one connection, as long as there is something to send and it can be used."""
-        if not (connection.is_usable or connection.sent):
-            self._hop = Hop.SUSPECT
-            self._trouble = self._outcome(Result.DEFERRED, _HUNG_UP, "")
-            self._decide_left(self._trouble)
-            return
-        try:
-            message = await fitted(self._message, connection.capabilities)
-            while self._left and self._trouble is None and connection.is_usable:
-                envelope = _envelope(self._queued, self._left)
-                result = await connection.send(Transaction(envelope, message))
-                if result.broke_off is not None:
-                    self._broke_off(connection, result, result.broke_off)
-                    return
-                self._take_in(connection, result)
-        except SamsError as error:  # the message is to blame, or what it is read from: not the hop
-            kind = Result.DEFERRED if isinstance(error, TemporaryFailure) else result_of(error.reply)
-            self._decide_left(self._outcome(kind, error.reply, ""))
-
-    def _take_in(self, connection: HopConnection, result: TransactionResult) -> None:
-        """Keep the verdicts; who has none stays for the next transaction."""
-        left = []
-        at = self._clock.now()
-        for queued, verdict in zip(self._left, result.verdicts, strict=True):
-            if verdict is None:
-                left.append(queued)
-                continue
-            remote = connection.remote if verdict.by_peer else ""
-            dsn_aware = result.dsn_aware and verdict.result is Result.DELIVERED
-            outcome = Outcome(verdict.result, verdict.reply, remote, at, dsn_aware)
-            self._outcomes.append((queued.number, outcome))
-        self._left = left
-
-    def _broke_off(self, connection: HopConnection, result: TransactionResult, broken: BreakOff) -> None:
-        """What a broken conversation means: for the hop, and for those who have no verdict of the hop's own."""
-        if broken.untouched and connection.sent > _FRESH:
-            return  # it was closed while nobody used it
-        if result.distrust is not None and not self._distrusted:
-            self._distrusted = True
-            self._pool.distrust(connection.host, result.distrust)
-            self._take_in(connection, _without(result, broken.reply))
-            return
-        remote = connection.remote if broken.by_peer else ""
-        self._trouble = self._outcome(Result.DEFERRED, broken.reply, remote)
-        if broken.by_peer and broken.reply.code == _SIGN_IN_FIRST:
-            self._hop = Hop.DOWN
-        else:
-            self._hop = Hop.SUSPECT
-            self._take_in(connection, result)
-
-    def _decide_left(self, outcome: Outcome) -> None:
-        self._outcomes += [(queued.number, outcome) for queued in self._left]
-        self._left = ()
-
-    def _outcome(self, kind: Result, answer: Reply, remote: str) -> Outcome:
-        return Outcome(kind, answer, remote, self._clock.now())
-
-
-def _outgoing(queued: QueuedMessage, content: Content) -> OutgoingMessage:
-    facts = queued.facts
-    return OutgoingMessage(
-        content.head,
-        content.body,
-        needs_smtputf8=facts.has_8bit_header,
-        has_8bit=facts.has_8bit_body,
-        is_binary=facts.is_binary,
-        longest_line=facts.longest_line,
-    )
-
-
-def _envelope(queued: QueuedMessage, recipients: Sequence[QueuedRecipient]) -> Envelope:
-    return Envelope(
-        queued.reverse_path,
-        tuple([each.recipient for each in recipients]),
-        body=queued.declared,
-        smtputf8=queued.smtputf8,
-        ret=queued.ret,
-        envid=queued.envid,
-    )
-
-
-def _without(result: TransactionResult, answer: Reply) -> TransactionResult:
-    """The result without the verdicts that come of this one reply."""
-    kept = [None if verdict is None or verdict.reply is answer else verdict for verdict in result.verdicts]
-    return TransactionResult(tuple(kept), dsn_aware=result.dsn_aware)
-
-
-def _told_tls(connection: HopConnection) -> str:
-    """TLS as the journal tells of it; where it was hoped for and failed, that."""
-    if connection.tls is None:
-        return connection.note
-    verified = ", name verified" if connection.tls.verified else ""
-    return f"{connection.tls.version} {connection.tls.cipher}{verified}"

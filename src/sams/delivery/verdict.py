@@ -23,7 +23,7 @@ from sams.core.envelope import Notify
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import EnhancedStatus, Reply
 from sams.delivery.backoff import RetryPolicy, interval
-from sams.spool.interface import QueuedMessage, QueuedRecipient, Settled
+from sams.spool.interface import QueuedMessage, QueuedRecipient, Settled, Work
 
 EXPIRED = EnhancedStatus(5, 4, 7)
 """Delivery time expired (RFC 3463 section 3.5)."""
@@ -68,6 +68,15 @@ class Judge:
         if message.reverse_path is None:
             return Judgement(settled)
         return _gather(settled, judged)
+
+    def all_delivered(self, work: Work, outcome: Outcome) -> tuple[Settled, ...] | None:
+        """What follows where one outcome, a success, is everybody's; None: somebody may want to hear of it."""
+        recipients = work.recipients
+        if not outcome.relayed_to_dsn_aware:
+            for one in recipients:
+                if one.recipient.notify is not None:
+                    return None
+        return tuple([Settled(one.number, outcome, None, one.delay_told) for one in recipients])
 
     def overdue(
         self, message: QueuedMessage, waiting: Sequence[QueuedRecipient], trouble: Outcome, now: float

@@ -44,6 +44,7 @@ class Job:
     """A piece of work in the window.
 
     work: without content, so that dropping `content` frees it.
+    key: what no two jobs in the window have in common.
     spool: which holds it.
     content: its octets where they are held; None: `Spool.load` brings them.
     octets: how much of the window's octets the content takes; 0 without content.
@@ -53,6 +54,7 @@ class Job:
     """
 
     work: Work
+    key: Key
     spool: Spool
     content: Content | None
     octets: int
@@ -65,11 +67,6 @@ class Job:
         """Whether the same message and route, as a claim brings it, has recipients that this job has not."""
         numbers = {one.number for one in self.work.recipients}
         return any(one.number not in numbers for one in work.recipients)
-
-    @property
-    def key(self) -> Key:
-        """What no two jobs in the window have in common."""
-        return (self.work.message.id, self.work.route)
 
 
 class Turns:
@@ -94,8 +91,9 @@ class Turns:
         login = job.work.message.login
         queue = self._queues.get(login)
         if queue is None:
-            queue = self._queues[login] = deque()
-        queue.append(job)
+            self._queues[login] = deque((job,))
+        else:
+            queue.append(job)
         self._count += 1
 
     def put_back(self, job: Job) -> None:
@@ -107,13 +105,11 @@ class Turns:
         """The next job, or None. Its login has its next turn after all others had theirs."""
         if not self._count:
             return None
-        login, queue = next(iter(self._queues.items()))
+        login, queue = self._queues.popitem(last=False)
         job = queue.popleft()
         self._count -= 1
         if queue:
-            self._queues.move_to_end(login)
-        else:
-            del self._queues[login]
+            self._queues[login] = queue
         return job
 
     def remove(self, jobs: Iterable[Job]) -> None:
@@ -152,7 +148,8 @@ class Window:
 
     def get(self, key: Key) -> Job | None:
         """The job with this key, if it is in the window."""
-        return self._jobs.get(key) or self._moved.get(key)
+        job = self._jobs.get(key)
+        return self._moved.get(key) if job is None and self._moved else job
 
     def share(self, lanes: int) -> int:
         """The share of a lane where so many have work."""
@@ -179,15 +176,15 @@ class Window:
 
     def add(self, work: Work, spool: Spool) -> Job:
         """Bring a piece of work in. The caller has asked for room and `get`."""
+        key = (work.message.id, work.route)
         content, octets = work.content, 0
         if content is not None:
             work = Work(work.message, work.route, work.recipients)
             octets = held_octets(content)
             if self.octets + octets > self._max_octets:
                 content, octets = None, 0
-        job = Job(work, spool, content, octets)
+        job = self._jobs[key] = Job(work, key, spool, content, octets)
         self.octets += octets
-        self._jobs[job.key] = job
         return job
 
     def drop_content(self, job: Job) -> None:

@@ -1,0 +1,276 @@
+"""What is done with what attempts bring: told, judged, settled with the reports that come of it, and let go of.
+
+A courier does not wait for the commit of a result: the job is settled by a callback. A result that needs a report
+is finished by a task of its own, so that the connection is free meanwhile.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from sams.activity.events import (
+    Alarmed,
+    Attempted,
+    RecipientResult,
+    Reported,
+    ServiceChanged,
+    ServiceEvent,
+)
+from sams.core.clock import Clock
+from sams.core.errors import SamsError
+from sams.core.ids import reason_code
+from sams.core.outcome import Outcome, Result
+from sams.core.reply import reply
+from sams.core.text import visible
+from sams.delivery.backoff import interval
+from sams.delivery.bounces import Report, Reporter
+from sams.delivery.interface import AttemptResult, Hop
+from sams.delivery.lane import Lane
+from sams.delivery.settling import FIRST_WAIT, LONGEST_WAIT, Settler
+from sams.delivery.verdict import Judge, Judgement
+from sams.delivery.window import Job, Step, Window
+from sams.spool.interface import Content, QueuedRecipient, Settled, Settlement, Spool, Work
+
+_NO_ANSWER = reply(451, "4.3.0", "the attempt ended without an answer for this recipient")
+_DELIVERED = Result.DELIVERED.value
+
+Tried = list[tuple[QueuedRecipient, Outcome]]
+
+
+class Conclusions:
+    """Concludes the attempts of all lanes.
+
+    tell: activity. faulted: is given a reference and an unexpected exception, for the trace in the log.
+    submit: takes the work of reports. changed: called when a lane may want more work or another wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        window: Window,
+        settler: Settler,
+        judge: Judge,
+        reporter: Reporter,
+        clock: Clock,
+        draw: Callable[[], float],
+        tell: Callable[[ServiceEvent], None],
+        faulted: Callable[[str, BaseException], None],
+        submit: Callable[[tuple[Work, ...], Spool], None],
+        changed: Callable[[], None],
+    ) -> None:
+        self._window = window
+        self._settler = settler
+        self._judge = judge
+        self._reporter = reporter
+        self._clock = clock
+        self._draw = draw
+        self._tell = tell
+        self._faulted = faulted
+        self._submit = submit
+        self._changed = changed
+        self._reports: set[asyncio.Task[None]] = set()
+
+    async def drain(self) -> None:
+        """Let reports that are being written finish, or cut them."""
+        if self._reports:
+            _, late = await asyncio.wait(self._reports, timeout=FIRST_WAIT)
+            await cancel(late)
+
+    def take_in(
+        self,
+        lane: Lane,
+        job: Job,
+        content: Content,
+        result: AttemptResult,
+        seconds: float,
+        *,
+        is_final: bool,
+    ) -> None:
+        """An attempt is over: tell of it, and settle or give back its job."""
+        settled = self._judge.all_delivered(job.work, result.for_all) if result.for_all else None
+        if settled is not None and result.for_all is not None:
+            said = str(result.for_all.reply)
+            told = [
+                RecipientResult(str(one.recipient.mailbox), _DELIVERED, said) for one in job.work.recipients
+            ]
+            self._tell(_event(job, tuple(told), result, seconds))
+            self._begin_to_settle(lane, job)
+            self._settle(lane, job, settled, ())
+            return
+        tried = self._tried(job, result)
+        self._tell(_event(job, _told(job, tried, result), result, seconds))
+        if tried:
+            self._judge_tried(lane, job, content, tried, is_final=is_final)
+        else:
+            self._give_back(lane, job, keep=not job.is_unwanted)
+
+    def conclude(
+        self, lane: Lane, job: Job, judgement: Judgement, content: Content | None, *, is_final: bool
+    ) -> None:
+        """Settle a job: its recipients, with the reports that come of them. It leaves the window when stored."""
+        self._begin_to_settle(lane, job)
+        if judgement.tells:
+            work = self._report(lane, job, judgement, content, is_final=is_final)
+            task = asyncio.get_running_loop().create_task(work)
+            self._reports.add(task)
+            task.add_done_callback(self._reports.discard)
+        else:
+            self._settle(lane, job, judgement.settled, ())
+
+    def leave(self, lane: Lane, job: Job) -> None:
+        """A job is no longer in hand."""
+        self._window.remove(job)
+        if job.step is not Step.WAITING:
+            lane.ended += 1
+        if job.left is not None:
+            job.left()
+        if job.is_stale:
+            lane.passes[job.spool].look_again()
+        if lane.wants_more:
+            self._changed()
+
+    def fault(self, job: Job, error: BaseException) -> AttemptResult:
+        """A bug of ours: told with a reference, the recipients try again as after any temporary failure."""
+        reference = reason_code()
+        self._faulted(reference, error)
+        text = f"delivery of {job.work.message.id} met an unexpected error, reference {reference}"
+        self._tell(Alarmed(alarm="fault", text=text, login=job.work.message.login))
+        ours = reply(451, "4.3.0", "an unexpected error on our side").with_reason(reference)
+        outcome = Outcome(Result.DEFERRED, ours, "", self._clock.now())
+        return AttemptResult([(one.number, outcome) for one in job.work.recipients])
+
+    def _begin_to_settle(self, lane: Lane, job: Job) -> None:
+        job.step = Step.SETTLING
+        lane.settling += 1
+        self._window.drop_content(job)
+
+    def _judge_tried(self, lane: Lane, job: Job, content: Content, tried: Tried, *, is_final: bool) -> None:
+        judgement = self._judge.judge(job.work.message, tried, self._clock.now())
+        self._mourn(job, judgement)
+        job.is_stale = job.is_stale or len(tried) < len(job.work.recipients)
+        self.conclude(lane, job, judgement, content, is_final=is_final)
+
+    def _tried(self, job: Job, result: AttemptResult) -> Tried:
+        """Each recipient with its outcome; at a hop that is not DOWN each must have one."""
+        recipients = job.work.recipients
+        if result.for_all is not None:
+            return [(one, result.for_all) for one in recipients]
+        outcomes = dict(result.outcomes)
+        if len(outcomes) < len(recipients) and result.hop is not Hop.DOWN:
+            missing = Outcome(Result.DEFERRED, _NO_ANSWER, "", self._clock.now())
+            return [(one, outcomes.get(one.number, missing)) for one in recipients]
+        return [(one, outcomes[one.number]) for one in recipients if one.number in outcomes]
+
+    def _mourn(self, job: Job, judgement: Judgement) -> None:
+        """Mail without a reverse path that cannot be delivered ends here (RFC 5321 section 6.1)."""
+        has_failed = any(one.outcome.result is Result.FAILED for one in judgement.settled)
+        if has_failed and job.work.message.reverse_path is None:
+            self._tell_dropped(job, "it has no reverse path")
+
+    async def _report(
+        self, lane: Lane, job: Job, judgement: Judgement, content: Content | None, *, is_final: bool
+    ) -> None:
+        """Write the reports, however long the spool has no room for them, and settle with them."""
+        failures = 0
+        while True:
+            try:
+                reports = await self._reporter.write(
+                    job.spool, job.work.message, content, judgement, is_final=is_final
+                )
+            except Exception as error:  # noqa: BLE001 - a message whose report cannot be written stays in the queue
+                if self._unreported(job, error):
+                    content = None
+                await asyncio.sleep(interval(FIRST_WAIT, LONGEST_WAIT, failures, self._draw))
+                failures += 1
+            else:
+                if not reports:
+                    self._tell_dropped(job, "no route takes its reverse path")
+                self._settle(lane, job, judgement.settled, reports)
+                return
+
+    def _unreported(self, job: Job, error: Exception) -> bool:
+        """Tell of it; whether a bug of ours is to blame: then the report does without the message's content."""
+        is_bug = not isinstance(error, SamsError)
+        if is_bug:
+            self._faulted(reason_code(), error)
+        text = f"the report about {job.work.message.id} cannot be written: {visible(str(error))}"
+        self._tell(Alarmed(alarm="fault" if is_bug else "spool", text=text, login=job.work.message.login))
+        return is_bug
+
+    def _tell_dropped(self, job: Job, why: str) -> None:
+        detail = f"{job.work.message.id}: {why}"
+        self._tell(ServiceChanged(what="undeliverable report dropped", detail=detail))
+
+    def _settle(self, lane: Lane, job: Job, settled: tuple[Settled, ...], reports: Sequence[Report]) -> None:
+        news = tuple([one.message for one in reports]) if reports else ()
+        settlement = Settlement(job.work.message.id, settled, news)
+        self._settler.settle(job.spool, settlement, partial(self._stored, lane, job, settled, reports))
+
+    def _stored(
+        self,
+        lane: Lane,
+        job: Job,
+        settled: tuple[Settled, ...],
+        reports: Sequence[Report],
+        works: tuple[Work, ...],
+    ) -> None:
+        lane.settling -= 1
+        for each in settled:
+            if each.due is not None:
+                lane.passes[job.spool].expect(each.due)
+                self._changed()
+        for one in reports:
+            message = job.work.message
+            self._tell(
+                Reported(message=message.id, report=one.message.id, what=one.what, login=message.login)
+            )
+        self.leave(lane, job)
+        if works:
+            self._submit(works, job.spool)
+
+    def _give_back(self, lane: Lane, job: Job, *, keep: bool) -> None:
+        """Nothing became of an attempt: the job waits again, or is left to a claim."""
+        if keep and (lane.health.is_up or not len(lane.turns)):
+            job.step = Step.WAITING
+            lane.turns.put_back(job)
+        else:
+            self.leave(lane, job)
+            lane.passes[job.spool].look_again()
+
+
+def _told(job: Job, tried: Tried, result: AttemptResult) -> tuple[RecipientResult, ...]:
+    """An attempt at a hop that was down is told with the trouble as everybody's reply: that is why they wait."""
+    if not tried and result.trouble is not None:
+        tried = [(one, result.trouble) for one in job.work.recipients]
+    return tuple(
+        [
+            RecipientResult(str(one.recipient.mailbox), outcome.result.value, str(outcome.reply))
+            for one, outcome in tried
+        ]
+    )
+
+
+def _event(job: Job, told: tuple[RecipientResult, ...], result: AttemptResult, seconds: float) -> Attempted:
+    message = job.work.message
+    return Attempted(
+        message.id,
+        job.work.route,
+        result.remote,
+        result.tls,
+        told,
+        seconds,
+        message.login,
+        message.session,
+    )
+
+
+async def cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancel these, and wait for their end."""
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    if tasks:
+        await asyncio.wait(tasks)
