@@ -51,8 +51,6 @@ from sams.submission.sign_in import SignIn
 from sams.submission.tls import TlsFacts
 from sams.submission.transaction import Transaction
 
-SENDER_OK = reply(250, "2.1.0", "Sender accepted")
-RECIPIENT_OK = reply(250, "2.1.5", "Recipient accepted")
 ACCOUNT_CHANGED = reply(421, "4.7.0", "Your account was changed; connect again and sign in")
 UNDER_PRESSURE = reply(421, "4.3.2", "Too many connections at the moment for mistakes; closing")
 ACCEPTED = EnhancedStatus.parse("2.0.0")
@@ -272,7 +270,7 @@ class Session:
             return
         self._transaction = Transaction(event)
         self._connection.progress.in_transaction = True
-        self._engine.answer(SENDER_OK)
+        self._engine.accept_sender()
 
     def _rcpt(self, event: Rcpt) -> None:
         self._commands += 1
@@ -284,7 +282,7 @@ class Session:
             route = services.route_of(event.recipient.mailbox.domain)
             if route is not None:
                 transaction.recipients.append(NewRecipient(event.recipient, route))
-                self._engine.answer(RECIPIENT_OK)
+                self._engine.accept_recipient()
                 return
             refusal = NO_ROUTE
         self._refuse("RCPT", refusal)
