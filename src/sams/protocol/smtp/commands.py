@@ -39,7 +39,7 @@ def read_command(talk: Conversation) -> Event | Need | None:
     """Take one line and do what it says."""
     line = talk.inbox.sound_line(talk.settings.command_line)
     if line is None:
-        return _read_oddity(talk)
+        return _read_oddity(talk) if talk.inbox.size else Need.DATA
     word, argument = split_command(line)
     step = _STEPS[talk.state].get(word)
     if step is None:
@@ -107,11 +107,13 @@ def _refuse(talk: Conversation, _argument: bytes, *, verb: Verb, refusal: Refusa
 
 
 def _counted_as_idle(talk: Conversation, argument: bytes, *, then: Handler) -> Event | None:
-    return talk.shut_if(talk.allowance.idle_command()) or then(talk, argument)
+    used_up = talk.allowance.idle_command()
+    return then(talk, argument) if used_up is None else talk.shut_if(used_up)
 
 
 def _counted_before_auth(talk: Conversation, argument: bytes, *, then: Handler) -> Event | None:
-    return talk.shut_if(talk.allowance.command_before_auth()) or then(talk, argument)
+    used_up = talk.allowance.command_before_auth()
+    return then(talk, argument) if used_up is None else talk.shut_if(used_up)
 
 
 def _step(state: State, verb: Verb) -> Handler:

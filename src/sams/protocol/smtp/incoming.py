@@ -89,7 +89,11 @@ class Incoming:
         self._seen += len(data)
         if self.refusal is not None or self.size > self._settings.message_size:
             return b""
-        return self._count(data if self._binary else self._checked(self._without_last_cr(data)))
+        if self._binary:
+            return self._count(data)
+        if self._cr or data.endswith(b"\r"):
+            data = self._without_last_cr(data)
+        return self._count(self._checked(data))
 
     def finish(self) -> bytes:
         """The end: the content to be stored besides."""
@@ -102,8 +106,7 @@ class Incoming:
         return b"" if refused else piece
 
     def _without_last_cr(self, piece: bytes) -> bytes:
-        if self._cr:
-            piece, self._cr = self._cr + piece, b""
+        piece, self._cr = self._cr + piece, b""
         if not piece.endswith(b"\r"):
             return piece
         self._cr = b"\r"
