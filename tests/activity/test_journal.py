@@ -13,10 +13,11 @@ import apsw
 import pytest
 
 from sams.activity import journal as journal_module
+from sams.activity import segments
 from sams.activity.events import Accepted, Connected, Greeted, SignedIn
 from sams.activity.interface import Reader, Search
 from sams.activity.journal import Journal
-from sams.activity.journal_file import CLEAN_ROWS, JournalFile, JournalFull
+from sams.activity.journal_file import JournalFile, JournalFull
 from sams.activity.reader import JournalReader, journal_files
 from sams.activity.rows import Keep, Record, Row, encode_record
 from tests.activity.rig import KEEP, START, FakeClock, journal_at
@@ -236,7 +237,7 @@ def test_each_kind_is_kept_for_its_time_and_no_longer(tmp_path: Path, keep: Keep
 
 def test_much_that_is_old_goes_in_short_transactions(tmp_path: Path) -> None:
     file = JournalFile(tmp_path / "a.db", keep=KEEP, max_octets=2**30, min_free=0)
-    file.write([row(number_at(200) + at, "lalice") for at in range(CLEAN_ROWS * 2 + 1)])
+    file.write([row(number_at(200) + at, "lalice") for at in range(segments.ROWS * 2 + 1)])
     assert [file.clean(START) for _ in range(4)] == [True, True, True, False]
     file.close()
 

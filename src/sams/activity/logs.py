@@ -129,7 +129,7 @@ class StandardLogs(logging.Handler):
 
 
 class _Time:
-    """Times as text. That of the second is made once a second."""
+    """Times as text, which for the second is made once a second."""
 
     def __init__(self) -> None:
         self._second, self._text = -1, ""

@@ -42,7 +42,15 @@ from sams.activity.rows import (
     terms_of,
     terms_of_attempt,
 )
-from sams.activity.summaries import COUNTS, STEPS, Summary, delivery, log_service_event
+from sams.activity.summaries import (
+    COUNTS,
+    STEPS,
+    Summary,
+    count_closed,
+    count_connected,
+    delivery,
+    log_service_event,
+)
 from sams.core.clock import Clock
 from sams.core.text import visible
 
@@ -99,9 +107,7 @@ class Recorder:
 
     def session(self, session_id: str, client: str, port: int, *, implicit: bool = False) -> _Session:
         """A client connected."""
-        session = _Session(self, session_id, client, port)
-        session.tell(Connected(client, port, implicit))
-        return session
+        return _Session(self, session_id, client, port, implicit=implicit)
 
     def tell(self, event: ServiceEvent) -> None:
         """Something outside sessions."""
@@ -161,7 +167,9 @@ class _Session:
         "id",
     )
 
-    def __init__(self, recorder: Recorder, session_id: str, client: str, port: int) -> None:
+    def __init__(
+        self, recorder: Recorder, session_id: str, client: str, port: int, *, implicit: bool
+    ) -> None:
         self.id = session_id
         self._recorder = recorder
         self._numbers = recorder.metrics.numbers
@@ -169,12 +177,14 @@ class _Session:
         self.begun = self._monotonic()
         self._at = recorder.clock.now()
         self._client = client
-        self._steps: list[tuple[float, AnyEvent]] = []
-        self._terms: list[str] = []
+        self._steps: list[tuple[float, AnyEvent]] = [(0.0, Connected(client, port, implicit))]
+        self._terms = [session_term(session_id), client_term(client)]
         self._summary = Summary(session_id, client, port)
         self._number = self._omitted = 0
-        self._changed = False
         self.ended = False
+        self._changed = True
+        recorder.changed[self] = None
+        count_connected(self._numbers)
 
     def tell(self, event: SessionEvent) -> None:
         """A step."""
@@ -197,14 +207,22 @@ class _Session:
         """The session is over."""
         if self.ended:
             return
-        if self._omitted:
-            self.tell(Omitted(self._omitted))
-        seconds = round(self._monotonic() - self.begun, 3)
-        self.tell(Closed(how, commands, seconds))
         self.ended = True
+        seconds = int((self._monotonic() - self.begun) * 1_000 + 0.5) / 1_000
+        count_closed(self._numbers, how)
+        self._summary.how, self._summary.seconds = how, seconds
+        if self._omitted:
+            self._steps.append((seconds, Omitted(self._omitted)))
+        self._steps.append((seconds, Closed(how, commands, seconds)))
         now = self._recorder.clock.now()
         self.write(now)
         self._recorder.facts.tell("info", "session", self._summary, now)
+
+    def write(self, now: float) -> None:
+        """Put the row as it is now, at UNIX seconds."""
+        self._recorder.changed.pop(self, None)
+        self._changed = False
+        self._put(now, ended=self.ended)
 
     def _omit(self, event: Refused) -> None:
         """Count it, and keep nothing of it."""
@@ -216,25 +234,17 @@ class _Session:
     def _turn_over(self) -> None:
         """Leave the row as it is, and go on in a new one."""
         self._put(self._recorder.clock.now(), ended=True)
-        self._number, self._steps, self._terms = 0, [], []
-
-    def write(self, now: float) -> None:
-        """Put the row as it is now, at UNIX seconds, where something was told since the last time."""
-        if self._changed:
-            self._changed = False
-            del self._recorder.changed[self]
-            self._put(now, ended=self.ended)
+        self._number, self._steps = 0, []
+        self._terms = [session_term(self.id), client_term(self._client)]
 
     def _put(self, now: float, *, ended: bool) -> None:
         journal, summary = self._recorder.journal, self._summary
         if not self._number:
             self._number = journal.next_number(now)
         keep = Keep.SESSIONS if summary.mechanism else Keep.STRANGERS
-        terms = (session_term(self.id), client_term(self._client), *self._terms)
-        record = encode_record(
-            Record(self._at, SESSION, self.id, summary.login, self._client, self._steps, terms)
-        )
-        journal.put(Row(self._number, keep, ended, record, terms))
+        terms = tuple(self._terms)
+        record = Record(self._at, SESSION, self.id, summary.login, self._client, self._steps, terms)
+        journal.put(Row(self._number, keep, ended, encode_record(record), terms))
 
 
 def _shortened(event: Attempted) -> Attempted:

@@ -125,13 +125,13 @@ def terms_of(event: Event) -> list[str]:
 
 
 def terms_of_attempt(event: Attempted) -> list[str]:
-    """The same, for what every message brings."""
+    """The same, for what every message brings. Ids of our own are in upper case."""
     terms = [recipient_term(each.recipient) for each in event.recipients]
-    terms.append(message_term(event.message))
+    terms.append("m" + event.message)
     if event.login:
         terms.append(login_term(event.login))
     if event.session:
-        terms.append(session_term(event.session))
+        terms.append("s" + event.session)
     return terms
 
 

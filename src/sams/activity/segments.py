@@ -4,7 +4,7 @@ Theory of operation. What costs a journal most is not its rows, which append, bu
 tree over all rows a login, a recipient and an address have a page each that is read and written anew, and the
 more the deeper the journal. So terms lie in segments, and each segment is two arrays in one row of the database:
 the numbers of its rows, and for each term its hash and the place of its row among them, sorted. A batch writes
-the newest segment of a kind anew, which is small; one that has enough rows, or is a day old, is never touched again.
+the newest segment of a kind anew, which is small; one that has enough rows is not touched again until rows go.
 
 A search walks the segments from the newest, and halves each. A hash says only that a row may be meant: its record
 names its terms. A row that is written again is named in the segment that is the newest then, so that segments
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from zlib import crc32
 
 import apsw
@@ -28,9 +28,9 @@ CREATE TABLE segment(
     numbers BLOB NOT NULL, terms BLOB NOT NULL
 ) STRICT;
 CREATE INDEX segment_last ON segment(last);
+CREATE INDEX segment_first ON segment(keep, first);
 """
 ROWS = 512
-SPAN = 86_400 * 1_000_000
 _PLACES = 2**32 - 1
 _STORE = "INSERT OR REPLACE INTO segment(id, keep, first, last, numbers, terms) VALUES(?, ?, ?, ?, ?, ?)"
 
@@ -40,53 +40,78 @@ class OpenSegment:
 
     def __init__(self, connection: apsw.Connection, keep: Keep) -> None:
         self._connection = connection
-        self._keep = int(keep)
+        self._keep = keep
         self._id: int | None = None
         self._numbers: list[int] = []
         self._terms: list[int] = []
-        self._known: dict[int, tuple[int, int]] = {}
-        self._changed = False
+        self._running: dict[int, tuple[int, int]] = {}
+        self._is_saved = True
         newest = "SELECT id, numbers, terms FROM segment WHERE keep = ? ORDER BY id DESC LIMIT 1"
-        for found, numbers, terms in connection.execute(newest, (self._keep,)):
+        for found, numbers, terms in connection.execute(newest, (int(keep),)):
             self._id = int(found)
-            self._numbers, self._terms = list(array("Q", numbers)), list(array("Q", terms))
+            self._numbers, self._terms = list(array("q", numbers)), list(array("Q", terms))
 
     def add(self, row: Row) -> None:
-        """Name the row, under those of its terms that are not here yet."""
-        place, known = self._known.get(row.number) or self._placed(row.number)
-        place_of_term = self._terms
-        for term in row.terms[known:]:
-            place_of_term.append(_hash(term) << 32 | place)
-        self._known[row.number] = place, len(row.terms)
-        self._changed = True
+        """Name the row, under those of its terms that are not here yet. Within a transaction."""
+        place, known = self._running.pop(row.number, (len(self._numbers), 0))
+        if not known:
+            if place >= ROWS:
+                self.save()
+                self._begin()
+                place = 0
+            self._numbers.append(row.number)
+        self._terms += [_hash(term) << 32 | place for term in row.terms[known:]]
+        if not row.ended:
+            self._running[row.number] = place, len(row.terms)
+        self._is_saved = False
 
     def save(self) -> None:
-        """Write it, where something was added; begin the next where it is full."""
-        if not self._changed:
+        """Write it, where something was added."""
+        if self._is_saved:
             return
-        self._changed = False
-        numbers = self._numbers
+        self._is_saved = True
         self._terms.sort()
-        first, last = min(numbers), max(numbers)
-        values = (array("Q", numbers).tobytes(), array("Q", self._terms).tobytes())
-        self._connection.execute(_STORE, (self._id, self._keep, first, last, *values))
-        self._id = self._id or self._connection.last_insert_rowid()
-        if len(numbers) >= ROWS or last - first > SPAN:
-            self._id = None
-            self._numbers, self._terms, self._known = [], [], {}
+        self._id = _store(self._connection, self._id, self._keep, self._numbers, self._terms)
 
-    def _placed(self, number: int) -> tuple[int, int]:
-        self._numbers.append(number)
-        return len(self._numbers) - 1, 0
+    def _begin(self) -> None:
+        """The next one, which is on disk when it is saved."""
+        self._id, self._numbers, self._terms, self._running = None, [], [], {}
 
 
-def drop(connection: apsw.Connection, keep: Keep) -> None:
-    """Remove the segments of a kind all of whose rows are gone."""
-    oldest = connection.execute("SELECT min(number) FROM entry WHERE keep = ?", (int(keep),)).get
+def expire(connection: apsw.Connection, keep: Keep, before: int) -> bool:
+    """Remove rows of a kind with numbers less than `before`, of one segment; False: there were none."""
+    oldest = "SELECT id, numbers, terms FROM segment WHERE keep = ? AND first < ? ORDER BY first LIMIT 1"
+    found = connection.execute(oldest, (int(keep), before)).fetchone()
+    if found is None:
+        return False
+    segment, numbers, terms = found[0], array("q", found[1]), array("Q", found[2])
+    gone = array("q", [number for number in numbers if number < before])
     connection.execute(
-        "DELETE FROM segment WHERE keep = ? AND last < ?",
-        (int(keep), 2**63 - 1 if oldest is None else oldest),
+        "DELETE FROM entry WHERE keep = ? AND number IN (SELECT value FROM carray(?))",
+        (int(keep), apsw.carray(gone)),
     )
+    connection.execute("DELETE FROM segment WHERE id = ?", (segment,))
+    if len(gone) < len(numbers):
+        _store(connection, segment, keep, *_since(before, numbers, terms))
+    return True
+
+
+def _since(before: int, numbers: Sequence[int], terms: Sequence[int]) -> tuple[list[int], list[int]]:
+    """What a segment has of rows that stay."""
+    stay = [place for place, number in enumerate(numbers) if number >= before]
+    moved = {place: new for new, place in enumerate(stay)}
+    return [numbers[place] for place in stay], [
+        term - place + moved[place] for term in terms if (place := term & _PLACES) in moved
+    ]
+
+
+def _store(
+    connection: apsw.Connection, segment: int | None, keep: Keep, numbers: list[int], terms: list[int]
+) -> int:
+    """Write a segment, under a new id for None; its id."""
+    values = (array("q", numbers).tobytes(), array("Q", terms).tobytes())
+    connection.execute(_STORE, (segment, int(keep), min(numbers), max(numbers), *values))
+    return segment or connection.last_insert_rowid()
 
 
 def candidates(
@@ -102,7 +127,7 @@ def candidates(
     for last, numbers, found in connection.execute(walk, (first, below)):
         places = _places(memoryview(found).cast("Q"), hashes)
         if places:
-            all_numbers = array("Q", numbers)
+            all_numbers = array("q", numbers)
             named = {all_numbers[place] for place in places}
             yield last, sorted([number for number in named if first <= number < below], reverse=True)
 

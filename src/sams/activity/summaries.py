@@ -144,9 +144,17 @@ Terms: TypeAlias = list[str]
 Step: TypeAlias = Callable[[Numbers, Summary, Terms, Any], None]
 
 
-def _connected(numbers: Numbers, _summary: Summary, _terms: Terms, _event: Connected) -> None:
+def count_connected(numbers: Numbers) -> None:
+    """A session began."""
     numbers[_CONNECTED] += 1
     numbers[_CONNECTIONS] += 1
+
+
+def count_closed(numbers: Numbers, how: str) -> None:
+    """A session is over."""
+    numbers[_CLOSED[how]] += 1
+    if numbers[_CONNECTIONS]:
+        numbers[_CONNECTIONS] -= 1
 
 
 def _tls_started(numbers: Numbers, summary: Summary, _terms: Terms, event: TlsStarted) -> None:
@@ -204,12 +212,6 @@ def _accepted(numbers: Numbers, summary: Summary, terms: Terms, event: Accepted)
     terms.append(message_term(event.message))
 
 
-def _closed(numbers: Numbers, summary: Summary, _terms: Terms, event: Closed) -> None:
-    numbers[_CLOSED[event.how]] += 1
-    numbers[_CONNECTIONS] = max(0, numbers[_CONNECTIONS] - 1)
-    summary.how, summary.seconds = event.how, event.seconds
-
-
 # --- what an event outside sessions does to the counters
 
 
@@ -233,7 +235,7 @@ def _lost(metrics: Metrics, event: JournalLost) -> None:
 
 
 STEPS: dict[type[Event], Step | None] = {
-    Connected: _connected,
+    Connected: None,
     TlsStarted: _tls_started,
     TlsFailed: _tls_failed,
     Greeted: _greeted,
@@ -244,9 +246,9 @@ STEPS: dict[type[Event], Step | None] = {
     Warned: _warned,
     Accepted: _accepted,
     Omitted: None,
-    Closed: _closed,
+    Closed: None,
 }
-"""By kind of a session's step: what it does. None: nothing."""
+"""By kind of a session's step: what it does. None: nothing, or the session's log does it itself."""
 
 COUNTS: dict[type[Event], Callable[[Metrics, Any], None] | None] = {
     Attempted: _attempted,
