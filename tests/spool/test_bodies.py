@@ -7,9 +7,11 @@ import errno
 import os
 import threading
 import tracemalloc
+import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 from hypothesis import given, settings
@@ -105,6 +107,55 @@ async def test_who_waits_goes_on_when_what_is_left_is_too_little_for_another_wri
         await asyncio.wait_for(writer.drained(), 30)
         assert not _is_congested(writer)
         assert (await stored(writer.finish())).size == 2 * SETTINGS.body_write_most - 1
+
+
+class _NoThreads(ThreadPoolExecutor):
+    """A pool that must not be used."""
+
+    def submit(self, *_: object, **__: object) -> NoReturn:
+        raise AssertionError("a thread was asked for")
+
+
+@on_loop
+async def test_a_body_that_is_still_in_memory_is_read_without_a_thread(tmp_path: Path) -> None:
+    octets = b"".join(bytes([n % 256]) * KIB for n in range(600))
+    (tmp_path / "body").write_bytes(octets)
+    body = FileBody(tmp_path / "body", len(octets), zlib.crc32(octets), _NoThreads())
+    assert b"".join([chunk async for chunk in body.chunks(100_000)]) == octets
+
+
+@on_loop
+async def test_a_body_that_is_not_in_memory_is_read_by_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    octets = b"".join(bytes([n % 256]) * KIB for n in range(1_200))
+    (tmp_path / "body").write_bytes(octets)
+
+    def would_block(*_: object) -> NoReturn:
+        raise BlockingIOError
+
+    monkeypatch.setattr("sams.spool.storedbody.os.preadv", would_block)
+    with ThreadPoolExecutor(1) as pool:
+        body = FileBody(tmp_path / "body", len(octets), zlib.crc32(octets), pool)
+        found = [chunk async for chunk in body.chunks(100_000)]
+    assert b"".join(found) == octets
+    assert max(map(len, found)) == 100_000
+
+
+@on_loop
+async def test_a_reader_lets_others_have_their_turn(tmp_path: Path) -> None:
+    (tmp_path / "body").write_bytes(bytes(MIB))
+    body = FileBody(tmp_path / "body", MIB, zlib.crc32(bytes(MIB)), _NoThreads())
+    turns = 0
+
+    def turn() -> None:
+        nonlocal turns
+        turns += 1
+        asyncio.get_running_loop().call_soon(turn)
+
+    turn()
+    assert len([chunk async for chunk in body.chunks(64 * KIB)]) == 16
+    assert turns >= 16
 
 
 @on_loop

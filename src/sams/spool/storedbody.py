@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import zlib
-from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, Future
 from pathlib import Path
 
 from sams.spool.interface import DamagedEntry
 
 _READ_AHEAD = 524_288
+"""Octets that a thread reads at once."""
 
 
 class MemoryBody:
@@ -85,46 +86,102 @@ class FileBody:
         return
 
     async def chunks(self, size: int = 65_536) -> AsyncIterator[bytes]:
-        """Read it from the start, by the pool's threads: a block while the one before is used."""
-        loop = asyncio.get_running_loop()
-        blocks = self._blocks(size * max(1, _READ_AHEAD // size))
-        reading: Future[bytes] = self._pool.submit(next, blocks, b"")
+        """Read it from the start: at once what the system has in memory, the rest by the pool's threads.
+
+        A body that is sent as soon as it was stored costs no thread then, nor its turns at the interpreter.
+        """
+        reading, buffer = _Reading(self), memoryview(bytearray(size))
+        waited: Future[bytes] | None = None
         try:
-            while block := await asyncio.wrap_future(reading, loop=loop):
-                reading = self._pool.submit(next, blocks, b"")
+            reading.open()
+            while True:
+                block = reading.at_hand(buffer)
+                if block is None:
+                    waited = self._pool.submit(reading.wait, _READ_AHEAD)
+                    block = await asyncio.wrap_future(waited)
+                if not block:
+                    break
                 for start in range(0, len(block), size):
                     yield block[start : start + size]
+                await asyncio.sleep(0)  # others have their turn, however fast this one is read
+            reading.check()
         except DamagedEntry as damage:
             if self._on_damage is not None:
                 self._on_damage(str(damage))
             raise
         finally:
-            # A reader that is cancelled may still have a thread in its generator.
-            reading.add_done_callback(lambda _: blocks.close())
+            if waited is None:
+                reading.close()
+            else:  # a reader that is cancelled may still have a thread at work
+                waited.add_done_callback(lambda _: reading.close())
 
     def blocking_chunks(self, size: int = 65_536) -> Iterator[bytes]:
         """Read it from the start, in a thread that may block."""
-        return self._blocks(size)
-
-    def _blocks(self, size: int) -> Generator[bytes, None, None]:
+        reading = _Reading(self)
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
-            raise DamagedEntry(f"the body file {self.path.name} is missing") from None
-        try:
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_SEQUENTIAL)
-            yield from self._checked(descriptor, size)
+            reading.open()
+            while block := reading.wait(size):
+                yield block
+            reading.check()
         finally:
+            reading.close()
+
+
+class _Reading:
+    """One reader of a body's file, used by one thread at a time."""
+
+    __slots__ = ("_body", "_checksum", "_descriptor", "_position")
+
+    def __init__(self, body: FileBody) -> None:
+        self._body = body
+        self._descriptor = -1
+        self._position = 0
+        self._checksum = 0
+
+    def open(self) -> None:
+        """Begin.
+
+        Raises:
+            DamagedEntry: it is not there.
+        """
+        path = self._body.path
+        try:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            raise DamagedEntry(f"the body file {path.name} is missing") from None
+
+    def at_hand(self, buffer: memoryview) -> bytes | None:
+        """The next octets, empty at the end; None where the system cannot give any without waiting."""
+        try:
+            count = os.preadv(self._descriptor, [buffer], self._position, os.RWF_NOWAIT)
+        except OSError:  # whatever it is, who waits for the octets will meet it again
+            return None
+        return self._passed(bytes(buffer[:count]))
+
+    def wait(self, size: int) -> bytes:
+        """The next octets, empty at the end."""
+        return self._passed(os.pread(self._descriptor, size, self._position))
+
+    def check(self) -> None:
+        """At the end.
+
+        Raises:
+            DamagedEntry: what was read is not what was stored.
+        """
+        body = self._body
+        if (self._position, self._checksum) != (body.size, body.checksum):
+            raise DamagedEntry(
+                f"the body file {body.path.name} has {self._position} octets, checksum {self._checksum:08x}, "
+                f"instead of {body.size}, {body.checksum:08x}"
+            )
+
+    def close(self) -> None:
+        """No more is read."""
+        if self._descriptor >= 0:
+            descriptor, self._descriptor = self._descriptor, -1
             os.close(descriptor)
 
-    def _checked(self, descriptor: int, size: int) -> Iterator[bytes]:
-        seen, checksum = 0, 0
-        while block := os.read(descriptor, size):
-            seen += len(block)
-            checksum = zlib.crc32(block, checksum)
-            yield block
-        if (seen, checksum) != (self.size, self.checksum):
-            raise DamagedEntry(
-                f"the body file {self.path.name} has {seen} octets, checksum {checksum:08x}, "
-                f"instead of {self.size}, {self.checksum:08x}"
-            )
+    def _passed(self, octets: bytes) -> bytes:
+        self._position += len(octets)
+        self._checksum = zlib.crc32(octets, self._checksum)
+        return octets
