@@ -28,7 +28,7 @@ from pathlib import Path
 from sams.core.errors import TemporaryFailure
 from sams.spool.failures import StorageFailed, failure_of, is_no_room, is_passing
 from sams.spool.interface import StoredBody
-from sams.spool.layout import FILE_MODE, sync_folder
+from sams.spool.layout import FILE_MODE
 from sams.spool.settings import Settings
 from sams.spool.storedbody import FileBody, MemoryBody
 
@@ -50,9 +50,15 @@ class BodyStore:
         self.settings = settings
         self.on_failed = on_failed
         self.loop = asyncio.get_running_loop()
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.pool = ThreadPoolExecutor(settings.body_threads, "sams-body")
         self.files = 0
         """Bodies that go into a file now."""
+
+    def new_file(self, name: str) -> GrowingFile:
+        """A file for a body that outgrew memory. Who asks for it counts it out of `files` again."""
+        self.files += 1
+        return GrowingFile(self.folder / name, self._descriptor, self.settings.write_back)
 
     @property
     def share(self) -> int:
@@ -73,6 +79,7 @@ class BodyStore:
     async def close(self) -> None:
         """Finish what the threads have in hand."""
         await self.loop.run_in_executor(None, self.pool.shutdown)
+        os.close(self._descriptor)
 
 
 class SpoolBodyWriter:
@@ -101,7 +108,7 @@ class SpoolBodyWriter:
         self._pending: list[bytes] = []
         self._pending_octets = 0
         self._in_flight = 0
-        self._file: _GrowingFile | None = None
+        self._file: GrowingFile | None = None
         self._failure: TemporaryFailure | None = None
         self._drained: list[asyncio.Future[None]] = []
         self._is_finishing = False
@@ -129,8 +136,7 @@ class SpoolBodyWriter:
             if self._size <= self._store.settings.body_in_memory:
                 return
             self._pending_octets = self._size
-            self._file = _GrowingFile(self._store.folder / self._name, self._store.settings.write_back)
-            self._store.files += 1
+            self._file = self._store.new_file(self._name)
         else:
             self._pending_octets += len(chunk)
         self._pump()
@@ -179,13 +185,15 @@ class SpoolBodyWriter:
         is_last = self._is_finishing
         self._store.pool.submit(self._work, self._file, pieces, is_last)
 
-    def _work(self, file: _GrowingFile, pieces: list[bytes], is_last: bool) -> None:  # noqa: FBT001 - submit() has no names
+    def _work(self, file: GrowingFile, pieces: list[bytes], is_last: bool) -> None:  # noqa: FBT001 - submit() has no names
         """In a thread: one job. Its end is told on the loop."""
         error: Exception | None = None
         try:
-            file.append(b"".join(pieces))  # at once, for a thread waits for the interpreter after each call
+            octets = b"".join(pieces)  # in few calls, for after each a thread waits for the interpreter
             if is_last:
-                file.complete()
+                file.complete(octets)
+            else:
+                file.append(octets)
         except Exception as caught:  # noqa: BLE001 - it is raised by `finish`, in the task that waits
             error = caught
             file.close()
@@ -235,16 +243,21 @@ class SpoolBodyWriter:
         if self._file is not None:
             self._store.pool.submit(self._file.remove)
             self._file = None
-            self._store.files -= self._body is None
+            if self._body is None:
+                self._store.files -= 1
 
 
-class _GrowingFile:
-    """The file of one writer. Blocks; used by one thread at a time."""
+class GrowingFile:
+    """The file of one writer. Blocks; used by one thread at a time.
 
-    __slots__ = ("_descriptor", "_dirty_from", "_size", "_write_back", "checksum", "path")
+    folder: the descriptor of the folder that it is in.
+    """
 
-    def __init__(self, path: Path, write_back: int) -> None:
+    __slots__ = ("_descriptor", "_dirty_from", "_folder", "_size", "_write_back", "checksum", "path")
+
+    def __init__(self, path: Path, folder: int, write_back: int) -> None:
         self.path = path
+        self._folder = folder
         self._write_back = write_back
         self._descriptor = -1
         self._size = 0
@@ -252,27 +265,18 @@ class _GrowingFile:
         self.checksum = 0
 
     def append(self, octets: bytes) -> None:
-        """Write behind what is there."""
-        if self._descriptor < 0:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            self._descriptor = os.open(self.path, flags, FILE_MODE)
-        self.checksum = zlib.crc32(octets, self.checksum)
-        rest = memoryview(octets)
-        while rest:
-            written = os.pwrite(self._descriptor, rest, self._size)
-            if not written:
-                raise OSError(errno.EIO, os.strerror(errno.EIO))
-            self._size += written
-            rest = rest[written:]
+        """Write behind what is there, and let the system begin to write to the disk."""
+        self._write(octets)
         if self._size - self._dirty_from >= self._write_back:
             begin_write_back(self._descriptor, self._dirty_from, self._size - self._dirty_from)
             self._dirty_from = self._size
 
-    def complete(self) -> None:
-        """Put the file and its entry in the folder on disk."""
+    def complete(self, octets: bytes) -> None:
+        """Write the last of it; put the file and its entry in the folder on disk."""
+        self._write(octets)
         os.fsync(self._descriptor)
         self.close()
-        sync_folder(self.path.parent)
+        os.fsync(self._folder)
 
     def close(self) -> None:
         """Close it, complete or not."""
@@ -284,6 +288,19 @@ class _GrowingFile:
         """Close and remove it."""
         self.close()
         _unlink(self.path)
+
+    def _write(self, octets: bytes) -> None:
+        if self._descriptor < 0:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+            self._descriptor = os.open(self.path, flags, FILE_MODE)
+        self.checksum = zlib.crc32(octets, self.checksum)
+        rest = memoryview(octets)
+        while rest:
+            written = os.pwrite(self._descriptor, rest, self._size)
+            if not written:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            self._size += written
+            rest = rest[written:]
 
 
 def _unlink(path: Path) -> None:
