@@ -16,7 +16,8 @@ from sams.message.addresses import (
 )
 from sams.message.content_type import parse_content_type
 from sams.message.header import HeaderLimits, HeaderReader, read_header
-from sams.message.mime import StructureScanner
+from sams.message.mime import MimeLimits, StructureScanner
+from sams.message.scanning import CompositeScanner
 from tests.message.costs import LINEAR, growth
 
 HUGE = HeaderLimits(octets=1 << 30, fields=1 << 30, received=1 << 30)
@@ -44,6 +45,14 @@ def scan(value: bytes) -> None:
     with suppress(PermanentFailure):
         for at in range(0, len(value), 4096):
             scanner.feed(value[at : at + 4096])
+        scanner.finish()
+
+
+def scan_small(value: bytes) -> None:
+    scanner = CompositeScanner(read_header(b"Content-Type: multipart/mixed; boundary=b\r\n"), MimeLimits())
+    with suppress(PermanentFailure):
+        for at in range(0, len(value), 16):
+            scanner.feed(value[at : at + 16])
         scanner.finish()
 
 
@@ -76,6 +85,7 @@ CASES: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] 
     "open quoted parameters": (parse_content_type, lambda n: b"multipart/mixed; a=" + b'\\"' * n, 5_000),
     "hyphens": (scan, lambda n: b"\r\n--" * n, 10_000),
     "boundaries almost met": (scan, lambda n: b"\r\n--bb" * n, 5_000),
+    "small pieces that are taken apart late": (scan_small, lambda n: b"\r\n--c" + b" " * n, 30_000),
     "boundaries with spaces": (scan, lambda n: b"\r\n--b" + b" " * n, 50_000),
 }
 

@@ -21,7 +21,6 @@ measured as its own.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -37,12 +36,10 @@ from sams.message.content_type import (
     parse_encoding,
 )
 from sams.message.header import Header, HeaderLimits, HeaderReader
-from sams.message.measures import LINE_LIMIT, PlainScanner, measure_lines
+from sams.message.measures import LINE_LIMIT, measure_lines
 
 _WINDOW = LINE_LIMIT + 2
 _DELIMITER = b"\r\n--"
-_COMPOSITE = re.compile(rb"(?i)[ \t\r\n]*+m(?:ultipart|essage)")
-"""How the type of whatever has parts begins."""
 IDENTITY = frozenset({"7bit", "8bit", "binary"})
 _OPAQUE = frozenset(
     {"multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
@@ -144,16 +141,6 @@ class _Open:
     index: int
     part: Part
     boundary: bytes | None = None
-
-
-def scanner_for(header: Header, limits: MimeLimits, *, binary: bool) -> StructureScanner | PlainScanner:
-    """What measures the body behind this header as it comes in: no more of it is looked at than can matter.
-
-    binary: it comes as BINARYMIME: NUL, CR and LF may stand in it anywhere.
-    """
-    if binary or _COMPOSITE.match(header.first(b"content-type") or b""):
-        return StructureScanner(header, limits, look_for_bare_newlines=binary)
-    return PlainScanner()
 
 
 class StructureScanner:

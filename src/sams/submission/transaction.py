@@ -8,7 +8,8 @@ from sams.core.envelope import Body
 from sams.core.errors import SamsError
 from sams.message.header import Header, HeaderLimits, HeaderReader, take_header
 from sams.message.measures import PlainScanner
-from sams.message.mime import MimeLimits, Structure, StructureScanner, scanner_for
+from sams.message.mime import MimeLimits, Structure, StructureScanner
+from sams.message.scanning import CompositeScanner, scanner_for
 from sams.protocol.smtp.events import Mail
 from sams.spool.interface import BodyWriter, NewRecipient, StoredBody
 
@@ -44,7 +45,7 @@ class Transaction:
         self.header: Header | None = None
         self.measures: Structure | PlainScanner | None = None
         self._reader: HeaderReader | None = None  # where the header comes in pieces
-        self._scanner: StructureScanner | PlainScanner | None = None  # behind the header
+        self._scanner: StructureScanner | CompositeScanner | PlainScanner | None = None  # behind the header
         self._writer: BodyWriter | None = None
 
     def begin(
