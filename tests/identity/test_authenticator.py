@@ -295,6 +295,8 @@ def test_accounts_that_cannot_be_read_are_454_and_end_no_session(one: Rig) -> No
     identity = signs_in(authenticator).identity
     assert identity is not None
     one.sources[0]._connection.close()
+    assert signs_in(authenticator).identity is not None, "nothing has changed: what is remembered holds"
+    one.accounts.add("bob", PASSWORD, ["bob@example.org"])
     verdict = signs_in(authenticator)
     assert str(verdict.reply) == DOWN
     assert "accounts.db cannot be read" in verdict.explanation

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -87,6 +88,47 @@ def test_who_watches_hears_of_each_changed_login_once(one: Rig, change: Callable
     source.look_up("alice")  # reading does not use the change up
     assert source.changed() == {"alice"}
     assert source.changed() == frozenset()
+
+
+def test_nobody_asks_the_database_while_nothing_changes(one: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = one.source()
+    assert source.look_up("alice") is not None
+    monkeypatch.setattr(source, "_connection", None)
+    assert source.look_up("alice") is not None
+
+
+def test_after_a_writer_that_died_each_change_is_still_seen_at_once(one: Rig) -> None:
+    source = one.source()
+
+    def die() -> None:
+        with one.accounts._change():
+            os._exit(0)
+
+    in_child(die)
+    for reason in ("first", "second"):
+        assert source.look_up("alice") is not None
+        connection = apsw.Connection(str(one.path))
+        connection.execute("UPDATE accounts SET suspended = ?", (reason,))
+        connection.close()
+        account = source.look_up("alice")
+        assert account is not None
+        assert account.suspended == reason
+    one.accounts.resume("alice")
+    account = source.look_up("alice")
+    assert account is not None
+    assert account.suspended is None
+
+
+def test_a_change_by_another_program_is_seen_when_the_worker_looks_for_changes(one: Rig) -> None:
+    source = one.source()
+    assert source.look_up("alice") is not None
+    connection = apsw.Connection(str(one.path))
+    connection.execute("UPDATE accounts SET suspended = 'by hand'")
+    connection.close()
+    source.changed()
+    account = source.look_up("alice")
+    assert account is not None
+    assert account.suspended == "by hand"
 
 
 def test_many_accounts_are_read_through_a_cache_of_few(one: Rig) -> None:

@@ -24,6 +24,7 @@ from sams.core.address import AddressError
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
 from sams.core.text import visible
+from sams.identity.change_mark import changing
 from sams.identity.logins import UnpreparableError, prepare_login
 from sams.identity.passwords import Hashes, check_new_password
 from sams.identity.patterns import pattern_key
@@ -284,12 +285,18 @@ def _patterns(texts: Sequence[str], *, at_least: int) -> str:
     return json.dumps(tuple(dict.fromkeys(texts)), ensure_ascii=False)
 
 
+def lock_path(path: Path) -> Path:
+    """The file that writers lock, and which holds the mark of their changes (`change_mark`)."""
+    return path.with_name(f"{path.name}.lock")
+
+
 @contextmanager
 def _only_writer(path: Path) -> Iterator[None]:
-    file = os.open(f"{path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    file = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _lock(file)
-        yield
+        with changing(file):
+            yield
     finally:
         os.close(file)
 

@@ -1,9 +1,9 @@
 """The built-in accounts as a source: read in each worker, through a cache that is always up to date.
 
-`PRAGMA data_version` tells, in 5 microseconds and without touching the disk, whether another connection has
-committed. It is asked at every look-up; where it has changed, everything read before is dropped. So a
-change is seen by the next sign-in and the next MAIL in every process, and nothing is sent between
-processes.
+Every look-up compares the mark that writers leave (`change_mark`), which costs no system call; where it moved,
+`PRAGMA data_version` tells whether another connection has committed, and if so everything read before is dropped.
+So a change is seen by the next sign-in and the next MAIL in every process, and nothing is sent between
+processes. A change past `Accounts`, by some other program, is seen when `changed` is next asked, within a second.
 """
 
 from __future__ import annotations
@@ -17,14 +17,22 @@ import apsw
 
 from sams.core.address import AddressError, Mailbox, parse_mailbox
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.accounts import COLUMNS, AccountRecord, Accounts, connect, last_generation, record_of
+from sams.identity.accounts import (
+    COLUMNS,
+    AccountRecord,
+    Accounts,
+    connect,
+    last_generation,
+    lock_path,
+    record_of,
+)
+from sams.identity.change_mark import CHANGING, ChangeMark
 from sams.identity.interface import Account, Checked, Finding, Identity
 from sams.identity.logins import LoginForms
 from sams.identity.passwords import Compared, Hashes, HashPool
 from sams.identity.patterns import ANY, pattern_key
 from sams.identity.replies import UNAVAILABLE
 
-_VERSION = "PRAGMA data_version"
 _READ = f"SELECT {COLUMNS}, password FROM accounts WHERE login = ?"  # noqa: S608 - made of constants
 _CHANGED = "SELECT login, generation FROM changes WHERE generation > ?"
 
@@ -62,6 +70,8 @@ class BuiltinAccounts:
         self._forms = forms
         self._max_cached = max_cached
         self._cache: dict[str, _Known] = {}
+        self._mark = ChangeMark(lock_path(path))
+        self._seen = CHANGING
         self._cached_version = self._watched_version = self._version()
         self._last_change = last_generation(self._connection)
 
@@ -76,11 +86,8 @@ class BuiltinAccounts:
         Raises:
             TemporaryFailure: the file cannot be read.
         """
-        try:
-            version = self._connection.execute(_VERSION).get
-            known = self._cache.get(login) if version == self._cached_version else None
-        except apsw.Error as error:
-            raise _unreadable(error) from error
+        mark = self._mark.read()
+        known = self._cache.get(login) if mark == self._seen != CHANGING else None
         known = known or self._find(login)
         return known.account if known else None
 
@@ -112,7 +119,7 @@ class BuiltinAccounts:
             TemporaryFailure: the file cannot be read.
         """
         try:
-            version = self._version()
+            version = self._drop_outdated()
             return self._changes(version) if version != self._watched_version else frozenset()
         except apsw.Error as error:
             raise _unreadable(error) from error
@@ -152,14 +159,17 @@ class BuiltinAccounts:
             del self._cache[next(iter(self._cache))]
         return known
 
-    def _drop_outdated(self) -> None:
-        version = self._version()
+    def _drop_outdated(self) -> int:
+        """Let go of what was read before the last change; the version of the file."""
+        seen, version = self._mark.read(), self._version()
         if version != self._cached_version:
             self._cache.clear()
             self._cached_version = version
+        self._seen = seen
+        return version
 
     def _version(self) -> int:
-        return cast("int", self._connection.execute(_VERSION).get)
+        return cast("int", self._connection.execute("PRAGMA data_version").get)
 
     async def _upgrade(self, account: Account, compared: Compared) -> str:
         """Store the hash at today's cost; what goes wrong with that is for the journal alone."""
