@@ -15,6 +15,8 @@ from sams.protocol.smtp.inbox import Flaw
 from sams.protocol.smtp.states import BEFORE_AUTH, IDLE_VERBS, RULES, Refusal, State, Verb
 from sams.protocol.smtp.strangers import opening_of_stranger, word_of_stranger
 
+_NEED_DATA = Need.DATA  # a name, for Python 3.11 takes its time to find a member
+
 Handler = Callable[[Conversation, bytes], Event | None]
 """Carries a command out: takes its argument, returns what the session is told."""
 
@@ -39,7 +41,7 @@ def read_command(talk: Conversation) -> Event | Need | None:
     """Take one line and do what it says."""
     line = talk.inbox.sound_line(talk.settings.command_line)
     if line is None:
-        return _read_oddity(talk) if talk.inbox.size else Need.DATA
+        return _read_oddity(talk) if talk.inbox.size else _NEED_DATA
     word, argument = split_command(line)
     step = _STEPS[talk.state].get(word)
     if step is None:
@@ -60,14 +62,14 @@ def _read_oddity(talk: Conversation) -> Event | Need | None:
     """A line that is incomplete, flawed, long, or no command."""
     opening = talk.inbox.peek(5)
     if not opening:
-        return Need.DATA
+        return _NEED_DATA
     stranger = opening_of_stranger(opening[:1], first=talk.first, tls=talk.tls)
     if stranger is not None:
         return talk.refuse_and_shut("?", stranger)
     is_auth = opening.upper() == b"AUTH "
     line = talk.inbox.line(talk.settings.auth_line if is_auth else talk.settings.command_line)
     if line is None:
-        return Need.DATA
+        return _NEED_DATA
     talk.first = False
     if isinstance(line, Flaw):
         return _refuse_odd(talk, _flawed(line, is_auth=is_auth))

@@ -8,7 +8,6 @@ hears next, or None. Where one step makes several events, the later ones wait in
 
 from __future__ import annotations
 
-import enum
 from collections import deque
 from collections.abc import Callable
 
@@ -17,24 +16,14 @@ import msgspec
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
 from sams.protocol.smtp.allowance import Allowance
-from sams.protocol.smtp.events import Closed, Event, Mail, Refused
+from sams.protocol.smtp.events import Asking, Closed, Event, Mail, Refused
 from sams.protocol.smtp.inbox import Inbox
 from sams.protocol.smtp.incoming import Chunk, Incoming
 from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.settings import ServerSettings
 from sams.protocol.smtp.states import Refusal, State
 
-
-class Asked(enum.Enum):
-    """What the last event asked."""
-
-    AUTH = enum.auto()
-    MAIL = enum.auto()
-    RCPT = enum.auto()
-    BODY_START = enum.auto()
-    BODY_END = enum.auto()
-
-    __hash__ = object.__hash__  # as State has it
+_CLOSED = State.CLOSED  # a name, for Python 3.11 takes its time to find a member
 
 
 class Pending(msgspec.Struct, frozen=True, gc=False):
@@ -54,7 +43,7 @@ class Conversation:
     first: no line was read yet, on this connection or in this TLS session.
     out: what was said since the last output.
     events: what the session is told before anything else is read.
-    asked: what waits for the session's answer.
+    asked: the kind of event that waits for the session's answer; Auth stands for AuthData too.
     mail: the MAIL of the transaction, from the time it is asked about to the end of the transaction.
     recipients: how many were accepted in the transaction.
     incoming: the message, from the answer to BodyStart to its verdict.
@@ -103,7 +92,7 @@ class Conversation:
         self.inbox = Inbox()
         self.out: list[bytes] = []
         self.events: deque[Event] = deque()
-        self.asked: Asked | None = None
+        self.asked: type[Asking] | None = None
         self.pending: Pending | None = None
         self.end_transaction(state)
 
@@ -156,7 +145,7 @@ class Conversation:
 
     def shut(self, reply: Reply | None) -> Event:
         """Read nothing more. reply: what was said last, None after QUIT."""
-        self.end_transaction(State.CLOSED)
+        self.end_transaction(_CLOSED)
         self.asked = None
         self.inbox.clear()
         return Closed(reply)

@@ -161,6 +161,9 @@ class Closed(msgspec.Struct, frozen=True, gc=False):
     reply: Reply | None
 
 
+Asking = Auth | AuthData | Mail | Rcpt | BodyStart | BodyEnd
+"""The events that ask."""
+
 Event = (
     Hello
     | StartTls

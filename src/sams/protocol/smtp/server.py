@@ -21,11 +21,14 @@ from collections.abc import Callable, Mapping
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies, verbs_auth, verbs_envelope, verbs_message, verbs_session
 from sams.protocol.smtp.commands import read_command
-from sams.protocol.smtp.conversation import Asked, Conversation
-from sams.protocol.smtp.events import Event, Need
+from sams.protocol.smtp.conversation import Conversation
+from sams.protocol.smtp.events import Asking, Auth, BodyEnd, BodyStart, Event, Mail, Need, Rcpt
 from sams.protocol.smtp.phrases import RECIPIENT_ACCEPTED, SENDER_ACCEPTED
 from sams.protocol.smtp.settings import ServerSettings
 from sams.protocol.smtp.states import BETWEEN_TRANSACTIONS, BODY, RULES, TRANSACTION, State
+
+# Names, for Python 3.11 takes its time to find a member.
+_NEED_ANSWER, _CLOSED = Need.ANSWER, State.CLOSED
 
 
 class ProtocolMisuse(Exception):
@@ -51,7 +54,7 @@ class ServerEngine:
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer. Cheap: they are looked at in `next_event`."""
-        if data and self._talk.state is not State.CLOSED:
+        if data and self._talk.state is not _CLOSED:
             self._talk.inbox.feed(data)
 
     def next_event(self) -> Event | Need:
@@ -59,7 +62,7 @@ class ServerEngine:
         talk = self._talk
         while not talk.events:
             if talk.asked is not None:
-                return Need.ANSWER
+                return _NEED_ANSWER
             told = _READERS[talk.state](talk)
             if told is not None:
                 return told
@@ -95,7 +98,7 @@ class ServerEngine:
         Raises:
             ProtocolMisuse: Mail does not ask.
         """
-        self._settle(Asked.MAIL)
+        self._settle(Mail)
         verbs_envelope.accept_mail(self._talk, SENDER_ACCEPTED)
 
     def accept_recipient(self) -> None:
@@ -104,7 +107,7 @@ class ServerEngine:
         Raises:
             ProtocolMisuse: Rcpt does not ask.
         """
-        self._settle(Asked.RCPT)
+        self._settle(Rcpt)
         verbs_envelope.accept_rcpt(self._talk, RECIPIENT_ACCEPTED)
 
     def challenge(self, data: bytes) -> None:
@@ -113,7 +116,7 @@ class ServerEngine:
         Raises:
             ProtocolMisuse: neither of them asks.
         """
-        self._settle(Asked.AUTH)
+        self._settle(Auth)
         self._talk.out.append(b"334 %b\r\n" % b2a_base64(data, newline=False))
 
     def accept_body(self) -> None:
@@ -122,7 +125,7 @@ class ServerEngine:
         Raises:
             ProtocolMisuse: BodyStart does not ask.
         """
-        self._settle(Asked.BODY_START)
+        self._settle(BodyStart)
         verbs_message.accept_body(self._talk)
 
     def refuse_body(self, reply: Reply) -> Reply:
@@ -235,9 +238,9 @@ class ServerEngine:
             return f"UTF8SMTP{security}"
         return f"ESMTP{security}" if talk.esmtp or security else "SMTP"
 
-    def _settle(self, asked: Asked) -> None:
+    def _settle(self, asked: type[Asking]) -> None:
         if self._talk.asked is not asked:
-            raise ProtocolMisuse(f"{asked.name} does not ask in state {self._talk.state.name}")
+            raise ProtocolMisuse(f"{asked.__name__} does not ask in state {self._talk.state.name}")
         self._talk.asked = None
 
 
@@ -250,17 +253,17 @@ _READERS: Mapping[State, Callable[[Conversation], Event | Need | None]] = {
     State.DISCARD: verbs_message.read_discard,
     State.CLOSED: lambda _talk: Need.NOTHING,
 }
-_ANSWERS: Mapping[Asked, Callable[[Conversation, Reply], None]] = {
-    Asked.AUTH: verbs_auth.answer_auth,
-    Asked.MAIL: verbs_envelope.answer_mail,
-    Asked.RCPT: verbs_envelope.answer_rcpt,
-    Asked.BODY_START: verbs_message.answer_body_start,
-    Asked.BODY_END: verbs_message.answer_body_end,
+_ANSWERS: Mapping[type[Asking], Callable[[Conversation, Reply], None]] = {
+    Auth: verbs_auth.answer_auth,
+    Mail: verbs_envelope.answer_mail,
+    Rcpt: verbs_envelope.answer_rcpt,
+    BodyStart: verbs_message.answer_body_start,
+    BodyEnd: verbs_message.answer_body_end,
 }
-_POSITIVE: Mapping[Asked, tuple[int, ...]] = {
-    Asked.AUTH: (235,),
-    Asked.MAIL: (250,),
-    Asked.RCPT: (250, 251, 252),
-    Asked.BODY_START: (),
-    Asked.BODY_END: (250,),
+_POSITIVE: Mapping[type[Asking], tuple[int, ...]] = {
+    Auth: (235,),
+    Mail: (250,),
+    Rcpt: (250, 251, 252),
+    BodyStart: (),
+    BodyEnd: (250,),
 }

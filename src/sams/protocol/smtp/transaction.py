@@ -20,6 +20,8 @@ from sams.protocol.smtp.grammar import (
 from sams.protocol.smtp.parameters import parse_mail_parameters, parse_rcpt_parameters
 from sams.protocol.smtp.settings import ServerSettings
 
+_BINARY = Body.BINARY_MIME  # a name, for Python 3.11 takes its time to find a member
+
 
 def parse_mail(argument: bytes, settings: ServerSettings) -> Mail:
     """MAIL FROM:<reverse-path> [parameters].
@@ -33,7 +35,7 @@ def parse_mail(argument: bytes, settings: ServerSettings) -> Mail:
     if sender is None:
         path, rest = split_path(argument, MAIL_PATH)
     parameters = parse_mail_parameters(rest)
-    if parameters.body is Body.BINARY_MIME and not settings.binarymime:
+    if parameters.body is _BINARY and not settings.binarymime:
         raise PeerFault(reply(501, "5.5.4", "BODY takes 7BIT or 8BITMIME"))
     if parameters.size is not None and parameters.size > settings.message_size:
         raise PermanentFailure(replies.message_too_large(settings.message_size))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from sams.core.errors import PeerFault
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
-from sams.protocol.smtp.conversation import Asked, Conversation
+from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Auth, AuthCancelled, AuthData, Event, Need
 from sams.protocol.smtp.grammar import decode_base64, decode_initial, parse_auth
 from sams.protocol.smtp.inbox import Flaw
@@ -19,7 +19,7 @@ def auth(talk: Conversation, argument: bytes) -> Event:
         raise PeerFault(replies.unknown_mechanism(talk.settings.mechanisms))
     event = Auth(mechanism, decode_initial(response))
     talk.state = State.SIGNING_IN
-    talk.asked = Asked.AUTH
+    talk.asked = Auth
     return event
 
 
@@ -32,7 +32,7 @@ def read_response(talk: Conversation) -> Event | Need:
         event = AuthData(_decode(line))
     except PeerFault as fault:
         return _cancel(talk, talk.with_reason(fault.reply))
-    talk.asked = Asked.AUTH
+    talk.asked = Auth
     return event
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from sams.core.errors import SamsError, TemporaryFailure
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
-from sams.protocol.smtp.conversation import Asked, Conversation
-from sams.protocol.smtp.events import Event
+from sams.protocol.smtp.conversation import Conversation
+from sams.protocol.smtp.events import Event, Mail, Rcpt
 from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.states import State
 from sams.protocol.smtp.transaction import parse_mail, parse_rcpt
+
+_MAIL, _RCPT = State.MAIL, State.RCPT  # names, for Python 3.11 takes its time to find a member
 
 
 def mail(talk: Conversation, argument: bytes) -> Event:
@@ -22,14 +24,14 @@ def mail(talk: Conversation, argument: bytes) -> Event:
     except SamsError:
         talk.end_transaction(State.FAILED)
         raise
-    talk.asked = Asked.MAIL
+    talk.asked = Mail
     return event
 
 
 def accept_mail(talk: Conversation, said: bytes) -> None:
     """The session's yes to the reverse path."""
     talk.out.append(said)
-    talk.state = State.MAIL
+    talk.state = _MAIL
 
 
 def answer_mail(talk: Conversation, reply: Reply) -> None:
@@ -48,7 +50,7 @@ def rcpt(talk: Conversation, argument: bytes) -> Event:
     event = parse_rcpt(argument, settings, talk.open_transaction.parameters)
     if talk.recipients >= settings.max_recipients:
         raise TemporaryFailure(replies.too_many_recipients(settings.max_recipients))
-    talk.asked = Asked.RCPT
+    talk.asked = Rcpt
     return event
 
 
@@ -56,7 +58,7 @@ def accept_rcpt(talk: Conversation, said: bytes) -> None:
     """The session's yes to a recipient."""
     talk.out.append(said)
     talk.recipients += 1
-    talk.state = State.RCPT
+    talk.state = _RCPT
 
 
 def answer_rcpt(talk: Conversation, reply: Reply) -> None:

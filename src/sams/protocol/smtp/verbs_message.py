@@ -11,7 +11,7 @@ from sams.core.envelope import Body
 from sams.core.errors import PeerFault
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
-from sams.protocol.smtp.conversation import Asked, Conversation, Pending
+from sams.protocol.smtp.conversation import Conversation, Pending
 from sams.protocol.smtp.events import BodyChunk, BodyEnd, BodyRefused, BodyStart, Event, Need
 from sams.protocol.smtp.grammar import parse_bdat
 from sams.protocol.smtp.incoming import Chunk, Incoming
@@ -19,6 +19,9 @@ from sams.protocol.smtp.phrases import START_MAIL_INPUT
 from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.states import Refusal, State
 
+# Names, for Python 3.11 takes its time to find a member.
+_NEED_DATA, _BINARY = Need.DATA, Body.BINARY_MIME
+_READY, _DATA, _CHUNK = State.READY, State.DATA, State.CHUNK
 _BY_DATA = BodyStart(chunking=False)
 _BY_BDAT = BodyStart(chunking=True)
 
@@ -27,9 +30,9 @@ def data(talk: Conversation, argument: bytes) -> Event:
     """DATA."""
     if argument:
         raise PeerFault(replies.NO_PARAMETERS)
-    if talk.open_transaction.parameters.body is Body.BINARY_MIME:
+    if talk.open_transaction.parameters.body is _BINARY:
         raise PeerFault(replies.BINARY_NEEDS_BDAT)
-    talk.asked = Asked.BODY_START
+    talk.asked = BodyStart
     return _BY_DATA
 
 
@@ -53,9 +56,9 @@ def _after_refused(chunk: Chunk) -> State:
 
 
 def _begin_chunk(talk: Conversation) -> Event | None:
-    talk.state = State.CHUNK
+    talk.state = _CHUNK
     if talk.incoming is None:
-        talk.asked = Asked.BODY_START
+        talk.asked = BodyStart
         return _BY_BDAT
     talk.incoming.expect(talk.chunk.size)
     return None
@@ -63,25 +66,25 @@ def _begin_chunk(talk: Conversation) -> Event | None:
 
 def accept_body(talk: Conversation) -> None:
     """The session's yes to BodyStart."""
-    binary = talk.open_transaction.parameters.body is Body.BINARY_MIME
+    binary = talk.open_transaction.parameters.body is _BINARY
     talk.incoming = Incoming(talk.settings, binary=binary)
-    if talk.state is State.CHUNK:
+    if talk.state is _CHUNK:
         talk.incoming.expect(talk.chunk.size)
     else:
-        talk.state = State.DATA
+        talk.state = _DATA
         talk.out.append(START_MAIL_INPUT)
 
 
 def answer_body_start(talk: Conversation, reply: Reply) -> None:
     """The session's no to BodyStart."""
-    if talk.state is State.CHUNK:
+    if talk.state is _CHUNK:
         then = _after_refused(talk.chunk)
         talk.end_transaction(then)
         talk.failure = reply
         talk.follow(_discard(talk, Pending(reply, then, None)))
     else:
         talk.queue(reply)
-        talk.end_transaction(State.READY)
+        talk.end_transaction(_READY)
         talk.follow(talk.shut_if(talk.allowance.refusal()))
 
 
@@ -112,7 +115,7 @@ def read_data(talk: Conversation) -> Event | Need | None:
     """Octets of DATA."""
     octets = talk.inbox.take()
     if not octets:
-        return Need.DATA
+        return _NEED_DATA
     message = talk.message
     content, behind = message.dotted(octets)
     if message.is_flood:
@@ -120,7 +123,7 @@ def read_data(talk: Conversation) -> Event | Need | None:
     if behind < 0:
         return BodyChunk(content) if content else None
     talk.inbox.give_back(behind)
-    return _told(talk, content, _finish_message(talk, message, State.READY))
+    return _told(talk, content, _finish_message(talk, message, _READY))
 
 
 def read_chunk(talk: Conversation) -> Event | Need | None:
@@ -129,13 +132,13 @@ def read_chunk(talk: Conversation) -> Event | Need | None:
     if chunk.left:
         octets = talk.inbox.take(chunk.left)
         if not octets:
-            return Need.DATA
+            return _NEED_DATA
         chunk.left -= len(octets)
         content = message.plain(octets)
         return _told(talk, content, _shut_flood(talk, message) if message.is_flood else None)
     if chunk.last:
         content = message.finish()
-        return _told(talk, content, _finish_message(talk, message, State.READY))
+        return _told(talk, content, _finish_message(talk, message, _READY))
     if message.verdict is not None:
         return _finish_message(talk, message, State.FAILED)
     talk.queue(replies.chunk_received(chunk.size))
@@ -146,7 +149,7 @@ def read_chunk(talk: Conversation) -> Event | Need | None:
 def answer_body_end(talk: Conversation, reply: Reply) -> None:
     """The session's verdict on the message."""
     talk.out.append(encode(reply))
-    talk.end_transaction(State.READY)
+    talk.end_transaction(_READY)
     if reply.is_positive:
         talk.allowance.message_accepted()
     else:
@@ -165,7 +168,7 @@ def _told(talk: Conversation, content: bytes, then: Event | None) -> Event | Non
 def _finish_message(talk: Conversation, message: Incoming, then: State) -> Event:
     verdict = message.verdict
     if verdict is None:
-        talk.asked = Asked.BODY_END
+        talk.asked = BodyEnd
         return BodyEnd(message.size)
     refused = _refuse_message(talk, verdict, then)
     talk.follow(talk.shut_if(talk.allowance.refusal()))
