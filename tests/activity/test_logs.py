@@ -5,13 +5,13 @@ import logging
 import os
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.typing import FilteringBoundLogger
 
-from sams.activity.lines import Lines
-from sams.activity.logs import StandardLogs, is_for_people, make_logger
+from sams.activity.logs import FactLog, StandardLogs, is_for_people, make_logger
 from sams.core.text import visible
 from tests.activity.rig import FakeClock, FakeLines
 
@@ -93,23 +93,49 @@ def test_what_libraries_log_comes_out_as_ours() -> None:
     assert (told["event"], told["source"], told["level"]) == ("slow x", "asyncio", "warning")
 
 
-def test_lines_are_written_whole() -> None:
-    reading, writing = os.pipe()
-    lines = Lines(writing)
-    lines.msg(b"one")
-    lines.msg(b"two")
-    os.close(writing)
-    with os.fdopen(reading, "rb") as pipe:
-        assert pipe.read() == b"one\ntwo\n"
+class Facts(msgspec.Struct, omit_defaults=True):
+    who: str
+    many: list[str]
+    octets: int = 0
+    seconds: float = -1.0
 
 
-def test_a_reader_that_has_gone_costs_lines_and_nothing_else() -> None:
-    reading, writing = os.pipe()
-    os.close(reading)
-    lines = Lines(writing)
-    make_logger("info", people=False, clock=FakeClock(), lines=lines).info("x")
-    os.close(writing)
-    assert lines.lost == 1
+@given(
+    st.builds(Facts, st.text(), st.lists(st.text(), max_size=5), st.integers(0, 10**9), st.floats(0, 10**6))
+)
+@pytest.mark.parametrize("people", [False, True])
+@pytest.mark.parametrize("level", ["info", "warning"])
+def test_a_line_of_facts_is_the_line_that_the_logger_writes(people: bool, level: str, facts: Facts) -> None:
+    lines, clock = FakeLines(), FakeClock()
+    log = logger(lines, people=people)
+    FactLog(log, "debug", people=people, lines=lines).tell(level, "session", facts, clock.now())
+    getattr(log, level)("session", **msgspec.to_builtins(facts))
+    one, other = lines.lines
+    assert one == other
+
+
+def test_a_line_of_facts_that_is_too_long_is_cut_as_others_are() -> None:
+    lines = FakeLines()
+    facts = Facts("x" * 5_000, [])
+    FactLog(logger(lines), "debug", people=False, lines=lines).tell("info", "session", facts, 0.0)
+    assert len(lines.told()[0]["who"]) == 1_000
+
+
+def test_facts_below_the_level_are_not_written() -> None:
+    lines = FakeLines()
+    facts = FactLog(logger(lines, level="warning"), "warning", people=False, lines=lines)
+    for level in ("info", "warning"):
+        facts.tell(level, "session", Facts("x", []), 0.0)
+    assert [told["level"] for told in lines.told()] == ["warning"]
+
+
+def test_lines_that_were_lost_are_told_of_once() -> None:
+    lines = FakeLines()
+    lines.lost = 3
+    facts = FactLog(logger(lines), "info", people=False, lines=lines)
+    facts.tell_lost()
+    facts.tell_lost()
+    assert [(told["level"], told["lines"]) for told in lines.told()] == [("error", 3)]
 
 
 def test_json_is_for_programs_unless_a_terminal_or_the_setting_says_otherwise() -> None:

@@ -5,7 +5,7 @@ import os
 import pytest
 
 from sams.activity import metrics as m
-from sams.activity.metrics import Board
+from sams.activity.metrics import Board, Places, place
 
 
 def test_workers_count_apart_and_are_summed() -> None:
@@ -21,6 +21,18 @@ def test_a_label_that_the_table_does_not_know_counts_as_other() -> None:
     board = Board(1)
     board.slot(0).count(m.REFUSED, "XYZZY")
     assert board.value(m.REFUSED, "other") == 1
+
+
+def test_places_are_where_the_counts_go() -> None:
+    board, places = Board(1), Places(m.REFUSED)
+    for verb in ("RCPT", "XYZZY", "ABC"):
+        board.slot(0).numbers[places[verb]] += 1
+    board.slot(0).numbers[place(m.ACCEPTED)] += 1
+    assert [board.value(m.REFUSED, verb) for verb in ("RCPT", "other")] == [1, 2]
+    assert board.value(m.ACCEPTED) == 1
+    assert "XYZZY" not in places
+    with pytest.raises(KeyError):
+        Places(m.SIGNED_IN)["what"]
 
 
 def test_a_counter_without_a_label_takes_none() -> None:
