@@ -79,7 +79,9 @@ class BodyStore:
     async def close(self) -> None:
         """Finish what the threads have in hand."""
         await self.loop.run_in_executor(None, self.pool.shutdown)
-        os.close(self._descriptor)
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
 class SpoolBodyWriter:

@@ -8,10 +8,11 @@ one statement that a thread runs. It must be the only one: beside a busy loop, a
 interval for the interpreter at each call.
 
 While the thread commits, the connection belongs to it. What comes meanwhile gathers, and is staged when the
-commit is done and the loop has served all sockets that were ready at that moment: often they bring more. So nobody
-is delayed by choice: a member that comes alone is committed alone, at the end of the loop's current round; under
-load, batches grow by themselves. Only what nobody waits for (a settlement: the message has left) looks for up to
-`COMPANY` seconds for a commit to share, so that a message that arrives and one that has left cost one sync together.
+commit is done and the loop has served all sockets that were ready at that moment: often they bring more, and then so
+may those of the next round. Nobody is delayed by choice: a member that comes alone is committed alone, at the end of
+the loop's current round; under load, batches grow by themselves. Only what nobody waits for (a settlement: the
+message has left) looks for up to `COMPANY` seconds for a commit to share, so that a message that arrives and one
+that has left cost one sync together.
 
     idle ──add──▶ scheduled ──end of round──▶ committing ──done──▶ scheduled (if more waits) or idle
                                                    │
@@ -129,6 +130,7 @@ class Committer:
         self._batch: _Batch | None = None
         self._is_scheduled = False
         self._is_urgent = False
+        self._seen = 0
         self._company: asyncio.TimerHandle | None = None
         self._lock_tries = 0
         self._full_tries = 0
@@ -194,11 +196,16 @@ class Committer:
         """Begin at the end of this round of the loop, or a little later where nobody waits for it."""
         if self._is_urgent or len(self._waiting) >= self._limits.members:
             self._is_scheduled = True
+            self._seen = len(self._waiting)
             self._loop.call_soon(self._begin_scheduled)
         elif self._company is None:
             self._company = self._loop.call_later(COMPANY, self._begin_without_company)
 
     def _begin_scheduled(self) -> None:
+        if 0 < self._seen < len(self._waiting):  # this round brought more: so may the next, but no third
+            self._seen = 0
+            self._loop.call_soon(self._begin_scheduled)
+            return
         self._is_scheduled = False
         self._begin()
 

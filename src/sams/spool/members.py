@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zlib
 from collections.abc import Callable
+from typing import TypeAlias
 
 import apsw
 
@@ -15,12 +16,15 @@ from sams.spool.statements import Files, Rows
 from sams.spool.storedbody import FileBody
 
 HOUR = 3600
+Lately: TypeAlias = dict[str, tuple[int, int]]
+"""Of messages that were accepted lately, with their bodies in the database: row, and number of recipients."""
+UNKNOWN = (0, 0)
 
 
 class Accept:
     """A message that is to be stored."""
 
-    __slots__ = ("_on_refused", "future", "message", "octets", "shard")
+    __slots__ = ("_lately", "_on_refused", "_row", "future", "message", "octets", "shard")
 
     is_new_mail = True
     may_wait = False
@@ -30,22 +34,37 @@ class Accept:
         message: NewMessage,
         shard: int,
         future: asyncio.Future[tuple[Work, ...]],
+        lately: Lately,
         on_refused: Callable[[NewMessage], None],
     ) -> None:
+        """Keep the parts.
+
+        Args:
+            message: what is to be stored.
+            shard: the one that made its id.
+            future: done when it is on disk.
+            lately: where it is noted then, for its settlement.
+            on_refused: called when it is not stored.
+        """
         self.message = message
         self.shard = shard
         self.future = future
         self.octets = take(message)
+        self._row = 0
+        self._lately = lately
         self._on_refused = on_refused
 
     def add_to(self, rows: Rows) -> None:
         """Its rows."""
-        add_message(self.message, self.shard, rows)
+        self._row = add_message(self.message, self.shard, rows)
 
     def committed(self) -> None:
         """250 may be said."""
+        message = self.message
+        if message.body.in_memory() is not None:
+            self._lately[message.id] = (self._row, len(message.recipients))
         if not self.future.done():
-            self.future.set_result(work_of(self.message))
+            self.future.set_result(work_of(message))
 
     def refused(self, failure: Exception) -> None:
         """Nothing is stored."""
@@ -56,7 +75,7 @@ class Accept:
 class Settle:
     """The result of an attempt, with the reports that come of it."""
 
-    __slots__ = ("_all", "future", "octets", "settlement", "shard")
+    __slots__ = ("_all", "_row", "future", "octets", "settlement", "shard")
 
     is_new_mail = False
     may_wait = True
@@ -66,7 +85,7 @@ class Settle:
         settlement: Settlement,
         shard: int,
         future: asyncio.Future[tuple[Work, ...]],
-        recipients: int = 0,
+        known: tuple[int, int] = UNKNOWN,
     ) -> None:
         """Keep the parts.
 
@@ -74,24 +93,22 @@ class Settle:
             settlement: what is to be stored.
             shard: where reports are accepted.
             future: done when it is on disk.
-            recipients: how many the message was accepted with, where that is still known and its body is in the
-                database: with that many it goes, and nothing has to be looked up for it.
+            known: the message's entry of `Lately`: it goes with so many recipients, and nothing has to be looked up.
         """
         self.settlement = settlement
         self.shard = shard
         self.future = future
         self.octets = sum(map(take, settlement.reports)) if settlement.reports else 0
-        self._all = recipients
+        self._row, self._all = known
 
     def add_to(self, rows: Rows) -> None:
         """Its rows."""
         settlement = self.settlement
-        row, _ = row_of(settlement.message_id)
         gone = {settled.number for settled in settlement.recipients if settled.due is None}
         if gone and len(gone) == self._all > max(gone):
-            rows.whole.append(row)
+            rows.whole.append(self._row)
         else:
-            self._add_changes(row, gone, rows)
+            self._add_changes(gone, rows)
         for report in settlement.reports:
             add_message(report, self.shard, rows)
 
@@ -107,7 +124,8 @@ class Settle:
         """The queue is as it was."""
         _refuse(self.future, failure)
 
-    def _add_changes(self, row: int, gone: set[int], rows: Rows) -> None:
+    def _add_changes(self, gone: set[int], rows: Rows) -> None:
+        row, _ = row_of(self.settlement.message_id)
         if gone:
             rows.left += [(row, number) for number in gone]
             rows.touched.append(row)
@@ -158,8 +176,8 @@ class Change:
         _refuse(self.future, failure)
 
 
-def add_message(message: NewMessage, shard: int, rows: Rows) -> None:
-    """The rows of a new message."""
+def add_message(message: NewMessage, shard: int, rows: Rows) -> int:
+    """The rows of a new message; the result is the number of its row."""
     row, made_by = row_of(message.id)
     if made_by != shard:
         raise ValueError(f"{message.id} is an id of shard {made_by}, not of {shard}")
@@ -175,6 +193,7 @@ def add_message(message: NewMessage, shard: int, rows: Rows) -> None:
     if message.charge:
         use = (int(message.arrived // HOUR), message.login)
         rows.uses[use] = rows.uses.get(use, 0) + len(message.recipients)
+    return row
 
 
 def work_of(message: NewMessage) -> tuple[Work, ...]:

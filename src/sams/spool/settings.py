@@ -37,8 +37,8 @@ class Settings:
     ballast: int = 64 * MIB
     batch_members: int = 128
     batch_octets: int = 4 * MIB
-    checkpoint_pages: int = 2_000
-    log_limit_pages: int = 8_000
+    checkpoint_pages: int = 1_000
+    log_limit_pages: int = 2_000
     shrink_pages: int = 4_096
     shrink_step: int = 256
     usage_hours: int = 49

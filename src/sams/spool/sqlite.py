@@ -53,7 +53,7 @@ from sams.spool.interface import (
 from sams.spool.keys import NotBefore, id_of, row_of
 from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock
-from sams.spool.members import HOUR, Accept, Change, Settle
+from sams.spool.members import HOUR, UNKNOWN, Accept, Change, Lately, Settle
 from sams.spool.opening import Opened, open_files
 from sams.spool.settings import Settings
 from sams.spool.statements import Files
@@ -66,8 +66,8 @@ T = TypeVar("T")
 Apply = Callable[[apsw.Connection, Sequence[int]], tuple[int, Files]]
 Heir = Callable[[str, list[Member]], None]
 
-_FRESH = 4_096
-"""Messages of which is remembered how they were accepted."""
+_LATELY = 4_096
+"""Messages of which is remembered how they were accepted: most mail is settled at once, and whole."""
 _DOMAINS = "SELECT DISTINCT domain_key, route FROM recipient"
 _USAGE = "SELECT login, hour, recipients FROM use_of_login WHERE hour >= ?"
 
@@ -140,7 +140,7 @@ class SqliteSpool:
         self._desk = ThreadPoolExecutor(2, "sams-desk")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._next_hour = 0
-        self._fresh: dict[str, int] = {}
+        self._lately: Lately = {}
         self._take_overs = TakeOvers(
             self.shard,
             add_change=self._add_change,
@@ -159,14 +159,15 @@ class SqliteSpool:
 
     def new_body(self, message_id: str) -> SpoolBodyWriter:
         """A writer for the body of a message that arrives."""
-        self._check_open()
+        if not self._committer.is_open:
+            raise StorageFailed(f"shard {self.shard} takes no more")
         self._room.check()
         return self._bodies.writer(message_id)
 
     def accept(self, message: NewMessage) -> asyncio.Future[tuple[Work, ...]]:
         """Store a message."""
         future: asyncio.Future[tuple[Work, ...]] = self._loop.create_future()
-        member = Accept(message, self.shard, future, self._forget_body)
+        member = Accept(message, self.shard, future, self._lately, self._forget_body)
         try:
             self._room.check(member.octets)
         except TemporaryFailure as failure:
@@ -174,15 +175,16 @@ class SqliteSpool:
             return future
         if message.arrived >= self._next_hour:
             self._begin_hour(int(message.arrived // HOUR))
-        if message.body.in_memory() is not None:
-            self._remember(message)
+        if len(self._lately) >= _LATELY:
+            self._lately.clear()
         self._committer.add(member)
         return future
 
     def settle(self, settlement: Settlement) -> asyncio.Future[tuple[Work, ...]]:
         """Store what an attempt brought."""
         future: asyncio.Future[tuple[Work, ...]] = self._loop.create_future()
-        self._settle(Settle(settlement, self.shard, future, self._fresh.pop(settlement.message_id, 0)))
+        known = self._lately.pop(settlement.message_id, UNKNOWN)
+        self._settle(Settle(settlement, self.shard, future, known))
         return future
 
     # Handing out work.
@@ -334,10 +336,6 @@ class SqliteSpool:
     def _reader(self) -> apsw.Connection:
         return self._opened.reader
 
-    def _check_open(self) -> None:
-        if not self._committer.is_open:
-            raise StorageFailed(f"shard {self.shard} takes no more")
-
     def _read(self, read: Callable[[], T]) -> T:
         """Read on the loop. A database that cannot be read has failed.
 
@@ -376,12 +374,6 @@ class SqliteSpool:
     def _forget_body(self, message: NewMessage) -> None:
         if isinstance(message.body, FileBody):
             self._bodies.remove([message.id])
-
-    def _remember(self, message: NewMessage) -> None:
-        """Know for a while how many recipients it has: most mail is settled whole, and at once."""
-        if len(self._fresh) >= _FRESH:
-            self._fresh.clear()
-        self._fresh[message.id] = len(message.recipients)
 
     def _begin_hour(self, hour: int) -> None:
         self._next_hour = (hour + 1) * HOUR
