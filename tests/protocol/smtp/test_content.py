@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sams.protocol.smtp.content import has_bare_newline
 from sams.protocol.smtp.incoming import Incoming
 from sams.protocol.smtp.settings import BareNewlines, ServerSettings
 from tests.protocol.smtp.harness import SETTINGS
@@ -150,3 +151,15 @@ def test_a_flood_is_more_than_the_message_size_and_what_may_be_dropped_above_it(
         incoming.plain(b"1234\r\n")
         seen.append(incoming.is_flood)
     assert seen == [False, False, False, False, True]
+
+
+@given(
+    st.lists(
+        st.sampled_from([b"\r\n", b"\r", b"\n", b"\0", b"\x0b\x0c", b"\x85\xe2\x80\xa8", 300 * b"a"]),
+        max_size=12,
+    )
+)
+def test_a_newline_is_bare_where_it_is_no_part_of_crlf_and_no_other_octet_counts(words: list[bytes]) -> None:
+    piece = b"".join(words)
+    without = piece.replace(b"\r\n", b"")
+    assert has_bare_newline(piece) == (b"\r" in without or b"\n" in without)
