@@ -13,6 +13,8 @@ from sams.message.scanning import CompositeScanner, scanner_for
 from sams.protocol.smtp.events import Mail
 from sams.spool.interface import BodyWriter, NewRecipient, StoredBody
 
+_BINARY_MIME = Body.BINARY_MIME
+
 
 class Transaction:
     """From MAIL to the verdict.
@@ -125,8 +127,8 @@ class Transaction:
 
     def _header_ends(self, header: Header, body: bytes) -> None:
         self.header = header
-        binary = self.mail.parameters.body is Body.BINARY_MIME
-        self._scanner = scanner_for(header, self._mime_limits, binary=binary)
+        is_binary = self.mail.parameters.body is _BINARY_MIME
+        self._scanner = scanner_for(header, self._mime_limits, binary=is_binary)
         if body:
             self._take_body(body)
 
