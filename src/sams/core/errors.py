@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sams.core.reply import Reply
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # a command's help needs errors, and no struct of a reply
+    from sams.core.reply import Reply
 
 
 class SamsError(Exception):
