@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sams.submission.turns import AT_ONCE, Turns
+from sams.core.turns import AT_ONCE, Turns
 
 
 class Loop:
@@ -35,7 +35,7 @@ class Sender:
 
     def take_turn(self) -> None:
         self.reads += 1
-        self.turns.stand_in_line(self)
+        self.turns.stand_in_line(self.take_turn)
 
 
 class Leaver:
@@ -52,7 +52,7 @@ def test_a_round_reads_few_of_many_and_each_as_often_as_the_others() -> None:
     turns = Turns(loop)
     senders = [Sender(turns) for _ in range(10 * AT_ONCE)]
     for sender in senders:
-        turns.stand_in_line(sender)
+        turns.stand_in_line(sender.take_turn)
     for rounds in range(1, 31):
         loop.round()
         assert sum(sender.reads for sender in senders) == rounds * AT_ONCE
@@ -63,7 +63,7 @@ def test_one_alone_reads_in_every_round() -> None:
     loop = Loop()
     turns = Turns(loop)
     sender = Sender(turns)
-    turns.stand_in_line(sender)
+    turns.stand_in_line(sender.take_turn)
     for _ in range(5):
         loop.round()
     assert sender.reads == 5
@@ -74,7 +74,7 @@ def test_nobody_in_line_costs_no_round() -> None:
     turns = Turns(loop)
     leavers = [Leaver() for _ in range(AT_ONCE + 1)]
     for leaver in leavers:
-        turns.stand_in_line(leaver)
+        turns.stand_in_line(leaver.take_turn)
     loop.round()
     loop.round()
     assert loop.is_at_rest
