@@ -86,7 +86,7 @@ def write_report(found: Sequence[Result], output: Path) -> None:
     say("\n" + page)
     (output / "report.md").write_text(page)
     (output / "chart.svg").write_text(chart(found))
-    say(f"kept: {output / 'results.jsonl'}, {output / 'report.md'}, {output / 'chart.svg'}")
+    say(f"kept in {output}: report.md, chart.svg")
 
 
 def make_scratch(folder: Path) -> Path:
@@ -125,6 +125,7 @@ def main(arguments: Sequence[str]) -> int:
         else:
             comparison = Comparison(options.programs.resolve(), output, make_scratch(options.scratch))
             found = comparison.run(options.targets.split(","), SETS[options.set], options.runs)
+            say(f"kept in {output}: results.jsonl")
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)  # noqa: T201 - a command
         return 1

@@ -1,4 +1,4 @@
-"""The bar chart: CPU and delivered messages of each target, as an SVG that any reader can take in.
+"""The bar chart: CPU and delivered messages of each target, and what SAMS is to reach, as an SVG.
 
 Text is text, each bar has a title, and the colours follow the reader's light or dark preference.
 """
@@ -9,12 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 from xml.sax.saxutils import escape
 
-from benchmarks.compare.goals import QUANTITIES
+from benchmarks.compare.goals import GOALS, POSTFIX, QUANTITIES, SUBJECT
 from benchmarks.compare.report import Medians, medians
 from benchmarks.compare.results import Result
 
 _PANELS = (("cpu", "lower is better"), ("delivered", "higher is better"))
-_WIDTH, _LABEL, _ROOM = 760, 190, 90
+_WIDTH, _LABEL, _ROOM = 760, 200, 90
 _BAR, _GAP, _HEAD = 16, 10, 26
 _NAMES = 'xmlns="http://www.w3.org/2000/svg" role="img" aria-labelledby="title description"'
 _STYLE = """
@@ -25,6 +25,7 @@ _STYLE = """
   .bar { fill: #8c959f; }
   .sams { fill: #0969da; }
   .floor { fill: #bf8700; }
+  .goal { stroke: #cf222e; stroke-width: 2; }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3; }
     .soft { fill: #9198a1; }
@@ -32,6 +33,7 @@ _STYLE = """
     .bar { fill: #656c76; }
     .sams { fill: #4493f8; }
     .floor { fill: #d29922; }
+    .goal { stroke: #f85149; }
   }
 """
 
@@ -40,6 +42,8 @@ class _Bar(NamedTuple):
     target: str
     scenario: str
     value: float
+    goal: float | None
+    """What it is to be at most, or at least."""
 
 
 def chart(results: Sequence[Result]) -> str:
@@ -47,7 +51,9 @@ def chart(results: Sequence[Result]) -> str:
     known, drawn, top = medians(results), [], _GAP
     for quantity, better in _PANELS:
         panel, top = _panel(
-            f"{QUANTITIES[quantity].words} ({better})", list(_bars(results, known, quantity)), top
+            f"{QUANTITIES[quantity].words} ({better}; a red line: to reach)",
+            list(_bars(results, known, quantity)),
+            top,
         )
         drawn += panel
     return "\n".join(
@@ -70,7 +76,15 @@ def _bars(results: Iterable[Result], known: Medians, quantity: str) -> Iterator[
     for scenario, target in sorted(seen, key=lambda pair: order.index(pair[0])):
         value = known[target, scenario, quantity]
         if value > 0 and scenario != "idle":
-            yield _Bar(target, scenario, value)
+            yield _Bar(target, scenario, value, _goal(known, target, scenario, quantity))
+
+
+def _goal(known: Medians, target: str, scenario: str, quantity: str) -> float | None:
+    """Beside tuned Postfix."""
+    base = known.get((POSTFIX, scenario, quantity))
+    wanted = (goal.limit for goal in GOALS if goal[:3] == (scenario, quantity, POSTFIX))
+    limit = next(wanted, None) if target.startswith(SUBJECT) else None
+    return None if base is None or limit is None else base * limit
 
 
 def _description(results: Sequence[Result], known: Medians) -> str:
@@ -83,14 +97,18 @@ def _description(results: Sequence[Result], known: Medians) -> str:
 
 
 def _value(bar: _Bar) -> str:
-    return f"{bar.value:,.0f}" if bar.value >= 100 else f"{bar.value:.2f}"
+    return _number(bar.value)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 def _panel(head: str, bars: Sequence[_Bar], top: int) -> tuple[list[str], int]:
     """The panel, and where the next one begins."""
     drawn, last = [_text(_GAP, top + 14, head, "head")], ""
     top += _HEAD
-    longest = max((bar.value for bar in bars), default=1.0)
+    longest = max((max(bar.value, bar.goal or 0) for bar in bars), default=1.0)
     for bar in bars:
         if bar.scenario != last:
             last = bar.scenario
@@ -102,7 +120,8 @@ def _panel(head: str, bars: Sequence[_Bar], top: int) -> tuple[list[str], int]:
 
 
 def _draw(bar: _Bar, longest: float, top: int) -> Iterator[str]:
-    width = max(1.0, bar.value / longest * (_WIDTH - _LABEL - _ROOM))
+    scale = (_WIDTH - _LABEL - _ROOM) / longest
+    width = max(1.0, bar.value * scale)
     kind = bar.target.partition(":")[0]
     style = f"bar {kind}" if kind in {"sams", "floor"} else "bar"
     title = escape(f"{bar.scenario}, {bar.target}: {_value(bar)}")
@@ -111,7 +130,13 @@ def _draw(bar: _Bar, longest: float, top: int) -> Iterator[str]:
         f'<rect class="{style}" x="{_LABEL}" y="{top}" width="{width:.1f}" height="{_BAR}" rx="2">'
         f"<title>{title}</title></rect>"
     )
-    yield _text(_LABEL + width + 6, top + 13, _value(bar))
+    if bar.goal is not None:
+        x = _LABEL + bar.goal * scale
+        yield (
+            f'<path class="goal" d="M{x:.1f} {top - 1}v{_BAR + 2}">'
+            f"<title>to reach: {_number(bar.goal)}</title></path>"
+        )
+    yield _text(_LABEL + max(width, (bar.goal or 0) * scale) + 6, top + 13, _value(bar))
 
 
 def _text(x: float, y: int, words: str, style: str = "") -> str:

@@ -39,6 +39,11 @@ def test_it_has_a_name_and_a_description_that_holds_every_figure() -> None:
         assert figure in description.text
 
 
+def test_what_sams_is_to_reach_beside_postfix_is_marked() -> None:
+    paths = ET.fromstring(chart(RESULTS)).iter(f"{SVG}path")  # noqa: S314 - made in the same line
+    assert [path[0].text for path in paths] == ["to reach: 2.00"]  # no goal for messages/s at 16 clients
+
+
 def test_its_colours_follow_the_preference_for_dark() -> None:
     assert "@media (prefers-color-scheme: dark)" in chart(RESULTS)
 
