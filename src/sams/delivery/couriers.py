@@ -72,12 +72,17 @@ class Couriers:
             lane.is_called = True
             asyncio.get_running_loop().call_soon(self._called, lane)
 
-    def dispatch(self, lane: Lane) -> None:
-        """Begin as many attempts as the lane has jobs and its next hop has room for."""
+    def dispatch(self, lane: Lane, *, has_waited: bool = False) -> None:
+        """Begin as many attempts as the lane has jobs and its next hop has room for.
+
+        has_waited: its jobs did so for longer than a quick hop takes.
+        """
         if self._is_closing or lane.hop is None:
             return
         monotonic = self._clock.monotonic()
-        while len(lane.turns) and lane.may_begin(monotonic) and self._is_worth_it(lane, monotonic):
+        while len(lane.turns) and lane.may_begin(monotonic):
+            if not has_waited and self._is_better_later(lane, lane.hop, monotonic):
+                return
             self._begin(lane, lane.hop, monotonic)
 
     async def finished(self, hop: NextHop) -> None:
@@ -108,20 +113,18 @@ class Couriers:
         lane.is_called = False
         self.dispatch(lane)
 
-    def _is_worth_it(self, lane: Lane, monotonic: float) -> bool:
-        """Whether to begin beside what is under way; if not, the lane is looked at again when it has waited."""
-        assert lane.hop is not None
-        size = lane.hop.group_size
-        if not lane.attempts or size < 2 or len(lane.turns) >= size or monotonic - lane.began >= PATIENCE:
-            return True
+    def _is_better_later(self, lane: Lane, hop: NextHop, monotonic: float) -> bool:
+        """Whether to let what is under way at a quick hop end first; the lane is looked at again by then."""
+        size, waits = hop.group_size, lane.began + PATIENCE - monotonic
+        if not lane.attempts or size < 2 or len(lane.turns) >= size or waits <= 0:
+            return False
         if lane.patience is None:
-            wait = lane.began + PATIENCE - monotonic
-            lane.patience = asyncio.get_running_loop().call_later(wait, self._out_of_patience, lane)
-        return False
+            lane.patience = asyncio.get_running_loop().call_later(waits, self._out_of_patience, lane)
+        return True
 
     def _out_of_patience(self, lane: Lane) -> None:
         lane.patience = None
-        self.dispatch(lane)
+        self.dispatch(lane, has_waited=True)
 
     def _begin(self, lane: Lane, hop: NextHop, monotonic: float) -> None:
         """Begin one attempt, or those of a group."""
@@ -195,7 +198,8 @@ class Couriers:
     def landed(self, courier: Courier, job: Job, content: Content, result: AttemptResult) -> None:
         """An attempt brought its result; it is still one of the lane's attempts."""
         lane, hop = courier.lane, courier.hop
-        if lane.hop is hop and not self._is_closing:
+        is_news = not lane.health.is_steady or result.hop is not Hop.WORKS
+        if is_news and lane.hop is hop and not self._is_closing:
             self._note(lane, result)
         seconds = self._clock.monotonic() - courier.began
         self._conclusions.take_in(lane, job, content, result, seconds, is_final=hop.is_final)
@@ -235,8 +239,6 @@ class Couriers:
 
     def _note(self, lane: Lane, result: AttemptResult) -> None:
         health = lane.health
-        if health.is_steady and result.hop is Hop.WORKS:
-            return
         was_up = health.is_up
         state = health.note(result.hop, result.trouble, lane.attempts - 1, self._clock.monotonic())
         if state is State.UP and not was_up:

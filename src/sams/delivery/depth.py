@@ -3,7 +3,7 @@
 Handed over together, messages cost one write, one round trip and one read; but they share a connection, and a hop
 that thinks about each of them works on one at a time. So it begins with one and doubles while groups are answered
 soon; where they are not, messages go side by side on connections of their own, as to any hop. A hop that goes away
-in the middle of a group without a word may be one that cannot do it: it is given messages one by one for a while.
+in the middle of a group may be one that cannot do it: it is given messages one by one for a while.
 """
 
 from __future__ import annotations
@@ -34,8 +34,11 @@ class Depth:
         elif count >= self.now < MOST and monotonic >= self._alone_until:
             self.now *= 2
 
-    def broke(self, count: int, monotonic: float) -> None:
-        """The conversation broke without a word, with so many messages said at once."""
+    def broke(self, count: int, monotonic: float, *, said_why: bool) -> None:
+        """The conversation broke with so many said at once. `said_why`: with a 421, as it may at any time."""
+        if said_why:
+            self.now = max(1, self.now // 2)
+            return
         self.now = 1
         if count > 1:
             self._alone_until = monotonic + ALONE

@@ -19,6 +19,8 @@ from sams.delivery.pool import HopPool
 from sams.protocol.smtp.client_result import Transaction, TransactionResult
 from sams.spool.interface import Content, Work
 
+_CLOSING = 421
+
 
 class GroupAttempt:
     """Implements `GroupUnderWay`, and `Landing` for the engine."""
@@ -28,14 +30,15 @@ class GroupAttempt:
         "_clock",
         "_connection",
         "_depth",
+        "_dsn_aware",
         "_is_broken",
         "_landed",
         "_next",
         "_over",
         "_parcels",
         "_pool",
+        "_said_why",
         "_sent_before",
-        "_was_silent",
         "size",
     )
 
@@ -53,13 +56,14 @@ class GroupAttempt:
         self._connection = connection
         self._parcels = parcels
         self._next = 0
-        self._is_broken = self._was_silent = False
+        self._is_broken = self._said_why = False
         self.size = 0
 
     def begin(self, landed: Landed, over: Callable[[Exception | None], None]) -> bool:
         """Send as many of the first as go at once; whether there are any. The leased connection is ours then."""
         connection = self._connection
         self._sent_before = connection.sent
+        self._dsn_aware = connection.capabilities.dsn
         self._landed, self._over = landed, over
         group = connection.group(self, min(self._depth.now, self._pool.messages_left(connection)))
         for work, content in self._parcels:
@@ -84,26 +88,24 @@ class GroupAttempt:
         """The hop took the next one, for all its recipients."""
         self._next += 1
         connection = self._connection
-        outcome = Outcome(
-            Result.DELIVERED, end, connection.remote, self._clock.now(), connection.capabilities.dsn
-        )
+        outcome = Outcome(Result.DELIVERED, end, connection.remote, self._clock.now(), self._dsn_aware)
         self._landed(AttemptResult((), Hop.WORKS, None, connection.remote, connection.told_tls, outcome))
 
     def ended(self, result: TransactionResult) -> None:
         """Something else came of the next one."""
         work, content = self._parcels[self._next]
         self._next += 1
-        if result.broke_off is not None:
+        if result.broke_off is not None and not self._is_broken:
             self._is_broken = True
-            self._was_silent = self._was_silent or not result.broke_off.by_peer
+            self._said_why = result.broke_off.reply.code == _CLOSING
         attempt = Attempt(self._pool, self._clock, work, content)
         attempt.hear(self._connection, result, self._sent_before + self._next)
         self._landed(attempt.run() if attempt.goes_on else attempt.result())
 
     def _ended(self, failure: Exception | None) -> None:
         monotonic = self._clock.monotonic()
-        if self._was_silent:
-            self._depth.broke(self.size, monotonic)
+        if self._is_broken:
+            self._depth.broke(self.size, monotonic, said_why=self._said_why)
         else:
             self._depth.answered(self.size, monotonic - self._began, monotonic)
         if self._is_broken:

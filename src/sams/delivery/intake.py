@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from sams.activity.events import Alarmed, ServiceEvent
 from sams.core.ids import encode
 from sams.core.text import visible
+from sams.delivery.health import State
 from sams.delivery.lane import Lane, Pass
 from sams.delivery.window import Window
 from sams.spool.interface import Cursor, Spool, Work
@@ -36,11 +37,15 @@ class Intake:
 
     def offer(self, lane: Lane, work: Work, spool: Spool) -> bool:
         """New work: take it, or leave it to a claim. Whether it waits in the window now."""
-        window = self._window
-        if window.get((work.message.id, work.route)) is None and not self._is_welcome(lane, work):
+        job = self._window.get((work.message.id, work.route))
+        if job is not None:
+            job.is_stale = job.is_stale or job.lacks_any(work)
+        elif self._is_welcome(lane, work):
+            lane.turns.put(self._window.add(work, spool))
+            return True
+        else:
             lane.passes[spool].look_again()
-            return False
-        return self._admit(lane, work, spool)
+        return False
 
     def refill(self, lane: Lane, now: float, monotonic: float) -> bool:
         """Read at most one page from each spool; whether another may be wanted at once.
@@ -68,7 +73,7 @@ class Intake:
                     self._admit(lane, work, one.spool)
 
     def _is_welcome(self, lane: Lane, work: Work) -> bool:
-        if not lane.health.is_up and len(lane.turns):
+        if lane.health.state is not State.UP and len(lane.turns):
             return False
         window = self._window
         if window.is_open:

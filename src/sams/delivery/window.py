@@ -196,7 +196,8 @@ class Window:
         """The job is no longer in hand."""
         if self._jobs.get(job.key) is job:
             del self._jobs[job.key]
-            self.drop_content(job)
+            if job.content is not None:
+                self.drop_content(job)
             if self._moved:
                 self._moved = {key: its for key, its in self._moved.items() if its is not job}
 

@@ -73,9 +73,9 @@ class Exchange:
         self.outgoing.append(lines)
         self.unanswered += count
 
-    def has_replies(self, count: int) -> bool:
-        """So many whole replies are here, or the fault in place of one of them."""
-        return self._reader.ready >= count or self._reader.error is not None
+    def lacks(self, count: int) -> bool:
+        """Whether it makes sense to wait until so many replies are here: none of those here is other than 2yz."""
+        return self._reader.lacks(count)
 
     @property
     def ready(self) -> int:

@@ -61,6 +61,7 @@ class Group:
         "_form",
         "_landing",
         "_most",
+        "_most_recipients",
         "_offered",
         "_said",
         "is_broken",
@@ -82,10 +83,15 @@ class Group:
         self._offered = offered
         self._landing = landing
         self._most = most
+        self._most_recipients = (
+            min(offered.rcpt_max or MOST_RECIPIENTS, MOST_RECIPIENTS)
+            if offered.rcpt_domain_max is None
+            else 1
+        )
         self.needs_reset = needs_reset
         self.is_broken = False
         self._form = commands.Form(smtputf8=False, says_auth=exchange.says_auth, capabilities=offered)
-        self._said: list[tuple[Transaction, bool]] = []
+        self._said: list[tuple[Transaction, int, bool]] = []
         self.octets = 0
 
     @property
@@ -95,59 +101,60 @@ class Group:
 
     def say(self, transaction: Transaction) -> bool:
         """Queue all of a transaction; False: it must go by itself, and nothing of it was queued."""
-        message, recipients = transaction.message, transaction.envelope.recipients
+        message = transaction.message
         body = message.body.in_memory()
         if body is None or len(self._said) >= self._most or not self._is_plain(transaction):
             return False
         size = len(message.head) + len(body)
-        if size > EAGER or (self._offered.size is not None and size > self._offered.size):
-            return False
-        form = self._form
-        try:
-            lines = [commands.mail(transaction.envelope, message, size, form)]
-            lines += [commands.rcpt(recipient, form) for recipient in recipients]
-        except AddressError:
-            return False
-        lines.append(b"BDAT %d LAST\r\n" % size)
-        said = b"\r\n".join(lines)
-        if not _SOUND.fullmatch(said) or said.count(b"\r\n") != len(lines):
+        lines = self._lines(transaction, size)
+        if lines is None:
             return False
         reset = self.needs_reset
         self.needs_reset = True  # whatever comes of it, so that the next need not know
-        self._said.append((transaction, reset))
+        replies = len(transaction.envelope.recipients) + 2 + reset
+        self._said.append((transaction, replies, reset))
         self.octets += size
-        self._exchange.commands(
-            b"".join((_RSET, said, message.head, body) if reset else (said, message.head, body)),
-            len(lines) + reset,
-        )
+        self._exchange.commands(b"".join((_RSET if reset else b"", lines, message.head, body)), replies)
         return True
 
     def _is_plain(self, transaction: Transaction) -> bool:
         """Nothing about it needs a word of the hop before it can be sent, or a second transaction."""
-        message, offered = transaction.message, self._offered
-        most = min(offered.rcpt_max or MOST_RECIPIENTS, MOST_RECIPIENTS)
+        message = transaction.message
         return (
             not (message.is_binary or message.needs_smtputf8 or message.longest_line)
-            and (offered.eight_bit_mime or not message.has_8bit)
-            and offered.rcpt_domain_max is None
-            and len(transaction.envelope.recipients) <= most
+            and (self._offered.eight_bit_mime or not message.has_8bit)
+            and 0 < len(transaction.envelope.recipients) <= self._most_recipients
         )
+
+    def _lines(self, transaction: Transaction, size: int) -> bytes | None:
+        """MAIL, RCPTs and BDAT; None: the message is too large, or an address is not written in ASCII."""
+        form, most = self._form, self._offered.size
+        if size > EAGER or (most is not None and size > most):
+            return None
+        try:
+            lines = [commands.mail(transaction.envelope, transaction.message, size, form)]
+            lines += [commands.rcpt(recipient, form) for recipient in transaction.envelope.recipients]
+        except AddressError:
+            return None
+        lines.append(b"BDAT %d LAST\r\n" % size)
+        written = b"\r\n".join(lines)
+        is_sound = _SOUND.fullmatch(written) and written.count(b"\r\n") == len(lines)
+        return written if is_sound else None
 
     def hear(self) -> Dialogue[None]:
         """Hear the replies, and tell `landing` of each transaction what came of it."""
         broken: BreakOff | None = None
-        for transaction, reset in self._said:
+        for transaction, replies, reset in self._said:
             if broken is not None:
                 self._landing.ended(_unheard(transaction, broken))
                 continue
-            count = len(transaction.envelope.recipients) + 2 + reset
             lost = None
-            while lost is None and not self._exchange.has_replies(count):
+            while lost is None and self._exchange.lacks(replies):
                 try:
-                    yield self._wait(count, reset=reset)
+                    yield self._wait(replies, reset=reset)
                 except ConversationEnded as ended:
                     lost = ended
-            end = self._exchange.positive_replies(count)
+            end = self._exchange.positive_replies(replies)
             if end is not None:
                 self.needs_reset = False
                 self._landing.taken(end)
@@ -158,12 +165,12 @@ class Group:
             self.is_broken = broken is not None
             self._landing.ended(result)
 
-    def _wait(self, count: int, *, reset: bool) -> ForReply:
-        """The wait for the next reply of a transaction, of whose replies some are here."""
-        waits, ready = self._exchange.waits, self._exchange.ready - reset
-        if ready + reset == count - 1:
+    def _wait(self, replies: int, *, reset: bool) -> ForReply:
+        """The wait for the next of a transaction's replies, of which some are here."""
+        waits, ready = self._exchange.waits, self._exchange.ready
+        if ready == replies - 1:
             return waits.end
-        return waits.rcpt if ready > 0 else waits.mail if ready == 0 else waits.reset
+        return waits.rcpt if ready > reset else waits.mail if ready == reset else waits.reset
 
 
 def _as_heard(

@@ -15,6 +15,7 @@ a cut went through is gathered, in one buffer that ends at the limit of a line.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sams.core.errors import PeerFault
@@ -127,21 +128,21 @@ class ReplyReader:
             raise self._error
         return None
 
+    def lacks(self, count: int) -> bool:
+        """Whether fewer than `count` replies are here and none of them is other than 2yz: more may come."""
+        ready = self._ready
+        return len(ready) < count and self._error is None and _are_positive(ready)
+
     def take_positive(self, count: int) -> Reply | None:
-        """The last of the next `count` replies, where they are here and all are 2yz in one line; they are taken.
+        """The last of the next `count` replies, where they are here and all are 2yz; they are taken.
 
         None: it is not so, and nothing is taken.
         """
-        ready = self._ready
-        if len(ready) < count:
+        replies = self._ready[:count]
+        if len(replies) < count or not _are_positive(replies):
             return None
-        for index in range(count):
-            line = ready[index]
-            if line.__class__ is not bytes or line[0] != _POSITIVE:
-                return None
-        last = ready[count - 1]
-        del ready[:count]
-        return _parsed(last)
+        del self._ready[:count]
+        return _parsed(replies[-1])
 
     def _read_lines(self, data: bytes, wanted: int) -> None:
         position = self._finish_line(data, wanted) if self._rest else 0
@@ -195,6 +196,17 @@ class ReplyReader:
         self._texts = []
         self._under_way = b""
         self._octets = self._kept = 0
+
+
+def _are_positive(replies: Iterable[Reply | bytes]) -> bool:
+    """Whether all are 2yz."""
+    for one in replies:
+        if isinstance(one, bytes):
+            if one[0] != _POSITIVE:
+                return False
+        elif not 200 <= one.code < 300:
+            return False
+    return True
 
 
 def _parsed(reply: Reply | bytes) -> Reply:
