@@ -97,6 +97,16 @@ def test_nobody_asks_the_database_while_nothing_changes(one: Rig, monkeypatch: p
     assert source.look_up("alice") is not None
 
 
+def test_each_spelling_of_a_login_is_found_without_asking_again(
+    one: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = one.source()
+    read = [source.look_up(spelling) for spelling in ("alice@example.org", "alice")]
+    monkeypatch.setattr(source, "_connection", None)
+    assert read == [source.look_up(spelling) for spelling in ("alice@example.org", "alice")]
+    assert None not in read
+
+
 def test_after_a_writer_that_died_each_change_is_still_seen_at_once(one: Rig) -> None:
     source = one.source()
 

@@ -47,7 +47,7 @@ class BuiltinAccounts:
     """The source "builtin". Made in the worker, after the fork; `Accounts.prepare` has made the file before.
 
     forms: says which spellings are one login.
-    max_cached: accounts kept in memory; who was read first goes first.
+    max_cached: spellings of accounts kept in memory; what was read first goes first.
     """
 
     name: Final = "builtin"
@@ -137,24 +137,22 @@ class BuiltinAccounts:
     def _find(self, login: str) -> _Known | None:
         try:
             self._drop_outdated()
-            return self._read(login) or self._read_bare(login)
+            return self._cache.get(login) or self._read(login) or self._read_bare(login)
         except apsw.Error as error:
             raise _unreadable(error) from error
 
-    def _read_bare(self, login: str) -> _Known | None:
-        bare = self._forms.bare(login)
-        return self._read(bare) if bare != login else None
+    def _read_bare(self, spelling: str) -> _Known | None:
+        bare = self._forms.bare(spelling)
+        return self._read(bare, spelling) if bare != spelling else None
 
-    def _read(self, login: str) -> _Known | None:
-        known = self._cache.get(login)
-        if known is None:
-            row = self._connection.execute(_READ, (login,)).fetchone()
-            return self._keep(login, row) if row else None
-        return known
+    def _read(self, login: str, spelling: str = "") -> _Known | None:
+        row = self._connection.execute(_READ, (login,)).fetchone()
+        return self._keep(spelling or login, row) if row else None
 
-    def _keep(self, login: str, row: Any) -> _Known:
+    def _keep(self, spelling: str, row: Any) -> _Known:
+        """As it was typed: the next sign-in finds it so."""
         *columns, hashed = row
-        known = self._cache[login] = _Known(_account(record_of(columns)), hashed)
+        known = self._cache[spelling] = _Known(_account(record_of(columns)), hashed)
         if len(self._cache) > self._max_cached:
             del self._cache[next(iter(self._cache))]
         return known
