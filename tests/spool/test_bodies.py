@@ -19,12 +19,13 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from sams.core.errors import TemporaryFailure
+from sams.core.turns import Turns
 from sams.spool import bodies
 from sams.spool.bodies import BodyStore, SpoolBodyWriter
 from sams.spool.failures import DiskFull, StorageFailed
 from sams.spool.interface import DamagedEntry
 from sams.spool.settings import KIB, MIB
-from sams.spool.storedbody import FileBody
+from sams.spool.storedbody import FileBody, Readers
 from tests.spool.rig import SETTINGS, Told, new_message, on_loop, read, sqlite_spool, stored, written
 
 LIMIT = SETTINGS.body_in_memory
@@ -116,11 +117,15 @@ class _NoThreads(ThreadPoolExecutor):
         raise AssertionError("a thread was asked for")
 
 
+def _readers(pool: ThreadPoolExecutor) -> Readers:
+    return Readers(pool, Turns(asyncio.get_running_loop()))
+
+
 @on_loop
 async def test_a_body_that_is_still_in_memory_is_read_without_a_thread(tmp_path: Path) -> None:
     octets = b"".join(bytes([n % 256]) * KIB for n in range(600))
     (tmp_path / "body").write_bytes(octets)
-    body = FileBody(tmp_path / "body", len(octets), zlib.crc32(octets), _NoThreads())
+    body = FileBody(tmp_path / "body", len(octets), zlib.crc32(octets), _readers(_NoThreads()))
     assert b"".join([chunk async for chunk in body.chunks(100_000)]) == octets
 
 
@@ -136,7 +141,7 @@ async def test_a_body_that_is_not_in_memory_is_read_by_a_thread(
 
     monkeypatch.setattr("sams.spool.storedbody.os.preadv", would_block)
     with ThreadPoolExecutor(1) as pool:
-        body = FileBody(tmp_path / "body", len(octets), zlib.crc32(octets), pool)
+        body = FileBody(tmp_path / "body", len(octets), zlib.crc32(octets), _readers(pool))
         found = [chunk async for chunk in body.chunks(100_000)]
     assert b"".join(found) == octets
     assert max(map(len, found)) == 100_000
@@ -145,7 +150,7 @@ async def test_a_body_that_is_not_in_memory_is_read_by_a_thread(
 @on_loop
 async def test_a_reader_lets_others_have_their_turn(tmp_path: Path) -> None:
     (tmp_path / "body").write_bytes(bytes(MIB))
-    body = FileBody(tmp_path / "body", MIB, zlib.crc32(bytes(MIB)), _NoThreads())
+    body = FileBody(tmp_path / "body", MIB, zlib.crc32(bytes(MIB)), _readers(_NoThreads()))
     turns = 0
 
     def turn() -> None:

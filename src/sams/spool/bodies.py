@@ -26,11 +26,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sams.core.errors import TemporaryFailure
+from sams.core.turns import Turns
 from sams.spool.failures import StorageFailed, failure_of, is_no_room, is_passing
 from sams.spool.interface import StoredBody
 from sams.spool.layout import FILE_MODE
 from sams.spool.settings import Settings
-from sams.spool.storedbody import FileBody, MemoryBody
+from sams.spool.storedbody import FileBody, MemoryBody, Readers
 
 _SYNC_FILE_RANGE_WRITE = 2
 
@@ -52,6 +53,7 @@ class BodyStore:
         self.loop = asyncio.get_running_loop()
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self.pool = ThreadPoolExecutor(settings.body_threads, "sams-body")
+        self.readers = Readers(self.pool, Turns(self.loop))
         self.files = 0
         """Bodies that go into a file now."""
 
@@ -218,7 +220,7 @@ class SpoolBodyWriter:
     def _complete(self) -> None:
         assert self._file is not None
         assert self._finished is not None
-        self._body = FileBody(self._file.path, self._size, self._file.checksum, self._store.pool)
+        self._body = FileBody(self._file.path, self._size, self._file.checksum, self._store.readers)
         self._store.files -= 1
         if not self._finished.done():
             self._finished.set_result(self._body)

@@ -215,7 +215,7 @@ class SqliteSpool:
         def set_aside(reason: str) -> None:
             self._claims.set_aside(raw.row, reason)
 
-        body = FileBody(path, raw.body_size, raw.body_sum, self._bodies.pool, set_aside)
+        body = FileBody(path, raw.body_size, raw.body_sum, self._bodies.readers, set_aside)
         try:
             body.check()
         except DamagedEntry as damage:

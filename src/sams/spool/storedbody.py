@@ -7,8 +7,10 @@ import os
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, Future
+from dataclasses import dataclass
 from pathlib import Path
 
+from sams.core.turns import Turns
 from sams.spool.interface import DamagedEntry
 
 _READ_AHEAD = 524_288
@@ -43,6 +45,14 @@ class MemoryBody:
             yield self._octets[start : start + size]
 
 
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """What all readers of body files share: threads for what has to be waited for, and the line of the others."""
+
+    pool: Executor
+    turns: Turns
+
+
 class FileBody:
     """A body in a file of its own, complete and synced. Reading it checks its size and its checksum.
 
@@ -50,14 +60,14 @@ class FileBody:
         DamagedEntry: the file is gone, cut, or was changed.
     """
 
-    __slots__ = ("_on_damage", "_pool", "checksum", "is_handed_over", "path", "size")
+    __slots__ = ("_on_damage", "_readers", "checksum", "is_handed_over", "path", "size")
 
     def __init__(
         self,
         path: Path,
         size: int,
         checksum: int,
-        pool: Executor,
+        readers: Readers,
         on_damage: Callable[[str], None] | None = None,
     ) -> None:
         self.path = path
@@ -65,7 +75,7 @@ class FileBody:
         self.checksum = checksum
         self.is_handed_over = False
         """Whether a spool was given a message with it: its writer has no say over the file any more."""
-        self._pool = pool
+        self._readers = readers
         self._on_damage = on_damage
 
     def check(self) -> None:
@@ -97,13 +107,13 @@ class FileBody:
             while True:
                 block = reading.at_hand(buffer)
                 if block is None:
-                    waited = self._pool.submit(reading.wait, _READ_AHEAD)
+                    waited = self._readers.pool.submit(reading.wait, _READ_AHEAD)
                     block = await asyncio.wrap_future(waited)
                 if not block:
                     break
                 for start in range(0, len(block), size):
                     yield block[start : start + size]
-                await asyncio.sleep(0)  # others have their turn, however fast this one is read
+                await self._next_turn()
             reading.check()
         except DamagedEntry as damage:
             if self._on_damage is not None:
@@ -114,6 +124,12 @@ class FileBody:
                 reading.close()
             else:  # a reader that is cancelled may still have a thread at work
                 waited.add_done_callback(lambda _: reading.close())
+
+    def _next_turn(self) -> asyncio.Future[None]:
+        """Others have their turn, however fast this one is read."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._readers.turns.stand_in_line(lambda: None if turn.done() else turn.set_result(None))
+        return turn
 
     def blocking_chunks(self, size: int = 65_536) -> Iterator[bytes]:
         """Read it from the start, in a thread that may block."""

@@ -14,7 +14,7 @@ while the peer does not take our replies.
 
 The receive buffer belongs to the worker, not to the connection: a read fills it and the same callback empties it,
 so that an idle connection holds no buffer at all. A body is read in larger pieces than commands are, and who
-sends much of it at once stands in line before the next read (`turns`).
+sends much of it at once stands in line before the next read (`core/turns.py`).
 
 This is the path of every octet and every command: a piece of work that only hands on is not a function of its own,
 and what a wake-up needs of the clock is read once.
@@ -30,11 +30,11 @@ from typing import Any, Protocol, TypeVar, cast
 
 from sams.core.errors import SamsError
 from sams.core.reply import Reply, reply
+from sams.core.turns import Turns
 from sams.protocol.smtp.events import Need
 from sams.protocol.smtp.server import ServerEngine
 from sams.submission.deadlines import DeadlineWheel, Late, Progress, TimeLimits, judge
 from sams.submission.tls import ServerTls, TlsError, TlsFacts
-from sams.submission.turns import Turns
 
 _T = TypeVar("_T")
 
@@ -230,11 +230,6 @@ class Connection(asyncio.BufferedProtocol):
         self._peer_reads = True
         self._balance_reading()
 
-    def take_turn(self) -> None:
-        """Those who stood in line before have read."""
-        self._has_turn = True
-        self._balance_reading()
-
     def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - the loop's interface
         """Whatever ended the connection, the session hears of it once."""
         turned_away = self._closing and not hasattr(self, "_handler")
@@ -394,9 +389,14 @@ class Connection(asyncio.BufferedProtocol):
         if came > LARGE_READ:
             self._has_turn = False
             self._balance_reading()
-            self._turns.stand_in_line(self)
+            self._turns.stand_in_line(self._take_turn)
         if came < RECEIVE_BUFFER:
             self._acknowledge_at_once()
+
+    def _take_turn(self) -> None:
+        """Those who stood in line before have read."""
+        self._has_turn = True
+        self._balance_reading()
 
     def _balance_reading(self) -> None:
         wanted = self._then is None and self._peer_reads and self._has_turn

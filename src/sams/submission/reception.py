@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sams.core.reply import Reply, reply
+from sams.core.turns import Turns
 from sams.protocol.smtp.server import ServerEngine
 from sams.protocol.smtp.settings import ServerSettings
 from sams.submission.connection import RECEIVE_BUFFER, Connection
@@ -16,7 +17,6 @@ from sams.submission.crowd import Crowd
 from sams.submission.deadlines import DeadlineWheel, TimeLimits
 from sams.submission.services import Services
 from sams.submission.session import Peer, Session
-from sams.submission.turns import Turns
 
 SHUTTING_DOWN = reply(421, "4.3.2", "The service is restarting; try again in a minute")
 _POLL = 0.05
