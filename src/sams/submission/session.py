@@ -58,6 +58,9 @@ NO_ROUTE = reply(
     550, "5.1.2", "This service has no route to the domain of that address; ask your administrator"
 )
 
+_NOBODY = "the engine lets nobody send who has not signed in"
+_NO_TRANSACTION = "the engine lets nothing of a message through before MAIL"
+
 
 class Peer(msgspec.Struct, frozen=True, gc=False):
     """Who connected: address as text (IPv4 never mapped), and our port."""
@@ -90,11 +93,11 @@ class Session:
         "_how",
         "_log",
         "_peer",
+        "_security",
         "_services",
         "_sign_in",
         "_size",
         "_storing",
-        "_tls",
         "_transaction",
         "id",
         "identity",
@@ -121,7 +124,7 @@ class Session:
         )
         self._commands = 0
         self._how = ""
-        self._tls: TlsFacts | None = None
+        self._security: tuple[str, str] | None = None  # version and cipher
         self._transaction: Transaction | None = None
         self._size = 0
         self._storing: NewMessage | None = None
@@ -130,7 +133,7 @@ class Session:
 
     def tls_established(self, facts: TlsFacts) -> None:
         """TLS is on."""
-        self._tls = facts
+        self._security = facts.version, facts.cipher
         self._log.tell(told.TlsStarted(facts.version, facts.cipher, facts.server_name or "", facts.resumed))
 
     def tls_failed(self, reason: str) -> None:
@@ -257,7 +260,7 @@ class Session:
     def _mail(self, event: Mail) -> None:
         self._commands += 1
         identity, services = self.identity, self._services
-        assert identity is not None, "the engine lets nobody send who has not signed in"
+        assert identity is not None, _NOBODY
         if not services.authenticator.still_valid(identity):
             self._how = "revoked"
             self._refuse("MAIL", ACCOUNT_CHANGED)
@@ -274,10 +277,15 @@ class Session:
 
     def _rcpt(self, event: Rcpt) -> None:
         self._commands += 1
-        transaction, services = self._running(), self._services
+        transaction, member, services = self._transaction, self.identity, self._services
+        assert transaction is not None, _NO_TRANSACTION
+        assert member is not None, _NOBODY
         count = len(transaction.recipients) + 1
         refusal = services.senders.check_recipient_count(transaction.mail.reverse_path, count)
-        refusal = refusal or self._over_quota(count)
+        if refusal is None:  # would so many be too much? told now, before the octets are sent for nothing
+            refusal = services.quota.foresee(member, count)
+            if refusal is not None:
+                self._tell_quota(member, services.quota.refused(member, count))
         if refusal is None:
             route = services.route_of(event.recipient.mailbox.domain)
             if route is not None:
@@ -287,17 +295,8 @@ class Session:
             refusal = NO_ROUTE
         self._refuse("RCPT", refusal)
 
-    def _over_quota(self, count: int) -> Reply | None:
-        """Whether a message to so many would be refused: told at RCPT, before its octets are sent for nothing."""
-        member = self._member()
-        refusal = self._services.quota.foresee(member, count)
-        if refusal is not None:
-            self._tell_quota(self._services.quota.refused(member, count))
-        return refusal
-
-    def _tell_quota(self, verdict: QuotaVerdict) -> None:
+    def _tell_quota(self, member: Identity, verdict: QuotaVerdict) -> None:
         if verdict.warn:
-            member = self._member()
             self._services.alarm("quota", verdict.text, member.login)
             self._services.notice(member, verdict.text)
 
@@ -309,30 +308,26 @@ class Session:
 
     def _body_start(self, _: BodyStart) -> None:
         self._commands += 1
-        transaction = self._running()
-        spool = self._services.spool
-        message_id = spool.next_id()
+        transaction, services = self._transaction, self._services
+        assert transaction is not None, _NO_TRANSACTION
+        message_id = services.spool.next_id()
         try:
-            writer = spool.new_body(message_id)
+            writer = services.spool.new_body(message_id)
         except SamsError as error:
             self._refuse("DATA", error.reply, error.detail)
             self._drop()
             return
-        services = self._services
         transaction.begin(message_id, writer, services.header_limits, services.mime_limits)
-        self._tell_envelope(transaction)
+        reverse_path, recipients = transaction.mail.reverse_path, transaction.recipients
+        sender = str(reverse_path) if reverse_path is not None else ""
+        self._log.tell(told.Enveloped(sender, len(recipients), str(recipients[0].recipient.mailbox)))
         progress = self._connection.progress
         progress.body_began, progress.body_octets = progress.last_heard, 0
         self._engine.accept_body()
 
-    def _tell_envelope(self, transaction: Transaction) -> None:
-        reverse_path = transaction.mail.reverse_path
-        recipients = transaction.recipients
-        first = str(recipients[0].recipient.mailbox)
-        self._log.tell(told.Enveloped(str(reverse_path) if reverse_path else "", len(recipients), first))
-
     def _body_chunk(self, event: BodyChunk) -> None:
-        transaction = self._running()
+        transaction = self._transaction
+        assert transaction is not None, _NO_TRANSACTION
         self._connection.progress.body_octets += len(event.data)
         failure = transaction.feed(event.data)
         if failure is not None and self._engine.in_body:
@@ -342,17 +337,18 @@ class Session:
             self._connection.wait_for(lag, _go_on)
 
     def _body_refused(self, event: BodyRefused) -> None:
-        failure = self._running().failure
+        assert self._transaction is not None, _NO_TRANSACTION
+        failure = self._transaction.failure
         detail = failure.detail if failure is not None else ""
         self._log.tell(told.Refused("DATA", str(event.reply), event.reply.reason or "", detail))
         self._drop()
 
     def _body_end(self, event: BodyEnd) -> None:
-        transaction = self._running()
+        assert self._transaction is not None, _NO_TRANSACTION
         self._connection.progress.body_began = None
         self._size = event.size
         try:
-            stored = transaction.finish()
+            stored = self._transaction.finish()
         except SamsError as error:
             self._answer_body(error)
             return
@@ -362,12 +358,12 @@ class Session:
             self._store(stored)
 
     def _store(self, body: StoredBody) -> None:
-        transaction = self._transaction
+        transaction, member = self._transaction, self.identity
         if transaction is None:
             return  # the peer hung up meanwhile, and the body is being removed
+        assert member is not None, _NOBODY
         try:
-            message = self._compose(transaction, body)
-            self._charge(message)
+            message = self._compose(transaction, member, body)
         except SamsError as error:
             self._answer_body(error)
             return
@@ -378,29 +374,29 @@ class Session:
     def _refund(self) -> None:
         """Whether or not the peer is still there: what was not stored costs nothing."""
         message, self._storing = self._storing, None
-        if message is not None:
-            self._services.quota.refund(self._member(), len(message.recipients))
+        if message is not None and self.identity is not None:
+            self._services.quota.refund(self.identity, len(message.recipients))
 
-    def _compose(self, transaction: Transaction, body: StoredBody) -> NewMessage:
+    def _compose(self, transaction: Transaction, member: Identity, body: StoredBody) -> NewMessage:
+        """The message as it is stored; charged last, so that a refused one costs the member nothing."""
+        services, engine = self._services, self._engine
         arrival = Arrival(
             session=self.id,
-            helo_name=self._engine.helo_name or "",
+            helo_name=engine.helo_name or "",
             address=self._peer.address,
-            extended=self._engine.esmtp,
-            tls=(self._tls.version, self._tls.cipher) if self._tls else None,
-            at=self._services.clock.now(),
+            extended=engine.esmtp,
+            tls=self._security,
+            at=services.clock.now(),
         )
-        composed = self._services.composer.compose(arrival, self._member(), transaction, body)
+        composed = services.composer.compose(arrival, member, transaction, body)
         if composed.warnings:
             self._warn(composed.warnings)
-        return composed.message
-
-    def _charge(self, message: NewMessage) -> None:
-        """The last thing before it is stored, so that a refused message costs the member nothing."""
-        verdict = self._services.quota.charge(self._member(), len(message.recipients))
-        self._tell_quota(verdict)
+        verdict = services.quota.charge(member, len(transaction.recipients))
+        if verdict.warn:
+            self._tell_quota(member, verdict)
         if verdict.reply is not None:
             raise SamsError(verdict.reply)
+        return composed.message
 
     def _accepted(self, works: tuple[Work, ...]) -> None:
         self._services.submit(works)
@@ -413,14 +409,6 @@ class Session:
         self._engine.answer(Reply(250, (text,), ACCEPTED))
 
     # --- shared by the handlers
-
-    def _member(self) -> Identity:
-        assert self.identity is not None, "the engine lets nobody send who has not signed in"
-        return self.identity
-
-    def _running(self) -> Transaction:
-        assert self._transaction is not None, "the engine lets nothing of a message through before MAIL"
-        return self._transaction
 
     def _refuse(self, verb: str, answer: Reply, detail: str = "") -> None:
         said = self._engine.answer(answer)
