@@ -96,13 +96,13 @@ class Journal:
             waiting = self._waiting
             if number in waiting:
                 octets -= _size(waiting[number])
+            elif not waiting:
+                self._changed.notify_all()
             elif len(waiting) >= MAX_ROWS or self._octets + octets > MAX_OCTETS:
                 self._lost += 1
                 return
             self._octets += octets
             waiting[number] = row
-            if len(waiting) == 1:
-                self._changed.notify_all()
 
     def take_lost(self) -> int:
         """How many rows were lost since the last call; 0 while there is no room for a row that tells it."""

@@ -76,10 +76,10 @@ class Lines:
                 self._is_stuck = True
                 return
             self._octets = octets
-            self._waiting.append(line)
-            if urgent or len(self._waiting) == 1:
+            if urgent or not self._waiting:
                 self._is_urgent = self._is_urgent or urgent
                 self._changed.notify()
+            self._waiting.append(line)
 
     def take_lost(self) -> int:
         """How many lines were lost since the last call; 0 while nothing goes out that could tell of it."""

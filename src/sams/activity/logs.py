@@ -64,8 +64,7 @@ class FactLog:
         """Write a line. level: a method of the logger. at: UNIX seconds."""
         if not self._is_wanted[level]:
             return
-        line = b"" if self._is_for_people else _plain_json(facts)
-        if line:
+        if not self._is_for_people and (line := _plain_json(facts)):
             head = f'{{"time":"{self._time.text(at)}","level":"{level}","event":"{event}",'
             self._lines.later(head.encode() + line[1:])
         else:

@@ -179,7 +179,8 @@ class Metrics:
         """Note how long something took."""
         start, bounds = _OFFSETS[histogram.name], histogram.bounds
         self.numbers[start + bisect_left(bounds, seconds)] += 1
-        self.numbers[start + len(bounds) + 1] += max(0, int(seconds * 1_000_000))
+        if seconds > 0:
+            self.numbers[start + len(bounds) + 1] += int(seconds * 1_000_000)
 
 
 class Board:

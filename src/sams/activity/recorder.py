@@ -46,6 +46,7 @@ from sams.activity.summaries import (
     COUNTS,
     STEPS,
     Summary,
+    count_attempt,
     count_closed,
     count_connected,
     delivery,
@@ -111,14 +112,13 @@ class Recorder:
 
     def tell(self, event: ServiceEvent) -> None:
         """Something outside sessions."""
+        if event.__class__ is Attempted:
+            self._attempted(event)
+            return
         counts = COUNTS[event.__class__]
         if counts is not None:
             counts(self.metrics, event)
-        now = self.clock.now()
-        if event.__class__ is Attempted:
-            self._attempted(event, now)
-            return
-        self._put(event, Keep.DELIVERIES if isinstance(event, Reported) else Keep.SERVICE, now)
+        self._put(event, Keep.DELIVERIES if isinstance(event, Reported) else Keep.SERVICE)
         log_service_event(self._log, event)
         if isinstance(event, Alarmed):
             self._on_alarm(event)
@@ -132,8 +132,9 @@ class Recorder:
             self.tell(JournalLost(lost, "the journal could not be written in time"))
         self.facts.tell_lost()
 
-    def _attempted(self, event: Attempted, now: float) -> None:
-        line = delivery(event)
+    def _attempted(self, event: Attempted) -> None:
+        count_attempt(self.metrics, event)
+        now, line = self.clock.now(), delivery(event)
         self.facts.tell("warning" if line.failed else "info", "delivery", line, now)
         if len(event.recipients) > _MANY_RECIPIENTS:
             event = _shortened(event)
@@ -141,8 +142,8 @@ class Recorder:
         record = encode_record(Record(now, ATTEMPT, event.session, event.login, "", ((0.0, event),), terms))
         self.journal.put(Row(self.journal.next_number(now), Keep.DELIVERIES, True, record, terms))
 
-    def _put(self, event: ServiceEvent, keep: Keep, now: float) -> None:
-        login, terms = getattr(event, "login", ""), terms_of(event)
+    def _put(self, event: ServiceEvent, keep: Keep) -> None:
+        now, login, terms = self.clock.now(), getattr(event, "login", ""), terms_of(event)
         record = encode_record(Record(now, kind_of(event), "", login, "", ((0.0, event),), terms))
         self.journal.put(Row(self.journal.next_number(now), keep, True, record, terms))
 

@@ -35,7 +35,7 @@ from sams.activity.events import (
     kind_of,
 )
 from sams.activity.metrics import Metrics, Places, place
-from sams.activity.rows import login_term, message_term, reason_term
+from sams.activity.rows import login_term, reason_term
 
 MAX_LISTED = 5
 """Messages, references and recipients that one line of the log names; more are counted."""
@@ -209,17 +209,19 @@ def _accepted(numbers: Numbers, summary: Summary, terms: Terms, event: Accepted)
     summary.octets += event.size
     if summary.accepted <= MAX_LISTED:
         summary.messages.append(event.message)
-    terms.append(message_term(event.message))
+    terms.append("m" + event.message)  # as `message_term`: ids of our own are in upper case
 
 
 # --- what an event outside sessions does to the counters
 
 
-def _attempted(metrics: Metrics, event: Attempted) -> None:
-    metrics.numbers[_ATTEMPTED] += 1
-    metrics.observe(m.ATTEMPT, event.seconds)
+def count_attempt(metrics: Metrics, event: Attempted) -> None:
+    """An attempt was made."""
+    numbers = metrics.numbers
+    numbers[_ATTEMPTED] += 1
     for each in event.recipients:
-        metrics.numbers[_SETTLED[each.result]] += 1
+        numbers[_SETTLED[each.result]] += 1
+    metrics.observe(m.ATTEMPT, event.seconds)
 
 
 def _reported(metrics: Metrics, event: Reported) -> None:
@@ -251,7 +253,7 @@ STEPS: dict[type[Event], Step | None] = {
 """By kind of a session's step: what it does. None: nothing, or the session's log does it itself."""
 
 COUNTS: dict[type[Event], Callable[[Metrics, Any], None] | None] = {
-    Attempted: _attempted,
+    Attempted: count_attempt,
     Reported: _reported,
     AccountChanged: None,
     QueueChanged: None,
