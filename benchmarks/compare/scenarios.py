@@ -12,6 +12,7 @@ KIB, MIB = 1 << 10, 1 << 20
 class Scenario:
     """One load. seconds: new messages are begun for so long. size: octets of a message, about.
 
+    clients: at work at once; of idle connections so many stand, and 16 at once are made.
     mode: `fresh` (a connection, full handshake and sign-in for each message), `persist` (per_connection messages
     a connection), `idle` (connections that are signed in and say nothing) or `echo` (what `fresh` becomes for the
     floor). security: `starttls` or `implicit`.
@@ -35,10 +36,19 @@ class Scenario:
 
     def arguments(self) -> list[str]:
         """The load generator's."""
-        words = ["--mode", self.mode, "--tls", self.security, "-c", str(self.clients)]
+        words = ["--mode", self.mode, "--tls", self.security]
         if self.mode == "idle":
-            return [*words, "--idle", str(self.clients), "--hold", str(self.seconds)]
-        words += ["-s", str(self.size), "-r", str(self.recipients), "-d", str(self.seconds)]
+            return [*words, "-c", "16", "--idle", str(self.clients), "--hold", str(self.seconds)]
+        words += [
+            "-c",
+            str(self.clients),
+            "-s",
+            str(self.size),
+            "-r",
+            str(self.recipients),
+            "-d",
+            str(self.seconds),
+        ]
         words += ["-M", str(self.per_connection)]
         return words if self.pipelining else [*words, "--no-pipelining"]
 
