@@ -51,9 +51,10 @@ bench: env  ## SAMS beside tuned Postfix: tables, chart (TARGETS=… SET=short|e
 	@$(BIN)/python -m benchmarks.compare run --targets "$(TARGETS)" --set "$(SET)" --runs "$(RUNS)" \
 	  --programs build/bench/bin --output build/bench --scratch "$(BENCH_DIR)"
 
-bench-micro: $(VENV)/.bench-env  ## times of the parts (PARTS=… for some of them)
-	@mkdir -p build/bench
-	@$(BIN)/python -m benchmarks.micro --output build/bench/micro.json $(PARTS)
+bench-micro: $(VENV)/.bench-env  ## times of the parts (PARTS=… for those whose names begin so)
+	@benchmarks/prepare "" build/bench/bin
+	@rm -f build/bench/micro.json
+	@$(BIN)/python -m benchmarks.micro --output build/bench/micro.json --scratch "$(BENCH_DIR)" $(PARTS)
 
 check: test-env  ## formatting, lint, types, layers
 	@tools/check "$(VENV)"
