@@ -11,7 +11,7 @@ from sams.core.outcome import Outcome
 from sams.delivery.depth import PATIENCE
 from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, Landed
 from sams.spool.interface import Content, Work
-from tests.delivery.rig import DEFERRED, DELIVERED, FAILED, Rig, ScriptedHop, rig, table, virtual
+from tests.delivery.rig import DEFERRED, DELIVERED, DOWN, FAILED, Rig, ScriptedHop, rig, table, virtual
 
 Landing = AttemptResult | Coroutine[Any, Any, AttemptResult]
 
@@ -144,6 +144,32 @@ async def test_what_a_hop_leaves_of_a_group_comes_next_in_its_order() -> None:
     await asyncio.sleep(1)
     assert sorted(each for group in hop.groups for each in group) == ids
     assert hop.groups[0] == ids[:2]
+    assert not made.spool.messages
+
+
+@virtual
+async def test_large_messages_are_not_read_for_a_group_that_has_no_room_for_them() -> None:
+    made = rig(hops={"hub": GroupHop()}, started=False)
+    hop = cast("GroupHop", made.hub)
+    ids = [await made.store(body=b"x" * 60_000) for _ in range(4)]
+    made.begin()
+    await asyncio.sleep(1)
+    assert hop.groups == [ids[:2], ids[2:]]
+    assert made.spool.loads == 4
+
+
+@virtual
+async def test_while_a_hop_is_down_a_single_message_probes() -> None:
+    made, hop = grouping()
+    works = [await made.spool.accept(made.message(login=f"u{number}")) for number in range(4)]
+    ids = [work[0].message.id for work in works]
+    hop.land = dict.fromkeys(ids, lambda: DOWN)
+    for work in works:
+        made.scheduler.submit(work, made.spool)
+    await asyncio.sleep(5)
+    hop.land = {}
+    await asyncio.sleep(100)
+    assert [len(group) for group in hop.groups[:2]] == [4, 1]
     assert not made.spool.messages
 
 

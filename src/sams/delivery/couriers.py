@@ -21,7 +21,7 @@ from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
 from sams.core.clock import Clock
 from sams.core.text import visible
 from sams.delivery.conclusions import Conclusions, cancel
-from sams.delivery.depth import PATIENCE
+from sams.delivery.depth import MOST_OCTETS, PATIENCE
 from sams.delivery.health import State
 from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, NextHop
 from sams.delivery.lane import Lane
@@ -129,7 +129,7 @@ class Couriers:
     def _begin(self, lane: Lane, hop: NextHop, monotonic: float) -> None:
         """Begin one attempt, or those of a group."""
         is_group = hop.has_idle_connection
-        jobs, parcels = self._take(lane, hop.group_size if is_group else 1)
+        jobs, parcels = self._take(lane, hop.group_size if is_group and lane.health.is_up else 1)
         if not jobs:
             return
         lane.began = monotonic
@@ -149,10 +149,15 @@ class Couriers:
             lane.turns.put_back(job)
 
     def _take(self, lane: Lane, most: int) -> tuple[list[Job], list[Parcel]]:
-        """The lane's next jobs, with their octets."""
+        """The lane's next jobs, with their octets: at most so many, and small ones where they are several."""
         jobs: list[Job] = []
         parcels: list[Parcel] = []
+        octets = 0
         while len(jobs) < most and (job := lane.turns.take()) is not None:
+            octets += job.work.message.size
+            if jobs and octets > MOST_OCTETS:
+                lane.turns.put_back(job)
+                break
             job.step = Step.SENDING
             content = job.content or self._load(job)
             if content is None:
