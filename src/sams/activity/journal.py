@@ -1,7 +1,7 @@
 """The activity journal of one worker: rows come from the loop and are written off the commit path.
 
 Theory of operation. The loop calls `put`, which only keeps the row; a thread of the journal's own gathers what
-comes within half a second and writes it in one transaction of two statements, whatever their number, because
+comes within half a second and writes it in one transaction of a few statements, whatever their number, because
 a thread that runs a statement per row beside a busy loop waits for the GIL at each. A kill costs the rows of
 that half second; `synchronous=NORMAL`: a power cut may cost some more, never the file.
 
