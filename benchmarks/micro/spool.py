@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -21,7 +22,7 @@ from sams.core.clock import SystemClock
 from sams.core.envelope import Recipient
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import reply
-from sams.spool.interface import NewMessage, NewRecipient, Settled, Settlement, Spool
+from sams.spool.interface import NewMessage, NewRecipient, Settled, Settlement, Spool, Work
 from sams.spool.settings import Settings
 from sams.spool.sqlite import open_shard
 
@@ -29,6 +30,8 @@ EACH = 10
 """Messages of each that waits, in one loop."""
 _MAILBOX = Mailbox("alice", "example.org")
 _RECIPIENTS = (NewRecipient(Recipient(Mailbox("bob", "example.net")), "hub"),)
+_IN_HAND = 4
+"""Messages of each client whose settlements are under way."""
 _BUSY_SLICE = 0.002
 """Seconds for which the busy loop does not rest: a handshake and some."""
 
@@ -43,11 +46,15 @@ async def _message(spool: Spool) -> NewMessage:
 
 
 async def _client(spool: Spool, rounds: int) -> None:
-    """Accept and settle, one after the other, as a session and a delivery do."""
+    """Accept and settle, as a session and a delivery do: nobody waits for a settlement but its window."""
     delivered = Outcome(Result.DELIVERED, reply(250, "2.0.0", "taken"), "hub:25", time.time())
+    settling: deque[asyncio.Future[tuple[Work, ...]]] = deque()
     for _ in range(rounds):
         [work] = await spool.accept(await _message(spool))
-        await spool.settle(Settlement(work.message.id, (Settled(0, delivered),)))
+        settling.append(spool.settle(Settlement(work.message.id, (Settled(0, delivered),))))
+        if len(settling) > _IN_HAND:
+            await settling.popleft()
+    await asyncio.gather(*settling)
 
 
 async def _busy(is_over: Callable[[], bool]) -> None:

@@ -15,7 +15,8 @@ import pytest
 from sams.core.errors import TemporaryFailure
 from sams.core.ids import IdMaker
 from sams.spool.failures import DiskFull, StorageFailed
-from sams.spool.interface import Search, Settlement
+from sams.spool.interface import NewMessage, Search, Settlement
+from sams.spool.sqlite import SqliteSpool
 from tests.spool.faulty import Faults, FaultyVFS
 from tests.spool.rig import SETTINGS, Clock, Told, accepted, gone, new_message, on_loop, sqlite_spool
 
@@ -53,6 +54,64 @@ async def test_what_comes_in_one_round_of_the_loop_is_one_commit(tmp_path: Path)
         messages = [await new_message(spool) for _ in range(10)]
         await asyncio.gather(*map(spool.accept, messages))
         assert told.batches[-1] >= 10
+
+
+@on_loop
+async def test_a_round_that_brings_more_lets_the_batch_gather_for_another(tmp_path: Path) -> None:
+    told = Told()
+    async with sqlite_spool(tmp_path, told=told) as spool:
+        await accepted(spool)
+        messages = [await new_message(spool) for _ in range(5)]
+        later: list[asyncio.Future[object]] = []
+        told.batches.clear()
+        await _accept_in_rounds(spool, [messages[:2], messages[2:3]], later)
+        assert told.batches == [3]
+        await _accept_in_rounds(spool, [messages[3:4], messages[4:]], later)
+        assert told.batches == [3, 1, 1]
+
+
+@on_loop
+async def test_a_settlement_shares_the_commit_of_the_message_that_comes_next(tmp_path: Path) -> None:
+    told = Told()
+    async with sqlite_spool(tmp_path, told=told) as spool:
+        old, new = await accepted(spool), await new_message(spool)
+        told.batches.clear()
+        settled = spool.settle(Settlement(old, gone(0)))
+        await asyncio.sleep(0)
+        await spool.accept(new)
+        assert settled.done()
+        assert told.batches == [2]
+
+
+@on_loop
+async def test_a_settlement_without_company_is_stored_alone(tmp_path: Path) -> None:
+    told = Told()
+    async with sqlite_spool(tmp_path, told=told) as spool:
+        old = await accepted(spool)
+        told.batches.clear()
+        await spool.settle(Settlement(old, gone(0)))
+        assert told.batches == [1]
+
+
+@on_loop
+async def test_a_full_batch_of_settlements_waits_for_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sams.spool.commits.COMPANY", 3600)
+    settings = replace(SETTINGS, batch_members=4)
+    async with sqlite_spool(tmp_path, settings=settings) as spool:
+        waiting = [await accepted(spool) for _ in range(4)]
+        await asyncio.gather(*(spool.settle(Settlement(each, gone(0))) for each in waiting))
+
+
+@on_loop
+async def test_closing_stores_a_settlement_that_still_looks_for_company(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sams.spool.commits.COMPANY", 3600)
+    async with sqlite_spool(tmp_path) as spool:
+        settled = spool.settle(Settlement(await accepted(spool), gone(0)))
+    await settled
 
 
 @on_loop
@@ -188,8 +247,9 @@ async def test_the_file_shrinks_after_a_burst(tmp_path: Path) -> None:
         messages = [await new_message(spool, body=b"x" * 100_000) for _ in range(50)]
         await asyncio.gather(*map(spool.accept, messages))
         await asyncio.gather(*(spool.settle(Settlement(each.id, gone(0))) for each in messages))
-        for _ in range(100):
-            await accepted(spool)
+        async with asyncio.timeout(60):
+            while int(spool._reader.pragma("page_count")) > 400:
+                await accepted(spool)
     assert spool.layout.database.stat().st_size < 2_000_000
 
 
@@ -214,6 +274,16 @@ async def test_closing_commits_what_waits(tmp_path: Path) -> None:
             await spool.settle(Settlement("0" * 15, ()))
     async with sqlite_spool(tmp_path) as spool:
         assert len(await spool.search(Search(), None, 10)) == 1
+
+
+async def _accept_in_rounds(
+    spool: SqliteSpool, rounds: list[list[NewMessage]], later: list[asyncio.Future[object]]
+) -> None:
+    """Accept some messages at once, and some in each of the next rounds of the loop."""
+    for messages in rounds:
+        later += [asyncio.ensure_future(spool.accept(message)) for message in messages]
+        await asyncio.sleep(0)
+    await asyncio.gather(*later)
 
 
 def _appears(path: Path) -> None:
