@@ -54,7 +54,7 @@ bench: env  ## SAMS beside tuned Postfix: tables, chart (TARGETS=… SET=short|e
 bench-micro: $(VENV)/.bench-env  ## times of the parts (PARTS=… for those whose names begin so)
 	@benchmarks/prepare "" build/bench/bin
 	@rm -f build/bench/micro.json
-	@$(BIN)/python -m benchmarks.micro --output build/bench/micro.json --scratch "$(BENCH_DIR)" $(PARTS)
+	@$(BIN)/python -m benchmarks.micro --quiet --output build/bench/micro.json --scratch "$(BENCH_DIR)" $(PARTS)
 
 check: test-env  ## formatting, lint, types, layers
 	@tools/check "$(VENV)"

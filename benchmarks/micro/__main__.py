@@ -63,6 +63,8 @@ def main() -> int:
     parser.add_argument("--scratch", help="a folder on the disk that is meant")
     parser.add_argument("parts", nargs="*", metavar="PART")
     options = runner.parse_args()
+    if options.scratch:
+        Path(options.scratch).mkdir(parents=True, exist_ok=True)
     chosen = tuple(options.parts)
     found = []
     for name, (part, inner) in all_parts(options.built.resolve(), options.scratch).items():
