@@ -92,6 +92,34 @@ def test_plain_text_never_depends_on_how_the_ciphertext_was_cut(
     assert b"".join(heard) == b"".join(said)
 
 
+class WatchedBio:
+    """A memory BIO, and the most that it held."""
+
+    def __init__(self, bio: ssl.MemoryBIO) -> None:
+        self.bio = bio
+        self.most = 0
+
+    @property
+    def pending(self) -> int:
+        return self.bio.pending
+
+    def write(self, octets: bytes) -> int:
+        written = self.bio.write(octets)
+        self.most = max(self.most, self.pending)
+        return written
+
+
+def test_a_large_read_leaves_no_large_buffer_behind(authority: Authority) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    server, client = ServerTls(listener.context), Client(authority, "smtp.example.org")
+    client.shake_hands(server)
+    watched = WatchedBio(server._incoming)
+    server._incoming = watched  # type: ignore[assignment]  # ssl.MemoryBIO cannot be a base class
+    client.tls.write(b"x" * 300_000)
+    assert len(server.decrypt(client.outgoing.read())) == 300_000
+    assert watched.most <= 32_768, "a memory BIO keeps for ever what it once held"
+
+
 def test_what_stands_behind_the_handshake_is_not_lost(authority: Authority) -> None:
     listener = ListenerTls([authority.host("smtp.example.org")])
     server, client = ServerTls(listener.context), Client(authority, "smtp.example.org")

@@ -14,6 +14,8 @@ follow that matter here:
   handshake has to say goes at once.
 * One call of `read` gives one record. It is called again only while ciphertext is left, which spares an exception
   (`SSLWantReadError`) for each piece; and as it asks for the largest record, OpenSSL keeps no rest of one.
+* A memory BIO never gives back what it once held. A large read is therefore passed through it in pieces, so that
+  who sent a large message and then waits does not keep room for it.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ import msgspec
 
 _RECORD = 16_384
 """Octets of plain text that a record holds at most (RFC 8446 section 5.1)."""
+_PIECE = 32_768
+"""Octets of ciphertext given to OpenSSL at once."""
 
 
 class TlsError(Exception):
@@ -93,22 +97,18 @@ class ServerTls:
         Raises:
             TlsError: as `shake_hands`.
         """
+        if len(ciphertext) > _PIECE:
+            return self._decrypt_much(ciphertext)
         incoming = self._incoming
         incoming.write(ciphertext)
         if not incoming.pending:
             return b""
-        try:
-            plaintext = self._object.read(_RECORD)
-            if incoming.pending and plaintext:
-                return self._read_on(plaintext)
-        except ssl.SSLWantReadError:
-            return b""  # the rest of the record is still on its way
-        except ssl.SSLZeroReturnError:
-            plaintext = b""
-        except ssl.SSLError as error:
-            raise TlsError(error.reason or str(error)) from None
-        self.peer_closed = not plaintext
-        return plaintext
+        plaintext = self._read()
+        if not incoming.pending or not plaintext:
+            return plaintext
+        pieces = [plaintext]
+        self._read_on(pieces)
+        return b"".join(pieces)
 
     def encrypt(self, plaintext: bytes) -> bytes:
         """What the peer is to be sent for this, not empty, and with it all that waits. After the handshake."""
@@ -138,18 +138,31 @@ class ServerTls:
             bool(secured.session_reused),
         )
 
-    def _read_on(self, plaintext: bytes) -> bytes:
-        """The records behind this one too, as far as they are here."""
-        pieces = [plaintext]
-        try:
-            while self._incoming.pending:
-                piece = self._object.read(_RECORD)
-                if not piece:
-                    self.peer_closed = True
-                    break
-                pieces.append(piece)
-        except ssl.SSLWantReadError:
-            pass  # as in `decrypt`
-        except ssl.SSLZeroReturnError:
-            self.peer_closed = True
+    def _decrypt_much(self, ciphertext: bytes | memoryview) -> bytes:
+        pieces: list[bytes] = []
+        for start in range(0, len(ciphertext), _PIECE):
+            self._incoming.write(ciphertext[start : start + _PIECE])
+            self._read_on(pieces)
         return b"".join(pieces)
+
+    def _read_on(self, pieces: list[bytes]) -> None:
+        """Every record that is here."""
+        while self._incoming.pending:
+            piece = self._read()
+            if not piece:
+                return
+            pieces.append(piece)
+
+    def _read(self) -> bytes:
+        """The next record; empty where its rest is still on its way, or where none will follow."""
+        try:
+            plaintext = self._object.read(_RECORD)
+        except ssl.SSLWantReadError:
+            return b""
+        except ssl.SSLZeroReturnError:
+            plaintext = b""
+        except ssl.SSLError as error:
+            raise TlsError(error.reason or str(error)) from None
+        if not plaintext:
+            self.peer_closed = True
+        return plaintext
