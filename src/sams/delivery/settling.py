@@ -88,24 +88,29 @@ class Settler:
         failures: int,
         future: asyncio.Future[tuple[Work, ...]],
     ) -> None:
-        if self._is_abandoned:
-            if not future.cancelled():
-                future.exception()
-        elif future.cancelled():
+        try:
+            works = future.result()
+        except asyncio.CancelledError:
             error = RuntimeError("the spool is being closed")
             self._keep(_Refused(spool, settlement, stored, failures), error)
-        elif (why := future.exception()) is not None:
-            self._keep(_Refused(spool, settlement, stored, failures), why)
+        except Exception as error:  # noqa: BLE001 - whatever the spool raises, the result must be kept
+            self._keep(_Refused(spool, settlement, stored, failures), error)
         else:
-            if self._is_failing:
-                self._is_failing = False
-                self._tell(ServiceChanged(what="results of delivery are stored again"))
-            self._left -= 1
-            stored(future.result())
-            if self._idle is not None and not self._left and not self._idle.done():
-                self._idle.set_result(None)
+            if not self._is_abandoned:
+                self._stored(stored, works)
 
-    def _keep(self, refused: _Refused, error: BaseException) -> None:
+    def _stored(self, stored: Stored, works: tuple[Work, ...]) -> None:
+        if self._is_failing:
+            self._is_failing = False
+            self._tell(ServiceChanged(what="results of delivery are stored again"))
+        self._left -= 1
+        stored(works)
+        if self._idle is not None and not self._left and not self._idle.done():
+            self._idle.set_result(None)
+
+    def _keep(self, refused: _Refused, error: Exception) -> None:
+        if self._is_abandoned:
+            return
         if not self._is_failing:
             self._is_failing = True
             text = f"results of delivery cannot be stored: {visible(str(error))}"
