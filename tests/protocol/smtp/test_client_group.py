@@ -299,6 +299,13 @@ def test_no_more_are_said_than_the_connection_is_good_for() -> None:
     assert [group.say(transaction("a@x.example")) for _ in range(2)] == [True, False]
 
 
+def test_no_more_commands_are_said_than_a_window_has() -> None:
+    group = opened(*OFFER).group(Landed(), 16)
+    wide = transaction(*[f"u{number}@x.example" for number in range(MOST_RECIPIENTS)])
+    assert [group.say(wide) for _ in range(3)] == [True, True, False]
+    assert group.say(transaction("a@x.example"))
+
+
 @pytest.mark.parametrize("offer", [("PIPELINING",), ("CHUNKING",), ()])
 def test_groups_need_pipelining_and_chunking(offer: tuple[str, ...]) -> None:
     assert not opened(*offer).takes_groups

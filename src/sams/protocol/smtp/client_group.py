@@ -8,8 +8,9 @@ each other without a wait: one write, one round trip and one read for all of a g
 begins with RSET: a transaction that a refusal left open must not take in the recipients of the next.
 
 A message goes this way where nothing about it is out of the ordinary (`Group.say`); all others go one by one
-(`client_transaction`). The replies to each transaction are awaited as a whole. Where all of them are 2yz it was
-taken; for everything else the dialogue of a lone transaction reads them, as if it had just written its commands.
+(`client_transaction`). As there, no more than `WINDOW` commands are ever unanswered. The replies to each
+transaction are awaited as a whole. Where all of them are 2yz it was taken; for everything else the dialogue of a
+lone transaction reads them, as if it had just written its commands.
 
 Where the conversation breaks, the transaction at which it did is told apart from those behind it, of which the
 hop had not said a word: it may have taken any of them, as it may whenever it goes away behind the end of a message.
@@ -28,7 +29,7 @@ from sams.protocol.smtp import client_commands as commands
 from sams.protocol.smtp.client_capabilities import Capabilities
 from sams.protocol.smtp.client_exchange import Exchange
 from sams.protocol.smtp.client_result import BreakOff, Transaction, TransactionResult, Verdict
-from sams.protocol.smtp.client_transaction import EAGER, TransactionDialogue
+from sams.protocol.smtp.client_transaction import EAGER, WINDOW, TransactionDialogue
 from sams.protocol.smtp.client_waits import ConversationEnded, Dialogue, ForReply, Wait
 
 MOST_RECIPIENTS = 100
@@ -63,6 +64,7 @@ class Group:
         "_most",
         "_most_recipients",
         "_offered",
+        "_replies",
         "_said",
         "is_broken",
         "needs_reset",
@@ -92,6 +94,7 @@ class Group:
         self.is_broken = False
         self._form = commands.Form(smtputf8=False, says_auth=exchange.says_auth, capabilities=offered)
         self._said: list[tuple[Transaction, int, bool]] = []
+        self._replies = 0
         self.octets = 0
 
     @property
@@ -105,13 +108,14 @@ class Group:
         body = message.body.in_memory()
         if body is None or len(self._said) >= self._most or not self._is_plain(transaction):
             return False
+        reset = self.needs_reset
+        replies = len(transaction.envelope.recipients) + 2 + reset
         size = len(message.head) + len(body)
-        lines = self._lines(transaction, size)
+        lines = self._lines(transaction, size) if self._replies + replies <= WINDOW else None
         if lines is None:
             return False
-        reset = self.needs_reset
         self.needs_reset = True  # whatever comes of it, so that the next need not know
-        replies = len(transaction.envelope.recipients) + 2 + reset
+        self._replies += replies
         self._said.append((transaction, replies, reset))
         self.octets += size
         self._exchange.commands(b"".join((_RSET if reset else b"", lines, message.head, body)), replies)
