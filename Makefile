@@ -16,7 +16,7 @@ SET ?= short
 RUNS ?= 2
 BENCH_DIR ?= /var/tmp/sams-bench
 
-.PHONY: help env test-env demo test test-long bench bench-micro check format system requirements docs clean
+.PHONY: help env test-env demo test test-long bench bench-micro bench-scale check format system requirements docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -55,6 +55,9 @@ bench-micro: $(VENV)/.bench-env  ## times of the parts (PARTS=… for those whos
 	@benchmarks/prepare "" build/bench/bin
 	@rm -f build/bench/micro.json
 	@$(BIN)/python -m benchmarks.micro --quiet --output build/bench/micro.json --scratch "$(BENCH_DIR)" $(PARTS)
+
+bench-scale: test-env  ## the service where there is much of something (SIZE=small|full, ONLY=large idle …)
+	@$(BIN)/python -m benchmarks.scale.run --size $(or $(SIZE),small) $(if $(ONLY),--only $(ONLY))
 
 check: test-env  ## formatting, lint, types, layers
 	@tools/check "$(VENV)"
