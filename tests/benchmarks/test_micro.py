@@ -1,0 +1,23 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from benchmarks.micro import content, engines, spool, tls
+
+SIMPLE = {**engines.PARTS, **content.PARTS, **tls.PARTS}
+
+
+@pytest.mark.parametrize("part", SIMPLE.values(), ids=SIMPLE)
+def test_a_part_runs_and_gives_seconds(part: Callable[[int], float]) -> None:
+    assert part(2) > 0
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_the_spool_runs_beside_a_busy_loop_or_at_rest(tmp_path: Path, busy: bool) -> None:
+    parts = spool.parts(str(tmp_path))
+    part, messages = parts["spool, 1 waiting, beside a busy loop" if busy else "spool, 1 waiting"]
+    assert messages == spool.EACH
+    assert part(1) > 0
