@@ -5,7 +5,7 @@
 - `cache_spill=0`: what is staged on the loop stays in memory until COMMIT writes it, in its own thread.
 - `auto_vacuum=INCREMENTAL`: unused pages can be given back in small steps (measured: no cost to a message).
 - `unix-excl`, SQLite's own layer for files that one process alone opens (the shard's lock holds that): locks and the
-  index of the log are in memory, for all connections of the process. It saves a message four system calls.
+  index of the log are in memory, for all connections of the process. It saves a commit six system calls.
 - `busy_timeout=0` for who works on the loop: nothing ever waits for a lock there.
 - The log is kept at its size: overwriting blocks needs no room and no new metadata at a sync.
 """
