@@ -13,7 +13,7 @@ from sams.delivery.fitting import BytesBody
 from sams.protocol.smtp.client import SmtpClient
 from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_opening import Opening
-from sams.protocol.smtp.client_result import Transaction
+from sams.protocol.smtp.client_result import Transaction, TransactionResult
 from sams.protocol.smtp.client_waits import Dialogue, ForReply
 from sams.protocol.smtp.events import Auth, BodyEnd, BodyStart, Event, Mail, Need, Rcpt
 from sams.protocol.smtp.server import ServerEngine
@@ -35,7 +35,10 @@ _REPLIES = (
     b"250 2.1.0 Ok\r\n250 2.1.5 Ok\r\n354 go on\r\n",
     b"250 2.0.0 Ok: taken\r\n",
 )
+_GROUP = 8
+_OK_LINE = b"250 2.0.0 Ok\r\n"
 _EHLO = b"250-hop.example.net\r\n250-PIPELINING\r\n250-8BITMIME\r\n250 SIZE 52428800\r\n"
+_EHLO_WITH_CHUNKING = _EHLO.replace(b"250 SIZE", b"250-CHUNKING\r\n250 SIZE")
 
 
 def _say(engine: ServerEngine, *parts: bytes) -> None:
@@ -86,17 +89,20 @@ def _converse(client: SmtpClient, dialogue: Dialogue[object], replies: tuple[byt
             client.receive(next(waiting))
 
 
-def _opened() -> SmtpClient:
+def _opened(ehlo: bytes) -> SmtpClient:
     client = SmtpClient(Opening("smtp.example.org"))
-    _converse(client, client.opening(), (b"220 hop.example.net\r\n", _EHLO))
+    _converse(client, client.opening(), (b"220 hop.example.net\r\n", ehlo))
     return client
+
+
+def _transaction() -> Transaction:
+    envelope = Envelope(parse_mailbox("alice@example.org"), (Recipient(parse_mailbox("bob@example.net")),))
+    return Transaction(envelope, OutgoingMessage(HEAD, BytesBody(TEXT)))
 
 
 def client_message(loops: int) -> float:
     """Messages to one next hop that has no CHUNKING, over one connection."""
-    envelope = Envelope(parse_mailbox("alice@example.org"), (Recipient(parse_mailbox("bob@example.net")),))
-    transaction = Transaction(envelope, OutgoingMessage(HEAD, BytesBody(TEXT)))
-    client = _opened()
+    transaction, client = _transaction(), _opened(_EHLO)
     began = time.perf_counter()
     for _ in range(loops):
         _converse(client, client.transaction(transaction), _REPLIES)
@@ -104,8 +110,35 @@ def client_message(loops: int) -> float:
     return time.perf_counter() - began
 
 
+class _Landed:
+    """Counts what the hop took."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def taken(self, _end: Reply) -> None:
+        self.count += 1
+
+    def ended(self, result: TransactionResult) -> None:
+        raise AssertionError(result)
+
+
+def client_group(loops: int) -> float:
+    """Messages in groups to one next hop that has CHUNKING, over one connection; the replies come at once."""
+    transaction, client, landed = _transaction(), _opened(_EHLO_WITH_CHUNKING), _Landed()
+    began = time.perf_counter()
+    while landed.count < loops:
+        group = client.group(landed, min(_GROUP, loops - landed.count))
+        while group.say(transaction):
+            pass
+        replies = 4 * group.count - 1  # to MAIL, RCPT and BDAT, and to the RSET between two messages
+        _converse(client, client.send(group), (_OK_LINE * replies,))
+    return time.perf_counter() - began
+
+
 PARTS: dict[str, Callable[[int], float]] = {
     "server engine, fresh session with one message": server_fresh,
     "server engine, further message": server_message,
     "client engine, message": client_message,
+    "client engine, message of a group": client_group,
 }

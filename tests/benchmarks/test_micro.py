@@ -12,7 +12,7 @@ SIMPLE = {**engines.PARTS, **content.PARTS, **tls.PARTS}
 
 @pytest.mark.parametrize("part", SIMPLE.values(), ids=SIMPLE)
 def test_a_part_runs_and_gives_seconds(part: Callable[[int], float]) -> None:
-    assert part(2) > 0
+    assert part(20) > 0
 
 
 @pytest.mark.parametrize("busy", [False, True])
