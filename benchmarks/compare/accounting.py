@@ -165,6 +165,15 @@ def open_account(name: str, roots: Callable[[], Sequence[int]]) -> Account:
     return ProcessTree(roots)
 
 
+def _remove(group: _Group) -> None:
+    """Once the last process has left it, which takes a moment; a group that stays does no harm."""
+    for _ in range(50):
+        with contextlib.suppress(OSError):
+            group.remove()
+            return
+        time.sleep(0.02)
+
+
 def close_account(account: Account, patience: float = 10.0) -> None:
     """Take a group away again, and what is still alive in it.
 
@@ -178,8 +187,7 @@ def close_account(account: Account, patience: float = 10.0) -> None:
     for pid in account.processes():
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    with contextlib.suppress(OSError):  # they may take a moment to go; an empty group does no harm
-        account.remove()
+    _remove(account)
 
 
 def memory(processes: Sequence[int]) -> int:
