@@ -99,7 +99,7 @@ class ToldSession:
 
 @dataclass
 class Rig:
-    """What a test can look at."""
+    """What a test can look at. rooms: what the next messages have to wait for, the last one first."""
 
     starttls: int
     implicit: int
@@ -110,6 +110,7 @@ class Rig:
     reception: Reception
     submitted: list[Work] = field(default_factory=list)
     notices: list[tuple[str, str]] = field(default_factory=list)
+    rooms: list[asyncio.Future[None]] = field(default_factory=list)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def open(
@@ -241,6 +242,7 @@ async def serving(
     )
     spool = open_shard(folder, 0, clock, settings.spool_settings(config))
     told, submitted, notices = Told(), list[Work](), list[tuple[str, str]]()
+    rooms: list[asyncio.Future[None]] = []
     sign_ins = parts.SignIns(inherited, 0)
     mechanisms = password_mechanisms()
     senders = SenderPolicy(config.senders)
@@ -254,6 +256,7 @@ async def serving(
         spool=spool,
         route_of=settings.route_table(config).route_of,
         submit=submitted.extend,
+        room_for=lambda _: rooms.pop() if rooms else None,
         activity=told,
         log=log,
         clock=clock,
@@ -282,7 +285,7 @@ async def serving(
         for open_one in inherited.listeners
     ]
     await reception.listen(doors)
-    rig = Rig(starttls, implicit, authority, accounts, spool, told, reception, submitted, notices)
+    rig = Rig(starttls, implicit, authority, accounts, spool, told, reception, submitted, notices, rooms)
     try:
         yield rig
     finally:

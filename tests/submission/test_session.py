@@ -271,6 +271,41 @@ def test_a_large_message_is_stored_whole(play: Play) -> None:
     play(scene)
 
 
+def test_a_message_begins_when_there_is_room_for_it(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        room = asyncio.get_running_loop().create_future()
+        rig.rooms.append(room)
+        client = await rig.signed_in()
+        client.send("MAIL FROM:<alice@example.org>\r\nRCPT TO:<x@example.net>\r\nNOOP")
+        (session,) = rig.reception.sessions
+        while rig.rooms:  # noqa: ASYNC110 - the session tells nobody that it waits
+            await asyncio.sleep(0.001)
+        assert client.reader._buffer == b""  # type: ignore[attr-defined]
+        assert not session.shut_down(reply(421, "4.3.2", "The service stops"))
+        room.set_result(None)
+        assert [(await client.reply())[:9] for _ in range(3)] == ["250 2.1.0", "250 2.1.5", "250 2.0.0"]
+
+    play(scene)
+
+
+def test_who_goes_while_there_is_no_room_leaves_nothing(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        room = asyncio.get_running_loop().create_future()
+        rig.rooms.append(room)
+        client = await rig.signed_in()
+        client.send("MAIL FROM:<alice@example.org>")
+        while rig.rooms:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+        client.close()
+        while rig.reception.sessions:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+            if not room.done():
+                room.set_result(None)
+        assert rig.submitted == []
+
+    play(scene)
+
+
 def test_a_member_over_quota_is_told_the_limit_and_the_use(play: Play) -> None:
     async def scene(rig: Rig) -> None:
         client = await rig.signed_in()

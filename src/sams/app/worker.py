@@ -141,6 +141,7 @@ class WorkerGraph:
             spool=self._storage.primary,
             route_of=self._route_of,
             submit=self._submit,
+            room_for=self._scheduler.room_for,
             activity=self._activity,
             log=self._inherited.log,
             clock=self._clock,

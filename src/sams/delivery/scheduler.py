@@ -33,6 +33,7 @@ from sams.delivery.bounces import Reporter
 from sams.delivery.conclusions import Conclusions
 from sams.delivery.couriers import Couriers
 from sams.delivery.health import State
+from sams.delivery.inflow import Inflow
 from sams.delivery.intake import Intake
 from sams.delivery.interface import NextHop, RouteStatus
 from sams.delivery.lane import Lane
@@ -91,6 +92,7 @@ class Scheduler:
         self._spools: list[Spool] = []
         self._table: RouteTable | None = None
         self._intake = Intake(self._window, self._lanes.values, tell)
+        self._inflow = Inflow(self._window, self._waiting_of, tell)
         self._conclusions = Conclusions(
             window=self._window,
             settler=self._settler,
@@ -166,6 +168,10 @@ class Scheduler:
             else:
                 self._poke()
 
+    def room_for(self, login: str) -> asyncio.Future[None] | None:
+        """Before a login's next message is begun: None, or what to wait for first, some seconds at most."""
+        return self._inflow.admit(login)
+
     def forget(self, message_ids: Iterable[str]) -> None:
         """These were held or deleted: none of them is sent from the window. What is being sent is let finish."""
         self._forget(self._window.find(frozenset(message_ids)))
@@ -223,6 +229,9 @@ class Scheduler:
             spool.reroute(self._table.moves(waiting))
         for _, route in waiting:
             self._lane(route)
+
+    def _waiting_of(self, login: str) -> int:
+        return sum([lane.turns.waiting_of(login) for lane in self._lanes.values()])
 
     def _lane(self, name: str) -> Lane:
         lane = self._lanes.get(name)

@@ -129,7 +129,10 @@ class Turns:
 
 
 class Window:
-    """Counts what is in memory, and says what there is room for."""
+    """Counts what is in memory, and says what there is room for.
+
+    on_left: called whenever a job has left.
+    """
 
     def __init__(self, messages: int = DEFAULT_MESSAGES, octets: int = DEFAULT_OCTETS) -> None:
         """At most so many jobs (at least 4), and about so many octets of content (checked before each is added)."""
@@ -142,6 +145,7 @@ class Window:
         self._jobs: dict[Key, Job] = {}
         self._moved: dict[Key, Job] = {}
         self.octets = 0
+        self.on_left: Callable[[], None] | None = None
 
     def __len__(self) -> int:
         return len(self._jobs)
@@ -170,9 +174,18 @@ class Window:
         """How many there is room for in all, the reserve included."""
         return max(0, self.messages - len(self._jobs))
 
+    @property
+    def is_half_empty(self) -> bool:
+        """Whether half of what is open to anybody is free."""
+        return len(self._jobs) < self._open_part // 2
+
+    def has_reserve_for(self, of_login: int) -> bool:
+        """Whether there is anything left for a login that has so many waiting here."""
+        return not self.is_full and of_login * _LOGIN_PART < self.messages
+
     def has_reserve(self, share: int, in_lane: int, of_login: int) -> bool:
         """Whether the last quarter is open to a lane and a login that have so many in the window."""
-        return not self.is_full and in_lane < share + self._reserve and of_login * _LOGIN_PART < self.messages
+        return self.has_reserve_for(of_login) and in_lane < share + self._reserve
 
     def add(self, work: Work, spool: Spool) -> Job:
         """Bring a piece of work in. The caller has asked for room and `get`."""
@@ -200,6 +213,8 @@ class Window:
                 self.drop_content(job)
             if self._moved:
                 self._moved = {key: its for key, its in self._moved.items() if its is not job}
+            if self.on_left is not None:
+                self.on_left()
 
     def move(self, route_of: Callable[[str], str | None]) -> None:
         """Routes changed: know what is being sent or settled by its recipients' new routes too."""

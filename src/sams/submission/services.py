@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -27,6 +28,7 @@ class Services:
 
     route_of: the route for a recipient's domain, or None.
     submit: takes what was accepted, in memory still, to delivery.
+    room_for: asked with a login before each message: None, or what it has to wait for before it begins.
     notice: writes to a member.
     alarm: told of what an administrator should see: the kind, the text, the login it is about.
     """
@@ -40,6 +42,7 @@ class Services:
     spool: Spool
     route_of: Callable[[str], str | None]
     submit: Callable[[tuple[Work, ...]], None]
+    room_for: Callable[[str], asyncio.Future[None] | None]
     activity: Activity
     log: FilteringBoundLogger
     clock: Clock

@@ -271,9 +271,18 @@ class Session:
         if verdict.reply is not None:
             self._refuse("MAIL", verdict.reply)
             return
-        self._transaction = Transaction(event)
+        self._transaction = transaction = Transaction(event)
         self._connection.progress.in_transaction = True
-        self._engine.accept_sender()
+        room = services.room_for(identity.login)
+        if room is None:
+            self._engine.accept_sender()
+        else:
+            self._connection.wait_for(room, lambda _: self._accept_sender(transaction))
+
+    def _accept_sender(self, transaction: Transaction) -> None:
+        """There is room for a message now."""
+        if self._transaction is transaction:  # else the peer hung up meanwhile
+            self._engine.accept_sender()
 
     def _rcpt(self, event: Rcpt) -> None:
         self._commands += 1
