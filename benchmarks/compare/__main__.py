@@ -43,7 +43,7 @@ class Comparison:
         """Target after target in each round, so that a change of the machine's mood meets all of them."""
         found: list[Result] = []
         self._output.unlink(missing_ok=True)
-        with running_sink(self._programs.folder, SINK_PORT) as sink:
+        with running_sink(self._programs.folder, SINK_PORT, SINK_PORT + 1) as sink:
             for round_ in range(rounds):
                 for spec in targets:
                     say(f"round {round_ + 1} of {rounds}: {spec} …")

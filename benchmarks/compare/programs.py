@@ -91,11 +91,11 @@ class Counts(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def running_sink(programs: Path, port: int) -> Iterator[Sink]:
-    """A sink on the port; its control port is the next one."""
-    command = [str(programs / "sink"), "--port", str(port), "--ctl", str(port + 1)]
+def running_sink(programs: Path, port: int, control: int) -> Iterator[Sink]:
+    """A sink on these ports."""
+    command = [str(programs / "sink"), "--port", str(port), "--ctl", str(control)]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)  # noqa: S603 - a command made by this program
-    sink = Sink(port + 1)
+    sink = Sink(control)
     try:
         _wait_until_it_answers(process, sink)
         yield sink

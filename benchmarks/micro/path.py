@@ -18,12 +18,12 @@ from benchmarks.compare.programs import Generator, Programs, Sink, running_sink
 from benchmarks.compare.results import Load
 from tests.app.rig import PASSWORD, Rig, worker
 from tests.support.next_hop import NextHop
+from tests.support.service import free_ports
 
 EACH = 300
 """Messages in one loop."""
 _CLIENTS = 16
 _ADDRESS = "bench@example.org"
-_SINK_PORT = 29_035
 _LIMIT = 'min_free = "1 MiB"'
 _LIMITS = f"{_LIMIT}\nrecipients_per_hour = 10_000_000\nrecipients_per_day = 100_000_000"
 
@@ -39,8 +39,8 @@ async def _load(rig: Rig, programs: Programs, sink: Sink, mode: str, count: int)
         await asyncio.sleep(0.01)
 
 
-async def _timed(folder: Path, programs: Programs, sink: Sink, mode: str, count: int) -> float:
-    async with worker(folder, NextHop(port=_SINK_PORT)) as rig:
+async def _timed(folder: Path, programs: Programs, sink: Sink, hop: NextHop, mode: str, count: int) -> float:
+    async with worker(folder, hop) as rig:
         rig.accounts.add(_ADDRESS, PASSWORD, [_ADDRESS])
         rig.reload((_LIMIT, _LIMITS))
         await _load(rig, programs, sink, mode, 3 * _CLIENTS)
@@ -50,10 +50,15 @@ async def _timed(folder: Path, programs: Programs, sink: Sink, mode: str, count:
 
 
 def _run(loops: int, *, built: Path, scratch: str | None, mode: str) -> float:
-    with tempfile.TemporaryDirectory(dir=scratch) as name, running_sink(built, _SINK_PORT) as sink:
+    port, control = free_ports(2)
+    with tempfile.TemporaryDirectory(dir=scratch) as name, running_sink(built, port, control) as sink:
         folder = Path(name)
         (folder / "users").write_text(f"{_ADDRESS}:{PASSWORD}\n")
-        return uvloop.run(_timed(folder, Programs(built, folder / "users"), sink, mode, loops * EACH))
+        programs, hop = (
+            Programs(built, folder / "users"),
+            NextHop(port=port),
+        )  # the sink is the hop: only its port
+        return uvloop.run(_timed(folder, programs, sink, hop, mode, loops * EACH))
 
 
 def parts(built: Path, scratch: str | None) -> Mapping[str, tuple[Callable[[int], float], int]]:

@@ -22,14 +22,8 @@ ID = b"X-Bench-Id: 00000000000000%02x\r\n\r\n"
 @pytest.fixture
 def sink(programs: Path) -> Iterator[tuple[Sink, int]]:
     """A running sink and its port."""
-    while True:  # the control port is the next one, which may be taken
-        [port] = free_ports(1)
-        try:
-            socket.create_server(("127.0.0.1", port + 1)).close()
-            break
-        except OSError:
-            continue
-    with running_sink(programs, port) as running:
+    port, control = free_ports(2)
+    with running_sink(programs, port, control) as running:
         yield running, port
 
 
@@ -116,7 +110,7 @@ def test_a_port_that_is_taken_is_said(programs: Path) -> None:
     with (
         socket.create_server(("127.0.0.1", 0)) as taken,
         pytest.raises(BenchError, match="another benchmark"),
-        running_sink(programs, taken.getsockname()[1]),
+        running_sink(programs, taken.getsockname()[1], free_ports(1)[0]),
     ):
         pass
 
@@ -150,8 +144,8 @@ def test_the_floor_gives_back_what_it_gets(programs: Path, tmp_path: Path) -> No
 @pytest.fixture(scope="module")
 def relaying(tmp_path_factory: pytest.TempPathFactory, programs: Path) -> Iterator[tuple[Service, Sink]]:
     """The real service, and the sink that it relays to."""
-    [port] = free_ports(1)
-    with running_sink(programs, port) as running:
+    port, control = free_ports(2)
+    with running_sink(programs, port, control) as running:
         service = Service(tmp_path_factory.mktemp("bench") / "service", route=smarthost(port), workers=0)
         for name in ("ann", "bob"):
             service.add_account(f"{name}@example.org", f"{name}@example.org")
