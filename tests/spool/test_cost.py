@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from array import array
 from pathlib import Path
 
 import apsw
+import pytest
 
-from sams.spool import claims
+from sams.spool import claims, records, statements
 from sams.spool.claims import Claims
 from sams.spool.connections import open_reader, open_writer
 from sams.spool.interface import Cursor
@@ -80,6 +82,28 @@ def test_claims_use_the_index_alone_to_find_their_place(tmp_path: Path) -> None:
         plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
         assert not [line for line in plan if line.startswith("SCAN") or "TEMP B-TREE" in line]
         assert "COVERING INDEX recipient_due" in " ".join(plan)
+
+
+@pytest.mark.parametrize(
+    ("statement", "values"),
+    [
+        (statements._DELETE_RECIPIENT, (1, 0)),
+        (statements._DEFER_RECIPIENT, (START, 1, None, 0, 1, 0)),
+        (statements._DELETE_IF_DONE, (apsw.carray(array("q", [1])),)),
+        (statements._DELETE_CONTENTS, (apsw.carray(array("q", [1])),)),
+        *[(each, (apsw.carray(array("q", [1])),)) for each in statements._DELETE_WHOLE],
+        (claims._CONTENT, (1,)),
+        (records.RECIPIENTS_OF, (1,)),
+    ],
+)
+def test_what_is_done_for_each_message_reads_no_table_from_end_to_end(
+    tmp_path: Path, statement: str, values: tuple[object, ...]
+) -> None:
+    connection = _filled(tmp_path / "some", 10)
+    plan = [str(row[3]) for row in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+    assert plan
+    assert not [line for line in plan if line.startswith("SCAN") and "carray" not in line], plan
+    assert not [line for line in plan if "TEMP B-TREE" in line and "ORDER BY" in line], plan
 
 
 def test_a_claim_of_many_recipients_is_cut_between_messages(tmp_path: Path) -> None:

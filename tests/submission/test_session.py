@@ -297,7 +297,7 @@ def test_who_goes_while_there_is_no_room_leaves_nothing(play: Play) -> None:
         while rig.rooms:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
         client.close()
-        while rig.reception.sessions:  # noqa: ASYNC110 - as above
+        while rig.reception.sessions:
             await asyncio.sleep(0.001)
             if not room.done():
                 room.set_result(None)
