@@ -214,9 +214,11 @@ def test_hashes_are_computed_at_low_priority_and_the_loop_is_not(tmp_path: Path)
     hash_pool = pool(tmp_path, Columns(1))
     own = os.getpriority(os.PRIO_PROCESS, 0)
 
-    def priority() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    def priority() -> tuple[int, int]:
+        thread = threading.get_native_id()
+        return os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)
 
-    assert asyncio.run(hash_pool.run(priority)) == max(own, 10)
+    assert asyncio.run(hash_pool.run(priority)) == (max(own, 10), os.SCHED_BATCH)
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
+    assert os.sched_getscheduler(0) == os.SCHED_OTHER
     hash_pool.close()

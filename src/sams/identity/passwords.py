@@ -164,5 +164,8 @@ def check_new_password(login: str, text: str) -> str:
 
 
 def _lower_priority(niceness: int) -> None:
+    """Linux gives a thread its own; as a batch job it never interrupts a loop that has just woken up."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)
+        thread = threading.get_native_id()
+        os.setpriority(os.PRIO_PROCESS, thread, niceness)
+        os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
