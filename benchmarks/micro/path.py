@@ -39,7 +39,9 @@ async def _load(rig: Rig, programs: Programs, sink: Sink, mode: str, count: int)
         await asyncio.sleep(0.01)
 
 
-async def _timed(folder: Path, programs: Programs, sink: Sink, hop: NextHop, mode: str, count: int) -> float:
+async def _timed(
+    folder: Path, programs: Programs, sink: Sink, hop: NextHop, *, mode: str, count: int
+) -> float:
     async with worker(folder, hop) as rig:
         rig.accounts.add(_ADDRESS, PASSWORD, [_ADDRESS])
         rig.reload((_LIMIT, _LIMITS))
@@ -58,7 +60,7 @@ def _run(loops: int, *, built: Path, scratch: str | None, mode: str) -> float:
             Programs(built, folder / "users"),
             NextHop(port=port),
         )  # the sink is the hop: only its port
-        return uvloop.run(_timed(folder, programs, sink, hop, mode, loops * EACH))
+        return uvloop.run(_timed(folder, programs, sink, hop, mode=mode, count=loops * EACH))
 
 
 def parts(built: Path, scratch: str | None) -> Mapping[str, tuple[Callable[[int], float], int]]:
