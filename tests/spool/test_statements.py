@@ -11,7 +11,7 @@ from sams.spool.connections import open_reader
 from sams.spool.interface import Settled, Settlement
 from sams.spool.settings import KIB
 from sams.spool.sqlite import SqliteSpool
-from sams.spool.statements import Insert
+from sams.spool.statements import Insert, array_of
 from tests.spool.rig import DEFERRED, SETTINGS, START, gone, new_message, on_loop, sqlite_spool
 
 TABLES = ("message", "content", "recipient")
@@ -88,3 +88,12 @@ async def test_what_was_accepted_lately_is_remembered_within_a_limit(
             await spool.settle(Settlement(message.id, gone(0)))
         assert rows_of(spool) == [0, 0, 0]
         assert spool._lately == {}
+
+
+def test_an_array_of_no_rows_names_none() -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute("CREATE TABLE message(id INTEGER PRIMARY KEY)")
+    connection.execute("INSERT INTO message VALUES (1), (2)")
+    found = "SELECT count(*) FROM message WHERE id IN carray(?)"
+    assert connection.execute(found, (array_of([]),)).fetchall() == [(0,)]
+    assert connection.execute(found, (array_of([2, 3]),)).fetchall() == [(1,)]

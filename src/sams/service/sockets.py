@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sams.core.errors import OperatorError
+from sams.submission.reception import BACKLOG
 
-BACKLOG = 2_048
 _FIRST_ACTIVATED = 3
 
 

@@ -62,6 +62,7 @@ class Insert:
 _MESSAGES = Insert("message", MESSAGE_COLUMNS)
 _CONTENTS = Insert("content", CONTENT_COLUMNS)
 _RECIPIENTS = Insert("recipient", RECIPIENT_COLUMNS)
+_NO_ROWS = array("q", (-1,))
 _USES = Insert("use_of_login", "hour, login, recipients", _ON_CONFLICT)
 
 
@@ -138,8 +139,8 @@ def delete_contents(connection: apsw.Connection, messages: Iterable[Sequence[Any
 
 
 def array_of(numbers: Iterable[int]) -> apsw.CArrayBinding:
-    """Row numbers as one parameter: `IN carray(?)`."""
-    return apsw.carray(array("q", numbers), flags=apsw.SQLITE_CARRAY_INT64)
+    """Row numbers as one parameter: `IN carray(?)`. For none stands one that no row has: apsw takes no empty one."""
+    return apsw.carray(array("q", numbers) or _NO_ROWS, flags=apsw.SQLITE_CARRAY_INT64)
 
 
 def _delete_if_done(connection: apsw.Connection, messages: Iterable[int]) -> Files:

@@ -19,6 +19,8 @@ from sams.submission.services import Services
 from sams.submission.session import Peer, Session
 
 SHUTTING_DOWN = reply(421, "4.3.2", "The service is restarting; try again in a minute")
+BACKLOG = 2_048
+"""Connections that may wait to be accepted: all members who come back at once after an outage."""
 _POLL = 0.05
 
 
@@ -87,7 +89,7 @@ class Reception:
     async def listen(self, listeners: Iterable[tuple[ListenerDoor, socket.socket]]) -> None:
         """Begin to accept on sockets that listen already."""
         for door, listening in listeners:
-            server = await self._loop.create_server(door.new_connection, sock=listening)
+            server = await self._loop.create_server(door.new_connection, sock=listening, backlog=BACKLOG)
             self._servers.append(server)
 
     def came(self, session: Session) -> None:
