@@ -33,7 +33,7 @@ class Settings:
     body_write_most: int = MIB
     bodies_pending: int = 32 * MIB
     write_back: int = MIB
-    body_threads: int = 4
+    body_threads: int = 2
     ballast: int = 64 * MIB
     batch_members: int = 128
     batch_octets: int = 4 * MIB
