@@ -104,7 +104,7 @@ class _Large:
     async def _look(self, peak: Peak) -> None:
         while True:
             await asyncio.to_thread(peak.look)
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(1.0)  # to look at a process holds it up
 
     async def _small(self, members: list[Member], is_over: Callable[[], bool]) -> list[Sent]:
         async def send(member: Member) -> list[Sent]:
