@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import smtplib
 import subprocess
+import time
 from collections.abc import Iterator
 from email.policy import SMTP
 from pathlib import Path
@@ -18,6 +19,17 @@ pytestmark = pytest.mark.real
 
 def needs(program: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(shutil.which(program) is None, reason=f"{program} is missing: make system")
+
+
+def told_of(service: Service, reference: str) -> str:
+    """What the journal has about a reference: a running session's steps are written within two seconds."""
+    story = ""
+    for _ in range(20):
+        story = service.sams("activity", "show", reference, check=False).stdout
+        if story:
+            break
+        time.sleep(0.2)
+    return story
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +82,7 @@ def test_a_wrong_password_is_refused_with_a_reference_that_the_journal_knows(mai
     assert refused.value.smtp_code == 535
     assert "5.7.8" in text
     reference = text.rpartition("(ref ")[2][:7]
-    story = mailbox.sams("activity", "show", reference).stdout
+    story = told_of(mailbox, reference)
     assert "alice" in story
     assert "wrong password" in story
 
