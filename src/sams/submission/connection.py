@@ -16,6 +16,9 @@ The receive buffer belongs to the worker, not to the connection: a read fills it
 so that an idle connection holds no buffer at all. A body is read in larger pieces than commands are, and who
 sends much of it at once stands in line before the next read (`core/turns.py`).
 
+Connection and session know each other. The connection lets go of the session at its end, so that both, the engine
+and what OpenSSL holds are freed there and then, and not by the collector of cycles when it happens to come by.
+
 This is the path of every octet and every command: a piece of work that only hands on is not a function of its own,
 and what a wake-up needs of the clock is read once.
 """
@@ -236,8 +239,11 @@ class Connection(asyncio.BufferedProtocol):
         self._closing = True
         self._transport = None
         self._wheel.forget(self)
-        if not turned_away:
-            self._handler.closed()
+        if turned_away:
+            return
+        self._handler.closed()
+        if self._then is None:
+            del self._handler
 
     def look(self, now: float) -> float | None:
         """The wheel asks: is this session late?"""
@@ -370,7 +376,9 @@ class Connection(asyncio.BufferedProtocol):
                 self._close_if_ended()
         except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
             self._break(error)
-        if self._paused or self._then is not None:
+        if self._transport is None:
+            del self._handler
+        elif self._paused or self._then is not None:
             self._balance_reading()
 
     def _finish_wait(self, done: asyncio.Future[Any], then: Callable[[Any], None]) -> None:

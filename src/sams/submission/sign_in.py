@@ -77,6 +77,7 @@ class SignIn:
     def abandon(self) -> None:
         """The peer is gone: a verdict that still comes is nobody's. Counted now, it would never be counted out."""
         self._is_over = True
+        del self._welcome  # it is the session's, which holds this
         if self._pending is not None:
             self._pending.cancel()
 
