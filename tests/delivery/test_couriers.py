@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 from sams.core.outcome import Outcome
+from sams.delivery.couriers import _Group
 from sams.delivery.depth import PATIENCE
 from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, Landed
 from sams.spool.interface import Content, Work
@@ -284,3 +286,18 @@ async def test_a_hop_that_is_replaced_is_closed_after_its_last_group() -> None:
         seen.append(hop.is_closed)
     assert seen == [False, True]
     assert not made.spool.messages
+
+
+@virtual
+async def test_a_group_that_is_over_is_gone_with_its_octets_and_not_when_the_collector_comes_by() -> None:
+    made, hop = grouping()
+    gc.collect()
+    gc.disable()
+    try:
+        await submit(made, 4)
+        await asyncio.sleep(1)
+        assert len(hop.groups) == 1
+        hop.under_ways.clear()
+        assert not [one for one in gc.get_objects() if type(one) is _Group]
+    finally:
+        gc.enable()
