@@ -102,6 +102,23 @@ def test_an_end_waits_no_longer_than_it_may(pipe: tuple[int, int]) -> None:
     assert read(reading, full + 8).endswith(b"held up\n")
 
 
+def test_without_a_thread_a_reader_that_stands_still_is_waited_for_once(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "PATIENCE", 0.01)
+    reading, writing = pipe
+    lines = Lines(writing)
+    full = fill(writing)
+    lines.msg(b"lost")
+    monkeypatch.setattr(lines_module, "PATIENCE", FOR_EVER)
+    lines.msg(b"lost too, at once")
+    assert (lines.lost, lines.take_lost()) == (2, 0)
+    read(reading, full)
+    lines.msg(b"seen")
+    assert os.read(reading, 100) == b"seen\n"
+    assert lines.take_lost() == 2
+
+
 def test_a_reader_that_has_gone_costs_lines_and_nothing_else() -> None:
     reading, writing = os.pipe()
     os.close(reading)

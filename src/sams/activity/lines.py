@@ -1,10 +1,11 @@
 """Where lines of the log go: whole lines to a descriptor, at once or gathered.
 
-Theory of operation. Without a thread every line is written at once, by who tells it: so do commands, the
-supervisor and a process that starts or ends. A process that serves starts a thread, and from then on no caller
-waits for the reader of the log: lines are kept, and the thread writes what comes within 100 ms together, or at
-once when one of them is urgent. One write holds no more than a pipe takes in one piece, and whole lines, so that
-what several processes write to one pipe does not mix.
+Theory of operation. Without a thread every line is written at once, by who tells it: so do the supervisor, which
+forks, and a process that starts or ends. A reader that stands still is waited for once, for `PATIENCE`; then
+lines are lost until it reads again, for who waits for the log cannot stop or replace a worker. A process that
+serves starts a thread, and from then on no caller waits for the reader of the log: lines are kept, and the thread
+writes what comes within 100 ms together, or at once when one of them is urgent. One write holds no more than a
+pipe takes in one piece, and whole lines, so that what several processes write to one pipe does not mix.
 
 A reader that stands still holds up the thread alone. Beyond `MAX_OCTETS` lines are lost and counted, as they
 are when the reader has gone; the count is told when lines go out again. A killed process loses the lines of its
@@ -20,6 +21,8 @@ import threading
 from collections.abc import Iterator, Sequence
 
 GATHER = 0.1
+PATIENCE = 1.0
+"""Seconds that a reader has to take a line, where no thread waits for it."""
 MAX_OCTETS = 2**20
 _PIECE = select.PIPE_BUF
 
@@ -67,7 +70,7 @@ class Lines:
     def later(self, line: bytes, *, urgent: bool = False) -> None:
         """Write one line with others."""
         if self._thread is None:
-            self._write((line,))
+            self._write_at_once(line)
             return
         with self._lock:
             octets = self._octets + len(line) + 1
@@ -104,6 +107,16 @@ class Lines:
             self._is_urgent = False
             lines, self._waiting = self._waiting, []
         return lines
+
+    def _write_at_once(self, line: bytes) -> None:
+        writable = select.poll()
+        writable.register(self._descriptor, select.POLLOUT)
+        if writable.poll(0 if self._is_stuck else PATIENCE * 1_000):
+            self._write((line,))
+            return
+        with self._changed:
+            self.lost += 1
+            self._is_stuck = True
 
     def _write(self, lines: Sequence[bytes]) -> None:
         rest = memoryview(b"\n".join((*lines, b"")))
