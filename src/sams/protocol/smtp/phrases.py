@@ -14,6 +14,7 @@ from sams.protocol.smtp.reply_lines import encode
 if TYPE_CHECKING:
     from sams.protocol.smtp.settings import ServerSettings
 
+STARTTLS_GO_AHEAD = encode(replies.STARTTLS_GO_AHEAD)
 START_MAIL_INPUT = encode(replies.START_MAIL_INPUT)
 SENDER_ACCEPTED = encode(replies.SENDER_ACCEPTED)
 RECIPIENT_ACCEPTED = encode(replies.RECIPIENT_ACCEPTED)

@@ -7,6 +7,7 @@ from sams.core.text import visible
 from sams.protocol.smtp import replies
 from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Event, Hello, Need, Quit, Reset, StartTls
+from sams.protocol.smtp.phrases import STARTTLS_GO_AHEAD
 from sams.protocol.smtp.states import TRANSACTION, State
 
 MAX_HELLO_OCTETS = 255
@@ -49,7 +50,7 @@ def starttls(talk: Conversation, argument: bytes) -> Event:
         raise PeerFault(replies.STARTTLS_UNAVAILABLE)
     if talk.inbox.size:
         return talk.refuse_and_shut("STARTTLS", replies.INJECTED)
-    talk.queue(replies.STARTTLS_GO_AHEAD)
+    talk.out.append(STARTTLS_GO_AHEAD)
     talk.state = State.HANDSHAKE
     return StartTls()
 
