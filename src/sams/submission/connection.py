@@ -7,10 +7,9 @@ Everything happens in callbacks of the loop; there is no task and no timer of a 
 hands each to the session, until the engine wants bytes or an answer, and writes all replies at once.
 
 When the session cannot answer at once (a password is being hashed, a commit is under way, the disk lags behind)
-it calls `wait_for` with a future. The engine holds the commands that were pipelined behind. Reading goes on until
-the peer sends anything more: that one read (64 KiB) is kept, and only then is the socket paused, so that a peer
-that waits for its answer, as nearly all do, costs no change of what the loop watches. Reading is paused as well
-while the peer does not take our replies.
+it calls `wait_for` with a future. The engine holds the commands that were pipelined behind, at most the rest of one
+read, for the socket is paused until the answer is there. So a peer that ends its side meanwhile is heard of after
+its answer. Reading is paused as well while the peer does not take our replies.
 
 The receive buffer belongs to the worker, not to the connection: a read fills it and the same callback empties it,
 so that an idle connection holds no buffer at all. A body is read in larger pieces than commands are, and who
