@@ -320,6 +320,7 @@ class _Group:
         self._finish()
 
     def _finish(self) -> None:
-        self._under_way = None  # which calls back here: with the jobs' octets, nothing waits for the collector
+        # It calls back here: without this the jobs' octets would wait for the collector of cycles.
+        self._under_way = None
         if self._end is not None and not self._end.done():
             self._end.set_result(None)
