@@ -110,11 +110,6 @@ def tree(pid: int) -> list[int]:
     return found
 
 
-def workers_of(service: Service) -> list[int]:
-    """The workers' pids."""
-    return tree(main_pid(service))[1:]
-
-
 def cpu_seconds(pid: int) -> float:
     """User and system time of a process tree so far."""
     total = 0
