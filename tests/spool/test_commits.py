@@ -14,6 +14,7 @@ import pytest
 
 from sams.core.errors import TemporaryFailure
 from sams.core.ids import IdMaker
+from sams.spool.commits import BUSY
 from sams.spool.failures import DiskFull, StorageFailed
 from sams.spool.interface import NewMessage, Search, Settlement
 from sams.spool.sqlite import SqliteSpool
@@ -57,17 +58,26 @@ async def test_what_comes_in_one_round_of_the_loop_is_one_commit(tmp_path: Path)
 
 
 @on_loop
-async def test_a_round_that_brings_more_lets_the_batch_gather_for_another(tmp_path: Path) -> None:
-    told = Told()
-    async with sqlite_spool(tmp_path, told=told) as spool:
+async def test_while_the_loop_is_busy_a_batch_gathers_for_a_moment_and_no_longer(tmp_path: Path) -> None:
+    told, clock = Told(), Clock()
+    async with sqlite_spool(tmp_path, clock, told=told) as spool:
         await accepted(spool)
-        messages = [await new_message(spool) for _ in range(5)]
-        later: list[asyncio.Future[object]] = []
+        messages = [await new_message(spool) for _ in range(6)]
         told.batches.clear()
-        await _accept_in_rounds(spool, [messages[:2], messages[2:3]], later)
-        assert told.batches == [3]
-        await _accept_in_rounds(spool, [messages[3:4], messages[4:]], later)
-        assert told.batches == [3, 1, 1]
+        await _accept_in_rounds(spool, messages, clock, BUSY * 0.4)
+        assert told.batches[0] == 3
+        assert sum(told.batches) == 6
+
+
+@on_loop
+async def test_a_loop_that_has_nothing_else_to_do_begins_a_commit_at_once(tmp_path: Path) -> None:
+    told, clock = Told(), Clock()
+    async with sqlite_spool(tmp_path, clock, told=told) as spool:
+        await accepted(spool)
+        messages = [await new_message(spool) for _ in range(3)]
+        told.batches.clear()
+        await _accept_in_rounds(spool, messages, clock, 10e-6)
+        assert told.batches[0] == 1
 
 
 @on_loop
@@ -277,13 +287,15 @@ async def test_closing_commits_what_waits(tmp_path: Path) -> None:
 
 
 async def _accept_in_rounds(
-    spool: SqliteSpool, rounds: list[list[NewMessage]], later: list[asyncio.Future[object]]
+    spool: SqliteSpool, messages: list[NewMessage], clock: Clock, seconds: float
 ) -> None:
-    """Accept some messages at once, and some in each of the next rounds of the loop."""
-    for messages in rounds:
-        later += [asyncio.ensure_future(spool.accept(message)) for message in messages]
+    """Accept a message in each round of the loop, of which each takes some time."""
+    accepting: list[asyncio.Future[object]] = []
+    for message in messages:
+        accepting.append(asyncio.ensure_future(spool.accept(message)))
+        clock.time += seconds
         await asyncio.sleep(0)
-    await asyncio.gather(*later)
+    await asyncio.gather(*accepting)
 
 
 def _appears(path: Path) -> None:

@@ -8,13 +8,13 @@ one statement that a thread runs. It must be the only one: beside a busy loop, a
 interval for the interpreter at each call.
 
 While the thread commits, the connection belongs to it. What comes meanwhile gathers, and is staged when the
-commit is done and the loop has served all sockets that were ready at that moment: often they bring more, and then so
-may those of the next round. Nobody is delayed by choice: a member that comes alone is committed alone, at the end of
-the loop's current round; under load, batches grow by themselves. Only what nobody waits for (a settlement: the
-message has left) looks for up to `COMPANY` seconds for a commit to share, so that a message that arrives and one
-that has left cost one sync together.
+commit is done and a round of the loop found no socket ready, or has found some for `BUSY` seconds: a loop that is
+behind with its work would serve nobody earlier by a sync for each message, only all of them later. A member that
+comes alone meets an idle loop and is committed at once; under load, batches grow by themselves. What nobody waits
+for (a settlement: the message has left) looks for up to `COMPANY` seconds for a commit to share, so that a message
+that arrives and one that has left cost one sync together.
 
-    idle ──add──▶ scheduled ──end of round──▶ committing ──done──▶ scheduled (if more waits) or idle
+    idle ──add──▶ scheduled ──loop is idle──▶ committing ──done──▶ scheduled (if more waits) or idle
                                                    │
                                                    └──I/O error──▶ failed, for ever
 
@@ -48,6 +48,10 @@ from sams.spool.statements import Files, Rows
 
 COMPANY = 0.005
 """Seconds for which a member that may wait is kept for the commit of another."""
+BUSY = 0.003
+"""Seconds for which a loop that is busy may bring more to a batch."""
+_IDLE_ROUND = 40e-6
+"""A round of the loop that takes less found no socket ready: it takes some 10 microseconds."""
 _LOCK_TRIES = 100
 _TRY_AGAIN = 0.05
 _FULL_TRIES = 20
@@ -130,7 +134,7 @@ class Committer:
         self._batch: _Batch | None = None
         self._is_scheduled = False
         self._is_urgent = False
-        self._seen = 0
+        self._scheduled_at = self._looked = 0.0
         self._company: asyncio.TimerHandle | None = None
         self._lock_tries = 0
         self._full_tries = 0
@@ -193,21 +197,27 @@ class Committer:
     # On the loop.
 
     def _schedule(self) -> None:
-        """Begin at the end of this round of the loop, or a little later where nobody waits for it."""
+        """Begin when the loop has nothing else to do, or a little later where nobody waits for it."""
         if self._is_urgent or len(self._waiting) >= self._limits.members:
             self._is_scheduled = True
-            self._seen = len(self._waiting)
+            self._scheduled_at = self._looked = self._clock.monotonic()
             self._loop.call_soon(self._begin_scheduled)
         elif self._company is None:
             self._company = self._loop.call_later(COMPANY, self._begin_without_company)
 
     def _begin_scheduled(self) -> None:
-        if 0 < self._seen < len(self._waiting):  # this round brought more: so may the next, but no third
-            self._seen = 0
+        if self._may_bring_more():
             self._loop.call_soon(self._begin_scheduled)
             return
         self._is_scheduled = False
         self._begin()
+
+    def _may_bring_more(self) -> bool:
+        """Whether the last round served sockets, so that the next may, too."""
+        now = self._clock.monotonic()
+        last, self._looked = self._looked, now
+        has_room = len(self._waiting) < self._limits.members
+        return now - last > _IDLE_ROUND and now - self._scheduled_at < BUSY and has_room
 
     def _begin_without_company(self) -> None:
         self._company = None
