@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-PYTHON ?= python3
+PYTHON ?= $(shell tools/python)
 VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_ARGS ?=
