@@ -4,18 +4,46 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+import pytest
+
+from sams.activity.events import Attempted, ServiceEvent
 from sams.core.outcome import Outcome
 from sams.delivery.couriers import _Group
 from sams.delivery.depth import PATIENCE
-from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, Landed
-from sams.spool.interface import Content, Work
-from tests.delivery.rig import DEFERRED, DELIVERED, DOWN, FAILED, Rig, ScriptedHop, rig, table, virtual
+from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, Landed, Unfinished
+from sams.spool.interface import Content, Search, Work
+from tests.delivery.rig import (
+    DEFERRED,
+    DELIVERED,
+    DOWN,
+    FAILED,
+    REFUSED,
+    Rig,
+    ScriptedHop,
+    rig,
+    table,
+    virtual,
+)
 
-Landing = AttemptResult | Coroutine[Any, Any, AttemptResult]
+Landing = AttemptResult | Unfinished
+
+
+@dataclass
+class Begun:
+    """An attempt that goes on by `more`, or has brought `stops`."""
+
+    more: Callable[[], Awaitable[AttemptResult]]
+    stops: AttemptResult = DOWN
+
+    async def run(self) -> AttemptResult:
+        return await self.more()
+
+    def stopped(self) -> AttemptResult:
+        return self.stops
 
 
 @dataclass
@@ -208,7 +236,7 @@ async def test_one_that_needs_more_than_the_groups_connection_goes_on_as_an_atte
 
     works = [await made.spool.accept(made.message(login=f"u{number}")) for number in range(3)]
     ids = [work[0].message.id for work in works]
-    hop.land = {ids[0]: more}
+    hop.land = {ids[0]: lambda: Begun(more)}
     for work in works:
         made.scheduler.submit(work, made.spool)
     await asyncio.sleep(1)
@@ -217,6 +245,65 @@ async def test_one_that_needs_more_than_the_groups_connection_goes_on_as_an_atte
     await asyncio.sleep(30)
     assert not made.spool.messages
     assert made.scheduler.status()[0].sending == 0
+
+
+@virtual
+async def test_one_that_is_held_meanwhile_does_not_go_on_and_what_it_brought_is_settled() -> None:
+    made, hop = grouping()
+    tried: list[str] = []
+
+    async def more() -> AttemptResult:
+        tried.append("again")
+        return one_of(DELIVERED)
+
+    works = [
+        await made.spool.accept(made.message("a@x.example", "b@x.example", login=f"u{number}"))
+        for number in range(3)
+    ]
+    ids = [work[0].message.id for work in works]
+    hop.land = {
+        ids[0]: lambda: Begun(more),
+        ids[1]: lambda: Begun(more, AttemptResult([(1, DELIVERED)], Hop.DOWN, REFUSED)),
+    }
+    for work in works:
+        made.scheduler.submit(work, made.spool)
+    await asyncio.sleep(0.005)
+    await made.spool.hold(Search(ids=(ids[0], ids[1])))
+    made.scheduler.forget(ids[:2])
+    await asyncio.sleep(300)
+    assert tried == []
+    assert hop.groups == [ids]
+    assert {key: list(left) for key, left in made.spool.recipients.items()} == {ids[0]: [0, 1], ids[1]: [0]}
+    assert made.told("route down") == []
+    assert not len(made.window)
+
+
+@pytest.mark.parametrize("how", [DELIVERED, FAILED])
+@virtual
+async def test_a_bug_while_a_group_lands_neither_forgets_nor_repeats_what_the_hop_said(how: Outcome) -> None:
+    made, hop = grouping()
+    works = [await made.spool.accept(made.message(login=f"u{number}")) for number in range(3)]
+    ids = [work[0].message.id for work in works]
+    hop.land = {ids[1]: lambda: one_of(how)}
+    for work in works:
+        made.scheduler.submit(work, made.spool)
+
+    def tell(event: ServiceEvent) -> None:
+        if isinstance(event, Attempted) and event.message == ids[1]:
+            raise KeyError("a bug")
+        made.events.append(event)
+
+    made.scheduler._conclusions._tell = tell
+    await asyncio.sleep(1)
+    made.scheduler._conclusions._tell = made.events.append
+    assert [type(each) for each in made.faults] == [KeyError]
+    assert made.alarms() == ["fault"]
+    assert list(made.spool.messages) == ([] if how is DELIVERED else [ids[1]])
+    assert not len(made.window)
+    hop.land = {}
+    await asyncio.sleep(2_000)
+    assert not made.spool.messages
+    assert [len(group) for group in hop.groups] == ([3] if how is DELIVERED else [3, 1])
 
 
 @virtual

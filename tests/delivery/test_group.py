@@ -16,6 +16,7 @@ from sams.delivery.hop_settings import HopAddress, RouteSettings, Security
 from sams.delivery.pool import HopPool
 from sams.delivery.smarthost import Smarthost
 from sams.protocol.smtp.client_waits import Timeouts
+from sams.spool.interface import Search
 from tests.delivery.rig import Rig, ScriptedHop, rig
 from tests.support.next_hop import EXTENSIONS, Answer, Do, NextHop, until
 
@@ -48,6 +49,19 @@ async def sent(made: Rig, *names: str) -> None:
     works = [await made.spool.accept(made.message(f"{name}@x.example")) for name in names]
     for work in works:
         made.scheduler.submit(work, made.spool)
+    await until(lambda: not len(made.window))
+
+
+async def sent_and_held(made: Rig, *messages: tuple[str, ...]) -> None:
+    """The same, but they are held as soon as they are on their way."""
+    works = [await made.spool.accept(made.message(*recipients)) for recipients in messages]
+    ids = tuple(work[0].message.id for work in works)
+    await made.spool.hold(Search(ids=ids))
+    for work in works:
+        made.scheduler.submit(work, made.spool)
+    await asyncio.sleep(0)
+    assert made.scheduler.status()[0].sending == len(works)
+    made.scheduler.forget(ids)
     await until(lambda: not len(made.window))
 
 
@@ -193,6 +207,38 @@ def test_where_the_hop_vanishes_in_a_group_nothing_is_lost_and_what_it_had_not_b
             else:
                 assert set(waiting(made)) == ({"b"} if heard else set())
             assert made.scheduler.status()[0].is_up
+            await made.scheduler.drain(1)
+
+    run(main())
+
+
+@pytest.mark.parametrize("how", [Do.DROP, ("421 4.3.2 enough", Do.DROP)])
+def test_where_the_hop_vanishes_in_a_group_what_was_held_meanwhile_is_not_sent(how: Answer) -> None:
+    async def main() -> None:
+        async with NextHop(extensions=BDAT) as hop:
+            one = smarthost(hop)
+            made = relaying(one)
+            await deep(made, one)
+            begin(hop, {"MAIL": [None, how, None]})
+            await sent_and_held(made, *[(f"{name}@x.example",) for name in NAMES])
+            assert delivered(hop) == {b"a@x.example": 1}
+            assert waiting(made) == {"b": 0, "c": 0, "d": 0}
+            assert made.scheduler.status()[0].is_up
+            await made.scheduler.drain(1)
+
+    run(main())
+
+
+def test_of_a_message_that_was_held_meanwhile_those_that_the_hop_took_are_settled() -> None:
+    async def main() -> None:
+        async with NextHop(extensions=BDAT) as hop:
+            one = smarthost(hop)
+            made = relaying(one)
+            await deep(made, one)
+            begin(hop, {"RCPT:b@x.example": ["452 4.5.3 too many", None]})
+            await sent_and_held(made, ("a@x.example", "b@x.example"), ("c@x.example",))
+            assert delivered(hop) == {b"a@x.example": 1, b"c@x.example": 1}
+            assert waiting(made) == {"b": 0}
             await made.scheduler.drain(1)
 
     run(main())

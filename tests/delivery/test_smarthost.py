@@ -379,7 +379,7 @@ def test_a_cancelled_attempt_keeps_the_outcomes_that_it_has() -> None:
             assert told(result) == [(10, D, 250)]
             assert result.hop is Hop.DOWN
             assert result.trouble is not None
-            assert str(result.trouble.reply).startswith("451 4.3.2 The service was stopped")
+            assert str(result.trouble.reply).startswith("451 4.3.2 The attempt was stopped")
             await one.close()
 
     run(main())

@@ -27,7 +27,7 @@ from sams.spool.interface import Content, QueuedMessage, QueuedRecipient, Work
 _SIGN_IN_FIRST = 530
 _FRESH = 1
 _CUT_SHORT = reply(
-    451, "4.3.2", "The service was stopped before the next hop had answered for all recipients"
+    451, "4.3.2", "The attempt was stopped before the next hop had answered for all recipients"
 )
 _HUNG_UP = reply(451, "4.4.2", "The next hop ended the conversation as soon as it had begun")
 
@@ -55,7 +55,12 @@ class Attempt:
         except asyncio.CancelledError:
             if not self._outcomes:
                 raise
-            self._hop, self._trouble = Hop.DOWN, self._outcome(Result.DEFERRED, _CUT_SHORT, "")
+            return self.stopped()
+        return self.result()
+
+    def stopped(self) -> AttemptResult:
+        """What it brought, where it is not to go on. See `Unfinished`."""
+        self._hop, self._trouble = Hop.DOWN, self._outcome(Result.DEFERRED, _CUT_SHORT, "")
         return self.result()
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 from sams.activity.events import (
@@ -35,7 +36,6 @@ from sams.delivery.window import Job, Step, Window
 from sams.spool.interface import Content, QueuedRecipient, Settled, Settlement, Spool, Work
 
 _NO_ANSWER = reply(451, "4.3.0", "the attempt ended without an answer for this recipient")
-_DELIVERED = Result.DELIVERED.value
 
 Tried = list[tuple[QueuedRecipient, Outcome]]
 
@@ -89,23 +89,20 @@ class Conclusions:
         *,
         is_final: bool,
     ) -> None:
-        """An attempt is over: tell of it, and settle or give back its job."""
-        settled = self._judge.all_delivered(job.work, result.for_all) if result.for_all else None
-        if settled is not None and result.for_all is not None:
-            said = str(result.for_all.reply)
-            told = [
-                RecipientResult(str(one.recipient.mailbox), _DELIVERED, said) for one in job.work.recipients
-            ]
-            self._tell(_event(job, tuple(told), result, seconds))
-            self._begin_to_settle(lane, job)
-            self._settle(lane, job, settled, ())
-            return
-        tried = self._tried(job, result)
-        self._tell(_event(job, _told(job, tried, result), result, seconds))
-        if tried:
-            self._judge_tried(lane, job, content, tried, is_final=is_final)
-        else:
-            self._give_back(lane, job, keep=not job.is_unwanted)
+        """An attempt is over: tell of it, and settle or give back its job.
+
+        Never raises: a bug on the way there is told, and costs no more than its trace in the journal.
+        """
+        try:
+            settled = self._judge.all_delivered(job.work, result.for_all) if result.for_all else None
+            if settled is not None and result.for_all is not None:
+                self._tell(_event(job, zip(job.work.recipients, repeat(result.for_all)), result, seconds))
+                self._begin_to_settle(lane, job)
+                self._settle(lane, job, settled, ())
+            else:
+                self._take_in_each(lane, job, content, result, seconds, is_final=is_final)
+        except Exception as error:  # noqa: BLE001 - the others of its group must land, and its place must be free
+            self._rescue(lane, job, content, result, error, is_final=is_final)
 
     def conclude(
         self, lane: Lane, job: Job, judgement: Judgement, content: Content | None, *, is_final: bool
@@ -134,20 +131,69 @@ class Conclusions:
 
     def fault(self, job: Job, error: BaseException) -> AttemptResult:
         """A bug of ours: told with a reference, the recipients try again as after any temporary failure."""
+        outcome = self._fault(job, error)
+        return AttemptResult([(one.number, outcome) for one in job.work.recipients])
+
+    def _fault(self, job: Job, error: BaseException) -> Outcome:
         reference = reason_code()
         self._faulted(reference, error)
         text = f"delivery of {job.work.message.id} met an unexpected error, reference {reference}"
         self._tell(Alarmed(alarm="fault", text=text, login=job.work.message.login))
         ours = reply(451, "4.3.0", "an unexpected error on our side").with_reason(reference)
-        outcome = Outcome(Result.DEFERRED, ours, "", self._clock.now())
-        return AttemptResult([(one.number, outcome) for one in job.work.recipients])
+        return Outcome(Result.DEFERRED, ours, "", self._clock.now())
+
+    def _take_in_each(
+        self,
+        lane: Lane,
+        job: Job,
+        content: Content,
+        result: AttemptResult,
+        seconds: float,
+        *,
+        is_final: bool,
+    ) -> None:
+        """Recipients with outcomes of their own, or none."""
+        tried = self._tried(job, result)
+        told = tried or (zip(job.work.recipients, repeat(result.trouble)) if result.trouble else ())
+        self._tell(_event(job, told, result, seconds))
+        self._go_by(lane, job, content, tried, is_final=is_final)
+
+    def _rescue(
+        self,
+        lane: Lane,
+        job: Job,
+        content: Content,
+        result: AttemptResult,
+        error: Exception,
+        *,
+        is_final: bool,
+    ) -> None:
+        """A bug came between what the hop said and the queue: who has the message leaves, the others try again.
+
+        Where that fails as well, the job keeps its place in the window until the next start: it is not sent again
+        before.
+        """
+        try:
+            ours = self._fault(job, error)
+            if job.step is Step.SENDING:
+                tried = [
+                    (one, outcome if outcome.result is Result.DELIVERED else ours)
+                    for one, outcome in self._tried(job, result)
+                ]
+                self._go_by(lane, job, content, tried, is_final=is_final)
+        except Exception as again:  # noqa: BLE001 - as above
+            self._faulted(reason_code(), again)
 
     def _begin_to_settle(self, lane: Lane, job: Job) -> None:
         job.step = Step.SETTLING
         lane.settling += 1
         self._window.drop_content(job)
 
-    def _judge_tried(self, lane: Lane, job: Job, content: Content, tried: Tried, *, is_final: bool) -> None:
+    def _go_by(self, lane: Lane, job: Job, content: Content, tried: Tried, *, is_final: bool) -> None:
+        """Settle by outcomes; without any the job is as it was."""
+        if not tried:
+            self._give_back(lane, job, keep=not job.is_unwanted)
+            return
         judgement = self._judge.judge(job.work.message, tried, self._clock.now())
         self._mourn(job, judgement)
         job.is_stale = job.is_stale or len(tried) < len(job.work.recipients)
@@ -241,26 +287,22 @@ class Conclusions:
             lane.passes[job.spool].look_again()
 
 
-def _told(job: Job, tried: Tried, result: AttemptResult) -> tuple[RecipientResult, ...]:
-    """An attempt at a hop that was down is told with the trouble as everybody's reply: that is why they wait."""
-    if not tried and result.trouble is not None:
-        tried = [(one, result.trouble) for one in job.work.recipients]
-    return tuple(
-        [
-            RecipientResult(str(one.recipient.mailbox), outcome.result.value, str(outcome.reply))
-            for one, outcome in tried
-        ]
-    )
-
-
-def _event(job: Job, told: tuple[RecipientResult, ...], result: AttemptResult, seconds: float) -> Attempted:
+def _event(
+    job: Job, tried: Iterable[tuple[QueuedRecipient, Outcome]], result: AttemptResult, seconds: float
+) -> Attempted:
     message = job.work.message
+    last, what, said = None, "", ""
+    told = []
+    for one, outcome in tried:
+        if outcome is not last:  # often it is everybody's
+            last, what, said = outcome, outcome.result._value_, str(outcome.reply)
+        told.append(RecipientResult(str(one.recipient.mailbox), what, said))
     return Attempted(
         message.id,
         job.work.route,
         result.remote,
         result.tls,
-        told,
+        tuple(told),
         seconds,
         message.login,
         message.session,

@@ -23,7 +23,7 @@ from sams.core.text import visible
 from sams.delivery.conclusions import Conclusions, cancel
 from sams.delivery.depth import MOST_OCTETS, PATIENCE
 from sams.delivery.health import State
-from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, NextHop
+from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, NextHop, Unfinished
 from sams.delivery.lane import Lane
 from sams.delivery.window import Job, Step, Window
 from sams.spool.interface import Content, Work
@@ -216,13 +216,20 @@ class Couriers:
         if lane.wants_more:
             self._changed()
 
-    def go_on(
-        self, courier: Courier, job: Job, content: Content, attempt: Coroutine[Any, Any, AttemptResult]
-    ) -> None:
-        """A job of a group needs more than the group's connection could bring: it is an attempt of its own now."""
-        courier.lane.attempts += 1
-        courier.lane.sending += 1
-        self._spawn(courier, job, content, attempt)
+    def go_on(self, courier: Courier, job: Job, content: Content, attempt: Unfinished) -> None:
+        """A job of a group needs more than the group's connection could bring: it is an attempt of its own now.
+
+        Not so where it was held or deleted meanwhile: then what it brought is all, and tells nothing of the hop.
+        """
+        lane = courier.lane
+        if job.is_unwanted:
+            seconds = self._clock.monotonic() - courier.began
+            is_final = courier.hop.is_final
+            self._conclusions.take_in(lane, job, content, attempt.stopped(), seconds, is_final=is_final)
+            return
+        lane.attempts += 1
+        lane.sending += 1
+        self._spawn(courier, job, content, attempt.run())
 
     def group_over(self, group: _Group) -> None:
         """All jobs of a group have landed or go on."""
@@ -302,7 +309,7 @@ class _Group:
         self._couriers.group_cut(self, self._jobs[self._next : self.size])
         self._finish()
 
-    def _landed(self, result: AttemptResult | Coroutine[Any, Any, AttemptResult]) -> None:
+    def _landed(self, result: AttemptResult | Unfinished) -> None:
         job, content = self._jobs[self._next], self._parcels[self._next][1]
         self._next += 1
         self.courier.lane.sending -= 1

@@ -100,7 +100,7 @@ class GroupAttempt:
             self._said_why = result.broke_off.reply.code == _CLOSING
         attempt = Attempt(self._pool, self._clock, work, content)
         attempt.hear(self._connection, result, self._sent_before + self._next)
-        self._landed(attempt.run() if attempt.goes_on else attempt.result())
+        self._landed(attempt if attempt.goes_on else attempt.result())
 
     def _ended(self, failure: Exception | None) -> None:
         monotonic = self._clock.monotonic()

@@ -50,8 +50,20 @@ class AttemptResult(msgspec.Struct, frozen=True):
     for_all: Outcome | None = None
 
 
-Landed = Callable[[AttemptResult | Coroutine[Any, Any, AttemptResult]], None]
-"""Hears of the next work of a group: what its attempt brought, or how to go on with it, which takes a wait."""
+class Unfinished(Protocol):
+    """An attempt that was begun in a group and has to wait for something before it can go on."""
+
+    def run(self) -> Coroutine[Any, Any, AttemptResult]:
+        """Go on, as `NextHop.deliver` does."""
+        ...
+
+    def stopped(self) -> AttemptResult:
+        """What it brought, where it is not to go on: who has no outcome was not tried, so the hop counts as DOWN."""
+        ...
+
+
+Landed = Callable[[AttemptResult | Unfinished], None]
+"""Hears of the next work of a group: what its attempt brought, or how to go on with it."""
 
 
 class GroupUnderWay(Protocol):
