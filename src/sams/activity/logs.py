@@ -97,6 +97,8 @@ def clean(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
     return event
 
 
+_BACKSLASH, _DELETE = b"\\\x7f"
+"""One octet is found in a tenth of the time that two take."""
 _PLAIN = frozenset({int, float, bool, type(None)})
 
 
@@ -169,8 +171,8 @@ def _plain_json(facts: EventDict | msgspec.Struct) -> bytes:
         line = _ENCODER.encode(facts)
     except (TypeError, UnicodeEncodeError):
         return b""
-    is_plain = len(line) <= MAX_VALUE and line.isascii() and b"\\u" not in line and b"\x7f" not in line
-    return line if is_plain else b""
+    is_plain = len(line) <= MAX_VALUE and line.isascii() and _DELETE not in line
+    return line if is_plain and (_BACKSLASH not in line or b"\\u" not in line) else b""
 
 
 _ENCODER = msgspec.json.Encoder()

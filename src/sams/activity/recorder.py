@@ -36,9 +36,7 @@ from sams.activity.rows import (
     Keep,
     Record,
     Row,
-    client_term,
     encode_record,
-    session_term,
     terms_of,
     terms_of_attempt,
 )
@@ -179,7 +177,7 @@ class _Session:
         self._at = recorder.clock.now()
         self._client = client
         self._steps: list[tuple[float, AnyEvent]] = [(0.0, Connected(client, port, implicit))]
-        self._terms = [session_term(session_id), client_term(client)]
+        self._terms: list[str] = []
         self._summary = Summary(session_id, client, port)
         self._number = self._omitted = 0
         self.ended = False
@@ -235,15 +233,14 @@ class _Session:
     def _turn_over(self) -> None:
         """Leave the row as it is, and go on in a new one."""
         self._put(self._recorder.clock.now(), ended=True)
-        self._number, self._steps = 0, []
-        self._terms = [session_term(self.id), client_term(self._client)]
+        self._number, self._steps, self._terms = 0, [], []
 
     def _put(self, now: float, *, ended: bool) -> None:
         journal, summary = self._recorder.journal, self._summary
         if not self._number:
             self._number = journal.next_number(now)
         keep = Keep.SESSIONS if summary.mechanism else Keep.STRANGERS
-        terms = tuple(self._terms)
+        terms = ("s" + self.id, "c" + self._client, *self._terms)  # ids of our own are in upper case
         record = Record(self._at, SESSION, self.id, summary.login, self._client, self._steps, terms)
         journal.put(Row(self._number, keep, ended, encode_record(record), terms))
 
