@@ -133,7 +133,7 @@ def test_a_job_that_was_cancelled_or_failed_is_not_counted_on(tmp_path: Path) ->
 
 def test_a_worker_starts_with_nothing_waiting_whatever_its_forerunner_left(tmp_path: Path) -> None:
     columns = Columns(1)
-    columns.set(0, 17)
+    columns.numbers[0] = 17
     pool(tmp_path, columns).close()
     assert columns.total() == 0
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import signal
+from operator import setitem
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -140,8 +141,8 @@ def test_octets_are_swapped_only_where_they_are_what_was_read() -> None:
 
 def test_columns_are_summed_over_processes() -> None:
     columns = Columns(3)
-    columns.set(0, 5)
-    in_child(lambda: columns.set(2, 70_000))
+    columns.numbers[0] = 5
+    in_child(lambda: setitem(columns.numbers, 2, 70_000))
     assert columns.total() == 70_005
-    columns.set(2, 0)
+    columns.numbers[2] = 0
     assert columns.total() == 5

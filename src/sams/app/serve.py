@@ -184,7 +184,7 @@ def _forget(inherited: Inherited, number: int) -> None:
     """What a dead worker held in shared memory."""
     inherited.memory.admission.forget(number)
     inherited.memory.metrics.clear_gauges(number)
-    inherited.memory.hashing.set(number, 0)
+    inherited.memory.hashing.numbers[number] = 0
 
 
 def _logs(config: Config, lines: Lines) -> tuple[FilteringBoundLogger, FactLog]:

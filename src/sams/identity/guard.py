@@ -29,7 +29,7 @@ from functools import partial
 from typing import NamedTuple, Protocol
 
 from sams.core.clock import Clock
-from sams.identity.origin import Network, Networks, network_key, origin_key
+from sams.identity.origin import Network, covering, network_key, origin_key
 from sams.identity.shared_table import SharedTable
 
 MAX_TAGS = 16
@@ -133,19 +133,19 @@ class SharedGuard:
     table: of PAYLOAD_OCTETS, made before the fork.
     """
 
-    __slots__ = ("_allow", "_clock", "_last", "_pair_tags", "_settings", "_table")
+    __slots__ = ("_clock", "_is_free", "_last", "_pair_tags", "_settings", "_table")
 
     def __init__(self, table: SharedTable, clock: Clock, settings: GuardSettings) -> None:
         self._table = table
         self._clock = clock
         self._settings = settings
-        self._allow = Networks(settings.allow)
+        self._is_free = covering(settings.allow)
         self._pair_tags: dict[tuple[str, str], bytes] = {}
         self._last = (b"", _NOTHING)
 
     def locked(self, attempt: Attempt) -> Lock | None:
         """Whether this attempt must not be decided now."""
-        if attempt.address in self._allow:
+        if self._is_free(attempt.address):
             return None
         now = self._clock.monotonic()
         pair_tag = self._pair_tag(attempt)
@@ -157,7 +157,7 @@ class SharedGuard:
 
     def failed(self, attempt: Attempt) -> float:
         """It was wrong: count it where it was not tried before."""
-        if attempt.address in self._allow:
+        if self._is_free(attempt.address):
             return 0.0
         before, after = self._count_pair(attempt)
         if after.guesses == before.guesses:
@@ -168,7 +168,7 @@ class SharedGuard:
 
     def succeeded(self, attempt: Attempt) -> None:
         """It was right. Guesses before it still count: the owner may share the address with a guesser."""
-        if attempt.address in self._allow:
+        if self._is_free(attempt.address):
             return
         now, pair_tag, good = self._clock.monotonic(), self._pair_tag(attempt), self._good_tag(attempt)
         last_tag, last = self._last  # `locked` was asked just before

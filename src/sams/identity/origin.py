@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -37,32 +37,17 @@ def network_of(address: str) -> bytes:
     return network_key(origin_key(address))
 
 
-class Networks:
-    """Networks that are free of guard and connection caps."""
+def covering(networks: Iterable[Network]) -> Callable[[str], bool]:
+    """What tells whether an address lies in one of the networks."""
+    ranges = tuple((one.max_prefixlen // 8, int(one.netmask), int(one.network_address)) for one in networks)
 
-    __slots__ = ("_answers", "_networks")
-
-    def __init__(self, networks: Iterable[Network]) -> None:
-        self._networks = tuple(
-            (one.max_prefixlen // 8, int(one.netmask), int(one.network_address)) for one in networks
-        )
-
-        self._answers: dict[str, bool] = {}
-
-    def __contains__(self, address: str) -> bool:
-        if not self._networks:
-            return False
-        answer = self._answers.get(address)
-        return self._look(address) if answer is None else answer
-
-    def _look(self, address: str) -> bool:
+    @lru_cache(_REMEMBERED)
+    def covers(address: str) -> bool:
         packed = _packed(address)
         octets, number = len(packed), int.from_bytes(packed)
-        answer = any(octets == size and number & mask == base for size, mask, base in self._networks)
-        if len(self._answers) >= _REMEMBERED:
-            self._answers.clear()
-        self._answers[address] = answer
-        return answer
+        return any(octets == size and number & mask == base for size, mask, base in ranges)
+
+    return covers
 
 
 def _packed(address: str) -> bytes:

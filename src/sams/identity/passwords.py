@@ -113,7 +113,7 @@ class HashPool:
         self._waiting = waiting
         self._worker = worker
         self._limit = max_waiting + at_once
-        waiting.set(worker, 0)
+        waiting.numbers[worker] = 0
         self._threads = ThreadPoolExecutor(at_once, "hash", initializer=_lower_priority, initargs=(niceness,))
 
     async def run(self, job: Callable[[], _Result]) -> _Result:
@@ -140,8 +140,8 @@ class HashPool:
 
     def _count(self, change: int) -> None:
         """A reload makes a pool beside the one that still runs: the worker's number is theirs together."""
-        number = self._waiting.get(self._worker) + change
-        self._waiting.set(self._worker, max(0, number))
+        numbers = self._waiting.numbers
+        numbers[self._worker] = max(0, numbers[self._worker] + change)
 
 
 def check_new_password(login: str, text: str) -> str:

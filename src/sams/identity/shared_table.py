@@ -170,21 +170,16 @@ class SharedTable(_Table):
 
 
 class Columns:
-    """One number for each worker, written by that worker alone and summed by all. Made before the fork."""
+    """One number for each worker, written by that worker alone and summed by all. Made before the fork.
 
-    __slots__ = ("_numbers",)
+    numbers: in their order. A worker sets its own to 0 when it starts: its forerunner may have died.
+    """
+
+    __slots__ = ("numbers",)
 
     def __init__(self, workers: int) -> None:
-        self._numbers = memoryview(mmap.mmap(-1, 4 * max(1, workers))).cast("I")
-
-    def set(self, worker: int, number: int) -> None:
-        """Set one's own number. A worker sets 0 when it starts: its forerunner may have died."""
-        self._numbers[worker] = number
-
-    def get(self, worker: int) -> int:
-        """One number."""
-        return self._numbers[worker]
+        self.numbers = memoryview(mmap.mmap(-1, 4 * max(1, workers))).cast("I")
 
     def total(self) -> int:
         """The sum over all workers."""
-        return sum(self._numbers)
+        return sum(self.numbers)

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from sams.core.clock import Clock
 from sams.core.reply import Reply, reply
-from sams.identity.origin import Network, Networks, origin_key
+from sams.identity.origin import Network, covering, origin_key
 from sams.identity.shared_table import Columns, OwnedTable
 
 DEFAULT_SLOTS = 65_536
@@ -92,7 +92,7 @@ class AdmissionBooks:
 
     def forget(self, worker: int) -> None:
         """A worker is dead: its connections are. For the supervisor, before another takes its number."""
-        self.connections.set(worker, 0)
+        self.connections.numbers[worker] = 0
         table = self.workers[worker].table
         if table is not None:
             table.clear()
@@ -101,15 +101,15 @@ class AdmissionBooks:
 class Admission:
     """Counts one worker's connections. Each is told of once: `connected`, maybe `signed_in`, `disconnected`."""
 
-    __slots__ = ("_allow", "_clock", "_connections", "_limits", "_others", "_own", "_slots", "_worker")
+    __slots__ = ("_clock", "_connections", "_is_free", "_limits", "_others", "_own", "_slots", "_worker")
 
     def __init__(self, books: AdmissionBooks, worker: int, clock: Clock, limits: AdmissionLimits) -> None:
         self._worker = worker
         self._clock = clock
         self._limits = limits
-        self._allow = Networks(limits.allow)
+        self._is_free = covering(limits.allow)
         self._slots = books.slots
-        self._connections = books.connections
+        self._connections = books.connections.numbers
         self._own = books.workers[worker]
         others = [other.table for number, other in enumerate(books.workers) if number != worker]
         self._others = tuple(table for table in others if table is not None)
@@ -117,8 +117,7 @@ class Admission:
     @property
     def under_pressure(self) -> bool:
         """So many of this worker's connections are taken that who is not signed in should be brief."""
-        open_now = self._connections.get(self._worker)
-        return open_now * 100 >= self._limits.connections * self._limits.pressure_at
+        return self._connections[self._worker] * 100 >= self._limits.connections * self._limits.pressure_at
 
     def connected(self, address: str, make_room: Callable[[], bool] = lambda: False) -> Reply | None:
         """A connection from an address; the refusal, or None: it counts until `disconnected`.
@@ -126,15 +125,15 @@ class Admission:
         make_room: asked where all connections are taken; whether another one is ended for this one. That one
             may still be counted for a moment.
         """
-        count = None if address in self._allow else self._of_origin(origin_key(address))
+        count = None if self._is_free(address) else self._of_origin(origin_key(address))
         if count is not None:
             refusal = self._address_refusal(count)
             if refusal is not None:
                 return refusal
-        open_now = self._connections.get(self._worker)
+        open_now = self._connections[self._worker]
         if open_now >= self._limits.connections and not make_room():
             return _FULL
-        self._connections.set(self._worker, open_now + 1)
+        self._connections[self._worker] = open_now + 1
         if count is not None:
             count.held += 1
             count.fresh += 1
@@ -143,7 +142,7 @@ class Admission:
 
     def signed_in(self, address: str, login: str) -> Reply | None:
         """It signed in; the refusal, or None: from now on it counts for the login, not for the address."""
-        if address in self._allow:
+        if self._is_free(address):
             return None
         count = self._of_login(login)
         refusal = self._login_refusal(count)
@@ -158,10 +157,9 @@ class Admission:
 
     def disconnected(self, address: str, login: str | None) -> None:
         """It ended. login: as which it was signed in; None where it was not."""
-        open_now = self._connections.get(self._worker)
-        if open_now:
-            self._connections.set(self._worker, open_now - 1)
-        if address in self._allow:
+        if self._connections[self._worker]:
+            self._connections[self._worker] -= 1
+        if self._is_free(address):
             return
         if login is None:
             self._leave_origin(origin_key(address), fresh_step=0)

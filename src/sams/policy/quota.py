@@ -211,9 +211,9 @@ class Quota:
 
         A worker that takes the place of a dead one finds the counts in memory still.
         """
-        if self._books.loaded.get(shard):
+        if self._books.loaded.numbers[shard]:
             return False
-        self._books.loaded.set(shard, 1)
+        self._books.loaded.numbers[shard] = 1
         newest = self._hour()
         for login, hour, recipients in rows:
             if newest - HOURS < hour <= newest:
