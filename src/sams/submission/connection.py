@@ -103,11 +103,6 @@ class Door(Protocol):
         """TLS from the first octet."""
         ...
 
-    @property
-    def limits(self) -> TimeLimits:
-        """How long a peer may take."""
-        ...
-
     def enter(self, connection: Connection, address: str) -> tuple[ServerEngine, EventHandler] | Reply:
         """Engine and session for a new connection, or the reply that turns it away."""
         ...
@@ -116,7 +111,8 @@ class Door(Protocol):
 class Connection(asyncio.BufferedProtocol):
     """One peer's connection to a listener.
 
-    buffer: the worker's receive buffer. turns: the worker's, of those who send large bodies.
+    limits: how long the peer may take. buffer: the worker's receive buffer. turns: the worker's, of those who send
+        large bodies.
     """
 
     __slots__ = (
@@ -145,9 +141,11 @@ class Connection(asyncio.BufferedProtocol):
     _engine: ServerEngine
     _handler: EventHandler
 
-    def __init__(self, door: Door, wheel: DeadlineWheel, buffer: memoryview, turns: Turns) -> None:
+    def __init__(
+        self, door: Door, limits: TimeLimits, wheel: DeadlineWheel, buffer: memoryview, turns: Turns
+    ) -> None:
         self._door = door
-        self._limits = door.limits
+        self._limits = limits
         self._wheel = wheel
         self._now = wheel.now
         self._buffer = buffer
@@ -167,10 +165,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Greet, or wait for the ClientHello where the listener begins with TLS."""
-        self._accept(cast("asyncio.Transport", transport))  # uvloop's are none by their class
-
-    def _accept(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
+        self._transport = transport = cast("asyncio.Transport", transport)  # uvloop's are none by their class
         entered = self._door.enter(self, peer_address(transport))
         if isinstance(entered, Reply):
             self._turn_away(transport, entered)
@@ -181,7 +176,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._begin_tls()
             else:
                 self._engine.greet()
-                self._flush()
+                self._say_in_clear()
         except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
             self._break(error)
         self._wheel.watch(self, self.progress.opened + min(self._limits.handshake, self._limits.sign_in))
@@ -202,8 +197,8 @@ class Connection(asyncio.BufferedProtocol):
                 self._engine.receive(bytes(octets))
             elif tls.established:
                 self._engine.receive(tls.decrypt(octets))
-            else:
-                self._shake_hands(tls, octets)
+            elif not self._shake_hands(tls, octets):
+                return
             self._pump()
             if tls is not None and tls.peer_closed:
                 self._ended_by_peer = True
@@ -278,7 +273,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def start_tls(self) -> None:
         """Say what is queued, in clear, and shake hands: the answer to StartTls."""
-        self._flush()
+        self._say_in_clear()
         self._begin_tls()
 
     def close(self) -> None:
@@ -325,25 +320,29 @@ class Connection(asyncio.BufferedProtocol):
             if event.__class__ is Need:
                 break
             handlers[event.__class__](session, event)
-        self._flush()
-
-    def _flush(self) -> None:
-        output = self._engine.take_output()
+        output = engine.take_output()
         if output and self._transport is not None:
             self._transport.write(output if self._tls is None else self._tls.encrypt(output))
+
+    def _say_in_clear(self) -> None:
+        """What comes before TLS."""
+        assert self._tls is None, "there is no way back from TLS"
+        if self._transport is not None:
+            self._transport.write(self._engine.take_output())
 
     def _begin_tls(self) -> None:
         self._tls = ServerTls(self._door.context)
         self.progress.handshake_began = self._now()
 
-    def _shake_hands(self, tls: ServerTls, octets: memoryview) -> None:
+    def _shake_hands(self, tls: ServerTls, octets: memoryview) -> bool:
+        """Whether the handshake is done now."""
         facts = tls.shake_hands(octets)
         if (facts is None or facts.version != "TLSv1.3") and self._transport is not None:
             flight = tls.take_outgoing()
             if flight:
                 self._transport.write(flight)
         if facts is None:
-            return
+            return False
         self.progress.handshake_began = None
         self._handler.tls_established(facts)
         if self._door.implicit:
@@ -351,6 +350,7 @@ class Connection(asyncio.BufferedProtocol):
         else:
             self._engine.tls_established()
         self._engine.receive(tls.decrypt(b""))
+        return True
 
     def _fail_tls(self, error: TlsError) -> None:
         self._handler.tls_failed(str(error))

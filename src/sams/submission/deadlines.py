@@ -7,6 +7,7 @@ and ten thousand idle sessions cost ten thousand looks in five minutes.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -144,7 +145,7 @@ class DeadlineWheel:
         self._loop = loop
         self._on_bug = on_bug
         self.now = loop.time
-        self._slots: dict[int, set[Watched]] = {}
+        self._slots: defaultdict[int, set[Watched]] = defaultdict(set)
         self._last = int(self.now())
         self._timer: Timer | None = None
         self.pressure = False
@@ -182,11 +183,7 @@ class DeadlineWheel:
         if number <= self._last:
             number = self._last + 1
         watched.wheel_slot = number
-        slot = self._slots.get(number)
-        if slot is None:
-            self._slots[number] = {watched}
-        else:
-            slot.add(watched)
+        self._slots[number].add(watched)
 
     def _turn(self) -> None:
         now = self.now()

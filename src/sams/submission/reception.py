@@ -33,7 +33,10 @@ class House:
 
 
 class ListenerDoor:
-    """One listener's door, kept while the service runs; the house behind it may change."""
+    """One listener's door, kept while the service runs; the house behind it may change.
+
+    settings: of the next engines. context: the listener's TLS. implicit: TLS from the first octet, always.
+    """
 
     def __init__(
         self, reception: Reception, port: int, context: ssl.SSLContext, settings: ServerSettings
@@ -42,16 +45,7 @@ class ListenerDoor:
         self._port = port
         self.settings = settings
         self.context = context
-
-    @property
-    def implicit(self) -> bool:
-        """TLS from the first octet: STARTTLS is not offered."""
-        return not self.settings.starttls
-
-    @property
-    def limits(self) -> TimeLimits:
-        """How long a peer may take."""
-        return self._reception.house.limits
+        self.implicit = not settings.starttls
 
     def enter(self, connection: Connection, address: str) -> tuple[ServerEngine, Session] | Reply:
         """Engine and session for a new connection, or the reply that turns it away."""
@@ -59,16 +53,16 @@ class ListenerDoor:
         refusal = services.admission.connected(address, self._reception.make_room)
         if refusal is not None:
             return refusal
-        implicit = self.implicit
-        engine = ServerEngine(self.settings, tls=implicit, reason=services.reason)
-        session = Session(services, connection, engine, Peer(address, self._port, implicit), self._reception)
+        engine = ServerEngine(self.settings, tls=self.implicit, reason=services.reason)
+        peer = Peer(address, self._port, self.implicit)
+        session = Session(services, connection, engine, peer, self._reception)
         self._reception.came(session)
         return engine, session
 
     def new_connection(self) -> Connection:
         """For the loop: a protocol for the next connection."""
         reception = self._reception
-        return Connection(self, reception.wheel, reception.buffer, reception.turns)
+        return Connection(self, reception.house.limits, reception.wheel, reception.buffer, reception.turns)
 
 
 class Reception:

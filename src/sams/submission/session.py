@@ -83,7 +83,10 @@ class Hall(Protocol):
 
 
 class Session:
-    """The session behind one connection (`connection.EventHandler`)."""
+    """The session behind one connection (`connection.EventHandler`).
+
+    id: the session's. address: the peer's. identity: who has signed in.
+    """
 
     __slots__ = (
         "_commands",
@@ -92,13 +95,13 @@ class Session:
         "_hall",
         "_how",
         "_log",
-        "_peer",
         "_security",
         "_services",
         "_sign_in",
         "_size",
         "_storing",
         "_transaction",
+        "address",
         "id",
         "identity",
     )
@@ -114,8 +117,8 @@ class Session:
         self._services = services
         self._connection = connection
         self._engine = engine
-        self._peer = peer
         self._hall = hall
+        self.address = peer.address
         self.id = services.session_ids.next()
         self.identity: Identity | None = None
         self._log = services.activity.session(self.id, peer.address, peer.port, implicit=peer.implicit)
@@ -176,7 +179,7 @@ class Session:
         self._sign_in.abandon()
         self._drop()
         login = self.identity.login if self.identity is not None else None
-        self._services.admission.disconnected(self._peer.address, login)
+        self._services.admission.disconnected(self.address, login)
         self._log.end(self._how or "lost", self._commands)
         self._hall.gone(self)
 
@@ -197,11 +200,6 @@ class Session:
             self._connection.end(answer)
             return True
         return False
-
-    @property
-    def address(self) -> str:
-        """The peer's."""
-        return self._peer.address
 
     def give_way(self) -> None:
         """All connections are taken, and this one has not signed in: end it without a word."""
@@ -353,11 +351,14 @@ class Session:
         self._drop()
 
     def _body_end(self, event: BodyEnd) -> None:
-        assert self._transaction is not None, _NO_TRANSACTION
+        transaction = self._transaction
+        assert transaction is not None, _NO_TRANSACTION
         self._connection.progress.body_began = None
         self._size = event.size
+        if event.rest:
+            transaction.feed(event.rest)
         try:
-            stored = self._transaction.finish()
+            stored = transaction.finish()
         except SamsError as error:
             self._answer_body(error)
             return
@@ -392,7 +393,7 @@ class Session:
         arrival = Arrival(
             session=self.id,
             helo_name=engine.helo_name or "",
-            address=self._peer.address,
+            address=self.address,
             extended=engine.esmtp,
             tls=self._security,
             at=services.clock.now(),
@@ -414,8 +415,7 @@ class Session:
             return  # a bug ended the session meanwhile
         self._log.tell(told.Accepted(message.id, self._size, len(message.recipients)))
         self._end_transaction()
-        text = f"Message accepted for delivery as {message.id}"
-        self._engine.answer(Reply(250, (text,), ACCEPTED))
+        self._engine.accept_message(f"Message accepted for delivery as {message.id}")
 
     # --- shared by the handlers
 
