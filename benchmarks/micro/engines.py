@@ -19,12 +19,13 @@ from sams.protocol.smtp.events import Auth, BodyEnd, BodyStart, Event, Mail, Nee
 from sams.protocol.smtp.server import ServerEngine
 from sams.protocol.smtp.settings import ServerSettings
 
-_OK = reply(250, "2.1.0", "Ok")
-_ANSWERS: dict[type[Event], Reply] = {
-    Auth: reply(235, "2.7.0", "Signed in"),
-    Mail: _OK,
-    Rcpt: _OK,
-    BodyEnd: reply(250, "2.0.0", "Accepted"),
+_SIGNED_IN = reply(235, "2.7.0", "Signed in")
+_ANSWERS: dict[type[Event], Callable[[ServerEngine], object]] = {
+    Auth: lambda engine: engine.answer(_SIGNED_IN),
+    Mail: ServerEngine.accept_sender,
+    Rcpt: ServerEngine.accept_recipient,
+    BodyStart: ServerEngine.accept_body,
+    BodyEnd: lambda engine: engine.accept_message("Accepted"),
 }
 _SETTINGS = ServerSettings("smtp.example.org", Mailbox("postmaster", "example.org"))
 _BEFORE = (b"EHLO client.example.org\r\n", b"STARTTLS\r\n")
@@ -46,10 +47,8 @@ def _say(engine: ServerEngine, *parts: bytes) -> None:
     for part in parts:
         engine.receive(part)
         while not isinstance(event := engine.next_event(), Need):
-            if isinstance(event, BodyStart):
-                engine.accept_body()
-            elif type(event) in _ANSWERS:
-                engine.answer(_ANSWERS[type(event)])
+            if type(event) in _ANSWERS:
+                _ANSWERS[type(event)](engine)
         assert engine.take_output()
 
 

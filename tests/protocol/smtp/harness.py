@@ -94,7 +94,10 @@ class Session:
                 self.engine.accept_body()
             case BodyChunk(data):
                 self.message += data
-            case Mail() | Rcpt() | BodyEnd():
+            case BodyEnd(rest):
+                self.message += rest
+                self.engine.answer(positive(event))
+            case Mail() | Rcpt():
                 self.engine.answer(positive(event))
             case _:
                 pass
@@ -124,7 +127,7 @@ def session(settings: ServerSettings = SETTINGS, *, tls: bool = True, signed_in:
 def story(events: list[Event]) -> list[Event]:
     """The events as they do not depend on cuts: chunks joined, and none before a refusal."""
     told: list[Event] = []
-    for event in events:
+    for event in _chunks_first(events):
         last = told[-1] if told else None
         if isinstance(event, BodyChunk) and isinstance(last, BodyChunk):
             told[-1] = BodyChunk(last.data + event.data)
@@ -133,6 +136,16 @@ def story(events: list[Event]) -> list[Event]:
         else:
             told.append(event)
     return told
+
+
+def _chunks_first(events: list[Event]) -> Iterator[Event]:
+    """What comes with the end of a message, as a chunk of its own."""
+    for event in events:
+        if isinstance(event, BodyEnd) and event.rest:
+            yield BodyChunk(event.rest)
+            yield BodyEnd(b"", event.size)
+        else:
+            yield event
 
 
 @dataclass

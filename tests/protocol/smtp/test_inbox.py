@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,12 +72,15 @@ def test_lines_that_arrive_in_many_pieces_before_anyone_reads_are_all_there() ->
     assert inbox.size == 3
 
 
-def test_a_sound_line_is_only_a_line_without_any_flaw() -> None:
-    for data, expected in ((b"one\r\n", b"one"), (b"o\ne\r\n", None), (b"one", None), (b"1234567\r\n", None)):
+def test_a_line_is_taken_only_where_it_is_there_whole_and_is_what_it_has_to_be() -> None:
+    pattern = re.compile(rb"[a-z]+\r\n")
+    for data, fits in ((b"one\r\n", True), (b"o\ne\r\n", False), (b"one", False), (b"12345\r\n", False)):
         inbox = Inbox()
         inbox.feed(data)
-        assert inbox.sound_line(LIMIT) == expected
-        assert inbox.size == (0 if expected else len(data))
+        match = inbox.match(pattern, LIMIT)
+        assert (match is not None) == fits
+        assert inbox.size == (0 if fits else len(data))
+        assert inbox.is_used_up() == fits
 
 
 def test_what_was_taken_can_be_given_back() -> None:
@@ -97,6 +101,10 @@ def test_an_idle_session_holds_no_buffer() -> None:
     inbox.feed(b"\r\n")
     assert inbox.line(LIMIT) == b"abc"
     assert inbox.line(LIMIT) is None
+    assert inbox._data == b""
+    inbox.feed(b"abc")
+    inbox.take(3)
+    assert inbox.is_used_up()
     assert inbox._data == b""
 
 

@@ -10,7 +10,7 @@ from sams.core.reply import Reply
 from sams.protocol.smtp import replies, verbs_auth, verbs_envelope, verbs_message, verbs_session
 from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Event, Need
-from sams.protocol.smtp.grammar import split_command
+from sams.protocol.smtp.grammar import PLAIN_COMMAND, split_command
 from sams.protocol.smtp.inbox import Flaw
 from sams.protocol.smtp.states import BEFORE_AUTH, IDLE_VERBS, RULES, Refusal, State, Verb
 from sams.protocol.smtp.strangers import opening_of_stranger, word_of_stranger
@@ -39,17 +39,18 @@ _HANDLERS: Mapping[Verb, Handler] = {
 
 def read_command(talk: Conversation) -> Event | Need | None:
     """Take one line and do what it says."""
-    line = talk.inbox.sound_line(talk.settings.command_line)
-    if line is None:
-        return _read_oddity(talk) if talk.inbox.size else _NEED_DATA
-    word, argument = split_command(line)
+    inbox = talk.inbox
+    plain = inbox.match(PLAIN_COMMAND, talk.settings.command_line)
+    if plain is None:
+        return _NEED_DATA if inbox.is_used_up() else _read_oddity(talk)
+    word, argument = plain.groups(b"")
     step = _STEPS[talk.state].get(word)
     if step is None:
-        talk.inbox.give_back(len(line) + 2)
+        inbox.give_back(len(plain[0]))
         return _read_oddity(talk)
     talk.first = False
     try:
-        return step(talk, argument)
+        return step(talk, argument.strip(b" \t"))
     except SamsError as error:
         return _refuse_failed(talk, word, error)
 
@@ -59,7 +60,7 @@ def _refuse_failed(talk: Conversation, word: bytes, error: SamsError) -> Event:
 
 
 def _read_oddity(talk: Conversation) -> Event | Need | None:
-    """A line that is incomplete, flawed, long, or no command."""
+    """A line that is incomplete, flawed, long, no command, or not in upper case."""
     opening = talk.inbox.peek(5)
     if not opening:
         return _NEED_DATA
@@ -77,7 +78,7 @@ def _read_oddity(talk: Conversation) -> Event | Need | None:
 
 
 def _obey_odd(talk: Conversation, line: bytes) -> Event | None:
-    """A line that came in pieces, is long as only AUTH may be, or is no command."""
+    """A line that came in pieces, is long as only AUTH may be, is not in upper case, or is no command."""
     word, argument = split_command(line)
     step = _STEPS[talk.state].get(word)
     if step is not None:

@@ -16,7 +16,7 @@ import msgspec
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
 from sams.protocol.smtp.allowance import Allowance
-from sams.protocol.smtp.events import Asking, Closed, Event, Mail, Refused
+from sams.protocol.smtp.events import NO_PARAMETERS, Asking, Closed, Event, MailParameters, Refused
 from sams.protocol.smtp.inbox import Inbox
 from sams.protocol.smtp.incoming import Chunk, Incoming
 from sams.protocol.smtp.reply_lines import encode
@@ -44,7 +44,7 @@ class Conversation:
     out: what was said since the last output.
     events: what the session is told before anything else is read.
     asked: the kind of event that waits for the session's answer; Auth stands for AuthData too.
-    mail: the MAIL of the transaction, from the time it is asked about to the end of the transaction.
+    parameters: of the transaction's MAIL, from the time it is asked about to the end of the transaction.
     recipients: how many were accepted in the transaction.
     incoming: the message, from the answer to BodyStart to its verdict.
     chunk: the last BDAT command; not set before one.
@@ -64,8 +64,8 @@ class Conversation:
         "helo_name",
         "inbox",
         "incoming",
-        "mail",
         "out",
+        "parameters",
         "pending",
         "reason",
         "recipients",
@@ -90,23 +90,11 @@ class Conversation:
         self.esmtp = False
         self.helo_name: str | None = None
         self.inbox = Inbox()
-        self.out: list[bytes] = []
+        self.out = bytearray()
         self.events: deque[Event] = deque()
         self.asked: type[Asking] | None = None
         self.pending: Pending | None = None
         self.end_transaction(state)
-
-    @property
-    def open_transaction(self) -> Mail:
-        """The MAIL of the transaction that the state says there is."""
-        assert self.mail is not None, "asked for in a state without a transaction"
-        return self.mail
-
-    @property
-    def message(self) -> Incoming:
-        """The message that the state says comes in."""
-        assert self.incoming is not None, "asked for in a state without a message"
-        return self.incoming
 
     def with_reason(self, reply: Reply) -> Reply:
         """The reply; a refusal with a reference."""
@@ -114,7 +102,7 @@ class Conversation:
 
     def queue(self, reply: Reply) -> None:
         """Say it with the next output."""
-        self.out.append(encode(reply))
+        self.out += encode(reply)
 
     def follow(self, event: Event | None) -> None:
         """Tell it after what is told already."""
@@ -152,7 +140,7 @@ class Conversation:
 
     def end_transaction(self, state: State) -> None:
         """Forget the transaction, if there is one, and be in this state."""
-        self.mail: Mail | None = None
+        self.parameters: MailParameters = NO_PARAMETERS
         self.recipients = 0
         self.incoming: Incoming | None = None
         self.failure = replies.TRANSACTION_FAILED

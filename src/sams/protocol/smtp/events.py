@@ -10,7 +10,7 @@ others only inform, their reply (where one is due) is queued already.
 | Mail         | yes  | `accept_sender()`, or `answer(reply)`                                     |
 | Rcpt         | yes  | `accept_recipient()`, or `answer(reply)`                                  |
 | BodyStart    | yes  | `accept_body()`, or `answer(refusal)`                                     |
-| BodyEnd      | yes  | `answer(reply)`                                                           |
+| BodyEnd      | yes  | `accept_message(text)`, or `answer(reply)`                                |
 | StartTls     | no   | after the handshake `tls_established()`; until then `Need.HANDSHAKE`      |
 | Closed       | no   | nothing: write the output and close; from then on `Need.NOTHING`          |
 
@@ -59,6 +59,10 @@ class MailParameters(msgspec.Struct, frozen=True, gc=False):
     ret: Ret | None = None
     envid: str | None = None
     auth: Mailbox | None = None
+
+
+NO_PARAMETERS = MailParameters()
+"""Of a MAIL without any, and of no transaction."""
 
 
 class Hello(msgspec.Struct, frozen=True, gc=False):
@@ -126,9 +130,17 @@ class BodyChunk(msgspec.Struct, frozen=True, gc=False):
 
 
 class BodyEnd(msgspec.Struct, frozen=True, gc=False):
-    """The message is complete and asks for its verdict. size: octets of all its chunks."""
+    """The message is complete and asks for its verdict.
 
+    rest: what comes behind the chunks that were told: all of the message, where it came in one piece; may be empty.
+    size: octets of the message.
+    """
+
+    rest: bytes
     size: int
+
+    def __repr__(self) -> str:
+        return f"BodyEnd({self.size} octets)"
 
 
 class BodyRefused(msgspec.Struct, frozen=True, gc=False):

@@ -25,6 +25,9 @@ from sams.core.errors import PeerFault
 from sams.core.reply import Reply, reply
 from sams.protocol.smtp import replies
 
+# command = verb [ SP argument ] CRLF
+PLAIN_COMMAND = re.compile(rb"([A-Z]++)(?: ([^\r\n\0]*+))?\r\n")
+"""What nearly every line is, as the parts that `split_command` tells; the argument still with its white space."""
 # Reverse-path = Path / "<>"      Forward-path = Path
 # Path         = "<" [ A-d-l ":" ] Mailbox ">"
 # Between the brackets only quotes are looked at here: a quoted local part may hold ">" and SP.

@@ -17,6 +17,7 @@ used up is let go when there is nothing more to read, so that an idle session ho
 from __future__ import annotations
 
 import enum
+import re
 
 _NUL, _LF, _CR = b"\0\n\r"  # numbers, for which `in` is many times quicker than for bytes
 
@@ -43,10 +44,10 @@ class Inbox:
 
     def feed(self, data: bytes) -> None:
         """Add what arrived."""
-        if self._pieces or self._start < len(self._data):
+        if self._data:
             self._pieces.append(data)
         else:
-            self._data, self._start = data, 0
+            self._data = data
 
     @property
     def size(self) -> int:
@@ -79,17 +80,24 @@ class Inbox:
             return self._judge_partial(limit)
         return Flaw.BARE if _LF in line or _CR in line or _NUL in line else line
 
-    def sound_line(self, limit: int) -> bytes | None:
-        """The next line, where it is there in one piece and has no flaw; else None, and `line` tells more."""
-        data, start = self._data, self._start
-        end = data.find(b"\n", start, start + limit)
-        if end <= start or self._dropping or data[end - 1] != _CR:
+    def match(self, line: re.Pattern[bytes], limit: int) -> re.Match[bytes] | None:
+        """The next line, where it is there in one piece and is such a one; else None, and `line` tells what there is.
+
+        line: ends in CRLF, and has no other CR or LF and no NUL. limit: octets with the CRLF.
+        """
+        if self._dropping:
             return None
-        line = data[start : end - 1]
-        if _CR in line or _NUL in line:
-            return None
-        self._start = end + 1
-        return line
+        match = line.match(self._data, self._start, self._start + limit)
+        if match is not None:
+            self._start = match.end()
+        return match
+
+    def is_used_up(self) -> bool:
+        """Whether nothing is left to read; then nothing is held any more."""
+        if self._pieces or self._start < len(self._data):
+            return False
+        self._data, self._start = b"", 0
+        return True
 
     def take(self, most: int | None = None) -> bytes:
         """The next octets, at most so many of them; empty when none have arrived."""
@@ -104,7 +112,7 @@ class Inbox:
         return self._data[start:end]
 
     def give_back(self, count: int) -> None:
-        """Take back the last octets that `take` or `sound_line` gave, a line with its CRLF."""
+        """Take back the last octets that `take` or `match` gave, a line with its CRLF."""
         self._start -= count
 
     def _complete_line(self, limit: int) -> bytes | None:

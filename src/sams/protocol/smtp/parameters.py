@@ -17,7 +17,7 @@ from sams.core.envelope import Body, Notify, OriginalRecipient, Ret
 from sams.core.errors import PeerFault
 from sams.core.reply import Reply, reply
 from sams.core.text import ascii_line
-from sams.protocol.smtp.events import MailParameters
+from sams.protocol.smtp.events import NO_PARAMETERS, MailParameters
 from sams.protocol.smtp.xtext import decode_utf8_xtext, decode_xtext
 
 MAX_ENVID = 100
@@ -26,6 +26,8 @@ MAX_ORCPT = 500
 """RFC 3461 section 4.2."""
 
 _SIZE = re.compile(r"[0-9]{1,20}\Z")
+# What most programs say: SIZE, perhaps behind BODY.
+_PLAIN = re.compile(rb"(?:BODY=(7BIT|8BITMIME) )?SIZE=([0-9]{1,20})\Z")
 _KIND = re.compile(r"[A-Za-z0-9-]{1,40}\Z")
 
 Parser = Callable[[str], object]
@@ -38,7 +40,13 @@ def parse_mail_parameters(text: bytes) -> MailParameters:
     Raises:
         PeerFault: 555 for one that is not known, 501 for one that is there twice or has a bad value.
     """
-    return MailParameters(**_parse(text, _MAIL)) if text else _NO_PARAMETERS
+    if not text:
+        return NO_PARAMETERS
+    plain = _PLAIN.match(text)
+    if plain is None:
+        return MailParameters(**_parse(text, _MAIL))
+    body, size = plain.groups()
+    return MailParameters(int(size), _PLAIN_BODIES[body])
 
 
 def parse_rcpt_parameters(text: bytes) -> tuple[Notify | None, OriginalRecipient | None]:
@@ -170,8 +178,8 @@ def _printable_utf8(encoded: str) -> str | None:
     return text if text.isprintable() else None
 
 
-_NO_PARAMETERS = MailParameters()
 _BODIES = {body.value: body for body in Body}
+_PLAIN_BODIES = {None: Body.SEVEN_BIT, b"7BIT": Body.SEVEN_BIT, b"8BITMIME": Body.EIGHT_BIT_MIME}
 _NOTIFY = {"SUCCESS": Notify.SUCCESS, "FAILURE": Notify.FAILURE, "DELAY": Notify.DELAY}
 _MAIL: Mapping[str, tuple[str, Parser | None]] = {
     "SIZE": ("size", _size),

@@ -50,7 +50,7 @@ class ServerEngine:
 
     def greet(self) -> None:
         """Queue the greeting. Once, before anything else."""
-        self._talk.out.append(self._talk.settings.phrases.greeting)
+        self._talk.out += self._talk.settings.phrases.greeting
 
     def receive(self, data: bytes) -> None:
         """Take bytes from the peer. Cheap: they are looked at in `next_event`."""
@@ -98,8 +98,10 @@ class ServerEngine:
         Raises:
             ProtocolMisuse: Mail does not ask.
         """
-        self._settle(Mail)
-        verbs_envelope.accept_mail(self._talk, SENDER_ACCEPTED)
+        talk = self._talk
+        if talk.asked is not Mail:
+            raise _unasked(Mail, talk)
+        verbs_envelope.accept_mail(talk, SENDER_ACCEPTED)
 
     def accept_recipient(self) -> None:
         """Answer Rcpt with yes.
@@ -107,8 +109,10 @@ class ServerEngine:
         Raises:
             ProtocolMisuse: Rcpt does not ask.
         """
-        self._settle(Rcpt)
-        verbs_envelope.accept_rcpt(self._talk, RECIPIENT_ACCEPTED)
+        talk = self._talk
+        if talk.asked is not Rcpt:
+            raise _unasked(Rcpt, talk)
+        verbs_envelope.accept_rcpt(talk, RECIPIENT_ACCEPTED)
 
     def challenge(self, data: bytes) -> None:
         """Send a SASL challenge (334) in answer to Auth or AuthData. AuthData or AuthCancelled follows.
@@ -116,8 +120,11 @@ class ServerEngine:
         Raises:
             ProtocolMisuse: neither of them asks.
         """
-        self._settle(Auth)
-        self._talk.out.append(b"334 %b\r\n" % b2a_base64(data, newline=False))
+        talk = self._talk
+        if talk.asked is not Auth:
+            raise _unasked(Auth, talk)
+        talk.asked = None
+        talk.out += b"334 %b\r\n" % b2a_base64(data, newline=False)
 
     def accept_body(self) -> None:
         """Answer BodyStart with yes: 354 for DATA, nothing to be said for BDAT. Chunks follow.
@@ -125,8 +132,21 @@ class ServerEngine:
         Raises:
             ProtocolMisuse: BodyStart does not ask.
         """
-        self._settle(BodyStart)
-        verbs_message.accept_body(self._talk)
+        talk = self._talk
+        if talk.asked is not BodyStart:
+            raise _unasked(BodyStart, talk)
+        verbs_message.accept_body(talk)
+
+    def accept_message(self, text: str) -> None:
+        """Answer BodyEnd with yes: 250 2.0.0 and one line of printable ASCII, at most 470 characters.
+
+        Raises:
+            ProtocolMisuse: BodyEnd does not ask.
+        """
+        talk = self._talk
+        if talk.asked is not BodyEnd:
+            raise _unasked(BodyEnd, talk)
+        verbs_message.accept_message(talk, f"250 2.0.0 {text}\r\n".encode("ascii"))
 
     def refuse_body(self, reply: Reply) -> Reply:
         """Refuse the message that is coming in: no more chunks, the reply at its end, then BodyRefused.
@@ -178,9 +198,8 @@ class ServerEngine:
         out = self._talk.out
         if not out:
             return b""
-        output = b"".join(out)
-        out.clear()
-        return output
+        self._talk.out = bytearray()
+        return bytes(out)
 
     @property
     def state(self) -> State:
@@ -234,14 +253,13 @@ class ServerEngine:
         """The `with` token of Received for the running transaction (RFC 3848, RFC 6531 section 4.3)."""
         talk = self._talk
         security = ("S" if talk.tls else "") + ("A" if talk.authenticated else "")
-        if talk.mail is not None and talk.mail.parameters.smtputf8:
+        if talk.parameters.smtputf8:
             return f"UTF8SMTP{security}"
         return f"ESMTP{security}" if talk.esmtp or security else "SMTP"
 
-    def _settle(self, asked: type[Asking]) -> None:
-        if self._talk.asked is not asked:
-            raise ProtocolMisuse(f"{asked.__name__} does not ask in state {self._talk.state.name}")
-        self._talk.asked = None
+
+def _unasked(event: type[Asking], talk: Conversation) -> ProtocolMisuse:
+    return ProtocolMisuse(f"{event.__name__} does not ask in state {talk.state.name}")
 
 
 _READERS: Mapping[State, Callable[[Conversation], Event | Need | None]] = {

@@ -14,23 +14,25 @@ from sams.protocol.smtp.transaction import parse_mail, parse_rcpt
 _MAIL, _RCPT = State.MAIL, State.RCPT  # names, for Python 3.11 takes its time to find a member
 
 
-def mail(talk: Conversation, argument: bytes) -> Event:
+def mail(talk: Conversation, argument: bytes) -> Event | None:
     """MAIL FROM. However it fails, what was pipelined behind it is not counted against the peer."""
-    closed = talk.shut_if(talk.allowance.transaction())
-    if closed is not None:
-        return closed
+    used_up = talk.allowance.transaction()
+    if used_up is not None:
+        return talk.shut_if(used_up)
     try:
-        talk.mail = event = parse_mail(argument, talk.settings)
+        event = parse_mail(argument, talk.settings)
     except SamsError:
         talk.end_transaction(State.FAILED)
         raise
+    talk.parameters = event.parameters
     talk.asked = Mail
     return event
 
 
 def accept_mail(talk: Conversation, said: bytes) -> None:
     """The session's yes to the reverse path."""
-    talk.out.append(said)
+    talk.asked = None
+    talk.out += said
     talk.state = _MAIL
 
 
@@ -47,7 +49,7 @@ def answer_mail(talk: Conversation, reply: Reply) -> None:
 def rcpt(talk: Conversation, argument: bytes) -> Event:
     """RCPT TO."""
     settings = talk.settings
-    event = parse_rcpt(argument, settings, talk.open_transaction.parameters)
+    event = parse_rcpt(argument, settings, talk.parameters)
     if talk.recipients >= settings.max_recipients:
         raise TemporaryFailure(replies.too_many_recipients(settings.max_recipients))
     talk.asked = Rcpt
@@ -56,7 +58,8 @@ def rcpt(talk: Conversation, argument: bytes) -> Event:
 
 def accept_rcpt(talk: Conversation, said: bytes) -> None:
     """The session's yes to a recipient."""
-    talk.out.append(said)
+    talk.asked = None
+    talk.out += said
     talk.recipients += 1
     talk.state = _RCPT
 

@@ -22,6 +22,7 @@ from sams.protocol.smtp.states import Refusal, State
 # Names, for Python 3.11 takes its time to find a member.
 _NEED_DATA, _BINARY = Need.DATA, Body.BINARY_MIME
 _READY, _DATA, _CHUNK = State.READY, State.DATA, State.CHUNK
+_NO_MESSAGE = "read in a state without a message"
 _BY_DATA = BodyStart(chunking=False)
 _BY_BDAT = BodyStart(chunking=True)
 
@@ -30,7 +31,7 @@ def data(talk: Conversation, argument: bytes) -> Event:
     """DATA."""
     if argument:
         raise PeerFault(replies.NO_PARAMETERS)
-    if talk.open_transaction.parameters.body is _BINARY:
+    if talk.parameters.body is _BINARY:
         raise PeerFault(replies.BINARY_NEEDS_BDAT)
     talk.asked = BodyStart
     return _BY_DATA
@@ -66,13 +67,13 @@ def _begin_chunk(talk: Conversation) -> Event | None:
 
 def accept_body(talk: Conversation) -> None:
     """The session's yes to BodyStart."""
-    binary = talk.open_transaction.parameters.body is _BINARY
-    talk.incoming = Incoming(talk.settings, binary=binary)
+    talk.asked = None
+    talk.incoming = Incoming(talk.settings, binary=talk.parameters.body is _BINARY)
     if talk.state is _CHUNK:
         talk.incoming.expect(talk.chunk.size)
     else:
         talk.state = _DATA
-        talk.out.append(START_MAIL_INPUT)
+        talk.out += START_MAIL_INPUT
 
 
 def answer_body_start(talk: Conversation, reply: Reply) -> None:
@@ -113,63 +114,74 @@ def read_discard(talk: Conversation) -> Event | Need | None:
 
 def read_data(talk: Conversation) -> Event | Need | None:
     """Octets of DATA."""
-    octets = talk.inbox.take()
+    octets, message = talk.inbox.take(), talk.incoming
     if not octets:
         return _NEED_DATA
-    message = talk.message
+    assert message is not None, _NO_MESSAGE
     content, behind = message.dotted(octets)
-    if message.is_flood:
-        return _told(talk, content, _shut_flood(talk, message))
+    if not content and message.is_flood:
+        return _shut_flood(talk, message)
     if behind < 0:
         return BodyChunk(content) if content else None
     talk.inbox.give_back(behind)
-    return _told(talk, content, _finish_message(talk, message, _READY))
+    return _finish_message(talk, message, content, _READY)
 
 
 def read_chunk(talk: Conversation) -> Event | Need | None:
     """Octets of a BDAT."""
-    chunk, message = talk.chunk, talk.message
+    chunk, message = talk.chunk, talk.incoming
+    assert message is not None, _NO_MESSAGE
+    content = b""
     if chunk.left:
         octets = talk.inbox.take(chunk.left)
         if not octets:
             return _NEED_DATA
         chunk.left -= len(octets)
         content = message.plain(octets)
-        return _told(talk, content, _shut_flood(talk, message) if message.is_flood else None)
+        if not content and message.is_flood:
+            return _shut_flood(talk, message)
+        if chunk.left:
+            return BodyChunk(content) if content else None
+    return _end_chunk(talk, message, content)
+
+
+def _end_chunk(talk: Conversation, message: Incoming, content: bytes) -> Event | None:
+    """content: what is not told yet."""
+    chunk = talk.chunk
     if chunk.last:
-        content = message.finish()
-        return _told(talk, content, _finish_message(talk, message, _READY))
+        return _finish_message(talk, message, content + message.finish(), _READY)
+    if content:
+        return BodyChunk(content)
     if message.verdict is not None:
-        return _finish_message(talk, message, State.FAILED)
+        return _finish_message(talk, message, b"", State.FAILED)
     talk.queue(replies.chunk_received(chunk.size))
     talk.state = State.BDAT
     return None
 
 
+def accept_message(talk: Conversation, said: bytes) -> None:
+    """The session's yes to the message."""
+    talk.asked = None
+    talk.out += said
+    talk.end_transaction(_READY)
+    talk.allowance.message_accepted()
+
+
 def answer_body_end(talk: Conversation, reply: Reply) -> None:
     """The session's verdict on the message."""
-    talk.out.append(encode(reply))
-    talk.end_transaction(_READY)
     if reply.is_positive:
-        talk.allowance.message_accepted()
-    else:
-        talk.follow(talk.shut_if(talk.allowance.refusal()))
+        accept_message(talk, encode(reply))
+        return
+    talk.queue(reply)
+    talk.end_transaction(_READY)
+    talk.follow(talk.shut_if(talk.allowance.refusal()))
 
 
-def _told(talk: Conversation, content: bytes, then: Event | None) -> Event | None:
-    """Tell the content, where there is some, before what follows from it."""
-    if not content:
-        return then
-    if then is not None:
-        talk.events.appendleft(then)
-    return BodyChunk(content)
-
-
-def _finish_message(talk: Conversation, message: Incoming, then: State) -> Event:
+def _finish_message(talk: Conversation, message: Incoming, rest: bytes, then: State) -> Event:
     verdict = message.verdict
     if verdict is None:
         talk.asked = BodyEnd
-        return BodyEnd(message.size)
+        return BodyEnd(rest, message.size)
     refused = _refuse_message(talk, verdict, then)
     talk.follow(talk.shut_if(talk.allowance.refusal()))
     return refused

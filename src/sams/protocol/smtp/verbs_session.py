@@ -34,7 +34,7 @@ def _hello(talk: Conversation, argument: bytes, reply: bytes, *, esmtp: bool) ->
         talk.state = State.GREETED
     talk.helo_name = name = visible(argument)
     talk.esmtp = esmtp
-    talk.out.append(reply)
+    talk.out += reply
     hello = Hello(name, esmtp)
     if given_up is None:
         return hello
@@ -50,7 +50,7 @@ def starttls(talk: Conversation, argument: bytes) -> Event:
         raise PeerFault(replies.STARTTLS_UNAVAILABLE)
     if talk.inbox.size:
         return talk.refuse_and_shut("STARTTLS", replies.INJECTED)
-    talk.out.append(STARTTLS_GO_AHEAD)
+    talk.out += STARTTLS_GO_AHEAD
     talk.state = State.HANDSHAKE
     return StartTls()
 
@@ -89,7 +89,7 @@ def vrfy(talk: Conversation, argument: bytes) -> None:
 
 def quit_(talk: Conversation, _argument: bytes) -> Event:
     """QUIT (RFC 5321 section 4.1.1.10)."""
-    talk.out.append(talk.settings.phrases.farewell)
+    talk.out += talk.settings.phrases.farewell
     talk.events.append(talk.shut(None))
     return Quit()
 
