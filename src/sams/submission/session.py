@@ -22,7 +22,7 @@ import msgspec
 
 from sams.activity import events as told
 from sams.core.errors import SamsError
-from sams.core.reply import EnhancedStatus, Reply, reply
+from sams.core.reply import Reply, reply
 from sams.identity.interface import Identity
 from sams.policy.quota import QuotaVerdict
 from sams.protocol.smtp.events import (
@@ -53,7 +53,6 @@ from sams.submission.transaction import Transaction
 
 ACCOUNT_CHANGED = reply(421, "4.7.0", "Your account was changed; connect again and sign in")
 UNDER_PRESSURE = reply(421, "4.3.2", "Too many connections at the moment for mistakes; closing")
-ACCEPTED = EnhancedStatus.parse("2.0.0")
 NO_ROUTE = reply(
     550, "5.1.2", "This service has no route to the domain of that address; ask your administrator"
 )
