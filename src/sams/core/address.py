@@ -20,9 +20,9 @@ MAX_MAILBOX_OCTETS = 254
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010FFFF]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
 _QUOTED = re.compile(r'"((?:[\x20\x21\x23-\x5b\x5d-\x7e\u0080-\U0010FFFF]|\\[\x20-\x7e])*)"\Z')
-PLAIN_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++)*+"
+PLAIN_LOCAL = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++(?>(?:\.[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]++)*)"
 """A regular expression for nearly every local part: a dot-string in ASCII; its length is not looked at."""
-PLAIN_DOMAIN = r"[A-Za-z0-9]++(?:[.-][A-Za-z0-9]++)*+"
+PLAIN_DOMAIN = r"[A-Za-z0-9]++(?>(?:[.-][A-Za-z0-9]++)*)"
 """The same for a domain name; a label's length is not looked at."""
 MAX_PLAIN = 63
 """Octets of a plain local part and of a plain domain that are allowed beyond doubt; the long way knows more."""

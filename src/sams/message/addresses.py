@@ -34,22 +34,22 @@ from sams.message.words import decode_words
 _ATEXT = r"A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010FFFF"
 _TOKEN = re.compile(
     rf"(?P<gap>[ \t]++|\r\n[ \t]++)"
-    rf"|(?P<atom>[{_ATEXT}]++(?:\.[{_ATEXT}]++)*+)"
-    r'|(?P<quoted>"(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~]|\r\n(?=[ \t]))*+")'
+    rf"|(?P<atom>[{_ATEXT}]++(?>(?:\.[{_ATEXT}]++)*))"
+    r'|(?P<quoted>"(?>(?:[^"\\\x00-\x08\x0a-\x1f\x7f]|\\[\t -~]|\r\n(?=[ \t]))*)")'
     r"|(?P<literal>\[[!-Z^-~]*+\])"
     r"|(?P<special>[<>@,:;.])"
 )
 _COMMENT_PART = re.compile(r"[^()\\\x00-\x08\x0a-\x1f\x7f]++|\\[\t -~]|\r\n(?=[ \t])|[()]")
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_GAP = rb"(?:[ \t]++|\r\n[ \t]++)*+"
+_GAP = rb"(?>(?:[ \t]++|\r\n[ \t]++)*)"
 _WORD = rb"A-Za-z0-9!#$%&'*+/?^_`{|}~\-"
 _LABEL = rb"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _SPEC = (
     rb"(?=[^@]{1,64}+@)[="
     + _WORD
-    + rb"]++(?:\.[="
+    + rb"]++(?>(?:\.[="
     + _WORD
-    + rb"]++)*+@"
+    + rb"]++)*)@"
     + _LABEL
     + rb"(?:\."
     + _LABEL

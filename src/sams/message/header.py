@@ -31,11 +31,11 @@ _NAME = rb"[!-9;-~]{1,255}+[ \t]{0,255}+:"
 _LONGEST_NAME = 512
 """So many octets of a line decide whether it is a field."""
 _SOUND_FIELDS = re.compile(
-    rb"([!-9;-~]{1,255}+)([ \t]{0,255}+:[^\r\n\0]*+(?:\r\n[ \t][^\r\n\0]*+)*+\r\n)"
+    rb"([!-9;-~]{1,255}+)([ \t]{0,255}+:[^\r\n\0]*+(?>(?:\r\n[ \t][^\r\n\0]*+)*)\r\n)"
     rb"|(?s:.++)"
 )
 """One field as (its name, the rest); where none stands, two times nothing, once: of lines ended by CRLF alone."""
-_FIELDS = re.compile(rb"([!-9;-~]{1,255}+)([ \t]{0,255}+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n)|(?s:.++)")
+_FIELDS = re.compile(rb"([!-9;-~]{1,255}+)([ \t]{0,255}+:[^\n]*+(?>(?:\n[ \t][^\n]*+)*)\n)|(?s:.++)")
 """The same of any text."""
 _FIRST_LINE = re.compile(_NAME)
 _LINE = re.compile(rb"[ \t]|" + _NAME)

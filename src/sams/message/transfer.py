@@ -15,7 +15,7 @@ _NO_BASE64 = bytes(
     if octet not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="
 )
 _UNSAFE = re.compile(rb"[\x00\x80-\xff]|\r(?!\n)|(?<!\r)\n")
-_QUOTED_PIECES = re.compile(rb"(?:=[0-9A-Fa-f]{2}|[^\r\n]){1,70}+(?=[^\r\n])")
+_QUOTED_PIECES = re.compile(rb"(?>(?:=[0-9A-Fa-f]{2}|[^\r\n]){1,70})(?=[^\r\n])")
 _MASKED = bytes(octet if 0 < octet < 0x80 else 0x3F for octet in range(256))
 
 

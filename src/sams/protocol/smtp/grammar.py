@@ -31,7 +31,7 @@ PLAIN_COMMAND = re.compile(rb"([A-Z]++)(?: ([^\r\n\0]*+))?\r\n")
 # Reverse-path = Path / "<>"      Forward-path = Path
 # Path         = "<" [ A-d-l ":" ] Mailbox ">"
 # Between the brackets only quotes are looked at here: a quoted local part may hold ">" and SP.
-_PATH = re.compile(rb'[ \t]*<((?:[^<>"]++|"(?:[^"\\]|\\.)*+")*+)>(?:[ \t]+(.*))?\Z')
+_PATH = re.compile(rb'[ \t]*<((?>(?:[^<>"]++|"(?>(?:[^"\\]|\\.)*)")*))>(?:[ \t]+(.*))?\Z')
 # A-d-l     = At-domain *( "," At-domain )      ; RFC 5321 appendix C: taken, and ignored
 # At-domain = "@" Domain
 _ROUTE = re.compile(r"@(\[[^\[\]]*\]|[^@,:\[\]]+)(?:,@(?:\[[^\[\]]*\]|[^@,:\[\]]+))*:")
