@@ -87,9 +87,12 @@ def test_what_was_taken_can_be_given_back() -> None:
     inbox = Inbox()
     inbox.feed(b"abcdef")
     assert inbox.take(4) == b"abcd"
-    inbox.give_back(2)
-    assert inbox.take() == b"cdef"
-    assert inbox.take() == b""
+    inbox.give_back(b"cd")
+    assert inbox.take_all() == b"cdef"
+    inbox.give_back(b"ef")
+    inbox.feed(b"gh")
+    assert inbox.take_all() == b"efgh"
+    assert inbox.take_all() == inbox.take(1) == b""
 
 
 def test_an_idle_session_holds_no_buffer() -> None:

@@ -46,7 +46,7 @@ def read_command(talk: Conversation) -> Event | Need | None:
     word, argument = plain.groups(b"")
     step = _STEPS[talk.state].get(word)
     if step is None:
-        inbox.give_back(len(plain[0]))
+        inbox.give_back(plain[0])
         return _read_oddity(talk)
     talk.first = False
     try:

@@ -13,6 +13,7 @@ from io import IncrementalNewlineDecoder
 
 _DOT = b"\r\n."
 _END = b"\r\n.\r\n"
+_END_OCTETS = len(_END)
 _BEGINS = (b"\r\n.\r", b"\r\n.", b"\r\n", b"\r")
 _BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
 
@@ -34,10 +35,10 @@ class DotReader:
         """
         data = self._held + data
         dot = data.find(b".")  # by far the quickest search, and much of what is long has none
-        first = data.find(_DOT, max(dot - 2, 0)) if dot >= 0 else -1
+        first = data.find(_DOT, dot - 2 if dot > 2 else 0) if dot >= 0 else -1
         end = data.find(_END, first) if first >= 0 else -1
         if end >= 0:
-            return self._content(data, end + 2, first), len(data) - end - len(_END)
+            return self._content(data, end + 2, first), len(data) - end - _END_OCTETS
         cut = len(data) - _begun_end(data)
         self._held = data[cut:]
         return self._content(data, cut, first), -1

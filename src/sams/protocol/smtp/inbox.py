@@ -99,21 +99,31 @@ class Inbox:
         self._data, self._start = b"", 0
         return True
 
-    def take(self, most: int | None = None) -> bytes:
+    def take(self, most: int) -> bytes:
         """The next octets, at most so many of them; empty when none have arrived."""
         if self._pieces:
             self._gather()
-        start = self._start
-        end = len(self._data) if most is None else min(len(self._data), start + most)
-        if start == end:
+        octets = self._data[self._start : self._start + most]
+        if octets:
+            self._start += len(octets)
+        else:
             self._data, self._start = b"", 0
-            return b""
-        self._start = end
-        return self._data[start:end]
+        return octets
 
-    def give_back(self, count: int) -> None:
-        """Take back the last octets that `take` or `match` gave, a line with its CRLF."""
-        self._start -= count
+    def take_all(self) -> bytes:
+        """All octets that have arrived."""
+        if self._pieces:
+            self._gather()
+        octets = self._data[self._start :]
+        self._data, self._start = b"", 0
+        return octets
+
+    def give_back(self, octets: bytes) -> None:
+        """Take back the last octets that were taken."""
+        if self._data:
+            self._start -= len(octets)
+        else:
+            self._data = octets
 
     def _complete_line(self, limit: int) -> bytes | None:
         start = self._start

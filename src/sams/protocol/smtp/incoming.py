@@ -89,21 +89,14 @@ class Incoming:
         self._seen += len(data)
         if self.refusal is not None or self.size > self._settings.message_size:
             return b""
-        if self._binary:
-            return self._count(data)
-        if self._cr or data.endswith(b"\r"):
+        if not self._binary and (self._cr or data.endswith(b"\r")):
             data = self._without_last_cr(data)
-        return self._count(self._checked(data))
+        return self._checked(data)
 
     def finish(self) -> bytes:
         """The end: the content to be stored besides."""
         held, self._cr = self._cr, b""
-        return self._count(self._checked(held)) if held else b""
-
-    def _count(self, piece: bytes) -> bytes:
-        self.size += len(piece)
-        refused = self._bare or self._long or self.size > self._settings.message_size
-        return b"" if refused else piece
+        return self._checked(held) if held else b""
 
     def _without_last_cr(self, piece: bytes) -> bytes:
         piece, self._cr = self._cr + piece, b""
@@ -113,14 +106,18 @@ class Incoming:
         return piece[:-1]
 
     def _checked(self, piece: bytes) -> bytes:
-        if has_bare_newline(piece):
-            if self._settings.bare_newlines is BareNewlines.NORMALISE:
-                piece = normalised(piece)
-            else:
-                self._bare = True
-        self._bare = self._bare or _NUL in piece
-        self._long = self._long or self._has_long_line(piece)
-        return piece
+        """What is stored of a piece, once it is counted; of what is refused, nothing."""
+        if not self._binary:
+            if has_bare_newline(piece):
+                if self._settings.bare_newlines is BareNewlines.NORMALISE:
+                    piece = normalised(piece)
+                else:
+                    self._bare = True
+            self._bare = self._bare or _NUL in piece
+            self._long = self._long or self._has_long_line(piece)
+        self.size += len(piece)
+        refused = self._bare or self._long or self.size > self._settings.message_size
+        return b"" if refused else piece
 
     def _has_long_line(self, piece: bytes) -> bool:
         """Jump from the last CRLF within reach to the next, so that a line costs nothing by itself."""

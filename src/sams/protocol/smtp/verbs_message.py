@@ -114,7 +114,7 @@ def read_discard(talk: Conversation) -> Event | Need | None:
 
 def read_data(talk: Conversation) -> Event | Need | None:
     """Octets of DATA."""
-    octets, message = talk.inbox.take(), talk.incoming
+    octets, message = talk.inbox.take_all(), talk.incoming
     if not octets:
         return _NEED_DATA
     assert message is not None, _NO_MESSAGE
@@ -123,7 +123,8 @@ def read_data(talk: Conversation) -> Event | Need | None:
         return _shut_flood(talk, message)
     if behind < 0:
         return BodyChunk(content) if content else None
-    talk.inbox.give_back(behind)
+    if behind:
+        talk.inbox.give_back(octets[-behind:])
     return _finish_message(talk, message, content, _READY)
 
 
