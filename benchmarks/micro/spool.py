@@ -51,7 +51,10 @@ async def _client(spool: Spool, rounds: int) -> None:
     settling: deque[asyncio.Future[tuple[Work, ...]]] = deque()
     for _ in range(rounds):
         [work] = await spool.accept(await _message(spool))
-        settling.append(spool.settle(Settlement(work.message.id, (Settled(0, delivered),))))
+        settled: asyncio.Future[tuple[Work, ...]] = asyncio.get_running_loop().create_future()
+        settlement = Settlement(work.message.id, (Settled(0, delivered),))
+        spool.settle(settlement, settled.set_result, settled.set_exception)
+        settling.append(settled)
         if len(settling) > _IN_HAND:
             await settling.popleft()
     await asyncio.gather(*settling)

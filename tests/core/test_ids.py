@@ -41,6 +41,16 @@ def test_ids_go_on_rising_when_one_microsecond_gives_more_than_the_counter_holds
     assert {shard_of(identifier) for identifier in made} == {5}
 
 
+def test_a_time_that_is_skipped_gives_no_id_even_when_the_clock_goes_back_to_it() -> None:
+    taken = IdMaker(SetClock(1e9), 5)
+    last = [taken.next() for _ in range(5_000)][-1]
+    maker = IdMaker(SetClock(9e8), 5)
+    maker.skip(10**15 + 1)
+    assert maker.next() > last
+    maker.skip(0)
+    assert maker.next() > last
+
+
 @given(st.integers(0, 2**75 - 1))
 def test_encoding_keeps_every_bit_and_the_order(number: int) -> None:
     text = encode(number)

@@ -21,9 +21,11 @@ from sams.spool.interface import (
     NewMessage,
     QueuedMessage,
     QueuedRecipient,
+    Refused,
     RouteDepth,
     Search,
     Settlement,
+    Stored,
     StoredBody,
     Use,
     Work,
@@ -106,13 +108,14 @@ class FakeSpool:
     def accept(self, message: NewMessage) -> asyncio.Future[tuple[Work, ...]]:
         return self._commit(lambda: self._store(message))
 
-    def settle(self, settlement: Settlement) -> asyncio.Future[tuple[Work, ...]]:
+    def settle(self, settlement: Settlement, stored: Stored, refused: Refused) -> None:
         if self.settle_failures:
-            error = self.settle_failures.popleft()
-            future: asyncio.Future[tuple[Work, ...]] = asyncio.get_running_loop().create_future()
-            future.set_exception(error)
-            return future
-        return self._commit(lambda: self._settle(settlement))
+            refused(self.settle_failures.popleft())
+            return
+        handle = asyncio.get_running_loop().call_later(
+            self.commit_seconds, lambda: stored(self._settle(settlement))
+        )
+        self._commits.append(handle)
 
     def claim(
         self, route: str, now: float, after: Cursor | None, limit: int

@@ -24,7 +24,7 @@ from sams.core.outcome import Outcome, Result
 from sams.core.reply import reply
 from sams.service.queue_view import LISTED_RECIPIENTS, ShardQueue, queue_handlers, search_from_wire
 from sams.spool.interface import Search, Settled, Settlement, Spool
-from tests.spool.rig import START, Clock, accepted, on_loop, sqlite_spool
+from tests.spool.rig import START, Clock, accepted, on_loop, settle, sqlite_spool
 
 ROOT = Peer(1, 0, frozenset())
 
@@ -41,8 +41,8 @@ async def test_an_answer_of_any_queue_fits_into_a_line(tmp_path: Path) -> None:
     async with sqlite_spool(tmp_path) as spool:
         ids = [await accepted(spool, *people) for _ in range(40)]
         for message in ids:
-            await spool.settle(
-                Settlement(message, tuple(Settled(n, long, due=START) for n in range(len(people))))
+            await settle(
+                spool, Settlement(message, tuple(Settled(n, long, due=START) for n in range(len(people))))
             )
         queue = _queue(spool)
         found: list[str] = []

@@ -15,7 +15,16 @@ from sams.core.envelope import Body, Notify, OriginalRecipient, Recipient, Ret
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import reply
 from sams.spool.hooks import Hooks
-from sams.spool.interface import MessageFacts, NewMessage, NewRecipient, Settled, Spool, StoredBody
+from sams.spool.interface import (
+    MessageFacts,
+    NewMessage,
+    NewRecipient,
+    Settled,
+    Settlement,
+    Spool,
+    StoredBody,
+    Work,
+)
 from sams.spool.layout import Layout
 from sams.spool.memory import MemorySpool
 from sams.spool.opening import open_files
@@ -141,6 +150,13 @@ async def accepted(spool: Spool, *recipients: str, **other: Any) -> str:
     message = await new_message(spool, *recipients, **other)
     await spool.accept(message)
     return message.id
+
+
+def settle(spool: Spool, settlement: Settlement) -> asyncio.Future[tuple[Work, ...]]:
+    """Store what an attempt brought, as something that can be waited for."""
+    future: asyncio.Future[tuple[Work, ...]] = asyncio.get_running_loop().create_future()
+    spool.settle(settlement, future.set_result, future.set_exception)
+    return future
 
 
 async def read(body: StoredBody) -> bytes:

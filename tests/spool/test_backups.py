@@ -11,7 +11,18 @@ from sams.core.errors import OperatorError
 from sams.spool.backups import restore
 from sams.spool.interface import Search, Settlement
 from sams.spool.layout import Layout
-from tests.spool.rig import SETTINGS, START, Told, accepted, gone, new_message, on_loop, read, sqlite_spool
+from tests.spool.rig import (
+    SETTINGS,
+    START,
+    Told,
+    accepted,
+    gone,
+    new_message,
+    on_loop,
+    read,
+    settle,
+    sqlite_spool,
+)
 
 LARGE = b"x" * (SETTINGS.body_in_memory + 1)
 
@@ -31,7 +42,7 @@ async def test_a_backup_restores_what_waited_when_it_began(folders: tuple[Path, 
     async with sqlite_spool(data) as spool:
         small, large, gone_later = [await accepted(spool, body=body) for body in (b"small", LARGE, LARGE)]
         await spool.backup(str(backup))
-        await spool.settle(Settlement(gone_later, gone(0)))
+        await settle(spool, Settlement(gone_later, gone(0)))
         await accepted(spool)
         assert {path.stat().st_mode & 0o777 for path in backup.rglob("*")} == {0o600, 0o700}
     assert restore(backup, other) == 0
@@ -54,7 +65,7 @@ async def test_a_backup_under_load_is_consistent(folders: tuple[Path, Path, Path
             while True:
                 message = await new_message(spool, "a@x.org", "b@x.org", body=LARGE)
                 await spool.accept(message)
-                await spool.settle(Settlement(message.id, gone(0, 1)))
+                await settle(spool, Settlement(message.id, gone(0, 1)))
 
         for _ in range(200):
             await accepted(spool, "a@x.org", "b@x.org")

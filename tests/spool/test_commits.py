@@ -19,7 +19,7 @@ from sams.spool.failures import DiskFull, StorageFailed
 from sams.spool.interface import NewMessage, Search, Settlement
 from sams.spool.sqlite import SqliteSpool
 from tests.spool.faulty import Faults, FaultyVFS
-from tests.spool.rig import SETTINGS, Clock, Told, accepted, gone, new_message, on_loop, sqlite_spool
+from tests.spool.rig import SETTINGS, Clock, Told, accepted, gone, new_message, on_loop, settle, sqlite_spool
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ async def test_a_settlement_shares_the_commit_of_the_message_that_comes_next(tmp
     async with sqlite_spool(tmp_path, told=told) as spool:
         old, new = await accepted(spool), await new_message(spool)
         told.batches.clear()
-        settled = spool.settle(Settlement(old, gone(0)))
+        settled = settle(spool, Settlement(old, gone(0)))
         await asyncio.sleep(0)
         await spool.accept(new)
         assert settled.done()
@@ -99,8 +99,29 @@ async def test_a_settlement_without_company_is_stored_alone(tmp_path: Path) -> N
     async with sqlite_spool(tmp_path, told=told) as spool:
         old = await accepted(spool)
         told.batches.clear()
-        await spool.settle(Settlement(old, gone(0)))
+        await settle(spool, Settlement(old, gone(0)))
         assert told.batches == [1]
+
+
+@on_loop
+async def test_a_bug_of_one_that_hears_of_its_settlement_is_told_and_the_others_hear_too(
+    tmp_path: Path,
+) -> None:
+    told, bugs = Told(), list[str]()
+
+    def stored(_: object) -> None:
+        raise KeyError("a bug")
+
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: bugs.append(repr(context["exception"]))
+    )
+    async with sqlite_spool(tmp_path, told=told) as spool:
+        first, second = await accepted(spool), await accepted(spool)
+        told.batches.clear()
+        spool.settle(Settlement(first, gone(0)), stored, lambda _: None)
+        assert await settle(spool, Settlement(second, gone(0))) == ()
+        assert told.batches == [2]
+        assert bugs == ["KeyError('a bug')"]
 
 
 @on_loop
@@ -111,7 +132,7 @@ async def test_a_full_batch_of_settlements_waits_for_nobody(
     settings = replace(SETTINGS, batch_members=4)
     async with sqlite_spool(tmp_path, settings=settings) as spool:
         waiting = [await accepted(spool) for _ in range(4)]
-        await asyncio.gather(*(spool.settle(Settlement(each, gone(0))) for each in waiting))
+        await asyncio.gather(*(settle(spool, Settlement(each, gone(0))) for each in waiting))
 
 
 @on_loop
@@ -120,7 +141,7 @@ async def test_closing_stores_a_settlement_that_still_looks_for_company(
 ) -> None:
     monkeypatch.setattr("sams.spool.commits.COMPANY", 3600)
     async with sqlite_spool(tmp_path) as spool:
-        settled = spool.settle(Settlement(await accepted(spool), gone(0)))
+        settled = settle(spool, Settlement(await accepted(spool), gone(0)))
     await settled
 
 
@@ -183,7 +204,7 @@ async def test_a_settlement_is_tried_again_after_the_ballast_was_given_up(
 
         faults.write = full_as_long_as_it_is_there
         new = spool.accept(await new_message(spool))
-        settled = spool.settle(Settlement(message, gone(0)))
+        settled = settle(spool, Settlement(message, gone(0)))
         await settled
         with pytest.raises(DiskFull):
             await new
@@ -196,7 +217,7 @@ async def test_a_settlement_without_room_leaves_the_queue_as_it_was(tmp_path: Pa
         message = await accepted(spool)
         faults.fail_writes("-wal")
         with pytest.raises(DiskFull):
-            await spool.settle(Settlement(message, gone(0)))
+            await settle(spool, Settlement(message, gone(0)))
         faults.heal()
         assert len(spool.claim("hub", 2e9, None, 10)[0]) == 1
 
@@ -207,7 +228,7 @@ async def test_a_failed_sync_is_never_trusted(tmp_path: Path, faults: Faults) ->
     async with sqlite_spool(tmp_path, vfs="faulty", told=told) as spool:
         message = await accepted(spool)
         faults.fail_sync("-wal")
-        both = spool.accept(await new_message(spool)), spool.settle(Settlement(message, gone(0)))
+        both = spool.accept(await new_message(spool)), settle(spool, Settlement(message, gone(0)))
         for result in await asyncio.gather(*both, return_exceptions=True):
             assert isinstance(result, StorageFailed)
             assert str(result.reply).startswith("451 4.3.0 ")
@@ -218,7 +239,7 @@ async def test_a_failed_sync_is_never_trusted(tmp_path: Path, faults: Faults) ->
             with pytest.raises(TemporaryFailure, match="takes no more"):
                 spool.new_body(identifier)
         with pytest.raises(StorageFailed):
-            await spool.settle(Settlement(message, gone(0)))
+            await settle(spool, Settlement(message, gone(0)))
         assert [shard for shard, _ in told.failed] == [0]
         [work], _ = spool.claim("hub", 2e9, None, 10)
         assert work.message.id == message
@@ -256,7 +277,7 @@ async def test_the_file_shrinks_after_a_burst(tmp_path: Path) -> None:
     async with sqlite_spool(tmp_path, settings=settings) as spool:
         messages = [await new_message(spool, body=b"x" * 100_000) for _ in range(50)]
         await asyncio.gather(*map(spool.accept, messages))
-        await asyncio.gather(*(spool.settle(Settlement(each.id, gone(0))) for each in messages))
+        await asyncio.gather(*(settle(spool, Settlement(each.id, gone(0))) for each in messages))
         async with asyncio.timeout(60):
             while int(spool._reader.pragma("page_count")) > 400:
                 await accepted(spool)
@@ -268,7 +289,7 @@ async def test_closing_on_a_full_disk_ends(tmp_path: Path, faults: Faults) -> No
     async with sqlite_spool(tmp_path, vfs="faulty") as spool:
         message = await accepted(spool)
         faults.fail_writes("-wal")
-        settled = spool.settle(Settlement(message, gone(0)))
+        settled = settle(spool, Settlement(message, gone(0)))
         await spool.close()
         with pytest.raises(DiskFull):
             await settled
@@ -281,7 +302,7 @@ async def test_closing_commits_what_waits(tmp_path: Path) -> None:
         await spool.close()
         await future
         with pytest.raises(StorageFailed):
-            await spool.settle(Settlement("0" * 15, ()))
+            await settle(spool, Settlement("0" * 15, ()))
     async with sqlite_spool(tmp_path) as spool:
         assert len(await spool.search(Search(), None, 10)) == 1
 

@@ -22,6 +22,7 @@ from tests.spool.rig import (
     on_loop,
     opened,
     read,
+    settle,
     written,
 )
 
@@ -93,9 +94,9 @@ async def test_what_is_not_here_cannot_be_loaded(kind: str, tmp_path: Path) -> N
 async def test_a_message_goes_with_its_last_recipient(kind: str, tmp_path: Path) -> None:
     async with opened(kind, tmp_path, Clock()) as spool:
         message = await accepted(spool, "a@x.org", "b@x.org", "c@x.org")
-        await spool.settle(Settlement(message, gone(0, 2)))
+        await settle(spool, Settlement(message, gone(0, 2)))
         assert _claimed(spool) == {message: [1]}
-        await spool.settle(Settlement(message, gone(1)))
+        await settle(spool, Settlement(message, gone(1)))
         assert _claimed(spool) == {}
         with pytest.raises(KeyError):
             spool.load(message)
@@ -107,7 +108,7 @@ async def test_a_deferred_recipient_waits_for_its_time(kind: str, tmp_path: Path
     async with opened(kind, tmp_path, Clock()) as spool:
         message = await accepted(spool, "a@x.org", "b@x.org")
         first = Settled(0, DEFERRED, START + 60, delay_told=True)
-        await spool.settle(Settlement(message, (first, Settled(1, DEFERRED, START + 90, counts=False))))
+        await settle(spool, Settlement(message, (first, Settled(1, DEFERRED, START + 90, counts=False))))
         assert _claimed(spool) == {}
         assert spool.next_due("hub", START) == START + 60
         assert spool.next_due("hub", START + 60) == START + 90
@@ -124,8 +125,8 @@ async def test_a_deferred_recipient_waits_for_its_time(kind: str, tmp_path: Path
 async def test_a_delay_notice_is_not_forgotten_by_the_next_deferral(kind: str, tmp_path: Path) -> None:
     async with opened(kind, tmp_path, Clock()) as spool:
         message = await accepted(spool)
-        await spool.settle(Settlement(message, (Settled(0, DEFERRED, START + 1, delay_told=True),)))
-        await spool.settle(Settlement(message, (Settled(0, DEFERRED, START + 2),)))
+        await settle(spool, Settlement(message, (Settled(0, DEFERRED, START + 1, delay_told=True),)))
+        await settle(spool, Settlement(message, (Settled(0, DEFERRED, START + 2),)))
         [work], _ = spool.claim("hub", START + 2, None, 1)
         assert (work.recipients[0].delay_told, work.recipients[0].attempts) == (True, 2)
 
@@ -136,7 +137,7 @@ async def test_a_report_enters_with_the_failure_that_it_tells_of(kind: str, tmp_
     async with opened(kind, tmp_path, Clock()) as spool:
         message = await accepted(spool)
         report = await new_message(spool, "ann@example.ac.uk", reverse_path=None, login="", charge=False)
-        [work] = await spool.settle(Settlement(message, gone(0), (report,)))
+        [work] = await settle(spool, Settlement(message, gone(0), (report,)))
         assert work.message.id == report.id
         assert work.content is not None
         assert _claimed(spool) == {report.id: [0]}
@@ -148,8 +149,8 @@ async def test_a_report_enters_with_the_failure_that_it_tells_of(kind: str, tmp_
 async def test_settling_what_is_gone_changes_nothing(kind: str, tmp_path: Path) -> None:
     async with opened(kind, tmp_path, Clock()) as spool:
         message = await accepted(spool, "a@x.org")
-        assert await spool.settle(Settlement(spool.next_id(), gone(0))) == ()
-        assert await spool.settle(Settlement(message, gone(5))) == ()
+        assert await settle(spool, Settlement(spool.next_id(), gone(0))) == ()
+        assert await settle(spool, Settlement(message, gone(5))) == ()
         assert _claimed(spool) == {message: [0]}
 
 
@@ -187,7 +188,7 @@ async def test_what_is_held_waits_until_it_is_released(kind: str, tmp_path: Path
     async with opened(kind, tmp_path, clock) as spool:
         held, free = await accepted(spool, login="eve"), await accepted(spool)
         assert await spool.hold(Search(login="eve")) == 1
-        await spool.settle(Settlement(held, (Settled(0, DEFERRED, START + 600),)))
+        await settle(spool, Settlement(held, (Settled(0, DEFERRED, START + 600),)))
         assert list(_claimed(spool, now=START + 600)) == [free]
         assert await _all(spool, held=True) == [held]
         clock.time += 60
@@ -201,7 +202,7 @@ async def test_what_is_held_waits_until_it_is_released(kind: str, tmp_path: Path
 async def test_retry_makes_due_what_waits(kind: str, tmp_path: Path) -> None:
     async with opened(kind, tmp_path, Clock()) as spool:
         message = await accepted(spool)
-        await spool.settle(Settlement(message, (Settled(0, DEFERRED, START + 600),)))
+        await settle(spool, Settlement(message, (Settled(0, DEFERRED, START + 600),)))
         assert await spool.retry(Search(ids=(message,)), START) == 1
         assert _claimed(spool) == {message: [0]}
 
@@ -275,7 +276,7 @@ async def test_depth_counts_by_route(kind: str, tmp_path: Path) -> None:
         first = await accepted(spool, "a@x.org>one", "b@x.org>two", arrived=START - 5)
         await accepted(spool, "c@x.org>one", login="eve")
         await accepted(spool, "d@x.org>one", arrived=START)
-        await spool.settle(Settlement(first, (Settled(0, DEFERRED, START + 60),)))
+        await settle(spool, Settlement(first, (Settled(0, DEFERRED, START + 60),)))
         await spool.hold(Search(login="eve"))
         assert list(spool.depth(START)) == [
             RouteDepth("one", 3, 1, START - 5),
@@ -290,8 +291,8 @@ async def test_other_routes_reach_what_waits(kind: str, tmp_path: Path) -> None:
         message = await accepted(spool, "a@X.org", "b@y.org")
         assert sorted(spool.waiting_domains()) == [("x.org", "hub"), ("y.org", "hub")]
         spool.reroute([("x.org", "new")])
-        await spool.settle(Settlement(spool.next_id(), ()))
-        await spool.settle(Settlement(spool.next_id(), ()))
+        await settle(spool, Settlement(spool.next_id(), ()))
+        await settle(spool, Settlement(spool.next_id(), ()))
         assert _claimed(spool, "new") == {message: [0]}
         assert _claimed(spool) == {message: [1]}
 

@@ -12,7 +12,18 @@ from sams.core.outcome import Outcome, Result
 from sams.core.reply import Reply
 from sams.spool.interface import DamagedEntry, Search, Settled, Settlement
 from sams.spool.sqlite import SqliteSpool
-from tests.spool.rig import SETTINGS, START, Clock, Told, accepted, on_loop, opened, read, sqlite_spool
+from tests.spool.rig import (
+    SETTINGS,
+    START,
+    Clock,
+    Told,
+    accepted,
+    on_loop,
+    opened,
+    read,
+    settle,
+    sqlite_spool,
+)
 
 LARGE = b"x" * (SETTINGS.body_in_memory + 1)
 
@@ -141,7 +152,7 @@ async def test_outcomes_with_octets_that_are_no_text_are_stored_readable(tmp_pat
     async with opened("sqlite", tmp_path, Clock()) as spool:
         message = await accepted(spool)
         outcome = Outcome(Result.DEFERRED, Reply(451, ("caf\udce9",)), "hub:25", START)
-        await spool.settle(Settlement(message, (Settled(0, outcome, START),)))
+        await settle(spool, Settlement(message, (Settled(0, outcome, START),)))
         [work], _ = spool.claim("hub", START, None, 1)
         assert work.recipients[0].last is not None
         assert work.recipients[0].last.reply.lines == ("caf\\udce9",)

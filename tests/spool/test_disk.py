@@ -20,7 +20,7 @@ from sams.spool.failures import DiskFull
 from sams.spool.interface import Settlement
 from sams.spool.settings import KIB, MIB
 from sams.spool.sqlite import SqliteSpool
-from tests.spool.rig import SETTINGS, Clock, accepted, gone, on_loop, read, sqlite_spool
+from tests.spool.rig import SETTINGS, Clock, accepted, gone, on_loop, read, settle, sqlite_spool
 
 
 class _Disk:
@@ -157,7 +157,7 @@ async def test_below_min_free_new_mail_is_refused_and_queued_mail_leaves(tmp_pat
     async with sqlite_spool(tmp_path, settings=replace(SETTINGS, min_free=1 << 60)) as spool:
         with pytest.raises(DiskFull):
             spool.new_body(spool.next_id())
-        await spool.settle(Settlement(message, gone(0)))
+        await settle(spool, Settlement(message, gone(0)))
         assert spool.depth(2e9) == []
 
 
@@ -190,7 +190,7 @@ async def test_queued_mail_leaves_a_disk_that_is_too_small_for_a_ballast(small_d
         assert len(stored) < 1_000
         await _filled(small_disk, spool)
         for message in stored:
-            await spool.settle(Settlement(message, gone(0)))
+            await settle(spool, Settlement(message, gone(0)))
         assert spool.depth(2e9) == []
 
 
@@ -221,7 +221,7 @@ async def test_a_disk_that_is_full_is_a_temporary_state(size: int, small_disk: P
         assert {str(failure.reply)[:9] for failure in refused} == {"452 4.3.1"}
         assert len(stored) > 5
         for message in stored[::2]:
-            await spool.settle(Settlement(message, gone(0)))
+            await settle(spool, Settlement(message, gone(0)))
         await asyncio.get_running_loop().run_in_executor(spool._bodies.pool, lambda: None)
         left = stored[1::2]
         works, _ = spool.claim("hub", 2e9, None, 1000)

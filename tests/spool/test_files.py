@@ -19,7 +19,7 @@ from sams.spool.layout import Layout, discover, make_new_shard
 from sams.spool.lock import acquire, lock_orphans
 from sams.spool.opening import open_files
 from sams.spool.sqlite import open_shard
-from tests.spool.rig import SETTINGS, START, Clock, accepted, gone, on_loop, sqlite_spool
+from tests.spool.rig import SETTINGS, START, Clock, accepted, gone, on_loop, settle, sqlite_spool
 
 
 @on_loop
@@ -119,7 +119,7 @@ async def test_a_version_further_on_that_only_added_can_be_worked_with(tmp_path:
     async with sqlite_spool(tmp_path) as spool:
         first, second = await accepted(spool), await accepted(spool)
         assert spool.load(first).head
-        await spool.settle(Settlement(first, gone(0)))
+        await settle(spool, Settlement(first, gone(0)))
         assert [work.message.id for work in spool.claim("hub", START, None, 10)[0]] == [second]
         spool._claims.set_aside(row_of(second)[0], "for the test")
         third = await accepted(spool)

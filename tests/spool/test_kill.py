@@ -17,7 +17,7 @@ from sams.core.clock import SystemClock
 from sams.spool.interface import Search, Settlement
 from sams.spool.settings import KIB
 from sams.spool.sqlite import open_shard
-from tests.spool.rig import SETTINGS, Told, gone, new_message, on_loop, read
+from tests.spool.rig import SETTINGS, Told, gone, new_message, on_loop, read, settle
 
 ROUNDS = 8
 _CHILD = "from tests.spool.test_kill import child; child()"
@@ -41,7 +41,7 @@ async def _accept_for_ever(data_dir: Path, seed: int) -> None:
             os.write(1, f"+{message.id}\n".encode())
             if chance.random() < 0.5:
                 os.write(1, f"-{message.id}\n".encode())
-                await spool.settle(Settlement(message.id, gone(0, 1)))
+                await settle(spool, Settlement(message.id, gone(0, 1)))
 
     await asyncio.gather(*(client() for _ in range(8)))
 

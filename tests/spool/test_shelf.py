@@ -30,6 +30,7 @@ from tests.spool.rig import (
     new_message,
     on_loop,
     read,
+    settle,
     sqlite_spool,
 )
 
@@ -81,7 +82,7 @@ async def test_mail_goes_on_in_a_new_shard(tmp_path: Path, faults: Faults) -> No
         assert (content.head, await read(content.body)) == (HEAD, LARGE)
         assert spool.load(old[0]).head == HEAD
         for message in (*old, new):
-            await spool.settle(Settlement(message, gone(0, 1)))
+            await settle(spool, Settlement(message, gone(0, 1)))
         assert await spool.search(Search(), None, 10) == []
         with pytest.raises(KeyError):
             spool.load(old[1])
@@ -97,7 +98,7 @@ async def test_a_settlement_that_met_the_failure_is_kept_in_the_new_shard(
         faults.fail_sync("-wal")
         report = await new_message(spool, "ann@example.ac.uk", reverse_path=None)
         deferred = Settled(1, DEFERRED, START + 60)
-        [work] = await spool.settle(Settlement(message, (*gone(0), deferred), (report,)))
+        [work] = await settle(spool, Settlement(message, (*gone(0), deferred), (report,)))
         assert shard_of(work.message.id) == spool.shard == 1
         works, _ = spool.claim("hub", START + 60, None, 10)
         assert {each.message.id: [one.number for one in each.recipients] for each in works} == {
@@ -117,7 +118,7 @@ async def test_the_failed_shard_is_not_written_and_not_opened_again(tmp_path: Pa
         faults.heal()
         await replaced(spool)
         before = _octets(tmp_path)
-        await spool.settle(Settlement(message, (Settled(0, DEFERRED, START + 60),)))
+        await settle(spool, Settlement(message, (Settled(0, DEFERRED, START + 60),)))
         await spool.hold(Search())
     assert _octets(tmp_path) == before
     with pytest.raises(OperatorError, match="failed before and is only read"):
@@ -138,7 +139,7 @@ async def test_after_a_restart_the_failed_shard_is_read_on(tmp_path: Path, fault
     assert again.load(messages[0]).head == HEAD
     assert await read(again.load(messages[1]).body) == LARGE
     for message in messages:
-        await again.settle(Settlement(message, gone(0)))
+        await settle(again, Settlement(message, gone(0)))
     await again.close()
     assert _octets(tmp_path) == before
     last = open_shelf(tmp_path, 1, Clock(), SETTINGS)
@@ -163,7 +164,7 @@ async def test_a_shard_that_took_over_may_fail_itself(tmp_path: Path, faults: Fa
     assert spool.load(first).head == HEAD
     assert await read(spool.load(second).body) == LARGE
     for message in (first, second):
-        await spool.settle(Settlement(message, gone(0)))
+        await settle(spool, Settlement(message, gone(0)))
     assert spool.depth(START) == []
     await spool.close()
 
@@ -211,7 +212,7 @@ async def test_a_backup_stands_without_the_failed_shard(tmp_path: Path) -> None:
         assert spool_again.load(messages[0]).head == HEAD
         assert await read(spool_again.load(messages[1]).body) == LARGE
         for message in messages:
-            await spool_again.settle(Settlement(message, gone(0)))
+            await settle(spool_again, Settlement(message, gone(0)))
     assert list((other / "spool/shard-0001/bodies").iterdir()) == []
 
 

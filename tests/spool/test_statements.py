@@ -12,7 +12,7 @@ from sams.spool.interface import Settled, Settlement
 from sams.spool.settings import KIB
 from sams.spool.sqlite import SqliteSpool
 from sams.spool.statements import Insert, array_of
-from tests.spool.rig import DEFERRED, SETTINGS, START, gone, new_message, on_loop, sqlite_spool
+from tests.spool.rig import DEFERRED, SETTINGS, START, gone, new_message, on_loop, settle, sqlite_spool
 
 TABLES = ("message", "content", "recipient")
 
@@ -47,7 +47,7 @@ async def test_a_message_leaves_nothing_behind(tmp_path: Path, size: int, is_kno
         if not is_known:
             spool._lately.clear()
         for message in messages:
-            await spool.settle(Settlement(message.id, gone(0, 1)))
+            await settle(spool, Settlement(message.id, gone(0, 1)))
         assert rows_of(spool) == [1, 1, 1]
     assert list(spool.layout.bodies.iterdir()) == []
 
@@ -68,9 +68,9 @@ async def test_a_message_stays_until_its_last_recipient_leaves(
     async with sqlite_spool(tmp_path) as spool:
         message = await new_message(spool, "a@x.org", "b@y.org>two")
         await spool.accept(message)
-        await spool.settle(Settlement(message.id, parts[0]))
+        await settle(spool, Settlement(message.id, parts[0]))
         assert rows_of(spool) == [1, 1, 1]
-        await spool.settle(Settlement(message.id, parts[1]))
+        await settle(spool, Settlement(message.id, parts[1]))
         assert rows_of(spool) == [0, 0, 0]
 
 
@@ -85,7 +85,7 @@ async def test_what_was_accepted_lately_is_remembered_within_a_limit(
             await spool.accept(message)
             assert len(spool._lately) <= 3
         for message in messages:
-            await spool.settle(Settlement(message.id, gone(0)))
+            await settle(spool, Settlement(message.id, gone(0)))
         assert rows_of(spool) == [0, 0, 0]
         assert spool._lately == {}
 

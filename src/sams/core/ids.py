@@ -42,6 +42,10 @@ class IdMaker:
         time, counter = last >> _SHARD_SHIFT, last & _COUNTER
         return encode(time << _TIME_SHIFT | self.shard << _SHARD_SHIFT | counter)
 
+    def skip(self, microseconds: int) -> None:
+        """Give no id of this time (since 1970) or before it: those may be taken, and the clock may go back."""
+        self._last = max(self._last, microseconds << _SHARD_SHIFT | _COUNTER)
+
 
 def encode(number: int) -> str:
     """75 bits as 15 characters."""

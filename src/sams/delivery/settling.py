@@ -15,12 +15,10 @@ from functools import partial
 from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
 from sams.core.text import visible
 from sams.delivery.backoff import interval
-from sams.spool.interface import Settlement, Spool, Work
+from sams.spool.interface import Settlement, Spool, Stored, Work
 
 FIRST_WAIT = 5.0
 LONGEST_WAIT = 60.0
-
-Stored = Callable[[tuple[Work, ...]], None]
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +28,7 @@ class _Refused:
     spool: Spool
     settlement: Settlement
     stored: Stored
-    failures: int = 0
+    failures: int
     timer: asyncio.TimerHandle | None = None
 
 
@@ -73,33 +71,15 @@ class Settler:
         self._left = 0
 
     def _offer(self, spool: Spool, settlement: Settlement, stored: Stored, failures: int = 0) -> None:
+        refused = partial(self._keep, spool, settlement, stored, failures)
         try:
-            future = spool.settle(settlement)
+            spool.settle(settlement, partial(self._stored, stored), refused)
         except Exception as error:  # noqa: BLE001 - whatever the spool raises, the result must be kept
-            self._keep(_Refused(spool, settlement, stored, failures), error)
-        else:
-            future.add_done_callback(partial(self._done, spool, settlement, stored, failures))
-
-    def _done(
-        self,
-        spool: Spool,
-        settlement: Settlement,
-        stored: Stored,
-        failures: int,
-        future: asyncio.Future[tuple[Work, ...]],
-    ) -> None:
-        try:
-            works = future.result()
-        except asyncio.CancelledError:
-            error = RuntimeError("the spool is being closed")
-            self._keep(_Refused(spool, settlement, stored, failures), error)
-        except Exception as error:  # noqa: BLE001 - whatever the spool raises, the result must be kept
-            self._keep(_Refused(spool, settlement, stored, failures), error)
-        else:
-            if not self._is_abandoned:
-                self._stored(stored, works)
+            refused(error)
 
     def _stored(self, stored: Stored, works: tuple[Work, ...]) -> None:
+        if self._is_abandoned:
+            return
         if self._is_failing:
             self._is_failing = False
             self._tell(ServiceChanged(what="results of delivery are stored again"))
@@ -108,15 +88,17 @@ class Settler:
         if self._idle is not None and not self._left and not self._idle.done():
             self._idle.set_result(None)
 
-    def _keep(self, refused: _Refused, error: Exception) -> None:
+    def _keep(
+        self, spool: Spool, settlement: Settlement, stored: Stored, failures: int, error: Exception
+    ) -> None:
         if self._is_abandoned:
             return
         if not self._is_failing:
             self._is_failing = True
             text = f"results of delivery cannot be stored: {visible(str(error))}"
             self._tell(Alarmed(alarm="spool", text=text))
-        wait = interval(FIRST_WAIT, LONGEST_WAIT, refused.failures, self._draw)
-        refused.failures += 1
+        wait = interval(FIRST_WAIT, LONGEST_WAIT, failures, self._draw)
+        refused = _Refused(spool, settlement, stored, failures + 1)
         refused.timer = asyncio.get_running_loop().call_later(wait, self._offer_again, refused)
         self._refused.add(refused)
 

@@ -11,7 +11,7 @@ connections, back-off or attempts under way: that is the scheduler's.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import msgspec
@@ -199,6 +199,12 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     reports: tuple[NewMessage, ...] = ()
 
 
+Stored = Callable[[tuple[Work, ...]], None]
+"""Hears that a settlement is on disk, with the work of its reports."""
+Refused = Callable[[Exception], None]
+"""Hears why it could not be stored."""
+
+
 class Cursor(msgspec.Struct, frozen=True, gc=False):
     """Where a claim stopped; the next one goes on behind it."""
 
@@ -254,7 +260,7 @@ class Spool(Protocol):
         """An id for the next message of this shard."""
         ...
 
-    def new_body(self, message_id: str) -> BodyWriter:
+    def new_body(self, message_id: str, /) -> BodyWriter:
         """A writer for the body of a message that arrives.
 
         Raises:
@@ -262,7 +268,7 @@ class Spool(Protocol):
         """
         ...
 
-    def accept(self, message: NewMessage) -> asyncio.Future[tuple[Work, ...]]:
+    def accept(self, message: NewMessage, /) -> asyncio.Future[tuple[Work, ...]]:
         """Store it. Done when the commit that holds it is on disk: only then may 250 be said.
 
         The result is the work that came of it, one per route, with the content still in memory: the caller
@@ -273,8 +279,11 @@ class Spool(Protocol):
         """
         ...
 
-    def settle(self, settlement: Settlement) -> asyncio.Future[tuple[Work, ...]]:
-        """Store what an attempt brought. Done when on disk; the result is the work of its reports."""
+    def settle(self, settlement: Settlement, stored: Stored, refused: Refused, /) -> None:
+        """Store what an attempt brought; one of the two is called, at once or later: `stored` when it is on disk.
+
+        An exception of `stored` goes to the loop's handler of exceptions.
+        """
         ...
 
     def claim(

@@ -7,9 +7,6 @@ the table of messages is keyed by the id itself, new rows append, and rows in or
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from sams.core.clock import Clock
 from sams.core.ids import ALPHABET, ID_LENGTH, encode
 
 _EPOCH = 1_577_836_800_000_000
@@ -45,27 +42,11 @@ def before_moment(row: int) -> int:
     return (row & ~_COUNTER_MASK) - 1
 
 
+def time_of(row: int) -> int:
+    """Microseconds since 1970."""
+    return (row >> _COUNTER_BITS) + _EPOCH
+
+
 def id_of(row: int, shard: int) -> str:
     """The id of a row of a shard."""
-    time = (row >> _COUNTER_BITS) + _EPOCH
-    return encode((time << _SHARD_BITS | shard) << _COUNTER_BITS | row & _COUNTER_MASK)
-
-
-@dataclass(slots=True)
-class NotBefore:
-    """A clock for ids, never before those that are taken: a clock that went back must not repeat a row."""
-
-    clock: Clock
-    floor: float = 0.0
-
-    def now(self) -> float:
-        """Wall clock, or later."""
-        return max(self.clock.now(), self.floor)
-
-    def monotonic(self) -> float:
-        """The clock's own."""
-        return self.clock.monotonic()
-
-    def raise_above(self, row: int) -> None:
-        """Give no id at or before the time of this row."""
-        self.floor = max(self.floor, ((row >> _COUNTER_BITS) + _EPOCH + 2) / 1_000_000)
+    return encode((time_of(row) << _SHARD_BITS | shard) << _COUNTER_BITS | row & _COUNTER_MASK)

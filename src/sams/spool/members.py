@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import apsw
+from msgspec.structs import replace
 
-from sams.spool.interface import Content, NewMessage, QueuedRecipient, Settlement, Work
+from sams.spool.interface import Content, NewMessage, QueuedRecipient, Refused, Settlement, Stored, Work
 from sams.spool.keys import row_of
 from sams.spool.records import message_row, outcome_text, queued, queued_recipients, recipient_row, works_of
 from sams.spool.statements import Files, Rows
@@ -21,10 +22,59 @@ Lately: TypeAlias = dict[str, tuple[int, int]]
 UNKNOWN = (0, 0)
 
 
-class Accept:
-    """A message that is to be stored."""
+class Arriving:
+    """A message on its way into the tables.
 
-    __slots__ = ("_lately", "_on_refused", "_row", "future", "message", "octets", "shard")
+    From here on its body's file is the spool's: discarding its writer does not remove it.
+    """
+
+    __slots__ = ("_body", "_row", "_size", "message", "octets", "shard")
+
+    def __init__(self, message: NewMessage, shard: int) -> None:
+        """Keep the parts.
+
+        Args:
+            message: what is to be stored.
+            shard: the one that made its id.
+        """
+        self.message = message
+        self.shard = shard
+        self.octets = len(message.head)
+        body = message.body
+        self._body = octets = body.in_memory()
+        if octets is not None:
+            self.octets = self._size = self.octets + len(octets)
+        else:
+            self._size = self.octets + body.size
+            if isinstance(body, FileBody):
+                body.is_handed_over = True
+        self._row = 0
+
+    def add_to(self, rows: Rows) -> None:
+        """Its rows."""
+        message, shard = self.message, self.shard
+        row, made_by = row_of(message.id)
+        self._row = row
+        if made_by != shard:
+            raise ValueError(f"{message.id} is an id of shard {made_by}, not of {shard}")
+        head, body = message.head, self._body
+        body_sum = zlib.crc32(body) if body is not None else _file_of(message).checksum
+        rows.messages += message_row(message, row, shard, self._size)
+        rows.contents += (row, zlib.crc32(head), body_sum, self._size - len(head), head, body)
+        for number, new in enumerate(message.recipients):
+            rows.recipients += recipient_row(row, number, new, message.arrived)
+        if message.charge:
+            rows.uses[int(message.arrived // HOUR), message.login] += len(message.recipients)
+
+    def work(self) -> tuple[Work, ...]:
+        """The work of it when it is stored, with its content at hand."""
+        return work_of(self.message, self._size)
+
+
+class Accept(Arriving):
+    """A message that a session waits for."""
+
+    __slots__ = ("_lately", "_on_refused", "future")
 
     is_new_mail = True
     may_wait = False
@@ -46,25 +96,17 @@ class Accept:
             lately: where it is noted then, for its settlement.
             on_refused: called when it is not stored.
         """
-        self.message = message
-        self.shard = shard
+        super().__init__(message, shard)
         self.future = future
-        self.octets = take(message)
-        self._row = 0
         self._lately = lately
         self._on_refused = on_refused
 
-    def add_to(self, rows: Rows) -> None:
-        """Its rows."""
-        self._row = add_message(self.message, self.shard, rows)
-
     def committed(self) -> None:
         """250 may be said."""
-        message = self.message
-        if message.body.in_memory() is not None:
-            self._lately[message.id] = (self._row, len(message.recipients))
+        if self._body is not None:
+            self._lately[self.message.id] = (self._row, len(self.message.recipients))
         if not self.future.done():
-            self.future.set_result(work_of(message))
+            self.future.set_result(work_of(self.message, self._size))
 
     def refused(self, failure: Exception) -> None:
         """Nothing is stored."""
@@ -75,7 +117,7 @@ class Accept:
 class Settle:
     """The result of an attempt, with the reports that come of it."""
 
-    __slots__ = ("_all", "_row", "future", "octets", "settlement", "shard")
+    __slots__ = ("_all", "_refused", "_reports", "_row", "_stored", "octets", "settlement")
 
     is_new_mail = False
     may_wait = True
@@ -84,7 +126,8 @@ class Settle:
         self,
         settlement: Settlement,
         shard: int,
-        future: asyncio.Future[tuple[Work, ...]],
+        stored: Stored,
+        refused: Refused,
         known: tuple[int, int] = UNKNOWN,
     ) -> None:
         """Keep the parts.
@@ -92,37 +135,43 @@ class Settle:
         Args:
             settlement: what is to be stored.
             shard: where reports are accepted.
-            future: done when it is on disk.
+            stored: called when it is on disk.
+            refused: called when it is not stored.
             known: the message's entry of `Lately`: it goes with so many recipients, and nothing has to be looked up.
         """
         self.settlement = settlement
-        self.shard = shard
-        self.future = future
-        self.octets = sum(map(take, settlement.reports)) if settlement.reports else 0
+        self._reports = [Arriving(each, shard) for each in settlement.reports] if settlement.reports else ()
+        self.octets = sum([each.octets for each in self._reports]) if self._reports else 0
+        self._stored = stored
+        self._refused = refused
         self._row, self._all = known
+
+    def move_to(self, shard: int, next_id: Callable[[], str]) -> None:
+        """Reports are accepted by another shard, under ids of its own."""
+        self._reports = [Arriving(replace(each.message, id=next_id()), shard) for each in self._reports]
 
     def add_to(self, rows: Rows) -> None:
         """Its rows."""
-        settlement = self.settlement
-        gone = {settled.number for settled in settlement.recipients if settled.due is None}
+        gone = {settled.number for settled in self.settlement.recipients if settled.due is None}
         if gone and len(gone) == self._all > max(gone):
             rows.whole.append(self._row)
         else:
             self._add_changes(gone, rows)
-        for report in settlement.reports:
-            add_message(report, self.shard, rows)
+        for report in self._reports:
+            report.add_to(rows)
 
     def committed(self) -> None:
         """The reports are work."""
-        if not self.future.done():
-            reports = self.settlement.reports
-            self.future.set_result(
-                tuple(work for report in reports for work in work_of(report)) if reports else ()
-            )
+        works = tuple([work for each in self._reports for work in each.work()]) if self._reports else ()
+        try:
+            self._stored(works)
+        except Exception as error:  # noqa: BLE001 - a bug of one that hears must not keep it from the others
+            context = {"message": "a settlement was stored, but not taken note of", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
 
     def refused(self, failure: Exception) -> None:
         """The queue is as it was."""
-        _refuse(self.future, failure)
+        self._refused(failure)
 
     def _add_changes(self, gone: set[int], rows: Rows) -> None:
         row, _ = row_of(self.settlement.message_id)
@@ -176,30 +225,10 @@ class Change:
         _refuse(self.future, failure)
 
 
-def add_message(message: NewMessage, shard: int, rows: Rows) -> int:
-    """The rows of a new message; the result is the number of its row."""
-    row, made_by = row_of(message.id)
-    if made_by != shard:
-        raise ValueError(f"{message.id} is an id of shard {made_by}, not of {shard}")
-    head, octets = message.head, message.body.in_memory()
-    if octets is not None:
-        body_size, body_sum = len(octets), zlib.crc32(octets)
-    else:
-        body_size, body_sum = _file_of(message)
-    rows.messages += message_row(message, row, shard, len(head) + body_size)
-    rows.contents += (row, zlib.crc32(head), body_sum, body_size, head, octets)
-    for number, new in enumerate(message.recipients):
-        rows.recipients += recipient_row(row, number, new, message.arrived)
-    if message.charge:
-        use = (int(message.arrived // HOUR), message.login)
-        rows.uses[use] = rows.uses.get(use, 0) + len(message.recipients)
-    return row
-
-
-def work_of(message: NewMessage) -> tuple[Work, ...]:
-    """The work of a message that was just stored, with its content at hand."""
-    head, body, recipients = message.head, message.body, message.recipients
-    waiting, content = queued(message, len(head) + body.size), Content(head, body)
+def work_of(message: NewMessage, size: int) -> tuple[Work, ...]:
+    """The work of a message that was just stored, with its content (so many octets) at hand."""
+    recipients = message.recipients
+    waiting, content = queued(message, size), Content(message.head, message.body)
     if len(recipients) > 1:
         return works_of(waiting, queued_recipients(message), content)
     one = recipients[0]
@@ -208,25 +237,12 @@ def work_of(message: NewMessage) -> tuple[Work, ...]:
     )
 
 
-def take(message: NewMessage) -> int:
-    """Take charge of a message; the result is the octets it brings to its batch.
-
-    From here on the body file is the spool's: discarding its writer does not remove it.
-    """
-    octets = message.body.in_memory()
-    if octets is not None:
-        return len(message.head) + len(octets)
-    if isinstance(message.body, FileBody):
-        message.body.is_handed_over = True
-    return len(message.head)
-
-
-def _file_of(message: NewMessage) -> tuple[int, int]:
-    """The size and checksum of a body in a file."""
+def _file_of(message: NewMessage) -> FileBody:
+    """A body that is in its file."""
     body = message.body
     if not isinstance(body, FileBody) or body.path.name != message.id:
         raise ValueError(f"the body of {message.id} is neither in memory nor in its file")
-    return body.size, body.checksum
+    return body
 
 
 def _refuse(future: asyncio.Future[int] | asyncio.Future[tuple[Work, ...]], failure: Exception) -> None:

@@ -1,4 +1,4 @@
-"""A spool in memory, for tests: the same interface, nothing on disk, every future done at once."""
+"""A spool in memory, for tests: the same interface, nothing on disk, and nothing to wait for."""
 
 from __future__ import annotations
 
@@ -20,10 +20,12 @@ from sams.spool.interface import (
     NewMessage,
     QueuedMessage,
     QueuedRecipient,
+    Refused,
     RouteDepth,
     Search,
     Settled,
     Settlement,
+    Stored,
     Use,
     Work,
 )
@@ -110,12 +112,13 @@ class MemorySpool:
         if self.failure is not None:
             return _failed(self.failure)
         self._store(message)
-        return _done(work_of(message))
+        return _done(_work(message))
 
-    def settle(self, settlement: Settlement) -> asyncio.Future[tuple[Work, ...]]:
+    def settle(self, settlement: Settlement, stored: Stored, refused: Refused) -> None:
         """Store what an attempt brought."""
         if self.failure is not None:
-            return _failed(self.failure)
+            refused(self.failure)
+            return
         held = self._held.get(settlement.message_id)
         if held is not None:
             for settled in settlement.recipients:
@@ -124,7 +127,7 @@ class MemorySpool:
                 del self._held[settlement.message_id]
         for report in settlement.reports:
             self._store(report)
-        return _done(tuple(work for report in settlement.reports for work in work_of(report)))
+        stored(tuple([work for report in settlement.reports for work in _work(report)]))
 
     def claim(
         self, route: str, now: float, after: Cursor | None, limit: int
@@ -241,6 +244,10 @@ class MemorySpool:
         due = sum(one.due <= now for _, one in free)
         oldest = min(free, key=lambda pair: pair[0].id, default=None)
         return RouteDepth(route, len(waiting), due, oldest[0].arrived if oldest else None)
+
+
+def _work(message: NewMessage) -> tuple[Work, ...]:
+    return work_of(message, len(message.head) + message.body.size)
 
 
 def _apply(held: _Held, settled: Settled) -> None:

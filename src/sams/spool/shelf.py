@@ -1,16 +1,16 @@
 """A spool that outlives its shard: when one fails, the next is opened at once and takes its queue over.
 
-`Shelf` is what a worker holds. It passes everything on to its active shard. After an I/O error of that shard
-it makes a new one (in a thread; until it is there, new mail gets 451), which takes over what waits
-(`takeover.py`), along with the settlements that were under way. Should the new one fail as well, the same
-happens again, at most every few seconds.
+`Shelf` is what a worker holds. It passes everything on to its active shard; what each message needs is that
+shard's own method. After an I/O error of the shard it makes a new one (in a thread; until it is there, new mail
+gets 451), which takes over what waits (`takeover.py`), along with the settlements that were under way. Should the
+new one fail as well, the same happens again, at most every few seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,9 +27,11 @@ from sams.spool.interface import (
     Cursor,
     Entry,
     NewMessage,
+    Refused,
     RouteDepth,
     Search,
     Settlement,
+    Stored,
     Use,
     Work,
 )
@@ -86,22 +88,6 @@ class Shelf:
     def shard(self) -> int:
         """The number of the active shard."""
         return self._active.shard
-
-    def next_id(self) -> str:
-        """An id for the next message."""
-        return self._active.next_id()
-
-    def new_body(self, message_id: str) -> SpoolBodyWriter:
-        """A writer for the body of a message that arrives."""
-        return self._active.new_body(message_id)
-
-    def accept(self, message: NewMessage) -> asyncio.Future[tuple[Work, ...]]:
-        """Store a message."""
-        return self._active.accept(message)
-
-    def settle(self, settlement: Settlement) -> asyncio.Future[tuple[Work, ...]]:
-        """Store what an attempt brought."""
-        return self._active.settle(settlement)
 
     def claim(
         self, route: str, now: float, after: Cursor | None, limit: int
@@ -162,7 +148,13 @@ class Shelf:
         return self._loop.create_task(self._close())
 
     def _start(self, opened: Opened) -> SqliteSpool:
-        return SqliteSpool(opened, self._clock, self._settings, self._hooks, self._failed)
+        """A shard that is the active one from now on."""
+        active = SqliteSpool(opened, self._clock, self._settings, self._hooks, self._failed)
+        self.next_id: Callable[[], str] = active.next_id
+        self.new_body: Callable[[str], SpoolBodyWriter] = active.new_body
+        self.accept: Callable[[NewMessage], asyncio.Future[tuple[Work, ...]]] = active.accept
+        self.settle: Callable[[Settlement, Stored, Refused], None] = active.settle
+        return active
 
     def _open_failed(self, shard: int) -> FailedShard:
         layout = Layout(self._data_dir, shard)

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import apsw
-from msgspec.structs import replace
 
 from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
@@ -44,13 +43,15 @@ from sams.spool.interface import (
     DamagedEntry,
     Entry,
     NewMessage,
+    Refused,
     RouteDepth,
     Search,
     Settlement,
+    Stored,
     Use,
     Work,
 )
-from sams.spool.keys import NotBefore, id_of, row_of
+from sams.spool.keys import id_of, row_of, time_of
 from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock
 from sams.spool.members import HOUR, UNKNOWN, Accept, Change, Lately, Settle
@@ -113,9 +114,9 @@ class SqliteSpool:
         self._hooks = hooks
         self._heir = heir
         self._loop = asyncio.get_running_loop()
-        self._id_clock = NotBefore(clock)
-        self._ids = IdMaker(self._id_clock, self.shard)
-        self._raise_ids()
+        self._ids = IdMaker(clock, self.shard)
+        self._skip_taken_ids()
+        self.next_id: Callable[[], str] = self._ids.next
         self._bodies = BodyStore(opened.layout.bodies, settings, self.fail)
         self._committer = Committer(
             opened.writer,
@@ -153,10 +154,6 @@ class SqliteSpool:
 
     # Taking mail.
 
-    def next_id(self) -> str:
-        """An id for the next message."""
-        return self._ids.next()
-
     def new_body(self, message_id: str) -> SpoolBodyWriter:
         """A writer for the body of a message that arrives."""
         if not self._committer.is_open:
@@ -180,12 +177,14 @@ class SqliteSpool:
         self._committer.add(member)
         return future
 
-    def settle(self, settlement: Settlement) -> asyncio.Future[tuple[Work, ...]]:
+    def settle(self, settlement: Settlement, stored: Stored, refused: Refused) -> None:
         """Store what an attempt brought."""
-        future: asyncio.Future[tuple[Work, ...]] = self._loop.create_future()
         known = self._lately.pop(settlement.message_id, UNKNOWN)
-        self._settle(Settle(settlement, self.shard, future, known))
-        return future
+        member = Settle(settlement, self.shard, stored, refused, known)
+        if known is UNKNOWN:
+            self._settle(member)
+        else:
+            self._committer.add(member)
 
     # Handing out work.
 
@@ -288,7 +287,7 @@ class SqliteSpool:
         Call it before the first id is made: ids of this shard are later than those that it takes over.
         """
         if (last := source.last_row()) is not None:
-            self._id_clock.raise_above(last)
+            self._ids.skip(time_of(last) + 1)
         self._take_overs.begin((source.layout.shard, at, detail, None, 0), source, older)
 
     def resume_take_overs(self, open_failed: Callable[[int], FailedShard]) -> None:
@@ -306,19 +305,18 @@ class SqliteSpool:
 
     def adopt(self, member: Settle) -> None:
         """Take a settlement that a failed shard could not store; its reports get ids of this shard."""
-        reports = tuple(replace(report, id=self.next_id()) for report in member.settlement.reports)
-        member.settlement = replace(member.settlement, reports=reports)
-        member.shard = self.shard
+        member.move_to(self.shard, self.next_id)
         self._settle(member)
 
     # Parts.
 
-    def _raise_ids(self) -> None:
+    def _skip_taken_ids(self) -> None:
         [(last,)] = self._reader.execute("SELECT max(id) FROM message")
         if last is not None:
-            self._id_clock.raise_above(int(last))
+            self._ids.skip(time_of(int(last)) + 1)
 
     def _settle(self, member: Settle) -> None:
+        """It may be of a message that is still being taken over."""
         if self._take_overs.is_under_way and row_of(member.settlement.message_id)[1] != self.shard:
             self._take_overs.wait(member)
         else:

@@ -8,6 +8,7 @@ RETURNING costs more than a DELETE itself, so it is used only where it is not kn
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
@@ -93,7 +94,7 @@ class Rows:
         self.messages: list[Value] = []
         self.contents: list[Value] = []
         self.recipients: list[Value] = []
-        self.uses: dict[tuple[int, str], int] = {}
+        self.uses: defaultdict[tuple[int, str], int] = defaultdict(int)
         self.left: list[Row] = []
         self.deferred: list[Row] = []
         self.touched: list[int] = []
