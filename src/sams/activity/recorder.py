@@ -125,7 +125,7 @@ class Recorder:
         """Once a second: write what running sessions told, and whether rows or lines were lost."""
         oldest, now = self.clock.monotonic() - LIVE_AFTER, self.clock.now()
         for session in [each for each in self.changed if each.begun <= oldest]:
-            session.write(now)
+            session.write(now, ended=False)
         if lost := self.journal.take_lost():
             self.tell(JournalLost(lost, "the journal could not be written in time"))
         self.facts.tell_lost()
@@ -214,14 +214,20 @@ class _Session:
             self._steps.append((seconds, Omitted(self._omitted)))
         self._steps.append((seconds, Closed(how, commands, seconds)))
         now = self._recorder.clock.now()
-        self.write(now)
+        self.write(now, ended=True)
         self._recorder.facts.tell("info", "session", self._summary, now)
 
-    def write(self, now: float) -> None:
-        """Put the row as it is now, at UNIX seconds."""
-        self._recorder.changed.pop(self, None)
+    def write(self, now: float, *, ended: bool) -> None:
+        """Put the row as it is now, at UNIX seconds. ended: nothing more will come into it."""
+        recorder, summary = self._recorder, self._summary
+        recorder.changed.pop(self, None)
         self._changed = False
-        self._put(now, ended=self.ended)
+        if not self._number:
+            self._number = recorder.journal.next_number(now)
+        keep = Keep.SESSIONS if summary.mechanism else Keep.STRANGERS
+        terms = ("s" + self.id, "c" + self._client, *self._terms)  # ids of our own are in upper case
+        record = Record(self._at, SESSION, self.id, summary.login, self._client, self._steps, terms)
+        recorder.journal.put(Row(self._number, keep, ended, encode_record(record), terms))
 
     def _omit(self, event: Refused) -> None:
         """Count it, and keep nothing of it."""
@@ -232,17 +238,8 @@ class _Session:
 
     def _turn_over(self) -> None:
         """Leave the row as it is, and go on in a new one."""
-        self._put(self._recorder.clock.now(), ended=True)
+        self.write(self._recorder.clock.now(), ended=True)
         self._number, self._steps, self._terms = 0, [], []
-
-    def _put(self, now: float, *, ended: bool) -> None:
-        journal, summary = self._recorder.journal, self._summary
-        if not self._number:
-            self._number = journal.next_number(now)
-        keep = Keep.SESSIONS if summary.mechanism else Keep.STRANGERS
-        terms = ("s" + self.id, "c" + self._client, *self._terms)  # ids of our own are in upper case
-        record = Record(self._at, SESSION, self.id, summary.login, self._client, self._steps, terms)
-        journal.put(Row(self._number, keep, ended, encode_record(record), terms))
 
 
 def _shortened(event: Attempted) -> Attempted:

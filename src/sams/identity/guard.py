@@ -24,9 +24,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple, Protocol
+
+from msgspec import Struct
 
 from sams.core.clock import Clock
 from sams.identity.origin import Network, covering, network_key, origin_key
@@ -84,13 +86,15 @@ class Lock:
     what: str
 
 
-@dataclass(slots=True)
-class Attempt:
-    """One sign-in, as the guard counts it: bare prepared login, prepared password. Never changed."""
+class Attempt(Struct, frozen=True, gc=False):
+    """One sign-in, as the guard counts it: bare prepared login, prepared password, which is not shown by repr."""
 
     address: str
     login: str
-    password: str = field(repr=False)
+    password: str
+
+    def __repr__(self) -> str:
+        return f"Attempt(address={self.address!r}, login={self.login!r})"
 
 
 class Guard(Protocol):

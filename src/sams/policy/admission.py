@@ -16,6 +16,8 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from msgspec import Struct
+
 from sams.core.clock import Clock
 from sams.core.reply import Reply, reply
 from sams.identity.origin import Network, covering, origin_key
@@ -51,8 +53,7 @@ class AdmissionLimits:
     allow: tuple[Network, ...] = ()
 
 
-@dataclass(slots=True)
-class _Count:
+class _Count(Struct, gc=False):
     """What one worker counts of one address or login. fresh: new ones in this minute. tag: in its table."""
 
     tag: bytes

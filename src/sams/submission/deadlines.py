@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from msgspec import Struct
+
 from sams.core.reply import Reply, reply
 
 IDLE = reply(421, "4.4.2", "Nothing was heard for too long; connect again when there is something to send")
@@ -35,8 +37,7 @@ class TimeLimits:
     session: float = 3_600.0
 
 
-@dataclass(slots=True)
-class Progress:
+class Progress(Struct, gc=False):
     """When things happened in one session, on the monotonic clock.
 
     handshake_began, body_began: None while there is no handshake or body under way.

@@ -9,7 +9,7 @@ from sams.activity import events as told
 from sams.activity.interface import SessionLog
 from sams.core.reply import Reply, reply
 from sams.identity.interface import Finding, Identity, Verdict
-from sams.protocol.sasl.interface import Challenge, Malformed, PasswordClaim, ServerMechanism, Step, Verify
+from sams.protocol.sasl.interface import Challenge, Malformed, ServerMechanism, Step, Verify
 from sams.protocol.smtp.events import Auth, AuthCancelled, AuthData
 from sams.protocol.smtp.server import ServerEngine
 from sams.submission.connection import Connection
@@ -84,23 +84,19 @@ class SignIn:
     def _take(self, step: Step) -> None:
         match step:
             case Verify(claim=claim):
-                self._mechanism = None
-                self._verify(claim)
+                self._mechanism, self._claimed = None, claim.authcid
+                verdict = self._services.authenticator.verify(claim, self._address)
+                if isinstance(verdict, Verdict):
+                    self._decided(verdict, remembered=True)
+                else:
+                    self._pending = verdict
+                    self._connection.wait_for(verdict, self._decided)
             case Challenge(data=data):
                 self._engine.challenge(data)
             case Malformed(text=text):
                 self._mechanism = None
                 said = self._engine.answer(reply(501, "5.5.2", text))
                 self._log.tell(told.Refused("AUTH", str(said), said.reason or ""))
-
-    def _verify(self, claim: PasswordClaim) -> None:
-        self._claimed = claim.authcid
-        verdict = self._services.authenticator.verify(claim, self._address)
-        if isinstance(verdict, Verdict):
-            self._decided(verdict, remembered=True)
-        else:
-            self._pending = verdict
-            self._connection.wait_for(verdict, self._decided)
 
     def _decided(self, verdict: Verdict, *, remembered: bool = False) -> None:
         self._pending = None

@@ -88,7 +88,10 @@ class ServerTls:
         except ssl.SSLError as error:
             raise TlsError(error.reason or str(error)) from None
         self.established = True
-        return self._facts()
+        secured, cipher = self._object, self._object.cipher()
+        name = secured.requested_name if isinstance(secured, NamedSession) else None
+        version, suite = secured.version() or "unknown", cipher[0] if cipher else "unknown"
+        return TlsFacts(version, suite, name, bool(secured.session_reused))
 
     def decrypt(self, ciphertext: bytes | memoryview) -> bytes:
         """Take what the peer sent and give the plain text that it completes; empty for none. After the handshake.
@@ -127,17 +130,6 @@ class ServerTls:
         except ssl.SSLError:
             pass  # the peer's own close_notify is not waited for (RFC 8446 section 6.1)
         return self._outgoing.read()
-
-    def _facts(self) -> TlsFacts:
-        secured = self._object
-        cipher = secured.cipher()
-        name = secured.requested_name if isinstance(secured, NamedSession) else None
-        return TlsFacts(
-            secured.version() or "unknown",
-            cipher[0] if cipher else "unknown",
-            name,
-            bool(secured.session_reused),
-        )
 
     def _decrypt_much(self, ciphertext: bytes | memoryview) -> bytes:
         pieces: list[bytes] = []
