@@ -94,9 +94,16 @@ def utf8_addr_xtext(text: str) -> bytes:
 
 
 def _path(mailbox: Mailbox, form: Form) -> bytes:
-    written = str(mailbox)
-    if form.smtputf8 or written.isascii():
-        return written.encode()
+    if form.smtputf8:
+        return bytes(mailbox)
+    try:
+        return str(mailbox).encode("ascii")
+    except UnicodeEncodeError:
+        return _in_ascii(mailbox)
+
+
+def _in_ascii(mailbox: Mailbox) -> bytes:
+    """The domain as A-labels."""
     if needs_smtputf8(mailbox):
         raise AddressError("the address needs SMTPUTF8")
     return bytes(Mailbox(mailbox.local, domain_key(mailbox.domain)))

@@ -28,6 +28,7 @@ from sams.core.reply import Reply
 from sams.protocol.smtp import client_commands as commands
 from sams.protocol.smtp.client_capabilities import Capabilities
 from sams.protocol.smtp.client_exchange import Exchange
+from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_result import BreakOff, Transaction, TransactionResult, Verdict
 from sams.protocol.smtp.client_transaction import EAGER, WINDOW, TransactionDialogue
 from sams.protocol.smtp.client_waits import ConversationEnded, Dialogue, ForReply, Wait
@@ -104,14 +105,19 @@ class Group:
 
     def say(self, transaction: Transaction) -> bool:
         """Queue all of a transaction; False: it must go by itself, and nothing of it was queued."""
-        message = transaction.message
-        body = message.body.in_memory()
-        if body is None or len(self._said) >= self._most or not self._is_plain(transaction):
+        message, recipients = transaction.message, len(transaction.envelope.recipients)
+        body, reset = message.body.in_memory(), self.needs_reset
+        replies = recipients + 2 + reset
+        if (
+            body is None
+            or len(self._said) >= self._most
+            or self._replies + replies > WINDOW
+            or not 0 < recipients <= self._most_recipients
+            or not self._is_plain(message)
+        ):
             return False
-        reset = self.needs_reset
-        replies = len(transaction.envelope.recipients) + 2 + reset
         size = len(message.head) + len(body)
-        lines = self._lines(transaction, size) if self._replies + replies <= WINDOW else None
+        lines = self._lines(transaction, size, recipients + 2)
         if lines is None:
             return False
         self.needs_reset = True  # whatever comes of it, so that the next need not know
@@ -121,29 +127,24 @@ class Group:
         self._exchange.commands(b"".join((_RSET if reset else b"", lines, message.head, body)), replies)
         return True
 
-    def _is_plain(self, transaction: Transaction) -> bool:
-        """Nothing about it needs a word of the hop before it can be sent, or a second transaction."""
-        message = transaction.message
-        return (
-            not (message.is_binary or message.needs_smtputf8 or message.longest_line)
-            and (self._offered.eight_bit_mime or not message.has_8bit)
-            and 0 < len(transaction.envelope.recipients) <= self._most_recipients
+    def _is_plain(self, message: OutgoingMessage) -> bool:
+        """Nothing about it needs a word of the hop before it can be sent."""
+        return not (message.is_binary or message.needs_smtputf8 or message.longest_line) and (
+            self._offered.eight_bit_mime or not message.has_8bit
         )
 
-    def _lines(self, transaction: Transaction, size: int) -> bytes | None:
-        """MAIL, RCPTs and BDAT; None: the message is too large, or an address is not written in ASCII."""
+    def _lines(self, transaction: Transaction, size: int, count: int) -> bytes | None:
+        """MAIL, RCPTs and BDAT, so many; None: the message is too large, or an address is not written in ASCII."""
         form, most = self._form, self._offered.size
         if size > EAGER or (most is not None and size > most):
             return None
         try:
-            lines = [commands.mail(transaction.envelope, transaction.message, size, form)]
-            lines += [commands.rcpt(recipient, form) for recipient in transaction.envelope.recipients]
+            mail = commands.mail(transaction.envelope, transaction.message, size, form)
+            rcpts = [commands.rcpt(recipient, form) for recipient in transaction.envelope.recipients]
         except AddressError:
             return None
-        lines.append(b"BDAT %d LAST\r\n" % size)
-        written = b"\r\n".join(lines)
-        is_sound = _SOUND.fullmatch(written) and written.count(b"\r\n") == len(lines)
-        return written if is_sound else None
+        lines = b"\r\n".join((mail, *rcpts, b"BDAT %d LAST\r\n" % size))
+        return lines if _SOUND.fullmatch(lines) and lines.count(b"\n") == count else None
 
     def hear(self) -> Dialogue[None]:
         """Hear the replies, and tell `landing` of each transaction what came of it."""
@@ -152,13 +153,13 @@ class Group:
             if broken is not None:
                 self._landing.ended(_unheard(transaction, broken))
                 continue
-            lost = None
-            while lost is None and self._exchange.lacks(replies):
+            end, lost = self._exchange.positive_replies(replies), None
+            while end is None and lost is None and self._exchange.lacks(replies):
                 try:
                     yield self._wait(replies, reset=reset)
                 except ConversationEnded as ended:
                     lost = ended
-            end = self._exchange.positive_replies(replies)
+                end = self._exchange.positive_replies(replies)
             if end is not None:
                 self.needs_reset = False
                 self._landing.taken(end)
