@@ -39,7 +39,7 @@ def work(
         "",
         None,
         START,
-        0,
+        len(body or b""),
         MessageFacts(),
         Body.SEVEN_BIT,
         smtputf8=False,
@@ -97,15 +97,16 @@ def test_removed_jobs_are_gone_and_the_others_stay() -> None:
 def test_the_last_quarter_is_for_lanes_and_logins_below_their_share() -> None:
     window = Window(40)
     for _ in range(30):
-        assert window.is_open
+        assert window.open_places > 0
         window.add(work(), SPOOL)
-    assert not window.is_open
+    assert window.open_places == 0
     assert window.has_reserve(30, 30, 0)
     assert not window.has_reserve(30, 30, 5)
     assert not window.has_reserve(15, 30, 0)
     for _ in range(10):
         window.add(work(), SPOOL)
     assert window.is_full
+    assert window.open_places == -10
     assert not window.has_reserve(30, 0, 0)
 
 

@@ -41,7 +41,7 @@ class Inflow:
     def admit(self, login: str) -> asyncio.Future[None] | None:
         """Before a login's next message: None, go on; else go on when this is done."""
         if not self._is_slowed:
-            if self._window.is_open:
+            if self._window.open_places > 0:
                 return None
             self._begin()
         if self._window.has_reserve_for(self._waiting_of(login)):

@@ -76,7 +76,7 @@ class Intake:
         if lane.health.state is not State.UP and len(lane.turns):
             return False
         window = self._window
-        if window.is_open:
+        if window.open_places > 0:
             return True
         return window.has_reserve(self._share(), lane.count, lane.turns.waiting_of(work.message.login))
 

@@ -62,7 +62,11 @@ _NOT_REACHED = reply(451, "4.4.1", "the next hop could not be reached")
 
 
 class Scheduler:
-    """Sends what is due. Methods are called on the loop."""
+    """Sends what is due. Methods are called on the loop.
+
+    room_for: asked with a login before its next message is begun: None, or what to wait for first, some seconds at
+        most.
+    """
 
     def __init__(
         self,
@@ -92,7 +96,7 @@ class Scheduler:
         self._spools: list[Spool] = []
         self._table: RouteTable | None = None
         self._intake = Intake(self._window, self._lanes.values, tell)
-        self._inflow = Inflow(self._window, self._waiting_of, tell)
+        self.room_for = Inflow(self._window, self._waiting_of, tell).admit
         self._conclusions = Conclusions(
             window=self._window,
             settler=self._settler,
@@ -167,10 +171,6 @@ class Scheduler:
                     self._couriers.dispatch_soon(lane)
             else:
                 self._poke()
-
-    def room_for(self, login: str) -> asyncio.Future[None] | None:
-        """Before a login's next message is begun: None, or what to wait for first, some seconds at most."""
-        return self._inflow.admit(login)
 
     def forget(self, message_ids: Iterable[str]) -> None:
         """These were held or deleted: none of them is sent from the window. What is being sent is let finish."""

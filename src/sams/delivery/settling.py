@@ -38,28 +38,32 @@ class Settler:
     def __init__(self, tell: Callable[[ServiceEvent], None], draw: Callable[[], float]) -> None:
         self._tell = tell
         self._draw = draw
-        self._left = 0
+        self._offered = 0
         self._refused: set[_Refused] = set()
         self._is_failing = False
         self._is_abandoned = False
         self._idle: asyncio.Future[None] | None = None
 
     def __len__(self) -> int:
-        return self._left
+        return self._offered + len(self._refused)
 
-    def settle(self, spool: Spool, settlement: Settlement, stored: Stored) -> None:
-        """Store it; `stored` is called when it is on disk, perhaps much later."""
-        self._left += 1
-        self._offer(spool, settlement, stored)
+    def settle(self, spool: Spool, settlement: Settlement, stored: Stored, failures: int = 0) -> None:
+        """Store it; `stored` is called when it is on disk, perhaps much later. failures: so often it was refused."""
+        self._offered += 1
+        refused = partial(self._keep, spool, settlement, stored, failures)
+        try:
+            spool.settle(settlement, partial(self._stored, stored), refused)
+        except Exception as error:  # noqa: BLE001 - whatever the spool raises, the result must be kept
+            refused(error)
 
     async def finish(self, seconds: float) -> int:
         """Offer once more at once what was refused, wait for all at most so long; the number not stored."""
         for refused in list(self._refused):
             self._offer_again(refused)
-        if self._left:
+        if len(self):
             self._idle = asyncio.get_running_loop().create_future()
             await asyncio.wait([self._idle], timeout=seconds)
-        return self._left
+        return len(self)
 
     def abandon(self) -> None:
         """Forget what is still not stored: what it was about is sent again after the next start."""
@@ -68,14 +72,7 @@ class Settler:
             if refused.timer is not None:
                 refused.timer.cancel()
         self._refused.clear()
-        self._left = 0
-
-    def _offer(self, spool: Spool, settlement: Settlement, stored: Stored, failures: int = 0) -> None:
-        refused = partial(self._keep, spool, settlement, stored, failures)
-        try:
-            spool.settle(settlement, partial(self._stored, stored), refused)
-        except Exception as error:  # noqa: BLE001 - whatever the spool raises, the result must be kept
-            refused(error)
+        self._offered = 0
 
     def _stored(self, stored: Stored, works: tuple[Work, ...]) -> None:
         if self._is_abandoned:
@@ -83,9 +80,9 @@ class Settler:
         if self._is_failing:
             self._is_failing = False
             self._tell(ServiceChanged(what="results of delivery are stored again"))
-        self._left -= 1
+        self._offered -= 1
         stored(works)
-        if self._idle is not None and not self._left and not self._idle.done():
+        if self._idle is not None and not len(self) and not self._idle.done():
             self._idle.set_result(None)
 
     def _keep(
@@ -93,6 +90,7 @@ class Settler:
     ) -> None:
         if self._is_abandoned:
             return
+        self._offered -= 1
         if not self._is_failing:
             self._is_failing = True
             text = f"results of delivery cannot be stored: {visible(str(error))}"
@@ -106,4 +104,4 @@ class Settler:
         if refused.timer is not None:
             refused.timer.cancel()
         self._refused.discard(refused)
-        self._offer(refused.spool, refused.settlement, refused.stored, refused.failures)
+        self.settle(refused.spool, refused.settlement, refused.stored, refused.failures)

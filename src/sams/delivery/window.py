@@ -131,6 +131,8 @@ class Turns:
 class Window:
     """Counts what is in memory, and says what there is room for.
 
+    open_places: so many more jobs may come in, whoever's they are; below 0 where the reserve is being used.
+    octets: of content that is held.
     on_left: called whenever a job has left.
     """
 
@@ -141,7 +143,7 @@ class Window:
         self.messages = messages
         self._max_octets = octets
         self._reserve = messages // 4
-        self._open_part = messages - self._reserve
+        self._open_part = self.open_places = messages - self._reserve
         self._jobs: dict[Key, Job] = {}
         self._moved: dict[Key, Job] = {}
         self.octets = 0
@@ -158,11 +160,6 @@ class Window:
     def share(self, lanes: int) -> int:
         """The share of a lane where so many have work."""
         return max(1, self._open_part // max(1, lanes))
-
-    @property
-    def is_open(self) -> bool:
-        """Whether anybody's work may come in."""
-        return len(self._jobs) < self._open_part
 
     @property
     def is_full(self) -> bool:
@@ -193,10 +190,11 @@ class Window:
         content, octets = work.content, 0
         if content is not None:
             work = Work(work.message, work.route, work.recipients)
-            octets = held_octets(content)
+            octets = work.message.size if content.body.in_memory() is not None else len(content.head)
             if self.octets + octets > self._max_octets:
                 content, octets = None, 0
         job = self._jobs[key] = Job(work, key, spool, content, octets)
+        self.open_places -= 1
         self.octets += octets
         return job
 
@@ -209,6 +207,7 @@ class Window:
         """The job is no longer in hand."""
         if self._jobs.get(job.key) is job:
             del self._jobs[job.key]
+            self.open_places += 1
             if job.content is not None:
                 self.drop_content(job)
             if self._moved:
@@ -236,9 +235,3 @@ class Window:
     def of_login(self, login: str) -> list[Job]:
         """The jobs of a login."""
         return [job for job in self._jobs.values() if job.work.message.login == login]
-
-
-def held_octets(content: Content) -> int:
-    """What a content takes in memory: a body in a file takes nothing."""
-    body = content.body.in_memory()
-    return len(content.head) + (len(body) if body is not None else 0)
