@@ -30,7 +30,10 @@ class Members:
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> None:
-        self._threads = [threading.Thread(target=self._send_all, args=(n,)) for n in range(self.count)]
+        # Daemons: a test that fails before it stops them must not keep the whole run from ending.
+        self._threads = [
+            threading.Thread(target=self._send_all, args=(n,), daemon=True) for n in range(self.count)
+        ]
         for thread in self._threads:
             thread.start()
 
@@ -48,6 +51,8 @@ class Members:
                 for _ in range(chance.randint(1, 5)):
                     sent += 1
                     self._send(client, f"{number}-{sent}", chance.choice(self.sizes))
+                continue
+            self._stop.wait(0.01)
 
     def _send(self, client: smtplib.SMTP, mark: str, size: int) -> None:
         line = b"x" * 70 + b"\r\n"
