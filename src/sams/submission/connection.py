@@ -26,9 +26,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol, TypeVar, cast
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
 
 from sams.core.errors import SamsError
 from sams.core.reply import Reply, reply
@@ -36,7 +35,8 @@ from sams.core.turns import Turns
 from sams.protocol.smtp.events import Need
 from sams.protocol.smtp.server import ServerEngine
 from sams.submission.deadlines import DeadlineWheel, Late, Progress, TimeLimits, judge
-from sams.submission.tls import ServerTls, TlsError, TlsFacts
+from sams.submission.interface import Door, EventHandler
+from sams.submission.tls import ServerTls, TlsError
 
 _T = TypeVar("_T")
 
@@ -48,64 +48,6 @@ LARGE_READ = 32_768
 LINGER = 30.0
 """Seconds that a peer has to take the last replies."""
 BUG = reply(451, "4.3.0", "Something went wrong here; try again later")
-
-
-class EventHandler(Protocol):
-    """The session behind a connection."""
-
-    @property
-    def handlers(self) -> Mapping[type, Callable[[Any, Any], None]]:
-        """What is done about each kind of event, called with the session and the event.
-
-        It answers through the engine now, or later from `Connection.wait_for`.
-        """
-        ...
-
-    def tls_established(self, facts: TlsFacts) -> None:
-        """TLS is on."""
-        ...
-
-    def tls_failed(self, reason: str) -> None:
-        """The handshake or a record failed; the connection ends."""
-        ...
-
-    def bug(self, error: Exception) -> Reply:
-        """An exception that nobody expected ends the session; the reply carries its reference."""
-        ...
-
-    def failed(self, error: SamsError) -> None:
-        """What the session waited for failed as can be expected: answer the event that waits."""
-        ...
-
-    def given_up(self) -> None:
-        """What the session waited for was given up; the connection is cut."""
-        ...
-
-    def late(self, answer: Reply | None) -> Reply | None:
-        """The session is over its time; the reply with its reference."""
-        ...
-
-    def closed(self) -> None:
-        """The connection is gone. Called once, whatever ended it."""
-        ...
-
-
-class Door(Protocol):
-    """Decides who comes in at a listener, and makes what serves them."""
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        """The listener's TLS."""
-        ...
-
-    @property
-    def implicit(self) -> bool:
-        """TLS from the first octet."""
-        ...
-
-    def enter(self, connection: Connection, address: str) -> tuple[ServerEngine, EventHandler] | Reply:
-        """Engine and session for a new connection, or the reply that turns it away."""
-        ...
 
 
 class Connection(asyncio.BufferedProtocol):

@@ -82,7 +82,7 @@ class Hall(Protocol):
 
 
 class Session:
-    """The session behind one connection (`connection.EventHandler`).
+    """The session behind one connection (`interface.EventHandler`).
 
     id: the session's. address: the peer's. identity: who has signed in.
     """
