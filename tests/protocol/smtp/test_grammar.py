@@ -3,10 +3,13 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sams.core.errors import PeerFault
 from sams.protocol.smtp.grammar import (
     MAIL_PATH,
+    PLAIN_COMMAND,
     RCPT_PATH,
     decode_base64,
     decode_initial,
@@ -32,6 +35,21 @@ def test_a_line_is_a_word_and_the_rest_without_the_space_at_its_end(
     line: bytes, expected: tuple[bytes, bytes]
 ) -> None:
     assert split_command(line) == expected
+
+
+@given(st.lists(st.sampled_from([b"MAIL", b"noop", b"X", b" ", b"\t", b":", b"1", b"\xff"]), max_size=6))
+def test_what_is_a_plain_command_is_split_as_any_other(words: list[bytes]) -> None:
+    line = b"".join(words)
+    plain = PLAIN_COMMAND.fullmatch(line + b"\r\n")
+    if plain is not None:
+        assert (plain[1], (plain[2] or b"").strip(b" \t")) == split_command(line)
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"NOOP", b"NOOP\r", b"NOOP\n", b"MAIL a\rb\r\n", b"MAIL a\nb\r\n", b"A \0\r\n"]
+)
+def test_no_line_with_a_flaw_is_a_plain_command(line: bytes) -> None:
+    assert PLAIN_COMMAND.match(line) is None
 
 
 @pytest.mark.parametrize(

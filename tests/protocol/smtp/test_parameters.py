@@ -18,6 +18,10 @@ from sams.protocol.smtp.xtext import decode_utf8_xtext, decode_xtext
     [
         (b"", MailParameters()),
         (b"SIZE=0", MailParameters(size=0)),
+        (b"SIZE=100 BODY=8BITMIME", MailParameters(size=100, body=Body.EIGHT_BIT_MIME)),
+        (b"BODY=8BITMIME SIZE=100", MailParameters(size=100, body=Body.EIGHT_BIT_MIME)),
+        (b"BODY=7BIT SIZE=100", MailParameters(size=100, body=Body.SEVEN_BIT)),
+        (b"BODY=BINARYMIME SIZE=100", MailParameters(size=100, body=Body.BINARY_MIME)),
         (b"size=99999999999999999999", MailParameters(size=99999999999999999999)),
         (b"BODY=7bit", MailParameters(body=Body.SEVEN_BIT)),
         (b"BODY=8BITMIME  SMTPUTF8", MailParameters(body=Body.EIGHT_BIT_MIME, smtputf8=True)),

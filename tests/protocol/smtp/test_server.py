@@ -68,6 +68,27 @@ def test_a_plain_yes_is_said_by_the_engine() -> None:
     assert engine.take_output() == b"250 2.1.0 Sender accepted\r\n250 2.1.5 Recipient accepted\r\n"
 
 
+def test_a_message_is_accepted_once_with_words_of_the_session() -> None:
+    engine = engine_that_asks(BodyEnd, ENVELOPE + b"DATA\r\n.\r\n")
+    engine.take_output()
+    engine.accept_message("Accepted as 7")
+    assert engine.take_output() == b"250 2.0.0 Accepted as 7\r\n"
+    assert engine.next_event() is Need.DATA
+    assert engine.state is State.READY
+    with pytest.raises(ProtocolMisuse):
+        engine.accept_message("Accepted as 8")
+
+
+@pytest.mark.parametrize(
+    "said", [b"DATA\r\nfirst\r\nsecond\r\n.\r\n", b"BDAT 15 LAST\r\nfirst\r\nsecond\r\n"]
+)
+def test_a_message_that_comes_in_one_piece_is_one_event(said: bytes) -> None:
+    it = session(signed_in=True)
+    it.receive(ENVELOPE + said)
+    assert [type(event) for event in it.events] == [Mail, Rcpt, BodyStart, BodyEnd]
+    assert it.message == b"first\r\nsecond\r\n"
+
+
 def test_an_answer_tells_the_reference_that_it_was_given() -> None:
     told = engine_that_asks(Mail, ENVELOPE).answer(reply(553, "5.7.1", "Not yours"))
     assert told == reply(553, "5.7.1", "Not yours").with_reason("R")
