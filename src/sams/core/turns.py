@@ -2,8 +2,8 @@
 
 Theory of operation. To read a piece of a large body, from a member or from the disk, is up to half a millisecond of
 work. Two hundred members who send at full speed would make each round of the loop a tenth of a second, and a small
-message needs several rounds. So who has just had a large piece stands in line, and a round gives only the first few
-another one. Small mail never stands in line, and with few in line nobody waits at all.
+message needs several rounds. So who has just had a large piece stands in line, and a round gives only the first
+another one. Small mail never stands in line, and who is alone there does not wait.
 """
 
 from __future__ import annotations
@@ -11,9 +11,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from typing import Protocol
-
-AT_ONCE = 2
-"""Large pieces in one round of the loop."""
 
 
 class Rounds(Protocol):
@@ -41,8 +38,7 @@ class Turns:
 
     def _next(self) -> None:
         self._is_due = False
-        for _ in range(min(AT_ONCE, len(self._line))):
-            self._line.popleft()()
+        self._line.popleft()()
         self._call()
 
     def _call(self) -> None:
