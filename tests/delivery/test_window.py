@@ -69,7 +69,7 @@ def test_each_login_has_a_turn_before_any_has_a_second(logins: list[str]) -> Non
             assert {other for other in left if left[other]} - {login} <= set(since)
         taken.append(login)
         left[login] -= 1
-    assert len(turns) == 0
+    assert turns.count == 0
     assert Counter(taken) == Counter(logins)
 
 
@@ -90,7 +90,7 @@ def test_removed_jobs_are_gone_and_the_others_stay() -> None:
     for one in jobs:
         turns.put(one)
     turns.remove([jobs[0], jobs[2], jobs[3], job("d")])
-    assert len(turns) == 2
+    assert turns.count == 2
     assert {turns.take(), turns.take()} == {jobs[1], jobs[4]}
 
 

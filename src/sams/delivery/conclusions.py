@@ -279,7 +279,7 @@ class Conclusions:
 
     def _give_back(self, lane: Lane, job: Job, *, keep: bool) -> None:
         """Nothing became of an attempt: the job waits again, or is left to a claim."""
-        if keep and (lane.health.is_up or not len(lane.turns)):
+        if keep and (lane.health.is_up or not lane.turns.count):
             job.step = Step.WAITING
             lane.turns.put_back(job)
         else:

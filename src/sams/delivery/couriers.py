@@ -80,7 +80,7 @@ class Couriers:
         if self._is_closing or lane.hop is None:
             return
         monotonic = self._clock.monotonic()
-        while len(lane.turns) and lane.may_begin(monotonic):
+        while lane.turns.count and lane.may_begin(monotonic):
             if not has_waited and self._is_better_later(lane, lane.hop, monotonic):
                 return
             self._begin(lane, lane.hop, monotonic)
@@ -116,7 +116,7 @@ class Couriers:
     def _is_better_later(self, lane: Lane, hop: NextHop, monotonic: float) -> bool:
         """Whether to let what is under way at a quick hop end first; the lane is looked at again by then."""
         size, waits = hop.group_size, lane.began + PATIENCE - monotonic
-        if not lane.attempts or size < 2 or len(lane.turns) >= size or waits <= 0:
+        if not lane.attempts or size < 2 or lane.turns.count >= size or waits <= 0:
             return False
         if lane.patience is None:
             lane.patience = asyncio.get_running_loop().call_later(waits, self._out_of_patience, lane)
@@ -153,7 +153,10 @@ class Couriers:
         jobs: list[Job] = []
         parcels: list[Parcel] = []
         octets = 0
-        while len(jobs) < most and (job := lane.turns.take()) is not None:
+        for _ in range(most):
+            job = lane.turns.take()
+            if job is None:
+                break
             octets += job.work.message.size
             if jobs and octets > MOST_OCTETS:
                 lane.turns.put_back(job)

@@ -73,7 +73,7 @@ class Intake:
                     self._admit(lane, work, one.spool)
 
     def _is_welcome(self, lane: Lane, work: Work) -> bool:
-        if lane.health.state is not State.UP and len(lane.turns):
+        if lane.health.state is not State.UP and lane.turns.count:
             return False
         window = self._window
         if window.open_places > 0:
@@ -133,7 +133,7 @@ class Intake:
         self._tell(Alarmed(alarm="spool", text=text))
 
     def _probe_room(self, lane: Lane, monotonic: float) -> int:
-        is_wanted = not len(lane.turns) and lane.may_begin(monotonic) and not self._window.is_full
+        is_wanted = not lane.turns.count and lane.may_begin(monotonic) and not self._window.is_full
         return 1 if is_wanted else 0
 
     def _share(self) -> int:
@@ -143,4 +143,4 @@ class Intake:
         """How many a claim may bring; 0 until it is worth a page."""
         share = self._share()
         room = min(PAGE, share - lane.count, self._window.free)
-        return room if room >= min(PAGE, max(1, share // 2)) or (room > 0 and not len(lane.turns)) else 0
+        return room if room >= min(PAGE, max(1, share // 2)) or (room > 0 and not lane.turns.count) else 0

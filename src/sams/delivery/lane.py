@@ -94,7 +94,7 @@ class Lane:
     @property
     def count(self) -> int:
         """Its jobs in the window."""
-        return len(self.turns) + self.sending + self.settling
+        return self.turns.count + self.sending + self.settling
 
     @property
     def has_work(self) -> bool:
@@ -148,7 +148,7 @@ class Lane:
             is_up=is_up,
             retry_in=0.0 if is_up else max(0.0, health.probe_at - monotonic),
             trouble=health.trouble,
-            waiting=len(self.turns),
+            waiting=self.turns.count,
             sending=self.sending,
             settling=self.settling,
             connections=self.hop.open_connections if self.hop else 0,

@@ -70,16 +70,13 @@ class Job:
 
 
 class Turns:
-    """Jobs that wait for one route, login by login in turn, each login's in the order they came."""
+    """Jobs that wait for one route, login by login in turn, each login's in the order they came. `count`: of jobs."""
 
-    __slots__ = ("_count", "_queues")
+    __slots__ = ("_queues", "count")
 
     def __init__(self) -> None:
         self._queues: OrderedDict[str, deque[Job]] = OrderedDict()
-        self._count = 0
-
-    def __len__(self) -> int:
-        return self._count
+        self.count = 0
 
     def waiting_of(self, login: str) -> int:
         """How many jobs of a login wait."""
@@ -94,7 +91,7 @@ class Turns:
             self._queues[login] = deque((job,))
         else:
             queue.append(job)
-        self._count += 1
+        self.count += 1
 
     def put_back(self, job: Job) -> None:
         """Return a job that was taken, before those of its login."""
@@ -103,11 +100,11 @@ class Turns:
 
     def take(self) -> Job | None:
         """The next job, or None. Its login has its next turn after all others had theirs."""
-        if not self._count:
+        if not self.count:
             return None
         login, queue = self._queues.popitem(last=False)
         job = queue.popleft()
-        self._count -= 1
+        self.count -= 1
         if queue:
             self._queues[login] = queue
         return job
@@ -117,7 +114,7 @@ class Turns:
         gone = set(jobs)
         for login in {job.work.message.login for job in gone}:
             kept = deque(job for job in self._queues.get(login, ()) if job not in gone)
-            self._count -= self.waiting_of(login) - len(kept)
+            self.count -= self.waiting_of(login) - len(kept)
             if kept:
                 self._queues[login] = kept
             else:

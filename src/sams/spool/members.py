@@ -153,7 +153,7 @@ class Settle:
     def add_to(self, rows: Rows) -> None:
         """Its rows."""
         gone = {settled.number for settled in self.settlement.recipients if settled.due is None}
-        if gone and len(gone) == self._all > max(gone):
+        if gone and gone == set(range(self._all)):
             rows.whole.append(self._row)
         else:
             self._add_changes(gone, rows)
