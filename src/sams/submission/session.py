@@ -92,6 +92,7 @@ class Session:
         "_connection",
         "_engine",
         "_hall",
+        "_hello_said",
         "_how",
         "_log",
         "_security",
@@ -126,6 +127,7 @@ class Session:
         )
         self._commands = 0
         self._how = ""
+        self._hello_said: Hello | None = None  # the last
         self._security: tuple[str, str] | None = None  # version and cipher
         self._transaction: Transaction | None = None
         self._size = 0
@@ -214,6 +216,7 @@ class Session:
 
     def _hello(self, event: Hello) -> None:
         self._commands += 1
+        self._hello_said = event
         self._log.tell(told.Greeted("EHLO" if event.esmtp else "HELO", event.name))
 
     def _start_tls(self, _: StartTls) -> None:
@@ -388,12 +391,13 @@ class Session:
 
     def _compose(self, transaction: Transaction, member: Identity, body: StoredBody) -> NewMessage:
         """The message as it is stored; charged last, so that a refused one costs the member nothing."""
-        services, engine = self._services, self._engine
+        services, hello = self._services, self._hello_said
+        assert hello is not None, _NOBODY
         arrival = Arrival(
             session=self.id,
-            helo_name=engine.helo_name or "",
+            helo_name=hello.name,
             address=self.address,
-            extended=engine.esmtp,
+            extended=hello.esmtp,
             tls=self._security,
             at=services.clock.now(),
         )
