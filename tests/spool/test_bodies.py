@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import sys
 import threading
 import tracemalloc
 import zlib
@@ -370,16 +369,3 @@ class _Sender:
 
 def _files(folder: Path) -> list[tuple[str, int]]:
     return sorted((entry.name, entry.stat().st_mode) for entry in folder.iterdir())
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives a thread a priority of its own")
-@on_loop
-async def test_threads_for_bodies_stand_back_behind_the_loop(tmp_path: Path) -> None:
-    def niceness() -> int:
-        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-
-    store = BodyStore(tmp_path, SETTINGS, lambda _: None)
-    before = niceness()
-    assert await asyncio.wrap_future(store.pool.submit(niceness)) == min(19, before + 10)
-    assert niceness() == before
-    await store.close()

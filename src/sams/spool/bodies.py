@@ -7,9 +7,7 @@ a bounded pool of threads: at most one job of a writer is in the pool at any tim
 stay in order without a lock and the pool's queue is never longer than there are writers. What arrives while
 a job runs waits for the next; when that is too much, the writer is congested and its peer is not read.
 Jobs are as large as memory allows for the number of writers, for the wake-ups of each job, and the turns that two
-threads take at the interpreter meanwhile, cost more than the writing of many octets. Where cores are scarce, these
-threads stand back behind the loop: all members wait for the loop, but only those with large mail for a thread, and
-a writer whose thread falls behind is congested.
+threads take at the interpreter meanwhile, cost more than the writing of many octets.
 
 The system is asked early to begin writing what is dirty, so that the sync at the end has little left to do.
 A body is complete when its file and the folder's entry are synced; only then does a commit name it. Until
@@ -22,7 +20,6 @@ import asyncio
 import ctypes
 import errno
 import os
-import sys
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -36,7 +33,6 @@ from sams.spool.layout import FILE_MODE
 from sams.spool.settings import Settings
 from sams.spool.storedbody import FileBody, MemoryBody, Readers
 
-_NICENESS = 10
 _SYNC_FILE_RANGE_WRITE = 2
 
 
@@ -56,7 +52,7 @@ class BodyStore:
         self.on_failed = on_failed
         self.loop = asyncio.get_running_loop()
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        self.pool = ThreadPoolExecutor(settings.body_threads, "sams-body", initializer=_stand_back)
+        self.pool = ThreadPoolExecutor(settings.body_threads, "sams-body")
         self.readers = Readers(self.pool, Turns(self.loop))
         self.files = 0
         """Bodies that go into a file now."""
@@ -309,12 +305,6 @@ class GrowingFile:
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             self._size += written
             rest = rest[written:]
-
-
-def _stand_back() -> None:
-    """In a thread of the pool. Linux gives each thread a priority of its own, elsewhere it is the process's."""
-    if sys.platform == "linux":
-        os.nice(_NICENESS)
 
 
 def _unlink(path: Path) -> None:
