@@ -1,6 +1,7 @@
 """What the scheduler asks of a route's next hop, and how a route shows itself to the doctor.
 
-A next hop takes one piece of work at a time per call and answers for its recipients. It knows connections,
+A next hop takes one piece of work with a call of `deliver`, or several small ones with one of `deliver_group` where it
+can do that, and answers for their recipients. It knows connections,
 protocols and folders; it knows nothing of queues, times and reports. A smarthost and a Maildir are two of them.
 """
 

@@ -141,6 +141,7 @@ class Authenticator(Protocol):
     def changed_logins(self) -> frozenset[str]:
         """Logins changed since the last call: end their sessions for which `still_valid` says no.
 
-        For each worker once a second; costs one pragma where nothing changed.
+        For each worker once a second; costs one pragma where nothing changed. It asks the database even where the
+        mark in memory (`still_valid`) stands still, so that a change by another program is seen as well.
         """
         ...

@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 `ssl` is driven through two memory BIOs, so that TLS has no socket, no loop and no waiting of its own: ciphertext
 goes into `shake_hands` and `decrypt`, plain text comes out; plain text goes into `encrypt`; what is to be written
-to the peer besides gathers until `take_outgoing`. Whoever owns the socket decides when to write. Three things
+to the peer besides gathers until `take_outgoing`. Whoever owns the socket decides when to write. Four things
 follow that matter here:
 
 * The switch from plain text to TLS is one assignment in the connection. There is no stream whose buffers could
