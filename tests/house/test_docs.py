@@ -13,6 +13,7 @@ from typing import Any
 import click
 import pytest
 
+from sams.app.inherited import KEYS_AT_START, SECTIONS_AT_START
 from sams.cli.main import main
 from sams.cli.sendmail.settings import Settings as SendmailSettings
 from sams.config.definition import Table, members
@@ -126,6 +127,14 @@ def test_the_page_of_sendmail_names_its_keys() -> None:
     (block,) = [block for block in _blocks(ROOT / "docs/admin/sendmail.md") if block.startswith("login")]
     keys = set(re.findall(r"^(?:# )?([a-z_]+) =", block, re.MULTILINE))
     assert keys == set(SendmailSettings.__struct_encode_fields__)
+
+
+def test_the_page_of_the_set_up_names_all_that_is_read_at_start_only() -> None:
+    (named,) = re.findall(
+        r"read at start only \((.*?)\)", (ROOT / "docs/admin/install.md").read_text(), re.DOTALL
+    )
+    keys = {f"[{section}] {key}" for section, keys in KEYS_AT_START.items() for key in keys}
+    assert set(_SPAN.findall(named)) == keys | {f"[{section}]" for section in SECTIONS_AT_START}
 
 
 def test_every_page_of_the_documents_is_reached_from_the_first() -> None:

@@ -28,13 +28,14 @@ from sams.service.tls_contexts import ListenerTls
 
 GUARD_SLOTS = 65_536
 _KEY_OCTETS = 32
-_AT_START = {
+SECTIONS_AT_START = ("retry", "activity", "log")
+KEYS_AT_START = {
     "limits": ("min_free", "password_checks", "password_checks_waiting"),
     "accounts": ("remember",),
     "tls": ("expiry_warnings",),
     "server": ("grace",),
 }
-"""Keys that parts read when they are made, and which change so seldom that a restart may be asked for."""
+"""What parts read when they are made, and which changes so seldom that a restart may be asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,8 +130,8 @@ def unchangeable(old: Config, new: Config) -> tuple[str, ...]:
 
 def waits_for_restart(old: Config, new: Config) -> tuple[str, ...]:
     """What a reload takes in and a restart only puts into force, by key. All else is in force at once."""
-    found = [f"[{name}]" for name in ("retry", "activity", "log") if getattr(old, name) != getattr(new, name)]
-    for section, keys in _AT_START.items():
+    found = [f"[{name}]" for name in SECTIONS_AT_START if getattr(old, name) != getattr(new, name)]
+    for section, keys in KEYS_AT_START.items():
         before, after = getattr(old, section), getattr(new, section)
         found += [f"[{section}] {key}" for key in keys if getattr(before, key) != getattr(after, key)]
     return tuple(found)
