@@ -1,8 +1,8 @@
 """What the scheduler asks of a route's next hop, and how a route shows itself to the doctor.
 
-A next hop takes one piece of work with a call of `deliver`, or several small ones with one of `deliver_group` where it
-can do that, and answers for their recipients. It knows connections,
-protocols and folders; it knows nothing of queues, times and reports. A smarthost and a Maildir are two of them.
+A next hop takes one piece of work with a call of `deliver`, or several small ones with one of `deliver_group` where
+it can do that, and answers for their recipients. It knows connections, protocols and folders; it knows nothing of
+queues, times and reports. A smarthost and a Maildir are two of them.
 """
 
 from __future__ import annotations

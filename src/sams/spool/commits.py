@@ -8,8 +8,8 @@ one statement that a thread runs. It must be the only one: beside a busy loop, a
 interval for the interpreter at each call.
 
 While the thread commits, the connection belongs to it. What comes meanwhile gathers, and is staged when the
-commit is done and a round of the loop found no socket ready, or has found some for `BUSY` seconds since: a loop that is
-behind with its work would serve nobody earlier by a sync for each message, only all of them later. A member that
+commit is done and a round of the loop found no socket ready, or has found some for `BUSY` seconds since: a loop that
+is behind with its work would serve nobody earlier by a sync for each message, only all of them later. A member that
 comes alone meets an idle loop and is committed at once; under load, batches grow by themselves. What nobody waits
 for (a settlement: the message has left) looks for up to `COMPANY` seconds for a commit to share, so that a message
 that arrives and one that has left cost one sync together.
@@ -49,8 +49,10 @@ from sams.spool.statements import Files, Rows
 COMPANY = 0.005
 """Seconds for which a member that may wait is kept for the commit of another."""
 BUSY = 0.003
-"""Seconds for which a loop that is busy may bring more to a batch, from when the commit before it was done or, where none
-was under way, from the first member that has to be committed."""
+"""Seconds for which a loop that is busy may bring more to a batch.
+
+They count from when the commit before it was done or, where none was, from the first member that somebody waits for.
+"""
 _IDLE_ROUND = 40e-6
 """A round of the loop that takes less found no socket ready: it takes some 10 microseconds."""
 _LOCK_TRIES = 100

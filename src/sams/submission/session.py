@@ -5,8 +5,9 @@ Theory of operation
 The engine says what happened and waits for answers; this is where the answers come from. Each event has one small
 handler, found in one table. A handler answers at once from memory, or hands a future to `Connection.wait_for` and
 answers in the function that the connection calls with the result. What is waited for: the verdict on a password
-that must be hashed and the delay of a refusal (`sign_in`), room for one more message where more comes in than the next
-hops take (at MAIL, `Services.room_for`), the disk when it lags behind a large body, the sync of that body, and the commit.
+that must be hashed and the delay of a refusal (`sign_in`), room for one more message where more comes in than the
+next hops take (at MAIL, `Services.room_for`), the disk when it lags behind a large body, the sync of that body, and
+the commit.
 
 `_log` is this session's row in the activity recorder; `told` are the events that it takes. The recorder counts them,
 and writes them to the journal and the log.
