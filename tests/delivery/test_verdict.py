@@ -35,6 +35,16 @@ def news(judgement: Judgement) -> str:
     return " ".join(name for name, judged in kinds if judged)
 
 
+def test_recipients_that_are_put_off_together_are_due_together() -> None:
+    drawn = iter([0.1, 0.7, 0.9])
+    judge = Judge(RetryPolicy(), lambda: next(drawn))
+    both = [(recipient(), DEFERRED), (recipient(), DEFERRED)]
+    first, second = judge.judge(message(), both, START), judge.judge(message(), both, START)
+    due, other = ({one.due for one in each.settled} for each in (first, second))
+    assert len(due) == len(other) == 1
+    assert due != other
+
+
 @pytest.mark.parametrize(
     ("outcome", "age", "notify", "told"),
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 JITTER = 0.2
@@ -42,10 +41,10 @@ class RetryPolicy:
         return self.longest * (1 + JITTER)
 
 
-def interval(first: float, longest: float, failures: int, draw: Callable[[], float]) -> float:
+def interval(first: float, longest: float, failures: int, chance: float) -> float:
     """Seconds to wait after this many failures in a row before (0: it is the first failure).
 
-    draw: a random number from 0 up to 1.
+    chance: a random number from 0 up to 1, so that what failed together does not come back together.
     """
     length = min(longest, first * 2.0 ** min(failures, _MAX_DOUBLINGS))
-    return length * (1 - JITTER + 2 * JITTER * draw())
+    return length * (1 - JITTER + 2 * JITTER * chance)

@@ -229,7 +229,7 @@ class Conclusions:
             except Exception as error:  # noqa: BLE001 - a message whose report cannot be written stays in the queue
                 if self._unreported(job, error):
                     content = None
-                await asyncio.sleep(interval(FIRST_WAIT, LONGEST_WAIT, failures, self._draw))
+                await asyncio.sleep(interval(FIRST_WAIT, LONGEST_WAIT, failures, self._draw()))
                 failures += 1
             else:
                 if not reports:

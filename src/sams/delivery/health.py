@@ -131,7 +131,8 @@ class Health:
         if self.state is State.DOWN:
             self.trouble = trouble or self.trouble
             return
-        wait = interval(self._policy.probe_first, self._policy.probe_longest, self._failures, self._draw)
+        policy = self._policy
+        wait = interval(policy.probe_first, policy.probe_longest, self._failures, self._draw())
         self.state, self.trouble, self.probe_at = State.DOWN, trouble, monotonic + wait
         self._failures += 1
         self._strikes = 0

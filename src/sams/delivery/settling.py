@@ -95,7 +95,7 @@ class Settler:
             self._is_failing = True
             text = f"results of delivery cannot be stored: {visible(str(error))}"
             self._tell(Alarmed(alarm="spool", text=text))
-        wait = interval(FIRST_WAIT, LONGEST_WAIT, failures, self._draw)
+        wait = interval(FIRST_WAIT, LONGEST_WAIT, failures, self._draw())
         refused = _Refused(spool, settlement, stored, failures + 1)
         refused.timer = asyncio.get_running_loop().call_later(wait, self._offer_again, refused)
         self._refused.add(refused)

@@ -63,7 +63,8 @@ class Judge:
         self, message: QueuedMessage, tried: Sequence[tuple[QueuedRecipient, Outcome]], now: float
     ) -> Judgement:
         """What follows from an attempt's outcomes. `now`: wall clock, UNIX seconds."""
-        judged = [Judged(one, self._settle(message, one, outcome, now)) for one, outcome in tried]
+        chance = self._draw()  # one for all: who is put off together goes in one transaction again
+        judged = [Judged(one, self._settle(message, one, outcome, now, chance)) for one, outcome in tried]
         settled = tuple(one.settled for one in judged)
         if message.reverse_path is None:
             return Judgement(settled)
@@ -102,19 +103,25 @@ class Judge:
         return now - message.arrived >= self._policy.expire
 
     def _settle(
-        self, message: QueuedMessage, recipient: QueuedRecipient, outcome: Outcome, now: float
+        self,
+        message: QueuedMessage,
+        recipient: QueuedRecipient,
+        outcome: Outcome,
+        now: float,
+        chance: float,
     ) -> Settled:
         if outcome.result is not Result.DEFERRED:
             return Settled(recipient.number, outcome, delay_told=recipient.delay_told)
         if self.is_expired(message, now):
             return Settled(recipient.number, self._expired(outcome, now), delay_told=recipient.delay_told)
         told = recipient.delay_told or self._is_delay_due(message, recipient, now)
-        return Settled(recipient.number, outcome, self._next(message, recipient, now), delay_told=told)
+        due = self._next(message, recipient, now, chance)
+        return Settled(recipient.number, outcome, due, delay_told=told)
 
-    def _next(self, message: QueuedMessage, recipient: QueuedRecipient, now: float) -> float:
+    def _next(self, message: QueuedMessage, recipient: QueuedRecipient, now: float, chance: float) -> float:
         """The last attempt falls on the expiry, so that the sender does not hear of it later than promised."""
         policy = self._policy
-        due = now + interval(policy.first, policy.longest, recipient.attempts, self._draw)
+        due = now + interval(policy.first, policy.longest, recipient.attempts, chance)
         end = message.arrived + policy.expire
         return min(due, end) if end >= now + policy.first else due
 
