@@ -16,7 +16,7 @@ SET ?= short
 RUNS ?= 2
 BENCH_DIR ?= /var/tmp/sams-bench
 
-.PHONY: help env test-env demo test test-long bench bench-micro bench-scale check format system requirements docs clean
+.PHONY: help env test-env demo test test-long bench bench-micro bench-scale bench-profile bench-folders check format system requirements docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -46,18 +46,25 @@ test: test-env  ## all checks and tests that take less than eight minutes
 test-long: test-env  ## the suites that take minutes each
 	@$(BIN)/python -m pytest -m long $(TEST_ARGS)
 
-bench: env  ## SAMS beside tuned Postfix: tables, chart (TARGETS=… SET=short|extended|… RUNS=…; as root for Postfix)
+bench: bench-folders env  ## SAMS beside tuned Postfix: tables, chart (TARGETS=… SET=short|extended|… RUNS=…; as root for Postfix)
 	@benchmarks/prepare "$(TARGETS)" build/bench/bin
 	@$(BIN)/python -m benchmarks.compare run --targets "$(TARGETS)" --set "$(SET)" --runs "$(RUNS)" \
 	  --programs build/bench/bin --output build/bench --scratch "$(BENCH_DIR)"
 
-bench-micro: $(VENV)/.bench-env  ## times of the parts (PARTS=… for those whose names begin so)
+bench-micro: bench-folders $(VENV)/.bench-env  ## times of the parts (PARTS=… for those whose names begin so)
 	@benchmarks/prepare "" build/bench/bin
 	@rm -f build/bench/micro.json
 	@$(BIN)/python -m benchmarks.micro --quiet --output build/bench/micro.json --scratch "$(BENCH_DIR)" $(PARTS)
 
-bench-scale: test-env  ## the service where there is much of something (SIZE=small|full, ONLY=large idle …)
-	@$(BIN)/python -m benchmarks.scale.run --size $(or $(SIZE),small) $(if $(ONLY),--only $(ONLY))
+bench-scale: bench-folders test-env  ## the service where there is much of something (SIZE=small|full, ONLY="large idle …")
+	@TMPDIR="$(BENCH_DIR)" $(BIN)/python -m benchmarks.scale.run --size $(or $(SIZE),small) $(if $(ONLY),--only $(ONLY))
+
+bench-profile: bench-folders env  ## where a message's time goes: calls by room, and by `perf` CPU by library
+	@benchmarks/prepare "" build/bench/bin
+	@$(BIN)/python -m benchmarks.profile --programs build/bench/bin --scratch "$(BENCH_DIR)" --output build/bench
+
+bench-folders:
+	@benchmarks/own-folders build/bench/bin "$(BENCH_DIR)"
 
 check: test-env  ## formatting, lint, types, layers
 	@tools/check "$(VENV)"
