@@ -71,6 +71,7 @@ GOALS = (
     Goal("fresh-c1", "whole p50", POSTFIX, 0.25, at_most=True),
     Goal("persist-minute-c64", "keeping up", None, 0.95, at_most=False),
     Goal("persist-1MiB-c4", "throughput", POSTFIX, 1.5, at_most=False),
+    Goal("persist-1MiB-c16", "throughput", POSTFIX, 1.5, at_most=False),
     Goal("persist-25MiB-c4", "throughput", POSTFIX, 1.5, at_most=False),
     Goal("idle", "idle", POSTFIX, 0.05, at_most=True),
 )

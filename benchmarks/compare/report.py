@@ -20,6 +20,16 @@ NOTE = (
 )
 
 
+COLUMNS = (
+    "Medians, but where a range or two values say otherwise. accepted/s: of the load; delivered/s: as they came "
+    "to the sink. CPU, user and system: ms of the server's process tree a delivered message. whole: a transaction"
+    " from connecting (fresh) or MAIL (persist) to its 250; dot: from the last octet of the message to its 250. "
+    "MiB: memory of the server in the middle of the load. failed/lost/twice: transactions that failed, and of all"
+    " rounds messages that did not come or came again. steal/other cores: what the hypervisor and other work took"
+    " at worst, in cores; above 0.2 or so a run says little."
+)
+
+
 class Judged(NamedTuple):
     """A goal beside what came out. ratio: to the other's, or the value itself."""
 
@@ -154,5 +164,6 @@ def report(results: Sequence[Result]) -> str:
         goals_table(judged) if judged else "Nothing to compare: the targets have no scenario in common.",
         "## All figures",
         _table(_FIGURES, _figures(results)),
+        COLUMNS,
     ]
     return "\n\n".join(parts) + "\n"

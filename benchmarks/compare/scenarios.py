@@ -63,6 +63,11 @@ _SHORT = (
     Scenario("persist-c16", "persist", 16),
     Scenario("persist-c64", "persist", 64),
 )
+_LARGE = (
+    Scenario("persist-1MiB-c4", "persist", 4, size=MIB),
+    Scenario("persist-1MiB-c16", "persist", 16, size=MIB),
+    Scenario("persist-25MiB-c4", "persist", 4, size=25 * MIB),
+)
 _OTHERS = (
     Scenario("fresh-c1", "fresh", 1),
     Scenario("persist-c1", "persist", 1),
@@ -71,8 +76,7 @@ _OTHERS = (
     Scenario("persist-10-recipients-c16", "persist", 16, recipients=10),
     Scenario("persist-1000-recipients-c4", "persist", 4, recipients=1_000),
     Scenario("persist-100KiB-c16", "persist", 16, size=100 * KIB),
-    Scenario("persist-1MiB-c4", "persist", 4, size=MIB),
-    Scenario("persist-25MiB-c4", "persist", 4, size=25 * MIB),
+    *_LARGE,
     Scenario("persist-minute-c64", "persist", 64, seconds=60),
     Scenario("idle", "idle", 5_000, seconds=8),
 )
@@ -81,5 +85,6 @@ SETS: Mapping[str, tuple[Scenario, ...]] = {
     "short": _SHORT,
     "extended": _SHORT + _OTHERS,
     "others": _OTHERS,
+    "large": _LARGE,
 } | {scenario.name: (scenario,) for scenario in _SHORT + _OTHERS}
 """By the name of the set; a scenario alone is a set too."""

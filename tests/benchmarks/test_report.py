@@ -56,6 +56,13 @@ def test_each_goal_is_about_a_scenario_and_a_quantity_that_there_are() -> None:
         assert goal.quantity in QUANTITIES
 
 
+def test_the_report_explains_its_columns() -> None:
+    page = report([result("sams:default")])
+    figures = page.partition("## All figures")[2]
+    explained = figures.rpartition("|")[2]
+    assert {"whole", "dot", "steal/other"} <= set(explained.replace(":", " ").split())
+
+
 def test_the_report_says_what_was_reached_what_was_lost_and_that_passwords_are_warm() -> None:
     page = report(
         [
