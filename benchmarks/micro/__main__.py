@@ -1,7 +1,7 @@
 """Times of the parts: `python -m benchmarks.micro [OPTIONS OF PYPERF] [PART …]`, a PART is the beginning of a name.
 
 pyperf runs each part in processes of its own, calibrates how often, and keeps every value (`-o FILE`), so that two
-trees can be compared: `python -m pyperf compare_to before.json after.json`.
+trees can be compared: `.venv/bin/python -m pyperf compare_to before.json after.json`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import pyperf
 
-from benchmarks.micro import content, engines, path, spool, tls
+from benchmarks.micro import activity, content, engines, message, path, spool, tls
 
 PROCESSES, VALUES = 3, 5
 
@@ -35,9 +35,10 @@ class Best(NamedTuple):
 
 def all_parts(built: Path, scratch: str | None) -> Mapping[str, tuple[Callable[[int], float], int]]:
     """A part takes a number of loops and gives seconds; with how often it does its thing in one loop."""
-    simple = {**engines.PARTS, **content.PARTS, **tls.PARTS}
+    simple = {**engines.PARTS, **content.PARTS, **message.PARTS, **tls.PARTS}
     return {
         **{name: (part, 1) for name, part in simple.items()},
+        **activity.parts(scratch),
         **spool.parts(scratch),
         **path.parts(built, scratch),
     }

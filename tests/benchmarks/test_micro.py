@@ -5,14 +5,21 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.micro import content, engines, spool, tls
+from benchmarks.micro import activity, content, engines, message, spool, tls
 
-SIMPLE = {**engines.PARTS, **content.PARTS, **tls.PARTS}
+SIMPLE = {**engines.PARTS, **content.PARTS, **message.PARTS, **tls.PARTS}
 
 
 @pytest.mark.parametrize("part", SIMPLE.values(), ids=SIMPLE)
 def test_a_part_runs_and_gives_seconds(part: Callable[[int], float]) -> None:
     assert part(20) > 0
+
+
+@pytest.mark.parametrize("kind", ["session with one message", "further message"])
+def test_telling_runs_and_gives_seconds(tmp_path: Path, kind: str) -> None:
+    part, messages = activity.parts(str(tmp_path))[f"activity, {kind}"]
+    assert messages == activity.EACH
+    assert part(2) > 0
 
 
 @pytest.mark.parametrize("busy", [False, True])
