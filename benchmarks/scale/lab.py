@@ -27,6 +27,7 @@ recipients_per_hour = 10_000_000
 recipients_per_day = 100000000
 password_checks_waiting = 1000
 """
+"""No limit is to be met. More may wait for a check than by default: a storm is to be slow, and none of it refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ class Table:
 
 @contextlib.contextmanager
 def scratch(name: str) -> Iterator[Path]:
-    """A folder that is gone afterwards. On the disk of TMPDIR: what is measured includes its syncs."""
+    """A folder that is gone afterwards. On the disk of TMPDIR (`make bench-scale`: BENCH_DIR): syncs are measured."""
     folder = Path(tempfile.mkdtemp(prefix=f"sams-scale-{name}-"))
     try:
         yield folder
