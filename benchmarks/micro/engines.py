@@ -53,7 +53,7 @@ def _say(engine: ServerEngine, *parts: bytes) -> None:
 
 
 def _signed_in() -> ServerEngine:
-    engine = ServerEngine(_SETTINGS, tls=False, reason=lambda: "0000-00")
+    engine = ServerEngine(_SETTINGS, tls=False, reference=lambda: "0000-00")
     engine.greet()
     _say(engine, *_BEFORE)
     engine.tls_established()

@@ -10,6 +10,7 @@ from sams.activity.events import (
     AnyEvent,
     Greeted,
     Omitted,
+    Refused,
     ServiceEvent,
     SessionEvent,
     SignedIn,
@@ -74,3 +75,10 @@ def test_every_kind_of_event_has_a_rule() -> None:
     assert set(STEPS) == set(SessionEvent.__args__)
     assert set(COUNTS) == set(ServiceEvent.__args__)
     assert kind_of(Greeted("EHLO", "x")) == "greeted"
+
+
+def test_a_reference_keeps_the_name_that_journals_on_disk_and_programs_know() -> None:
+    told = record((0.0, Refused("RCPT", "550 no (ref K7Q2-4F)", "K7Q2-4F")))
+    text = encode_record(told)
+    assert '"reason":"K7Q2-4F"' in text
+    assert decode_record(text) == told

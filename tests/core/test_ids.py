@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sams.core.clock import Clock, SystemClock
-from sams.core.ids import ALPHABET, ID_LENGTH, IdMaker, encode, reason_code, shard_of
+from sams.core.ids import ALPHABET, ID_LENGTH, IdMaker, encode, new_reference, shard_of
 
 
 @dataclass
@@ -78,8 +78,8 @@ def test_an_id_is_read_in_lower_case_too() -> None:
     assert shard_of(identifier.lower()) == 77
 
 
-def test_reason_codes_are_short_and_differ() -> None:
-    codes = {reason_code() for _ in range(200)}
+def test_references_are_short_and_differ() -> None:
+    codes = {new_reference() for _ in range(200)}
     assert len(codes) == 200
     assert all(re.fullmatch(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{2}", code) for code in codes)
 

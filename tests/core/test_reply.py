@@ -36,9 +36,9 @@ def test_a_code_says_how_it_goes_on(code: int, positive: bool, temporary: bool, 
 def test_a_reply_shows_as_one_line_with_its_reference() -> None:
     it = reply(550, "5.7.1", "Not", "yours")
     assert str(it) == "550 5.7.1 Not yours"
-    assert str(it.with_reason("K7Q2-4F")) == "550 5.7.1 Not yours (ref K7Q2-4F)"
+    assert str(it.with_reference("K7Q2-4F")) == "550 5.7.1 Not yours (ref K7Q2-4F)"
     assert str(Reply(354, ("Go",))) == "354 Go"
-    assert it.reason is None
+    assert it.reference is None
 
 
 @pytest.mark.parametrize("kind", [PeerFault, TemporaryFailure, PermanentFailure])

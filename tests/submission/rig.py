@@ -18,7 +18,7 @@ from sams.app import parts, settings
 from sams.app.inherited import Inherited, make_memory, open_listeners
 from sams.config.loading import parse
 from sams.core.clock import SystemClock
-from sams.core.ids import IdMaker, reason_code
+from sams.core.ids import IdMaker, new_reference
 from sams.identity.accounts import Accounts
 from sams.identity.passwords import HashCost, Hashes
 from sams.policy.senders import SenderPolicy
@@ -264,7 +264,7 @@ async def serving(
         header_limits=settings.header_limits(config),
         mime_limits=settings.mime_limits(config),
         composer=Composer(config.server.name, senders, config.trace),
-        reason=reason_code,
+        reference=new_reference,
         notice=lambda identity, text: notices.append((identity.login, text)),
         alarm=lambda kind, text, login: None,
     )

@@ -140,7 +140,7 @@ def test_a_refused_sign_in_says_the_same_whoever_it_was(play: Play, login: str, 
         assert answer.startswith("535 5.7.8 Wrong user name or password")
         (told,) = rig.told.of(SignInRefused)
         assert told.login == login
-        assert told.reason in answer
+        assert told.reference in answer
         assert password not in repr(rig.told.events)
 
     play(scene)

@@ -10,6 +10,9 @@ from typing import TypeAlias
 
 import msgspec
 
+_STORED = {"reference": "reason"}
+"""The names that fields have in the journal and in JSON, where they are others."""
+
 
 class Event(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True, gc=False):
     """What all events have in common: they are values of no more than a few hundred octets."""
@@ -53,12 +56,12 @@ class SignedIn(Event, frozen=True, tag="signed_in", gc=False):
     remembered: bool = False
 
 
-class SignInRefused(Event, frozen=True, tag="sign_in_refused", gc=False):
+class SignInRefused(Event, frozen=True, tag="sign_in_refused", rename=_STORED, gc=False):
     """A sign-in failed.
 
     why: one word for the counters, see `metrics.SIGN_IN_REFUSALS`.
     reply: what the client was told.
-    reason: the reference in that reply.
+    reference: the reference in that reply.
     explanation: what the reply must not tell.
     """
 
@@ -66,7 +69,7 @@ class SignInRefused(Event, frozen=True, tag="sign_in_refused", gc=False):
     mechanism: str
     why: str
     reply: str
-    reason: str
+    reference: str
     explanation: str = ""
 
 
@@ -78,12 +81,12 @@ class Enveloped(Event, frozen=True, tag="envelope", gc=False):
     first: str
 
 
-class Refused(Event, frozen=True, tag="refused", gc=False):
+class Refused(Event, frozen=True, tag="refused", rename=_STORED, gc=False):
     """A command or a message was refused; `detail` is for us only."""
 
     verb: str
     reply: str
-    reason: str = ""
+    reference: str = ""
     detail: str = ""
 
 

@@ -49,14 +49,14 @@ class Activity(Protocol):
 class Search:
     """Which entries a person means. All that is set must hold; texts are compared as they are, case folded.
 
-    message: a message id. reason: a reference such as `K7Q2-4F`. client: a client's address. recipient: the
+    message: a message id. reference: a reference such as `K7Q2-4F`. client: a client's address. recipient: the
     mail address of an attempt. session: a session id. since, until: UNIX seconds, until not included.
     """
 
     login: str = ""
     client: str = ""
     message: str = ""
-    reason: str = ""
+    reference: str = ""
     recipient: str = ""
     session: str = ""
     since: float | None = None

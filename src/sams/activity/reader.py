@@ -181,7 +181,7 @@ def _number(at: float) -> int:
 def _terms(search: Search) -> list[str]:
     """The terms of a search, the most telling first: its index is walked, the others are looked up."""
     makers = (
-        (search.reason, rows.reason_term),
+        (search.reference, rows.reference_term),
         (search.message, rows.message_term),
         (search.session, rows.session_term),
         (search.recipient, rows.recipient_term),

@@ -150,9 +150,9 @@ def message_term(message: str) -> str:
     return "m" + message.upper()
 
 
-def reason_term(reason: str) -> str:
+def reference_term(reference: str) -> str:
     """The term of a reference that a refusal carried."""
-    return "r" + reason.upper()
+    return "r" + reference.upper()
 
 
 def session_term(session: str) -> str:

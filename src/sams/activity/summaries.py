@@ -35,7 +35,7 @@ from sams.activity.events import (
     kind_of,
 )
 from sams.activity.metrics import Metrics, Places, place
-from sams.activity.rows import login_term, reason_term
+from sams.activity.rows import login_term, reference_term
 
 MAX_LISTED = 5
 """Messages, references and recipients that one line of the log names; more are counted."""
@@ -63,12 +63,12 @@ class Summary(msgspec.Struct, omit_defaults=True, gc=False):
     how: str = ""
     seconds: float = -1.0
 
-    def refuse(self, reply: str, reason: str) -> None:
+    def refuse(self, reply: str, reference: str) -> None:
         """Something was refused."""
         self.refused += 1
         self.last_refusal = reply
-        if reason and len(self.refs) < MAX_LISTED:
-            self.refs.append(reason)
+        if reference and len(self.refs) < MAX_LISTED:
+            self.refs.append(reference)
 
 
 class Delivery(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
@@ -184,15 +184,15 @@ def _sign_in_refused(numbers: Numbers, summary: Summary, terms: Terms, event: Si
     numbers[_SIGN_IN_REFUSED[event.why]] += 1
     if not summary.mechanism:
         summary.login = event.login
-    summary.refuse(event.reply, event.reason)
-    terms += (login_term(event.login), reason_term(event.reason))
+    summary.refuse(event.reply, event.reference)
+    terms += (login_term(event.login), reference_term(event.reference))
 
 
 def _refused(numbers: Numbers, summary: Summary, terms: Terms, event: Refused) -> None:
     numbers[_REFUSED[event.verb]] += 1
-    summary.refuse(event.reply, event.reason)
-    if event.reason:
-        terms.append(reason_term(event.reason))
+    summary.refuse(event.reply, event.reference)
+    if event.reference:
+        terms.append(reference_term(event.reference))
 
 
 def _warned(numbers: Numbers, summary: Summary, _terms: Terms, _event: Warned) -> None:

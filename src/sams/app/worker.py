@@ -22,7 +22,7 @@ from sams.control import sockets
 from sams.control.peers import service_roles
 from sams.control.server import ControlServer, Handlers
 from sams.core.address import parse_mailbox
-from sams.core.ids import IdMaker, reason_code
+from sams.core.ids import IdMaker, new_reference
 from sams.delivery.routes import RouteTable
 from sams.delivery.scheduler import Scheduler
 from sams.identity.interface import Identity
@@ -149,7 +149,7 @@ class WorkerGraph:
             header_limits=settings.header_limits(config),
             mime_limits=settings.mime_limits(config),
             composer=Composer(config.server.name, senders, config.trace),
-            reason=reason_code,
+            reference=new_reference,
             notice=self._send_notice,
             alarm=self._alarm,
         )
@@ -317,7 +317,7 @@ class WorkerGraph:
         )
 
     def _bug(self, error: Exception) -> None:
-        self._inherited.log.error("bug", ref=reason_code(), exc_info=error)
+        self._inherited.log.error("bug", ref=new_reference(), exc_info=error)
 
     def _faulted(self, reference: str, error: BaseException) -> None:
         self._inherited.log.error("delivery failed in an unexpected way", ref=reference, exc_info=error)

@@ -23,7 +23,7 @@ from sams.core.ids import shard_of
 from sams.core.text import visible
 from sams.identity.logins import UnpreparableError, prepare_login
 
-_REASON = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{2}\Z", re.IGNORECASE)
+_REFERENCE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{2}\Z", re.IGNORECASE)
 _EVERY = 0.5
 """Seconds between two looks while it follows."""
 
@@ -82,14 +82,14 @@ def _searches(what: str | None, since: float | None) -> Iterator[Search]:
     """What the word may mean: all of it is looked for."""
     if what is None:
         yield Search(since=since)
-    elif _REASON.match(what):
-        yield Search(reason=what.upper(), since=since)
+    elif _REFERENCE.match(what):
+        yield Search(reference=what.upper(), since=since)
     elif _is_id(what):
         yield Search(message=what.upper(), since=since)
         yield Search(session=what.upper(), since=since)
     elif address := _network_address(what):
         yield Search(client=address, since=since)
-    if what is not None and not _REASON.match(what):
+    if what is not None and not _REFERENCE.match(what):
         with contextlib.suppress(UnpreparableError):
             yield Search(login=prepare_login(what), since=since)
         if "@" in what:

@@ -19,7 +19,7 @@ from sams.control import sockets, wire
 from sams.control.messages import ROLE_FOR, Failure, Request, Response, Role, Trouble
 from sams.control.peers import Peer, Roles, peer_of
 from sams.core.errors import OperatorError, SamsError
-from sams.core.ids import reason_code
+from sams.core.ids import new_reference
 
 Handler = Callable[[Any, Peer], Awaitable[Response]]
 """Answers requests of the one type that it stands under in the table, for the peer that asks.
@@ -207,9 +207,9 @@ class ControlServer:
             self._log.warning("control request failed", request=name, why=str(error))
             return Failure(Trouble.REFUSED, f"{error.reply.lines[0]} ({error})")
         except Exception:  # noqa: BLE001 - a bug in one handler must not harm the service; it is logged whole
-            reason = reason_code()
-            self._log.exception("control request failed", request=name, ref=reason)
-            return Failure(Trouble.BUG, f"the service failed to do this; its log says why (ref {reason})")
+            reference = new_reference()
+            self._log.exception("control request failed", request=name, ref=reference)
+            return Failure(Trouble.BUG, f"the service failed to do this; its log says why (ref {reference})")
 
     async def _send(self, writer: asyncio.StreamWriter, response: Response) -> None:
         try:

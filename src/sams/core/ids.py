@@ -73,7 +73,7 @@ def shard_of(identifier: str) -> int:
     return number >> _SHARD_SHIFT & MAX_SHARD
 
 
-def reason_code() -> str:
+def new_reference() -> str:
     """A reference such as `K7Q2-4F` that a refusal carries and the journal knows; 30 random bits."""
     number = secrets.randbits(30)
     letters = _PAIRS[number >> 20] + _PAIRS[number >> 10 & 1023] + _PAIRS[number & 1023]

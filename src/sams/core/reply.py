@@ -39,13 +39,13 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     code: 200 to 599.
     lines: the text, line by line, without code, status or line ends; at least one.
     status: the enhanced status, None where none may stand (3yz, greeting, HELO, EHLO) or the peer sent none.
-    reason: the short reference that the journal resolves to the whole story, shown as `(ref K7Q2-4F)`.
+    reference: the short reference that the journal resolves to the whole story, shown as `(ref K7Q2-4F)`.
     """
 
     code: int
     lines: tuple[str, ...]
     status: EnhancedStatus | None = None
-    reason: str | None = None
+    reference: str | None = None
 
     @property
     def is_positive(self) -> bool:
@@ -62,16 +62,16 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
         """5yz: the same will not work later."""
         return self.code >= 500
 
-    def with_reason(self, reason: str) -> Reply:
+    def with_reference(self, reference: str) -> Reply:
         """The same reply with the reference by which the journal can tell more."""
-        return Reply(self.code, self.lines, self.status, reason)
+        return Reply(self.code, self.lines, self.status, reference)
 
     def __str__(self) -> str:
         status, text = self.status, " ".join(self.lines)
         said = f"{self.code} {status}" if status else str(self.code)
         if text:
             said = f"{said} {text}"
-        return f"{said} (ref {self.reason})" if self.reason else said
+        return f"{said} (ref {self.reference})" if self.reference else said
 
 
 def reply(code: int, status: str | None, *lines: str) -> Reply:

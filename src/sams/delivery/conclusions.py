@@ -22,7 +22,7 @@ from sams.activity.events import (
 )
 from sams.core.clock import Clock
 from sams.core.errors import SamsError
-from sams.core.ids import reason_code
+from sams.core.ids import new_reference
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import reply
 from sams.core.text import visible
@@ -135,11 +135,11 @@ class Conclusions:
         return AttemptResult([(one.number, outcome) for one in job.work.recipients])
 
     def _fault(self, job: Job, error: BaseException) -> Outcome:
-        reference = reason_code()
+        reference = new_reference()
         self._faulted(reference, error)
         text = f"delivery of {job.work.message.id} met an unexpected error, reference {reference}"
         self._tell(Alarmed(alarm="fault", text=text, login=job.work.message.login))
-        ours = reply(451, "4.3.0", "an unexpected error on our side").with_reason(reference)
+        ours = reply(451, "4.3.0", "an unexpected error on our side").with_reference(reference)
         return Outcome(Result.DEFERRED, ours, "", self._clock.now())
 
     def _take_in_each(
@@ -182,7 +182,7 @@ class Conclusions:
                 ]
                 self._go_by(lane, job, content, tried, is_final=is_final)
         except Exception as again:  # noqa: BLE001 - as above
-            self._faulted(reason_code(), again)
+            self._faulted(new_reference(), again)
 
     def _begin_to_settle(self, lane: Lane, job: Job) -> None:
         job.step = Step.SETTLING
@@ -241,7 +241,7 @@ class Conclusions:
         """Tell of it; whether a bug of ours is to blame: then the report does without the message's content."""
         is_bug = not isinstance(error, SamsError)
         if is_bug:
-            self._faulted(reason_code(), error)
+            self._faulted(new_reference(), error)
         text = f"the report about {job.work.message.id} cannot be written: {visible(str(error))}"
         self._tell(Alarmed(alarm="fault" if is_bug else "spool", text=text, login=job.work.message.login))
         return is_bug

@@ -24,7 +24,7 @@ from typing import Any
 
 from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
 from sams.core.clock import Clock
-from sams.core.ids import reason_code
+from sams.core.ids import new_reference
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import reply
 from sams.core.text import visible
@@ -411,4 +411,4 @@ class Scheduler:
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._faulted(reason_code(), error)
+            self._faulted(new_reference(), error)

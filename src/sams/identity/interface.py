@@ -56,7 +56,7 @@ class Verdict(msgspec.Struct, frozen=True):
     """The answer to one sign-in.
 
     identity: who it is; None: not signed in.
-    reply: what the client is told, without a reference: who writes the journal adds it (`Reply.with_reason`).
+    reply: what the client is told, without a reference: who writes the journal adds it (`Reply.with_reference`).
         235 2.7.0; 535 5.7.8 wrong name, password or authzid; 535 5.7.13 suspended, only after the right
         password; 454 4.7.0 locked, source down, too many waiting, or a failure of ours.
     explanation: for the journal only; says what the reply must not; never a secret.

@@ -53,7 +53,7 @@ class ListenerDoor:
         refusal = services.admission.connected(address, self._reception.make_room)
         if refusal is not None:
             return refusal
-        engine = ServerEngine(self.settings, tls=self.implicit, reason=services.reason)
+        engine = ServerEngine(self.settings, tls=self.implicit, reference=services.reference)
         peer = Peer(address, self._port, self.implicit)
         session = Session(services, connection, engine, peer, self._reception)
         self._reception.came(session)

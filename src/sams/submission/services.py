@@ -50,6 +50,6 @@ class Services:
     header_limits: HeaderLimits
     mime_limits: MimeLimits
     composer: Composer
-    reason: Callable[[], str]
+    reference: Callable[[], str]
     notice: Callable[[Identity, str], None]
     alarm: Callable[[str, str, str], None]

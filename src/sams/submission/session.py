@@ -152,11 +152,11 @@ class Session:
     def bug(self, error: Exception) -> Reply:
         """Log a bug whole under a reference; the peer gets the reference alone."""
         self._refund()
-        answer = BUG.with_reason(self._services.reason())
+        answer = BUG.with_reference(self._services.reference())
         self._how = "error"
-        self._services.log.error("bug", session=self.id, ref=answer.reason, exc_info=error)
+        self._services.log.error("bug", session=self.id, ref=answer.reference, exc_info=error)
         self._log.tell(
-            told.Refused("?", str(answer), answer.reason or "", f"{type(error).__name__}: {error}")
+            told.Refused("?", str(answer), answer.reference or "", f"{type(error).__name__}: {error}")
         )
         return answer
 
@@ -166,8 +166,8 @@ class Session:
         if answer is None:
             self._log.tell(told.TlsFailed("the handshake was not finished in time"))
             return None
-        answer = answer.with_reason(self._services.reason())
-        self._log.tell(told.Refused("", str(answer), answer.reason or ""))
+        answer = answer.with_reference(self._services.reference())
+        self._log.tell(told.Refused("", str(answer), answer.reference or ""))
         return answer
 
     def failed(self, error: SamsError) -> None:
@@ -229,7 +229,7 @@ class Session:
 
     def _refused(self, event: Refused) -> None:
         self._commands += 1
-        self._log.tell(told.Refused(event.verb, str(event.reply), event.reply.reason or ""))
+        self._log.tell(told.Refused(event.verb, str(event.reply), event.reply.reference or ""))
         if self.identity is None and self._services.admission.under_pressure:
             self._how = "limits"
             self._connection.end(UNDER_PRESSURE)
@@ -353,7 +353,7 @@ class Session:
         assert self._transaction is not None, _NO_TRANSACTION
         failure = self._transaction.failure
         detail = failure.detail if failure is not None else ""
-        self._log.tell(told.Refused("DATA", str(event.reply), event.reply.reason or "", detail))
+        self._log.tell(told.Refused("DATA", str(event.reply), event.reply.reference or "", detail))
         self._drop()
 
     def _body_end(self, event: BodyEnd) -> None:
@@ -428,7 +428,7 @@ class Session:
 
     def _refuse(self, verb: str, answer: Reply, detail: str = "") -> None:
         said = self._engine.answer(answer)
-        self._log.tell(told.Refused(verb, str(said), said.reason or "", detail))
+        self._log.tell(told.Refused(verb, str(said), said.reference or "", detail))
 
     def _answer_body(self, error: SamsError) -> None:
         self._drop()

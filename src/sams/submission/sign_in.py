@@ -72,7 +72,7 @@ class SignIn:
     def cancel(self, event: AuthCancelled) -> None:
         """The exchange ended without a verdict; the engine has said so."""
         self._mechanism = None
-        self._log.tell(told.Refused("AUTH", str(event.reply), event.reply.reason or ""))
+        self._log.tell(told.Refused("AUTH", str(event.reply), event.reply.reference or ""))
 
     def abandon(self) -> None:
         """The peer is gone: a verdict that still comes is nobody's. Counted now, it would never be counted out."""
@@ -96,7 +96,7 @@ class SignIn:
             case Malformed(text=text):
                 self._mechanism = None
                 said = self._engine.answer(reply(501, "5.5.2", text))
-                self._log.tell(told.Refused("AUTH", str(said), said.reason or ""))
+                self._log.tell(told.Refused("AUTH", str(said), said.reference or ""))
 
     def _decided(self, verdict: Verdict, *, remembered: bool = False) -> None:
         self._pending = None
@@ -125,7 +125,7 @@ class SignIn:
         said = self._engine.answer(answer)
         why = _word_for(said, explanation)
         self._log.tell(
-            told.SignInRefused(self._claimed, self._name, why, str(said), said.reason or "", explanation)
+            told.SignInRefused(self._claimed, self._name, why, str(said), said.reference or "", explanation)
         )
 
 

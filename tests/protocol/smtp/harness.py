@@ -27,7 +27,7 @@ from sams.protocol.smtp.events import (
 from sams.protocol.smtp.server import ServerEngine
 from sams.protocol.smtp.settings import BareNewlines, ServerSettings
 
-REASON = "K7Q2-4F"
+REFERENCE = "K7Q2-4F"
 SIGN_IN = b"EHLO c\r\nAUTH PLAIN AGFsaWNlAHNlc2FtZQ==\r\n"
 POSTMASTER = Mailbox("postmaster", "example.org")
 SETTINGS = ServerSettings("submit.example.org", POSTMASTER)
@@ -116,7 +116,7 @@ class Session:
 
 def session(settings: ServerSettings = SETTINGS, *, tls: bool = True, signed_in: bool = False) -> Session:
     """A session; signed_in: the sign-in is done and forgotten."""
-    it = Session(ServerEngine(settings, tls=tls, reason=lambda: REASON))
+    it = Session(ServerEngine(settings, tls=tls, reference=lambda: REFERENCE))
     if signed_in:
         it.receive(SIGN_IN)
         it.take()

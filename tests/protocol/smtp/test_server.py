@@ -31,7 +31,7 @@ TRY_LATER = reply(452, "4.3.1", "No room")
 
 def engine_that_asks(event: type, said: bytes) -> ServerEngine:
     """An engine at the point where this event asks."""
-    engine = ServerEngine(SETTINGS, tls=True, reason=lambda: "R")
+    engine = ServerEngine(SETTINGS, tls=True, reference=lambda: "R")
     engine.receive(SIGN_IN + said)
     while not isinstance(told := engine.next_event(), event):
         assert told is not Need.DATA
@@ -91,8 +91,8 @@ def test_a_message_that_comes_in_one_piece_is_one_event(said: bytes) -> None:
 
 def test_an_answer_tells_the_reference_that_it_was_given() -> None:
     told = engine_that_asks(Mail, ENVELOPE).answer(reply(553, "5.7.1", "Not yours"))
-    assert told == reply(553, "5.7.1", "Not yours").with_reason("R")
-    own = reply(553, "5.7.1", "Not yours").with_reason("OWN")
+    assert told == reply(553, "5.7.1", "Not yours").with_reference("R")
+    own = reply(553, "5.7.1", "Not yours").with_reference("OWN")
     assert engine_that_asks(Mail, ENVELOPE).answer(own) is own
     assert engine_that_asks(Mail, ENVELOPE).answer(OK) is OK
 
@@ -134,7 +134,7 @@ def test_an_answer_that_does_not_fit_is_a_bug_and_changes_nothing(
 
 
 def test_calls_out_of_place_are_bugs() -> None:
-    engine = ServerEngine(SETTINGS, tls=False, reason=lambda: "R")
+    engine = ServerEngine(SETTINGS, tls=False, reference=lambda: "R")
     for call in (
         lambda: engine.answer(OK),
         lambda: engine.challenge(b""),
@@ -329,7 +329,7 @@ def test_an_exchange_may_have_many_steps() -> None:
 
 
 def engine_that_asks_for_auth() -> ServerEngine:
-    engine = ServerEngine(SETTINGS, tls=True, reason=lambda: "R")
+    engine = ServerEngine(SETTINGS, tls=True, reference=lambda: "R")
     engine.receive(b"EHLO c\r\nAUTH PLAIN\r\n")
     while not isinstance(engine.next_event(), Auth):
         pass

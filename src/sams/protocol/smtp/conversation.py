@@ -67,8 +67,8 @@ class Conversation:
         "out",
         "parameters",
         "pending",
-        "reason",
         "recipients",
+        "reference",
         "settings",
         "state",
         "tls",
@@ -76,9 +76,9 @@ class Conversation:
 
     chunk: Chunk
 
-    def __init__(self, settings: ServerSettings, *, tls: bool, reason: Callable[[], str]) -> None:
+    def __init__(self, settings: ServerSettings, *, tls: bool, reference: Callable[[], str]) -> None:
         self.settings = settings
-        self.reason = reason
+        self.reference = reference
         self.allowance = Allowance(settings)
         self.begin(State.SECURED if tls else State.CLEAR, tls=tls)
 
@@ -96,9 +96,9 @@ class Conversation:
         self.pending: Pending | None = None
         self.end_transaction(state)
 
-    def with_reason(self, reply: Reply) -> Reply:
+    def with_reference(self, reply: Reply) -> Reply:
         """The reply; a refusal with a reference."""
-        return reply if reply.code < 400 or reply.reason else reply.with_reason(self.reason())
+        return reply if reply.code < 400 or reply.reference else reply.with_reference(self.reference())
 
     def queue(self, reply: Reply) -> None:
         """Say it with the next output."""
@@ -111,14 +111,14 @@ class Conversation:
 
     def refuse(self, verb: str, reply: Reply, *, counted: bool) -> Event:
         """Refuse a command. counted: as a mistake of the peer."""
-        reply = self.with_reason(reply)
+        reply = self.with_reference(reply)
         self.queue(reply)
         self.follow(self.shut_if(self.allowance.error() if counted else self.allowance.refusal()))
         return Refused(verb, reply)
 
     def refuse_and_shut(self, verb: str, reply: Reply) -> Event:
         """Refuse a command after which no other can be taken."""
-        reply = self.with_reason(reply)
+        reply = self.with_reference(reply)
         self.queue(reply)
         self.events.append(self.shut(reply))
         return Refused(verb, reply)
@@ -127,7 +127,7 @@ class Conversation:
         """End with 421 if a limit is used up."""
         if used_up is None:
             return None
-        reply = self.with_reason(replies.too_much(self.settings.name, used_up))
+        reply = self.with_reference(replies.too_much(self.settings.name, used_up))
         self.queue(reply)
         return self.shut(reply)
 

@@ -24,7 +24,7 @@ def encode(reply: Reply) -> bytes:
     text = lines[0]
     if len(lines) > 1 or len(text) > TEXT_WIDTH or not text.isascii() or not text.isprintable():
         return _encode_lines(reply)
-    tail = f"{text}\r\n" if reply.reason is None else f"{text} (ref {reply.reason})\r\n"
+    tail = f"{text}\r\n" if reply.reference is None else f"{text} (ref {reply.reference})\r\n"
     if status is None:
         return f"{reply.code} {tail}".encode()
     return f"{reply.code} {status.kind}.{status.subject}.{status.detail} {tail}".encode()
@@ -33,7 +33,7 @@ def encode(reply: Reply) -> bytes:
 def _encode_lines(reply: Reply) -> bytes:
     status = f"{reply.status} " if reply.status is not None else ""
     *texts, last = _fitting(reply.lines)
-    reference = f" (ref {reply.reason})" if reply.reason is not None else ""
+    reference = f" (ref {reply.reference})" if reply.reference is not None else ""
     said = [
         *(f"{reply.code}-{status}{text}\r\n" for text in texts),
         f"{reply.code} {status}{last}{reference}\r\n",

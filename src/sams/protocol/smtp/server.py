@@ -40,13 +40,13 @@ class ServerEngine:
 
     settings: the listener's.
     tls: whether the connection is inside TLS already (implicit TLS).
-    reason: makes the reference that each refusal carries; called once a refusal.
+    reference: makes the reference that each refusal carries; called once a refusal.
     """
 
     __slots__ = ("_talk",)
 
-    def __init__(self, settings: ServerSettings, *, tls: bool, reason: Callable[[], str]) -> None:
-        self._talk = Conversation(settings, tls=tls, reason=reason)
+    def __init__(self, settings: ServerSettings, *, tls: bool, reference: Callable[[], str]) -> None:
+        self._talk = Conversation(settings, tls=tls, reference=reference)
 
     def greet(self) -> None:
         """Queue the greeting. Once, before anything else."""
@@ -71,10 +71,10 @@ class ServerEngine:
     def answer(self, reply: Reply) -> Reply:
         """Answer the event that asks.
 
-        A refusal (4yz, 5yz) without a reason gets one. A 421 ends the session: Closed follows.
+        A refusal (4yz, 5yz) without a reference gets one. A 421 ends the session: Closed follows.
 
         Returns:
-            The reply as it is sent, with its reason.
+            The reply as it is sent, with its reference.
 
         Raises:
             ProtocolMisuse: nothing was asked, or the reply does not fit what was asked.
@@ -84,7 +84,7 @@ class ServerEngine:
             raise ProtocolMisuse(f"{reply.code} answers nothing in state {talk.state.name}")
         talk.asked = None
         if reply.code >= 400:
-            reply = talk.with_reason(reply)
+            reply = talk.with_reference(reply)
         if reply.code == 421:
             talk.queue(reply)
             talk.events.append(talk.shut(reply))
@@ -154,7 +154,7 @@ class ServerEngine:
         For a session that cannot keep what it gets. Chunks that are ready already may still follow.
 
         Returns:
-            The reply as it will be sent, with its reason.
+            The reply as it will be sent, with its reference.
 
         Raises:
             ProtocolMisuse: no message is coming in, or BodyEnd asks already.
@@ -162,7 +162,7 @@ class ServerEngine:
         talk = self._talk
         if talk.incoming is None or talk.asked is not None:
             raise ProtocolMisuse(f"no message is coming in in state {talk.state.name}")
-        talk.incoming.refusal = reply = talk.with_reason(reply)
+        talk.incoming.refusal = reply = talk.with_reference(reply)
         return reply
 
     def tls_established(self) -> None:
@@ -183,10 +183,10 @@ class ServerEngine:
         """End the session from this side (time-out, shut-down): queue the reply; only Closed follows.
 
         Returns:
-            The reply as it is sent, with its reason.
+            The reply as it is sent, with its reference.
         """
         talk = self._talk
-        reply = talk.with_reason(reply)
+        reply = talk.with_reference(reply)
         if talk.state is not State.CLOSED:
             talk.events.clear()
             talk.queue(reply)

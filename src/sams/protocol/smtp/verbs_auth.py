@@ -31,7 +31,7 @@ def read_response(talk: Conversation) -> Event | Need:
     try:
         event = AuthData(_decode(line))
     except PeerFault as fault:
-        return _cancel(talk, talk.with_reason(fault.reply))
+        return _cancel(talk, talk.with_reference(fault.reply))
     talk.asked = Auth
     return event
 

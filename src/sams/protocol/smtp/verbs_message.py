@@ -196,7 +196,7 @@ def _shut_flood(talk: Conversation, message: Incoming) -> Event:
 
 
 def _refuse_message(talk: Conversation, verdict: Reply, then: State) -> BodyRefused:
-    reply = talk.with_reason(verdict)
+    reply = talk.with_reference(verdict)
     talk.queue(reply)
     talk.end_transaction(then)
     talk.failure = reply
