@@ -6,10 +6,10 @@ from sams.core.errors import SamsError, TemporaryFailure
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
 from sams.protocol.smtp.conversation import Conversation
+from sams.protocol.smtp.envelope_arguments import parse_mail, parse_rcpt
 from sams.protocol.smtp.events import Event, Mail, Rcpt
 from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.states import State
-from sams.protocol.smtp.transaction import parse_mail, parse_rcpt
 
 _MAIL, _RCPT = State.MAIL, State.RCPT  # names, for Python 3.11 takes its time to find a member
 

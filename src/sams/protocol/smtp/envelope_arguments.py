@@ -1,4 +1,4 @@
-"""MAIL and RCPT as values."""
+"""What MAIL and RCPT say, as values."""
 
 from __future__ import annotations
 
