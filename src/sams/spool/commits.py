@@ -27,7 +27,7 @@ Errors decide by their kind (`failures.py`):
 - a lock, memory: all is rolled back; a lock is tried again for some seconds;
 - anything else, and any error of a sync: the kernel may have dropped the pages that it could not write and
   still calls them clean, so nothing more is ever written here. New mail is refused; what else waited is
-  handed to the heir, if there is one.
+  handed to the successor, if there is one.
 """
 
 from __future__ import annotations
@@ -124,14 +124,14 @@ class Committer:
         *,
         on_committed: Callable[[int, float, Files], None],
         on_failed: Callable[[str, list[Member]], None],
-        make_room: Callable[[], None],
+        free_disk: Callable[[], None],
     ) -> None:
         self._connection = connection
         self._clock = clock
         self._limits = limits
         self._on_committed = on_committed
         self._on_failed = on_failed
-        self._make_room = make_room
+        self._free_disk = free_disk
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Member] = deque()
         self._batch: _Batch | None = None
@@ -360,7 +360,7 @@ class Committer:
             self._full_tries = 0
             _refuse(keep, error, system_errno)
             return
-        self._make_room()
+        self._free_disk()
         waiting = [*keep, *self._waiting]
         self._waiting = deque(member for member in waiting if not member.is_new_mail)
         _refuse((member for member in waiting if member.is_new_mail), error, system_errno)

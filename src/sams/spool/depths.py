@@ -34,7 +34,9 @@ class Depths:
         self,
         connection: apsw.Connection,
         clock: Clock,
-        at_desk: Callable[[Callable[[apsw.Connection], list[RouteDepth]]], asyncio.Future[list[RouteDepth]]],
+        read_aside: Callable[
+            [Callable[[apsw.Connection], list[RouteDepth]]], asyncio.Future[list[RouteDepth]]
+        ],
         few: int = 10_000,
     ) -> None:
         """Begin a first count in a thread.
@@ -42,12 +44,12 @@ class Depths:
         Args:
             connection: for reading on the loop.
             clock: both kinds of time.
-            at_desk: runs work in a thread, with a connection of its own.
+            read_aside: runs work in a thread, with a connection of its own.
             few: recipients that are counted on the loop.
         """
         self._connection = connection
         self._clock = clock
-        self._at_desk = at_desk
+        self._read_aside = read_aside
         self._few = few
         self._last: list[RouteDepth] = []
         self._began_at = 0.0
@@ -69,7 +71,7 @@ class Depths:
     def _count_in_thread(self) -> None:
         now = self._clock.now()
         self._began_at = self._clock.monotonic()
-        self._counting = self._at_desk(lambda connection: _count(connection, now))
+        self._counting = self._read_aside(lambda connection: _count(connection, now))
         self._counting.add_done_callback(self._counted)
 
     def _counted(self, counting: asyncio.Future[list[RouteDepth]]) -> None:

@@ -65,7 +65,7 @@ from sams.spool.takeovers import TakeOvers
 T = TypeVar("T")
 
 Apply = Callable[[apsw.Connection, Sequence[int]], tuple[int, Files]]
-Heir = Callable[[str, list[Member]], None]
+Successor = Callable[[str, list[Member]], None]
 
 _LATELY = 4_096
 """Messages of which is remembered how they were accepted: most mail is settled at once, and whole."""
@@ -95,7 +95,12 @@ class SqliteSpool:
     """One shard. See `interface.Spool` for what its methods mean."""
 
     def __init__(
-        self, opened: Opened, clock: Clock, settings: Settings, hooks: Hooks, heir: Heir | None = None
+        self,
+        opened: Opened,
+        clock: Clock,
+        settings: Settings,
+        hooks: Hooks,
+        successor: Successor | None = None,
     ) -> None:
         """Start the threads.
 
@@ -104,7 +109,7 @@ class SqliteSpool:
             clock: both kinds of time.
             settings: limits and sizes.
             hooks: who is told of what.
-            heir: takes what was to change mail when the shard failed; without one it is refused.
+            successor: takes what was to change mail when the shard failed; without one it is refused.
         """
         self.shard = opened.layout.shard
         self.layout = opened.layout
@@ -112,7 +117,7 @@ class SqliteSpool:
         self._clock = clock
         self._settings = settings
         self._hooks = hooks
-        self._heir = heir
+        self._successor = successor
         self._loop = asyncio.get_running_loop()
         self._ids = IdMaker(clock, self.shard)
         self._skip_taken_ids()
@@ -124,7 +129,7 @@ class SqliteSpool:
             BatchLimits(settings.batch_members, settings.batch_octets),
             on_committed=self._committed,
             on_failed=self._failed,
-            make_room=self._make_room,
+            free_disk=self._free_disk,
         )
         self._housekeeper = Housekeeper(opened.checkpointer, self._committer, settings, self.fail)
         self._claims = Claims(opened.reader, self.shard, self._set_aside)
@@ -138,7 +143,7 @@ class SqliteSpool:
             on_low=self._housekeeper.free_log,
             pool=self._bodies.pool,
         )
-        self._desk = ThreadPoolExecutor(2, "sams-desk")
+        self._readers = ThreadPoolExecutor(2, "sams-read")
         self._tasks: set[asyncio.Task[Any]] = set()
         self._next_hour = 0
         self._lately: Lately = {}
@@ -149,7 +154,7 @@ class SqliteSpool:
             settle=self._committer.add,
             on_failed=hooks.failed,
         )
-        self._depths = Depths(opened.reader, clock, self._at_desk)
+        self._depths = Depths(opened.reader, clock, self._read_aside)
         self._remove_orphans()
 
     # Taking mail.
@@ -236,7 +241,7 @@ class SqliteSpool:
 
     def search(self, search: Search, after: str | None, limit: int) -> asyncio.Future[Sequence[Entry]]:
         """A page of messages."""
-        return self._at_desk(lambda connection: searches.page(connection, search, after, limit))
+        return self._read_aside(lambda connection: searches.page(connection, search, after, limit))
 
     def hold(self, search: Search) -> asyncio.Future[int]:
         """Stop delivery of what matches."""
@@ -323,12 +328,14 @@ class SqliteSpool:
             self._committer.add(member)
 
     def _read_page(self, source: FailedShard, after: int | None) -> asyncio.Future[Page]:
-        return self._loop.run_in_executor(self._desk, source.page, after)
+        return self._loop.run_in_executor(self._readers, source.page, after)
 
     async def _backup(self, target: Path) -> None:
         await self._take_overs.done()
         sources = dict(self._take_overs.sources)
-        await self._at_desk(lambda connection: backups.copy_shard(self.layout, connection, sources, target))
+        await self._read_aside(
+            lambda connection: backups.copy_shard(self.layout, connection, sources, target)
+        )
 
     @property
     def _reader(self) -> apsw.Connection:
@@ -355,13 +362,13 @@ class SqliteSpool:
     def _failed(self, detail: str, left: list[Member]) -> None:
         self._opened.never_write_again()
         self._hooks.failed(self.shard, detail)
-        if self._heir is not None:
-            self._heir(detail, left)
+        if self._successor is not None:
+            self._successor(detail, left)
             return
         for member in left:
             member.refused(StorageFailed(detail))
 
-    def _make_room(self) -> None:
+    def _free_disk(self) -> None:
         self._room.give_up_ballast()
         self._housekeeper.free_log()
 
@@ -400,7 +407,7 @@ class SqliteSpool:
         return count
 
     def _matching(self, search: Search, after: int | None) -> asyncio.Future[list[int]]:
-        return self._at_desk(lambda connection: searches.matching(connection, search, after, changes.STEP))
+        return self._read_aside(lambda connection: searches.matching(connection, search, after, changes.STEP))
 
     async def _reroute(self, routes: dict[str, str]) -> None:
         await self._take_overs.done()
@@ -409,9 +416,9 @@ class SqliteSpool:
             await self._add_change(step.run)
             step.advance()
 
-    def _at_desk(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
+    def _read_aside(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
         """Read in a thread, on a connection that is opened for it."""
-        return asyncio.ensure_future(self._loop.run_in_executor(self._desk, self._with_reader, work))
+        return asyncio.ensure_future(self._loop.run_in_executor(self._readers, self._with_reader, work))
 
     def _with_reader(self, work: Callable[[apsw.Connection], T]) -> T:
         connection = connections.open_reader(self.layout.database, self._opened.vfs, busy_timeout=1)
@@ -428,7 +435,7 @@ class SqliteSpool:
 
     def _remove_orphans(self) -> None:
         before = self.next_id()
-        found = self._at_desk(lambda connection: orphans.remove_orphans(self.layout, connection, before))
+        found = self._read_aside(lambda connection: orphans.remove_orphans(self.layout, connection, before))
         found.add_done_callback(lambda done: self._hooks.orphans(done.result()))
 
     async def _close(self) -> None:
@@ -439,7 +446,7 @@ class SqliteSpool:
         await self._committer.close()
         await self._housekeeper.close(checkpoint=was_open)
         await self._bodies.close()
-        await self._loop.run_in_executor(None, self._desk.shutdown)
+        await self._loop.run_in_executor(None, self._readers.shutdown)
         self._take_overs.close()
         self._opened.close()
 

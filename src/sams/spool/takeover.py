@@ -68,16 +68,16 @@ class FailedShard:
         """
         self.layout = layout
         self._lock = lock
-        self._at_desk = connections.open_failed(layout.database, vfs)
+        self._in_thread = connections.open_failed(layout.database, vfs)
         self._on_loop = connections.open_failed(layout.database, vfs)
 
     def page(self, after: int | None) -> Page:
         """The step behind a place. Blocks."""
         start = _FIRST if after is None else after
-        with self._at_desk:
-            messages = self._at_desk.execute(_PAGE, (start, STEP)).fetchall()
+        with self._in_thread:
+            messages = self._in_thread.execute(_PAGE, (start, STEP)).fetchall()
             last = int(messages[-1][0]) if messages else start  # type: ignore[arg-type]
-            recipients = self._at_desk.execute(_RECIPIENTS, (start, last)).fetchall()
+            recipients = self._in_thread.execute(_RECIPIENTS, (start, last)).fetchall()
         return Page(messages, recipients, last, len(messages) < STEP)
 
     def failures(self) -> list[Row]:
@@ -104,7 +104,7 @@ class FailedShard:
 
     def copy_content(self, row: int, copy: apsw.Connection, bodies: Path) -> None:
         """Copy a message's octets into a backup. Blocks."""
-        found = self._at_desk.execute(_CONTENT, (row,)).fetchall()
+        found = self._in_thread.execute(_CONTENT, (row,)).fetchall()
         copy.executemany(COPY_CONTENT, found)
         name = id_of(row, self.layout.shard)
         if found and found[0][5] is None:
@@ -112,7 +112,7 @@ class FailedShard:
 
     def close(self) -> None:
         """Let go of it."""
-        self._at_desk.close()
+        self._in_thread.close()
         self._on_loop.close()
         if self._lock is not None:
             self._lock.release()
