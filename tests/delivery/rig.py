@@ -18,9 +18,9 @@ from sams.core.reply import Reply, reply
 from sams.delivery.backoff import RetryPolicy
 from sams.delivery.bounces import Report
 from sams.delivery.interface import AttemptResult, Hop
+from sams.delivery.judge import Judged, Judgement
 from sams.delivery.routes import Route, RouteTable
 from sams.delivery.scheduler import Scheduler
-from sams.delivery.verdict import Judged, Judgement
 from sams.delivery.window import Window
 from sams.spool.interface import Content, NewMessage, NewRecipient, QueuedMessage, Spool, Work
 from tests.delivery.fake_spool import FakeSpool, MemoryBody

@@ -15,8 +15,8 @@ from sams.core.outcome import Outcome
 from sams.core.reply import reply
 from sams.delivery.backoff import RetryPolicy
 from sams.delivery.bounces import Bounces, Report, ReportSettings
+from sams.delivery.judge import Judge, Judgement
 from sams.delivery.routes import Route, RouteTable
-from sams.delivery.verdict import Judge, Judgement
 from sams.spool.interface import Content, MessageFacts, QueuedMessage, QueuedRecipient
 from sams.spool.memory import MemorySpool
 from tests.delivery.fake_spool import MemoryBody

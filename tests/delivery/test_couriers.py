@@ -13,7 +13,7 @@ import pytest
 from sams.activity.events import Attempted, ServiceEvent
 from sams.core.outcome import Outcome
 from sams.delivery.couriers import _Group
-from sams.delivery.depth import PATIENCE
+from sams.delivery.group_size import PATIENCE
 from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, Landed, Unfinished
 from sams.spool.interface import Content, Search, Work
 from tests.delivery.rig import (

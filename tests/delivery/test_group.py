@@ -11,7 +11,7 @@ import pytest
 
 from sams.core.clock import SystemClock
 from sams.delivery.connection import Connector
-from sams.delivery.depth import MOST
+from sams.delivery.group_size import MOST
 from sams.delivery.hop_settings import HopAddress, RouteSettings, Security
 from sams.delivery.pool import HopPool
 from sams.delivery.smarthost import Smarthost

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 
 from sams.delivery.backoff import RetryPolicy
+from sams.delivery.judge import Judge
 from sams.delivery.sweep import Sweep, View
-from sams.delivery.verdict import Judge
 from tests.delivery.rig import REFUSED, Rig, rig, virtual
 
 AGE = 4 * 3_600.0

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from sams.core.address import parse_mailbox
 from sams.core.envelope import Body, Recipient
-from sams.delivery.window import Job, Turns, Window
+from sams.delivery.window import Job, LoginTurns, Window
 from sams.spool.interface import Content, MessageFacts, QueuedMessage, QueuedRecipient, Work
 from tests.delivery.fake_spool import FakeSpool, MemoryBody
 from tests.delivery.rig import START
@@ -57,7 +57,7 @@ def job(login: str) -> Job:
 
 @given(st.lists(st.sampled_from("abcd"), max_size=40))
 def test_each_login_has_a_turn_before_any_has_a_second(logins: list[str]) -> None:
-    turns = Turns()
+    turns = LoginTurns()
     for login in logins:
         turns.put(job(login))
     left = Counter(logins)
@@ -74,7 +74,7 @@ def test_each_login_has_a_turn_before_any_has_a_second(logins: list[str]) -> Non
 
 
 def test_the_jobs_of_a_login_keep_their_order_and_one_put_back_comes_first() -> None:
-    turns = Turns()
+    turns = LoginTurns()
     jobs = [job("ann") for _ in range(4)]
     for one in jobs:
         turns.put(one)
@@ -85,7 +85,7 @@ def test_the_jobs_of_a_login_keep_their_order_and_one_put_back_comes_first() -> 
 
 
 def test_removed_jobs_are_gone_and_the_others_stay() -> None:
-    turns = Turns()
+    turns = LoginTurns()
     jobs = [job(login) for login in "aabbc"]
     for one in jobs:
         turns.put(one)

@@ -14,7 +14,7 @@ from typing import Protocol
 from sams.core.address import Mailbox
 from sams.core.clock import Clock
 from sams.core.envelope import Body, Recipient, Ret
-from sams.delivery.verdict import Judged, Judgement
+from sams.delivery.judge import Judged, Judgement
 from sams.message.report import build_report
 from sams.message.report_facts import DEFAULT_FULL_LIMIT, Reported, ReportFacts, ReportKind
 from sams.spool.interface import (

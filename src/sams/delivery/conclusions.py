@@ -29,9 +29,9 @@ from sams.core.text import visible
 from sams.delivery.backoff import interval
 from sams.delivery.bounces import Report, Reporter
 from sams.delivery.interface import AttemptResult, Hop
+from sams.delivery.judge import Judge, Judgement
 from sams.delivery.lane import Lane
 from sams.delivery.settling import FIRST_WAIT, LONGEST_WAIT, Settler
-from sams.delivery.verdict import Judge, Judgement
 from sams.delivery.window import Job, Step, Window
 from sams.spool.interface import Content, QueuedRecipient, Settled, Settlement, Spool, Work
 
@@ -195,7 +195,7 @@ class Conclusions:
             self._give_back(lane, job, keep=not job.is_unwanted)
             return
         judgement = self._judge.judge(job.work.message, tried, self._clock.now())
-        self._mourn(job, judgement)
+        self._tell_if_lost(job, judgement)
         job.is_stale = job.is_stale or len(tried) < len(job.work.recipients)
         self.conclude(lane, job, judgement, content, is_final=is_final)
 
@@ -210,7 +210,7 @@ class Conclusions:
             return [(one, outcomes.get(one.number, missing)) for one in recipients]
         return [(one, outcomes[one.number]) for one in recipients if one.number in outcomes]
 
-    def _mourn(self, job: Job, judgement: Judgement) -> None:
+    def _tell_if_lost(self, job: Job, judgement: Judgement) -> None:
         """Mail without a reverse path that cannot be delivered ends here (RFC 5321 section 6.1)."""
         has_failed = any(one.outcome.result is Result.FAILED for one in judgement.settled)
         if has_failed and job.work.message.reverse_path is None:

@@ -21,7 +21,7 @@ from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
 from sams.core.clock import Clock
 from sams.core.text import visible
 from sams.delivery.conclusions import Conclusions, cancel
-from sams.delivery.depth import MOST_OCTETS, PATIENCE
+from sams.delivery.group_size import MOST_OCTETS, PATIENCE
 from sams.delivery.health import State
 from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, NextHop, Unfinished
 from sams.delivery.lane import Lane

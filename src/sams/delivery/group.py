@@ -13,7 +13,7 @@ from sams.core.outcome import Outcome, Result
 from sams.core.reply import Reply
 from sams.delivery.attempt import Attempt, envelope, outgoing
 from sams.delivery.connection import HopConnection
-from sams.delivery.depth import MOST_OCTETS, Depth
+from sams.delivery.group_size import MOST_OCTETS, GroupSize
 from sams.delivery.interface import AttemptResult, Hop, Landed
 from sams.delivery.pool import HopPool
 from sams.protocol.smtp.client_result import Transaction, TransactionResult
@@ -29,8 +29,8 @@ class GroupAttempt:
         "_began",
         "_clock",
         "_connection",
-        "_depth",
         "_dsn_aware",
+        "_group_size",
         "_is_broken",
         "_landed",
         "_next",
@@ -46,13 +46,13 @@ class GroupAttempt:
         self,
         pool: HopPool,
         clock: Clock,
-        depth: Depth,
+        group_size: GroupSize,
         connection: HopConnection,
         parcels: Sequence[tuple[Work, Content]],
     ) -> None:
         self._pool = pool
         self._clock = clock
-        self._depth = depth
+        self._group_size = group_size
         self._connection = connection
         self._parcels = parcels
         self._next = 0
@@ -65,7 +65,7 @@ class GroupAttempt:
         self._sent_before = connection.sent
         self._dsn_aware = connection.capabilities.dsn
         self._landed, self._over = landed, over
-        group = connection.group(self, min(self._depth.now, self._pool.messages_left(connection)))
+        group = connection.group(self, min(self._group_size.now, self._pool.messages_left(connection)))
         for work, content in self._parcels:
             message = work.message
             said = group.octets < MOST_OCTETS and group.say(
@@ -105,9 +105,9 @@ class GroupAttempt:
     def _ended(self, failure: Exception | None) -> None:
         monotonic = self._clock.monotonic()
         if self._is_broken:
-            self._depth.broke(self.size, monotonic, said_why=self._said_why)
+            self._group_size.broke(self.size, monotonic, said_why=self._said_why)
         else:
-            self._depth.answered(self.size, monotonic - self._began, monotonic)
+            self._group_size.answered(self.size, monotonic - self._began, monotonic)
         if self._is_broken:
             self._connection.drop()
         self._pool.release(self._connection)

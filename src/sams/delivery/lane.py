@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from sams.delivery.backoff import RetryPolicy
 from sams.delivery.health import Health
 from sams.delivery.interface import NextHop, RouteStatus
-from sams.delivery.window import Turns
+from sams.delivery.window import LoginTurns
 from sams.spool.interface import Cursor, Spool
 
 
@@ -78,7 +78,7 @@ class Lane:
     ) -> None:
         self.name = name
         self.hop = hop
-        self.turns = Turns()
+        self.turns = LoginTurns()
         self.attempts = 0
         self.began = 0.0
         self.is_called = False

@@ -36,11 +36,11 @@ from sams.delivery.health import State
 from sams.delivery.inflow import Inflow
 from sams.delivery.intake import Intake
 from sams.delivery.interface import NextHop, RouteStatus
+from sams.delivery.judge import Judge
 from sams.delivery.lane import Lane
 from sams.delivery.routes import RouteTable
 from sams.delivery.settling import Settler
 from sams.delivery.sweep import Overdue, Sweep, View
-from sams.delivery.verdict import Judge
 from sams.delivery.window import Job, Step, Window
 from sams.spool.interface import Content, Spool, Work
 

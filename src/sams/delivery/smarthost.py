@@ -9,8 +9,8 @@ from collections.abc import Callable, Sequence
 
 from sams.core.clock import Clock
 from sams.delivery.attempt import Attempt
-from sams.delivery.depth import Depth
 from sams.delivery.group import GroupAttempt
+from sams.delivery.group_size import GroupSize
 from sams.delivery.interface import AttemptResult, Landed
 from sams.delivery.pool import HopPool
 from sams.spool.interface import Content, Work
@@ -24,7 +24,7 @@ class Smarthost:
     def __init__(self, pool: HopPool, clock: Clock) -> None:
         self._pool = pool
         self._clock = clock
-        self._depth = Depth()
+        self._group_size = GroupSize()
 
     @property
     def connections(self) -> int:
@@ -43,7 +43,7 @@ class Smarthost:
     @property
     def group_size(self) -> int:
         """How many messages at once the hop takes well."""
-        return self._depth.now
+        return self._group_size.now
 
     @property
     def has_idle_connection(self) -> bool:
@@ -61,7 +61,7 @@ class Smarthost:
         if connection is None:
             return None
         if connection.takes_groups:
-            group = GroupAttempt(self._pool, self._clock, self._depth, connection, parcels)
+            group = GroupAttempt(self._pool, self._clock, self._group_size, connection, parcels)
             if group.begin(landed, over):
                 return group
         self._pool.release(connection)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from sams.core.outcome import Outcome
 from sams.delivery.backoff import RetryPolicy
-from sams.delivery.verdict import Judge, Judgement
+from sams.delivery.judge import Judge, Judgement
 from sams.spool.interface import Entry, QueuedRecipient, Search, Spool, Work
 
 

@@ -69,7 +69,7 @@ class Job:
         return any(one.number not in numbers for one in work.recipients)
 
 
-class Turns:
+class LoginTurns:
     """Jobs that wait for one route, login by login in turn, each login's in the order they came. `count`: of jobs."""
 
     __slots__ = ("_queues", "count")

@@ -18,7 +18,7 @@ ALONE = 600.0
 """Seconds without groups after one that broke."""
 
 
-class Depth:
+class GroupSize:
     """What one hop is given. `now`: messages at once, at least 1."""
 
     __slots__ = ("_alone_until", "now")

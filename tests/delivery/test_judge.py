@@ -9,7 +9,7 @@ from sams.core.address import Mailbox, parse_mailbox
 from sams.core.envelope import Body, Notify, Recipient
 from sams.core.outcome import Outcome, Result
 from sams.delivery.backoff import RetryPolicy
-from sams.delivery.verdict import Judge, Judgement, _duration
+from sams.delivery.judge import Judge, Judgement, _duration
 from sams.spool.interface import MessageFacts, QueuedMessage, QueuedRecipient
 from tests.delivery.rig import DEFERRED, DELIVERED, FAILED, REFUSED, SENDER, START
 
