@@ -23,10 +23,11 @@ class Exchange:
     outgoing: pieces to be written, in order; the driver takes them.
     unanswered: commands (and messages) whose reply has not been taken.
     says_auth: we signed in, and MAIL says AUTH=<>.
+    lost: what ended the conversation, where it is known before all that came before it was read.
     verified_tls: None in clear, else whether the hop's name was verified in the handshake.
     """
 
-    __slots__ = ("_reader", "outgoing", "says_auth", "unanswered", "verified_tls", "waits")
+    __slots__ = ("_reader", "lost", "outgoing", "says_auth", "unanswered", "verified_tls", "waits")
 
     def __init__(self, waits: Waits, limits: ReplyLimits) -> None:
         self._reader = ReplyReader(limits)
@@ -35,6 +36,7 @@ class Exchange:
         self.unanswered = 0
         self.verified_tls: bool | None = None
         self.says_auth = False
+        self.lost: ConversationEnded | None = None
 
     @property
     def has_reply(self) -> bool:
@@ -96,6 +98,8 @@ class Exchange:
             ConversationEnded: it never came, or was no reply.
         """
         while (answer := self._take(wait.stage)) is None:
+            if self.lost is not None:
+                raise self.lost
             yield wait
         self.unanswered -= 1
         return answer

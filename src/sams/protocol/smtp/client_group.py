@@ -19,7 +19,6 @@ hop had not said a word: it may have taken any of them, as it may whenever it go
 from __future__ import annotations
 
 import re
-from collections.abc import Generator
 from typing import Protocol
 
 from sams.core.address import AddressError
@@ -31,7 +30,7 @@ from sams.protocol.smtp.client_exchange import Exchange
 from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_result import BreakOff, Transaction, TransactionResult, Verdict
 from sams.protocol.smtp.client_transaction import EAGER, WINDOW, TransactionDialogue
-from sams.protocol.smtp.client_waits import ConversationEnded, Dialogue, ForReply, Wait
+from sams.protocol.smtp.client_waits import ConversationEnded, Dialogue, ForReply
 
 MOST_RECIPIENTS = 100
 """A transaction with more goes by itself: its commands would be a group already."""
@@ -153,19 +152,20 @@ class Group:
             if broken is not None:
                 self._landing.ended(_unheard(transaction, broken))
                 continue
-            end, lost = self._exchange.positive_replies(replies), None
-            while end is None and lost is None and self._exchange.lacks(replies):
+            exchange = self._exchange
+            end = exchange.positive_replies(replies)
+            while end is None and exchange.lost is None and exchange.lacks(replies):
                 try:
                     yield self._wait(replies, reset=reset)
                 except ConversationEnded as ended:
-                    lost = ended
-                end = self._exchange.positive_replies(replies)
+                    exchange.lost = ended  # what was said before it still counts
+                end = exchange.positive_replies(replies)
             if end is not None:
                 self.needs_reset = False
                 self._landing.taken(end)
                 continue
-            dialogue = TransactionDialogue(self._exchange, self._offered, transaction, needs_reset=reset)
-            result = yield from _as_heard(dialogue, lost)
+            dialogue = TransactionDialogue(exchange, self._offered, transaction, needs_reset=reset)
+            result = yield from dialogue.hear_said()
             self.needs_reset, broken = dialogue.needs_reset, result.broke_off
             self.is_broken = broken is not None
             self._landing.ended(result)
@@ -176,22 +176,6 @@ class Group:
         if ready == replies - 1:
             return waits.end
         return waits.rcpt if ready > reset else waits.mail if ready == reset else waits.reset
-
-
-def _as_heard(
-    dialogue: TransactionDialogue, lost: ConversationEnded | None
-) -> Generator[Wait, bytes | None, TransactionResult]:
-    """A transaction that was said, from its replies; `lost`: what ended the conversation behind them."""
-    hearing = dialogue.hear_said()
-    if lost is None:
-        return (yield from hearing)
-    try:
-        next(hearing)
-        hearing.throw(lost)
-    except StopIteration as stop:
-        result: TransactionResult = stop.value
-        return result
-    raise lost  # never: a dialogue ends where its conversation does
 
 
 def _unheard(transaction: Transaction, broken: BreakOff) -> TransactionResult:
