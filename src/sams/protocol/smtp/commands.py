@@ -38,16 +38,19 @@ _HANDLERS: Mapping[Verb, Handler] = {
 
 
 def read_command(talk: Conversation) -> Event | Need | None:
-    """Take one line and do what it says."""
+    """Take one line and do what it says.
+
+    The fast path: a whole line in plain form, its verb in upper case. All others, good or bad, go the slow path.
+    """
     inbox = talk.inbox
     plain = inbox.match(PLAIN_COMMAND, talk.settings.command_line)
     if plain is None:
-        return _NEED_DATA if inbox.is_used_up() else _read_oddity(talk)
+        return _NEED_DATA if inbox.is_used_up() else _read_slowly(talk)
     word, argument = plain.groups(b"")
     step = _STEPS[talk.state].get(word)
     if step is None:
         inbox.give_back(plain[0])
-        return _read_oddity(talk)
+        return _read_slowly(talk)
     talk.first = False
     try:
         return step(talk, argument.strip(b" \t"))
@@ -59,8 +62,8 @@ def _refuse_failed(talk: Conversation, word: bytes, error: SamsError) -> Event:
     return talk.refuse(word.decode(), error.reply, counted=isinstance(error, PeerFault))
 
 
-def _read_oddity(talk: Conversation) -> Event | Need | None:
-    """A line that is incomplete, flawed, long, no command, or not in upper case."""
+def _read_slowly(talk: Conversation) -> Event | Need | None:
+    """Any line: in lower case or come in pieces, which is as good, or incomplete, flawed, too long, no command."""
     opening = talk.inbox.peek(5)
     if not opening:
         return _NEED_DATA
@@ -73,12 +76,12 @@ def _read_oddity(talk: Conversation) -> Event | Need | None:
         return _NEED_DATA
     talk.first = False
     if isinstance(line, Flaw):
-        return _refuse_odd(talk, _flawed(line, is_auth=is_auth))
-    return _obey_odd(talk, line)
+        return _refuse_line(talk, _flawed(line, is_auth=is_auth))
+    return _obey_slowly(talk, line)
 
 
-def _obey_odd(talk: Conversation, line: bytes) -> Event | None:
-    """A line that came in pieces, is long as only AUTH may be, is not in upper case, or is no command."""
+def _obey_slowly(talk: Conversation, line: bytes) -> Event | None:
+    """A whole line of the slow path; it may be no command."""
     word, argument = split_command(line)
     step = _STEPS[talk.state].get(word)
     if step is not None:
@@ -88,10 +91,10 @@ def _obey_odd(talk: Conversation, line: bytes) -> Event | None:
             return _refuse_failed(talk, word, error)
     if (stranger := word_of_stranger(word)) is not None:
         return talk.refuse_and_shut("?", stranger)
-    return _refuse_odd(talk, replies.UNKNOWN_COMMAND if word else replies.EMPTY_LINE)
+    return _refuse_line(talk, replies.UNKNOWN_COMMAND if word else replies.EMPTY_LINE)
 
 
-def _refuse_odd(talk: Conversation, reply: Reply) -> Event:
+def _refuse_line(talk: Conversation, reply: Reply) -> Event:
     closed = None if talk.authenticated else talk.shut_if(talk.allowance.command_before_auth())
     return closed or talk.refuse("?", reply, counted=True)
 
