@@ -74,7 +74,25 @@ class Conversation:
         "tls",
     )
 
+    allowance: Allowance
+    asked: type[Asking] | None
+    authenticated: bool
     chunk: Chunk
+    esmtp: bool
+    events: deque[Event]
+    failure: Reply
+    first: bool
+    helo_name: str | None
+    inbox: Inbox
+    incoming: Incoming | None
+    out: bytearray
+    parameters: MailParameters
+    pending: Pending | None
+    recipients: int
+    reference: Callable[[], str]
+    settings: ServerSettings
+    state: State
+    tls: bool
 
     def __init__(self, settings: ServerSettings, *, tls: bool, reference: Callable[[], str]) -> None:
         self.settings = settings
@@ -88,12 +106,12 @@ class Conversation:
         self.first = True
         self.authenticated = False
         self.esmtp = False
-        self.helo_name: str | None = None
+        self.helo_name = None
         self.inbox = Inbox()
         self.out = bytearray()
-        self.events: deque[Event] = deque()
-        self.asked: type[Asking] | None = None
-        self.pending: Pending | None = None
+        self.events = deque()
+        self.asked = None
+        self.pending = None
         self.end_transaction(state)
 
     def with_reference(self, reply: Reply) -> Reply:
@@ -138,10 +156,10 @@ class Conversation:
         self.inbox.clear()
         return Closed(reply)
 
-    def end_transaction(self, state: State) -> None:
-        """Forget the transaction, if there is one, and be in this state."""
-        self.parameters: MailParameters = NO_PARAMETERS
+    def end_transaction(self, then: State) -> None:
+        """Know of no transaction, as before the first one; `then` is the state."""
+        self.parameters = NO_PARAMETERS
         self.recipients = 0
-        self.incoming: Incoming | None = None
+        self.incoming = None
         self.failure = replies.TRANSACTION_FAILED
-        self.state = state
+        self.state = then
