@@ -348,14 +348,14 @@ class Connection(asyncio.BufferedProtocol):
         self._balance_reading()
 
     def _balance_reading(self) -> None:
-        wanted = self._then is None and self._peer_reads and self._has_turn
-        if self._transport is None or self._closing or wanted != self._paused:
+        must_pause = self._then is not None or not self._peer_reads or not self._has_turn
+        if self._transport is None or self._closing or self._paused == must_pause:
             return
-        self._paused = not wanted
-        if wanted:
-            self._transport.resume_reading()
-        else:
+        self._paused = must_pause
+        if must_pause:
             self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
 
     def _acknowledge_at_once(self) -> None:
         """A client that lets its last segment wait for our acknowledgement (RFC 896) must not wait 40 ms for it.
