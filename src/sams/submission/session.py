@@ -173,7 +173,8 @@ class Session:
     def failed(self, error: SamsError) -> None:
         """What the session waited for failed: the event that waits is answered with its reply."""
         self._refund()
-        self._answer_body(error)
+        self._drop()
+        self._refuse(self._engine.asking, error.reply, error.detail)
 
     def given_up(self) -> None:
         """What the session waited for was given up."""

@@ -255,7 +255,7 @@ def test_quit_is_said_only_by_a_client_at_rest() -> None:
     assert client.take_outgoing() == [b"QUIT\r\n"]
     assert not client.is_reusable
     client.quit()
-    assert not client.has_outgoing
+    assert not client.take_outgoing()
 
 
 def test_a_hop_that_speaks_unasked_is_not_used_again() -> None:

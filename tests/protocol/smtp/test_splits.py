@@ -74,7 +74,7 @@ def told(it: Session) -> tuple[object, ...]:
     events, message = story(it.events), it.message
     if it.engine.in_body:
         events, message = [event for event in events if not isinstance(event, BodyChunk)], b""
-    return events, message, it.output, it.engine.state, it.engine.buffered
+    return events, message, it.output, it.engine.state, it.engine._talk.inbox.size
 
 
 def play(pieces: list[bytes], *, tls: bool, newlines: BareNewlines) -> Session:

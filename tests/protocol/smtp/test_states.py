@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sams.protocol.smtp.commands import _HANDLERS
-from sams.protocol.smtp.states import BETWEEN_TRANSACTIONS, BODY, RULES, TRANSACTION, State, Verb
+from sams.protocol.smtp.states import BODY, RULES, State, Verb
 
 MAIL_VERBS = {Verb.MAIL, Verb.RCPT, Verb.DATA, Verb.BDAT}
 ANYWHERE = {Verb.HELO, Verb.EHLO, Verb.NOOP, Verb.HELP, Verb.RSET, Verb.QUIT}
@@ -37,7 +37,5 @@ def test_courtesy_is_refused_nowhere(state: State) -> None:
     assert not ANYWHERE & set(RULES[state])
 
 
-def test_the_kinds_of_states_do_not_overlap_where_they_must_not() -> None:
-    assert not TRANSACTION & BETWEEN_TRANSACTIONS
-    assert not BODY & BETWEEN_TRANSACTIONS
+def test_no_command_is_read_where_octets_of_a_message_are_expected() -> None:
     assert not BODY & set(RULES)

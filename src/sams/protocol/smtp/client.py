@@ -54,11 +54,6 @@ class SmtpClient:
         most = self.capabilities.mail_max
         return self._is_open and self._exchange.is_quiet and (most is None or self.transactions < most)
 
-    @property
-    def has_outgoing(self) -> bool:
-        """`take_outgoing` has something."""
-        return bool(self._exchange.outgoing)
-
     def take_outgoing(self) -> list[bytes]:
         """What is to be written, in order; it is the driver's from now on."""
         outgoing, self._exchange.outgoing = self._exchange.outgoing, []

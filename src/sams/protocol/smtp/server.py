@@ -25,7 +25,7 @@ from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Asking, Auth, BodyEnd, BodyStart, Event, Mail, Need, Rcpt
 from sams.protocol.smtp.phrases import RECIPIENT_ACCEPTED, SENDER_ACCEPTED
 from sams.protocol.smtp.settings import ServerSettings
-from sams.protocol.smtp.states import BETWEEN_TRANSACTIONS, BODY, RULES, TRANSACTION, State
+from sams.protocol.smtp.states import BODY, RULES, TRANSACTION, State
 
 # Names, for Python 3.11 takes its time to find a member.
 _NEED_ANSWER, _CLOSED = Need.ANSWER, State.CLOSED
@@ -217,16 +217,9 @@ class ServerEngine:
         return self._talk.state in BODY and self._talk.asked is None
 
     @property
-    def is_idle_between_transactions(self) -> bool:
-        """Whether the session can be ended without cutting anything short."""
-        talk = self._talk
-        busy = talk.asked is not None or talk.events or talk.inbox.size
-        return talk.state in BETWEEN_TRANSACTIONS and not busy
-
-    @property
-    def buffered(self) -> int:
-        """Octets received and not looked at yet; a session stops reading above a limit of its own."""
-        return self._talk.inbox.size
+    def asking(self) -> str:
+        """The verb whose answer the engine waits for; empty when it waits for none. A message is of DATA."""
+        return _VERBS[self._talk.asked] if self._talk.asked is not None else ""
 
     @property
     def tls(self) -> bool:
@@ -247,15 +240,6 @@ class ServerEngine:
     def helo_name(self) -> str | None:
         """What the peer calls itself, cleaned; None before HELO or EHLO."""
         return self._talk.helo_name
-
-    @property
-    def with_protocol(self) -> str:
-        """The `with` token of Received for the running transaction (RFC 3848, RFC 6531 section 4.3)."""
-        talk = self._talk
-        security = ("S" if talk.tls else "") + ("A" if talk.authenticated else "")
-        if talk.parameters.smtputf8:
-            return f"UTF8SMTP{security}"
-        return f"ESMTP{security}" if talk.esmtp or security else "SMTP"
 
 
 def _unasked(event: type[Asking], talk: Conversation) -> ProtocolMisuse:
@@ -284,4 +268,11 @@ _POSITIVE: Mapping[type[Asking], tuple[int, ...]] = {
     Rcpt: (250, 251, 252),
     BodyStart: (),
     BodyEnd: (250,),
+}
+_VERBS: Mapping[type[Asking], str] = {
+    Auth: "AUTH",
+    Mail: "MAIL",
+    Rcpt: "RCPT",
+    BodyStart: "DATA",
+    BodyEnd: "DATA",
 }

@@ -128,4 +128,3 @@ IDLE_VERBS = frozenset({Verb.HELO, Verb.EHLO, Verb.RSET, Verb.NOOP, Verb.VRFY, V
 BEFORE_AUTH = frozenset({State.CLEAR, State.SECURED, State.GREETED})
 TRANSACTION = frozenset({State.MAIL, State.RCPT, State.DATA, State.CHUNK, State.BDAT})
 BODY = frozenset({State.DATA, State.CHUNK, State.DISCARD})
-BETWEEN_TRANSACTIONS = frozenset({State.CLEAR, State.SECURED, State.GREETED, State.READY, State.FAILED})
