@@ -132,21 +132,19 @@ class Couriers:
         jobs, parcels = self._take(lane, hop.group_size if is_group and lane.health.is_up else 1)
         if not jobs:
             return
-        lane.began = monotonic
-        lane.attempts += 1
-        lane.sending += len(jobs)
-        lane.health.begin()
+        lane.begin(len(jobs), monotonic)
         courier = Courier(lane, hop, monotonic)
-        group = _Group(self, courier, jobs, parcels)
-        rest = jobs[(group.begin() if is_group else 0) or 1 :]
-        if group.size:
-            self._groups.add(group)
-        else:
+        taken = 0
+        if is_group:
+            group = _Group(self, courier, jobs, parcels)
+            taken = group.begin()
+            if taken:
+                self._groups.add(group)
+        if not taken:
+            taken = 1
             self._spawn(courier, jobs[0], parcels[0][1], hop.deliver(*parcels[0]))
-        lane.sending -= len(rest)
-        for job in reversed(rest):
-            job.step = Step.WAITING
-            lane.turns.put_back(job)
+        if taken < len(jobs):
+            _put_back(lane, jobs[taken:])
 
     def _take(self, lane: Lane, most: int) -> tuple[list[Job], list[Parcel]]:
         """The lane's next jobs, with their octets: at most so many, and small ones where they are several."""
@@ -193,9 +191,9 @@ class Couriers:
 
     def _task_done(self, courier: Courier, job: Job, content: Content, task: Attempting) -> None:
         del self._attempts[task]
-        courier.lane.sending -= 1
         if task.cancelled():  # only at the end of the service: nobody asks for more work
             self._is_closing = True
+            courier.lane.landed()
             self._window.remove(job)
         else:  # an exception is a bug with one message, which must not stop the others
             error = task.exception()
@@ -206,6 +204,7 @@ class Couriers:
     def landed(self, courier: Courier, job: Job, content: Content, result: AttemptResult) -> None:
         """An attempt brought its result; it is still one of the lane's attempts."""
         lane, hop = courier.lane, courier.hop
+        lane.landed()
         is_news = not lane.health.is_steady or result.hop is not Hop.WORKS
         if is_news and lane.hop is hop and not self._is_closing:
             self._note(lane, result)
@@ -214,7 +213,7 @@ class Couriers:
 
     def over(self, lane: Lane) -> None:
         """One of the lane's attempts is over."""
-        lane.attempts -= 1
+        lane.over()
         self.dispatch(lane)
         if lane.wants_more:
             self._changed()
@@ -226,12 +225,12 @@ class Couriers:
         """
         lane = courier.lane
         if job.is_unwanted:
+            lane.landed()
             seconds = self._clock.monotonic() - courier.began
             is_final = courier.hop.is_final
             self._conclusions.take_in(lane, job, content, attempt.stopped(), seconds, is_final=is_final)
             return
-        lane.attempts += 1
-        lane.sending += 1
+        lane.split()
         self._spawn(courier, job, content, attempt.run())
 
     def group_over(self, group: _Group) -> None:
@@ -243,8 +242,8 @@ class Couriers:
         """A group was cut, at the end of the service."""
         self._groups.discard(group)
         lane = group.courier.lane
-        lane.attempts -= 1
-        lane.sending -= len(jobs)
+        lane.landed(len(jobs))
+        lane.over()
         for job in jobs:
             self._window.remove(job)
 
@@ -275,6 +274,14 @@ class Couriers:
             for job in waiting:
                 self._window.remove(job)
             lane.look_again()
+
+
+def _put_back(lane: Lane, jobs: list[Job]) -> None:
+    """What a group had no room for is next."""
+    lane.landed(len(jobs))
+    for job in reversed(jobs):
+        job.step = Step.WAITING
+        lane.turns.put_back(job)
 
 
 class _Group:
@@ -315,7 +322,6 @@ class _Group:
     def _landed(self, result: AttemptResult | Unfinished) -> None:
         job, content = self._jobs[self._next], self._parcels[self._next][1]
         self._next += 1
-        self.courier.lane.sending -= 1
         if isinstance(result, AttemptResult):
             self._couriers.landed(self.courier, job, content, result)
         else:
@@ -323,7 +329,6 @@ class _Group:
 
     def _over(self, failure: Exception | None) -> None:
         for place in range(self._next, self.size):
-            self.courier.lane.sending -= 1
             error = failure or RuntimeError("a group ended before all of it had landed")
             self._couriers.fault(self.courier, self._jobs[place], self._parcels[place][1], error)
         self._couriers.group_over(self)

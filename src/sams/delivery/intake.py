@@ -143,4 +143,6 @@ class Intake:
         """How many a claim may bring; 0 until it is worth a page."""
         share = self._share()
         room = min(PAGE, share - lane.count, self._window.free)
-        return room if room >= min(PAGE, max(1, share // 2)) or (room > 0 and not lane.turns.count) else 0
+        is_a_page = room >= min(PAGE, max(1, share // 2))
+        is_idle = not lane.turns.count  # then any are welcome
+        return room if is_a_page or (is_idle and room > 0) else 0

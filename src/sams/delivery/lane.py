@@ -62,7 +62,8 @@ class Pass:
 class Lane:
     """One route. Without a next hop (the route is gone from the configuration) its mail waits and is expired.
 
-    attempts: how many are under way (a group is one); sending: how many jobs they have.
+    attempts: how many are under way (a group is one); sending: how many jobs they have. `begin`, `split`, `landed`
+    and `over` keep both. settling: how many jobs wait for the spool; `Conclusions` keeps it.
     began: when the last of them began, monotonic.
     ended: how many attempts and settlements are over; who compares it knows whether what was read is still so.
     is_called, patience: it will be looked at, at the end of this moment, or when its jobs have waited.
@@ -129,6 +130,25 @@ class Lane:
             return self.health.probe_at - monotonic
         dues = [one.next_due for one in self.passes.values() if one.next_due is not None and not one.is_due]
         return max(0.001, min(dues) - now) if dues else math.inf
+
+    def begin(self, jobs: int, monotonic: float) -> None:
+        """An attempt begins, with so many jobs of its own."""
+        self.began = monotonic
+        self.attempts += 1
+        self.sending += jobs
+        self.health.begin()
+
+    def split(self) -> None:
+        """A job of a group goes on as an attempt of its own."""
+        self.attempts += 1
+
+    def landed(self, jobs: int = 1) -> None:
+        """So many jobs are no longer on the way; the attempt that had them may go on with others."""
+        self.sending -= jobs
+
+    def over(self) -> None:
+        """An attempt is over."""
+        self.attempts -= 1
 
     def replace_hop(self, hop: NextHop | None) -> None:
         """Its settings changed: what was known of the old hop is forgotten."""
