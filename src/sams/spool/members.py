@@ -153,7 +153,8 @@ class Settle:
     def add_to(self, rows: Rows) -> None:
         """Its rows."""
         gone = {settled.number for settled in self.settlement.recipients if settled.due is None}
-        if gone and gone == set(range(self._all)):
+        is_whole = self._all > 0 and gone == set(range(self._all))
+        if is_whole:  # nothing of the message is left: it goes by its row alone
             rows.whole.append(self._row)
         else:
             self._add_changes(gone, rows)

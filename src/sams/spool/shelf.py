@@ -56,7 +56,15 @@ class Failure:
 
 
 class Shelf:
-    """See `interface.Spool` for what its methods mean."""
+    """See `interface.Spool` for what its methods mean.
+
+    The four that each message needs are bound methods of the active shard, given anew with each shard (`_start`).
+    """
+
+    next_id: Callable[[], str]
+    new_body: Callable[[str], SpoolBodyWriter]
+    accept: Callable[[NewMessage], asyncio.Future[tuple[Work, ...]]]
+    settle: Callable[[Settlement, Stored, Refused], None]
 
     def __init__(
         self, opened: Opened, clock: Clock, settings: Settings, hooks: Hooks, failed_vfs: str | None = None
@@ -150,10 +158,10 @@ class Shelf:
     def _start(self, opened: Opened) -> SqliteSpool:
         """A shard that is the active one from now on."""
         active = SqliteSpool(opened, self._clock, self._settings, self._hooks, self._failed)
-        self.next_id: Callable[[], str] = active.next_id
-        self.new_body: Callable[[str], SpoolBodyWriter] = active.new_body
-        self.accept: Callable[[NewMessage], asyncio.Future[tuple[Work, ...]]] = active.accept
-        self.settle: Callable[[Settlement, Stored, Refused], None] = active.settle
+        self.next_id = active.next_id
+        self.new_body = active.new_body
+        self.accept = active.accept
+        self.settle = active.settle
         return active
 
     def _open_failed(self, shard: int) -> FailedShard:
