@@ -288,6 +288,20 @@ def test_a_message_begins_when_there_is_room_for_it(play: Play) -> None:
     play(scene)
 
 
+def test_a_wait_for_room_that_fails_is_told_as_a_refusal_of_mail(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        room = asyncio.get_running_loop().create_future()
+        room.set_exception(TemporaryFailure(reply(451, "4.3.0", "No room"), "the disk"))
+        rig.rooms.append(room)
+        client = await rig.signed_in()
+        assert (await client.ask("MAIL FROM:<alice@example.org>")).startswith("451 4.3.0 No room (ref ")
+        (told,) = rig.told.of(Refused)
+        assert (told.verb, told.detail) == ("MAIL", "the disk")
+        assert (await client.submit(message())).startswith("250 ")
+
+    play(scene)
+
+
 def test_who_goes_while_there_is_no_room_leaves_nothing(play: Play) -> None:
     async def scene(rig: Rig) -> None:
         room = asyncio.get_running_loop().create_future()
