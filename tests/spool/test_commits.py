@@ -14,8 +14,8 @@ import pytest
 
 from sams.core.errors import TemporaryFailure
 from sams.core.ids import IdMaker
-from sams.spool.commits import BUSY
 from sams.spool.failures import DiskFull, StorageFailed
+from sams.spool.gathering import BUSY
 from sams.spool.interface import NewMessage, Search, Settlement
 from sams.spool.sqlite import SqliteSpool
 from tests.spool.faulty import Faults, FaultyVFS
@@ -128,7 +128,7 @@ async def test_a_bug_of_one_that_hears_of_its_settlement_is_told_and_the_others_
 async def test_a_full_batch_of_settlements_waits_for_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sams.spool.commits.COMPANY", 3600)
+    monkeypatch.setattr("sams.spool.gathering.COMPANY", 3600)
     settings = replace(SETTINGS, batch_members=4)
     async with sqlite_spool(tmp_path, settings=settings) as spool:
         waiting = [await accepted(spool) for _ in range(4)]
@@ -139,7 +139,7 @@ async def test_a_full_batch_of_settlements_waits_for_nobody(
 async def test_closing_stores_a_settlement_that_still_looks_for_company(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sams.spool.commits.COMPANY", 3600)
+    monkeypatch.setattr("sams.spool.gathering.COMPANY", 3600)
     async with sqlite_spool(tmp_path) as spool:
         settled = settle(spool, Settlement(await accepted(spool), gone(0)))
     await settled

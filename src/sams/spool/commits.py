@@ -8,15 +8,14 @@ one statement that a thread runs. It must be the only one: beside a busy loop, a
 interval for the interpreter at each call.
 
 While the thread commits, the connection belongs to it. What comes meanwhile gathers, and is staged when the
-commit is done and a round of the loop found no socket ready, or has found some for `BUSY` seconds since: a loop that
-is behind with its work would serve nobody earlier by a sync for each message, only all of them later. A member that
-comes alone meets an idle loop and is committed at once; under load, batches grow by themselves. What nobody waits
-for (a settlement: the message has left) looks for up to `COMPANY` seconds for a commit to share, so that a message
-that arrives and one that has left cost one sync together.
+commit is done and `gathering.py` says that the loop brings no more at this moment.
 
-    idle ──add──▶ scheduled ──loop is idle──▶ committing ──done──▶ scheduled (if more waits) or idle
-                                                   │
-                                                   └──I/O error──▶ failed, for ever
+    idle ──add──▶ gathering ──loop is idle──▶ committing ──done──▶ gathering (if more waits) or idle
+                                                  │
+                                                  └──I/O error──▶ failed, for ever
+
+`pause` holds the next batch back, and so does a try that is to be made again (`_back_off`); both begin it when
+they end.
 
 Errors decide by their kind (`failures.py`):
 
@@ -44,17 +43,9 @@ import apsw
 
 from sams.core.clock import Clock
 from sams.spool.failures import StorageFailed, failure_of, is_no_room, is_passing
+from sams.spool.gathering import Gathering
 from sams.spool.statements import Files, Rows
 
-COMPANY = 0.005
-"""Seconds for which a member that may wait is kept for the commit of another."""
-BUSY = 0.003
-"""Seconds for which a loop that is busy may bring more to a batch.
-
-They count from when the commit before it was done or, where none was, from the first member that somebody waits for.
-"""
-_IDLE_ROUND = 40e-6
-"""A round of the loop that takes less found no socket ready: it takes some 10 microseconds."""
 _LOCK_TRIES = 100
 _TRY_AGAIN = 0.05
 _FULL_TRIES = 20
@@ -135,10 +126,7 @@ class Committer:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Member] = deque()
         self._batch: _Batch | None = None
-        self._is_scheduled = False
-        self._is_urgent = False
-        self._scheduled_at = self._looked = 0.0
-        self._company: asyncio.TimerHandle | None = None
+        self._gathering = Gathering(self._waiting, limits.members, clock, self._begin)
         self._lock_tries = 0
         self._full_tries = 0
         self._back_off: asyncio.TimerHandle | None = None
@@ -162,9 +150,9 @@ class Committer:
             return
         self._waiting.append(member)
         if not member.may_wait:
-            self._is_urgent = True
-        if self._batch is None and not self._is_scheduled:
-            self._schedule()
+            self._gathering.is_urgent = True
+        if self._batch is None and not self._gathering.is_scheduled:
+            self._gathering.schedule()
 
     def pause(self) -> asyncio.Future[None]:
         """Done when no batch is under way; none begins until `resume`. For short work that needs the write lock."""
@@ -199,34 +187,6 @@ class Committer:
 
     # On the loop.
 
-    def _schedule(self) -> None:
-        """Begin when the loop has nothing else to do, or a little later where nobody waits for it."""
-        if self._is_urgent or len(self._waiting) >= self._limits.members:
-            self._is_scheduled = True
-            self._scheduled_at = self._looked = self._clock.monotonic()
-            self._loop.call_soon(self._begin_scheduled)
-        elif self._company is None:
-            self._company = self._loop.call_later(COMPANY, self._begin_without_company)
-
-    def _begin_scheduled(self) -> None:
-        if self._may_bring_more():
-            self._loop.call_soon(self._begin_scheduled)
-            return
-        self._is_scheduled = False
-        self._begin()
-
-    def _may_bring_more(self) -> bool:
-        """Whether the last round served sockets, so that the next may, too."""
-        now = self._clock.monotonic()
-        last, self._looked = self._looked, now
-        has_room = len(self._waiting) < self._limits.members
-        return now - last > _IDLE_ROUND and now - self._scheduled_at < BUSY and has_room
-
-    def _begin_without_company(self) -> None:
-        self._company = None
-        self._is_urgent = True
-        self._begin()
-
     def _begin(self) -> None:
         if self._batch is not None or self._is_paused:
             return
@@ -246,7 +206,7 @@ class Committer:
             and sum([one.octets for one in members]) <= self._limits.octets
         ):
             self._waiting.clear()
-            self._is_urgent = False
+            self._gathering.is_urgent = False
             return members
         members = [self._waiting.popleft()]
         room = self._limits.octets - members[0].octets
@@ -268,9 +228,7 @@ class Committer:
         if not members:
             self._roll_back()
             return False
-        if self._company is not None:
-            self._company.cancel()
-            self._company = None
+        self._gathering.end_wait()
         self._batch = _Batch(members, files, began)
         self._jobs.put(True)
         return True
@@ -322,8 +280,8 @@ class Committer:
             self._give_up([])
         if self._pauses:
             self._begin()
-        elif self._waiting and not self._is_scheduled:
-            self._schedule()
+        elif self._waiting and not self._gathering.is_scheduled:
+            self._gathering.schedule()
 
     def _not_written(self, members: list[Member], error: apsw.Error, system_errno: int = 0) -> None:
         if isinstance(error, apsw.BusyError):
@@ -362,7 +320,8 @@ class Committer:
             return
         self._free_disk()
         waiting = [*keep, *self._waiting]
-        self._waiting = deque(member for member in waiting if not member.is_new_mail)
+        self._waiting.clear()
+        self._waiting.extend(member for member in waiting if not member.is_new_mail)
         _refuse((member for member in waiting if member.is_new_mail), error, system_errno)
         self._back_off = self._loop.call_later(_TRY_AGAIN, self._try_again)
 
