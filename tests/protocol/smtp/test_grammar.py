@@ -151,7 +151,8 @@ def test_an_initial_response_may_be_absent_empty_or_base64() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"=", b"a", b"ab", b"abc", b"ab=c", b"abcd=", b"ab c", b"ab\xffd", b"ab-_", b"YQ==YQ=="]
+    "data",
+    [b"=", b"a", b"ab", b"abc", b"ab=c", b"abcd=", b"abcd====", b"ab c", b"ab\xffd", b"ab-_", b"YQ==YQ=="],
 )
 def test_base64_is_read_strictly(data: bytes) -> None:
     with pytest.raises(PeerFault) as refused:
