@@ -15,7 +15,7 @@ from sams.identity.accounts import Accounts
 from sams.identity.authenticator import PasswordAuthenticator
 from sams.identity.builtin import BuiltinAccounts
 from sams.identity.guard import PAYLOAD_OCTETS, GuardSettings, SharedGuard
-from sams.identity.interface import Source, Verdict
+from sams.identity.interface import SignInVerdict, Source
 from sams.identity.lanes import Lanes
 from sams.identity.logins import LoginForms
 from sams.identity.passwords import Compared, HashCost, Hashes, HashPool
@@ -154,9 +154,9 @@ async def sign_in(
     *,
     address: str = HOME,
     authzid: str = "",
-) -> Verdict:
+) -> SignInVerdict:
     verdict = authenticator.verify(PasswordClaim(authzid, login, password), address)
-    return verdict if isinstance(verdict, Verdict) else await verdict
+    return verdict if isinstance(verdict, SignInVerdict) else await verdict
 
 
 def signs_in(
@@ -166,6 +166,6 @@ def signs_in(
     *,
     address: str = HOME,
     authzid: str = "",
-) -> Verdict:
+) -> SignInVerdict:
     """The same, in a loop of its own."""
     return asyncio.run(sign_in(authenticator, login, password, address=address, authzid=authzid))

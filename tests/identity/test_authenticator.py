@@ -13,7 +13,7 @@ from sams.core.reply import reply
 from sams.identity.accounts import Accounts
 from sams.identity.authenticator import PasswordAuthenticator
 from sams.identity.guard import GuardSettings
-from sams.identity.interface import Account, Checked, Finding, Verdict
+from sams.identity.interface import Account, Checked, Finding, SignInVerdict
 from sams.protocol.sasl.interface import PasswordClaim
 from tests.identity.rig import CAFE, HOME, PASSWORD, Rig, in_child, rig, sign_in, signs_in
 
@@ -74,7 +74,7 @@ def test_the_second_time_the_password_is_remembered_and_the_verdict_is_there_at_
     authenticator = one.authenticator()
     signs_in(authenticator)
     verdict = authenticator.verify(PasswordClaim("", "Alice@example.org", PASSWORD), CAFE)
-    assert isinstance(verdict, Verdict)
+    assert isinstance(verdict, SignInVerdict)
     assert verdict.identity is not None
     assert one.hashes.compared == [True]
 
@@ -89,7 +89,7 @@ def test_a_remembered_password_costs_a_hash_again_after_its_time(one: Rig) -> No
 
 def test_what_one_worker_verified_another_remembers(one: Rig) -> None:
     in_child(lambda: signs_in(one.authenticator()))
-    assert isinstance(one.authenticator().verify(PasswordClaim("", "alice", PASSWORD), HOME), Verdict)
+    assert isinstance(one.authenticator().verify(PasswordClaim("", "alice", PASSWORD), HOME), SignInVerdict)
 
 
 # --- unknown and wrong
@@ -192,7 +192,7 @@ def test_a_change_of_another_account_ends_nothing(one: Rig) -> None:
     assert identity is not None
     one.accounts.suspend("bob", "left")
     assert authenticator.still_valid(identity)
-    assert isinstance(authenticator.verify(PasswordClaim("", "alice", PASSWORD), HOME), Verdict)
+    assert isinstance(authenticator.verify(PasswordClaim("", "alice", PASSWORD), HOME), SignInVerdict)
 
 
 def test_an_account_that_came_again_is_another(one: Rig) -> None:
@@ -208,7 +208,7 @@ def test_an_account_that_came_again_is_another(one: Rig) -> None:
 # --- the guard
 
 
-def guess(authenticator: PasswordAuthenticator, number: int, address: str = CAFE) -> Verdict:
+def guess(authenticator: PasswordAuthenticator, number: int, address: str = CAFE) -> SignInVerdict:
     return signs_in(authenticator, "alice", f"guess {number}", address=address)
 
 
@@ -310,7 +310,7 @@ def test_too_many_checks_waiting_is_454_and_no_guess(tmp_path: Path) -> None:
         one.accounts.add("alice", PASSWORD, ["alice@example.org"])
         authenticator = one.authenticator()
 
-        async def main() -> list[Verdict]:
+        async def main() -> list[SignInVerdict]:
             return list(await asyncio.gather(*(sign_in(authenticator) for _ in range(8))))
 
         verdicts = asyncio.run(main())

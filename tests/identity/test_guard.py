@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from sams.identity.guard import PAYLOAD_OCTETS, Attempt, GuardSettings, SharedGuard
+from sams.identity.guard import PAYLOAD_OCTETS, GuardSettings, SharedGuard, SignInAttempt
 from sams.identity.shared_table import SharedTable
 from tests.identity.rig import CAFE, HOME, KEY, FakeClock, in_child
 
@@ -19,10 +19,10 @@ class Books:
         self.guard = SharedGuard(self.table, self.clock, settings or GuardSettings())
 
     def fail(self, *passwords: str, address: str = CAFE, login: str = "alice") -> list[float]:
-        return [self.guard.failed(Attempt(address, login, password)) for password in passwords]
+        return [self.guard.failed(SignInAttempt(address, login, password)) for password in passwords]
 
     def locked(self, password: str = "next", *, address: str = CAFE, login: str = "alice") -> str | None:
-        lock = self.guard.locked(Attempt(address, login, password))
+        lock = self.guard.locked(SignInAttempt(address, login, password))
         return lock.what if lock else None
 
 
@@ -74,13 +74,13 @@ def test_locks_never_grow_past_the_longest_and_shrink_again_after_a_quiet_day() 
     books = Books(GuardSettings(lock=300, lock_longest=1_000))
     for _ in range(6):
         books.fail(*GUESSES)
-        lock = books.guard.locked(Attempt(CAFE, "alice", "x"))
+        lock = books.guard.locked(SignInAttempt(CAFE, "alice", "x"))
         assert lock is not None
         assert lock.seconds <= 1_000
         books.clock.seconds += lock.seconds
     books.clock.seconds += 86_400
     books.fail(*GUESSES)
-    lock = books.guard.locked(Attempt(CAFE, "alice", "x"))
+    lock = books.guard.locked(SignInAttempt(CAFE, "alice", "x"))
     assert lock is not None
     assert lock.seconds == 300
 
@@ -95,7 +95,7 @@ def test_wrong_passwords_are_forgotten_after_the_window() -> None:
 
 def test_guesses_at_many_logins_lock_the_address_for_those_who_never_succeeded_there() -> None:
     books = Books()
-    books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    books.guard.succeeded(SignInAttempt(CAFE, "alice", "right"))
     for number in range(30):
         books.fail("password1", login=f"member{number}")
     assert books.locked(login="bob") == "address"
@@ -122,7 +122,7 @@ def test_a_lock_is_for_all_addresses_of_an_origin(one: str, other: str) -> None:
 
 def test_the_password_that_was_right_here_still_passes_its_pairs_lock() -> None:
     books = Books()
-    books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    books.guard.succeeded(SignInAttempt(CAFE, "alice", "right"))
     books.fail(*GUESSES)
     assert books.locked("right") is None
     assert books.locked("another") == "pair"
@@ -130,7 +130,7 @@ def test_the_password_that_was_right_here_still_passes_its_pairs_lock() -> None:
 
 def test_a_pairs_lock_that_sees_many_other_passwords_holds_for_every_password() -> None:
     books = Books(GuardSettings(tries_while_locked=5))
-    books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    books.guard.succeeded(SignInAttempt(CAFE, "alice", "right"))
     books.fail(*GUESSES)
     for number in range(5):
         assert books.locked("right") is None
@@ -140,7 +140,7 @@ def test_a_pairs_lock_that_sees_many_other_passwords_holds_for_every_password() 
 
 def test_each_lock_counts_other_passwords_anew() -> None:
     books = Books(GuardSettings(tries_while_locked=2))
-    books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    books.guard.succeeded(SignInAttempt(CAFE, "alice", "right"))
     books.fail(*GUESSES)
     assert [books.locked(f"another {number}") for number in range(2)] == ["pair"] * 2
     books.clock.seconds += 300
@@ -152,13 +152,13 @@ def test_a_success_does_not_clear_what_a_neighbour_guessed() -> None:
     books = Books()
     for guess in GUESSES:
         books.fail(guess)
-        books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+        books.guard.succeeded(SignInAttempt(CAFE, "alice", "right"))
     assert books.locked() == "pair"
 
 
 def test_a_pair_is_known_for_its_time() -> None:
     books = Books(GuardSettings(known=1_000))
-    books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+    books.guard.succeeded(SignInAttempt(CAFE, "alice", "right"))
     books.clock.seconds += 1_000
     books.fail(*GUESSES)
     assert books.locked("right") == "pair"
@@ -167,7 +167,7 @@ def test_a_pair_is_known_for_its_time() -> None:
 def test_a_success_that_is_repeated_keeps_the_pair_known() -> None:
     books = Books(GuardSettings(known=1_000))
     for _ in range(10):
-        books.guard.succeeded(Attempt(CAFE, "alice", "right"))
+        books.guard.succeeded(SignInAttempt(CAFE, "alice", "right"))
         books.clock.seconds += 500
     books.fail(*GUESSES)
     assert books.locked("right") is None
@@ -198,8 +198,8 @@ def test_a_full_table_forgets_the_oldest_and_goes_on() -> None:
 def test_no_password_and_no_login_stand_in_its_memory_or_in_what_it_shows() -> None:
     books = Books()
     books.fail("a secret guess")
-    books.guard.succeeded(Attempt(CAFE, "alice", "the real secret"))
+    books.guard.succeeded(SignInAttempt(CAFE, "alice", "the real secret"))
     memory = bytes(books.table._memory)
     assert b"secret" not in memory
     assert b"alice" not in memory
-    assert "secret" not in repr(Attempt(CAFE, "alice", "the real secret"))
+    assert "secret" not in repr(SignInAttempt(CAFE, "alice", "the real secret"))

@@ -16,7 +16,7 @@ from sams.activity.events import Accepted, Refused, SignedIn, SignInRefused, Tls
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
 from sams.identity.authenticator import PasswordAuthenticator
-from sams.identity.interface import Verdict
+from sams.identity.interface import SignInVerdict
 from sams.protocol.sasl.interface import PasswordClaim
 from sams.spool.bodies import SpoolBodyWriter
 from sams.submission.composition import Composer
@@ -465,11 +465,11 @@ def test_who_hangs_up_in_the_moment_of_the_verdict_does_not_count_as_signed_in(
 
         def decided_too_late(
             authenticator: PasswordAuthenticator, claim: PasswordClaim, address: str
-        ) -> asyncio.Future[Verdict]:
+        ) -> asyncio.Future[SignInVerdict]:
             verdict = verify(authenticator, claim, address)
-            told: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
+            told: asyncio.Future[SignInVerdict] = asyncio.get_running_loop().create_future()
 
-            def cut_and_tell(done: asyncio.Future[Verdict]) -> None:
+            def cut_and_tell(done: asyncio.Future[SignInVerdict]) -> None:
                 session.cut()
                 told.set_result(done.result())
 

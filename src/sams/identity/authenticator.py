@@ -23,8 +23,8 @@ from sams.core.errors import TemporaryFailure
 from sams.core.reply import Reply
 from sams.core.text import visible
 from sams.identity import replies
-from sams.identity.guard import Attempt, Guard
-from sams.identity.interface import Account, Checked, Finding, Identity, Source, Verdict
+from sams.identity.guard import Guard, SignInAttempt
+from sams.identity.interface import Account, Checked, Finding, Identity, SignInVerdict, Source
 from sams.identity.logins import (
     LoginForms,
     UnpreparableError,
@@ -55,7 +55,7 @@ class SignInSettings:
 class _SignIn(msgspec.Struct, frozen=True):
     """A claim, prepared. login: NOBODY where the claim can be no account's; problem then says why."""
 
-    attempt: Attempt
+    attempt: SignInAttempt
     login: str
     authzid: str
     started: float
@@ -91,7 +91,7 @@ class PasswordAuthenticator:
         self._report = report
         self._settings = settings
 
-    def verify(self, claim: PasswordClaim, address: str) -> Verdict | asyncio.Future[Verdict]:
+    def verify(self, claim: PasswordClaim, address: str) -> SignInVerdict | asyncio.Future[SignInVerdict]:
         """Decide a sign-in; see `interface.Authenticator`."""
         started = self._clock.monotonic()
         try:
@@ -132,20 +132,20 @@ class PasswordAuthenticator:
             login, password = prepare_login(claim.authcid), prepare_password(claim.password)
         except UnpreparableError as error:
             password = claim.password.encode("utf-8", "replace").decode()
-            attempt = Attempt(address, visible(claim.authcid, 100), password)
+            attempt = SignInAttempt(address, visible(claim.authcid, 100), password)
             return _SignIn(attempt, NOBODY, claim.authzid, started, str(error))
         # The guard counts all spellings as one; sources look for the one that was typed first.
-        attempt = Attempt(address, self._forms.bare(login), password)
+        attempt = SignInAttempt(address, self._forms.bare(login), password)
         return _SignIn(attempt, login, claim.authzid, started)
 
-    def _locked(self, sign_in: _SignIn) -> Verdict | None:
+    def _locked(self, sign_in: _SignIn) -> SignInVerdict | None:
         lock = self._guard.locked(sign_in.attempt)
         if lock is None:
             return None
         reply = replies.locked(self._clock.now() + lock.seconds)
         return self._refused(sign_in, reply, f"locked for {lock.seconds:.0f} s more ({lock.what})")
 
-    def _remembers(self, sign_in: _SignIn) -> Verdict | None:
+    def _remembers(self, sign_in: _SignIn) -> SignInVerdict | None:
         try:
             account = self._known(sign_in.login)
         except TemporaryFailure:
@@ -164,7 +164,7 @@ class PasswordAuthenticator:
                 return account
         return None
 
-    async def _check(self, sign_in: _SignIn) -> Verdict:
+    async def _check(self, sign_in: _SignIn) -> SignInVerdict:
         try:
             checked = await self._ask(sign_in.login, sign_in.attempt.password)
             # Guesses made at the same time count too: who is locked by now is not told the verdict.
@@ -188,7 +188,7 @@ class PasswordAuthenticator:
             return Checked(Finding.UNAVAILABLE, detail="; ".join(outages))
         return checked
 
-    def _answer(self, sign_in: _SignIn, checked: Checked) -> Verdict:
+    def _answer(self, sign_in: _SignIn, checked: Checked) -> SignInVerdict:
         if checked.finding is Finding.RIGHT and checked.account is not None:
             identity = checked.account.identity
             self._remembered.remember(identity.login, identity.generation, sign_in.attempt.password)
@@ -199,7 +199,7 @@ class PasswordAuthenticator:
         refused = self._refused(sign_in, replies.WRONG, sign_in.problem or checked.finding.value)
         return msgspec.structs.replace(refused, delay=refused.delay + slowing)
 
-    def _judge(self, sign_in: _SignIn, account: Account, explanation: str) -> Verdict:
+    def _judge(self, sign_in: _SignIn, account: Account, explanation: str) -> SignInVerdict:
         """The password is right: what remains is whether the account may be used, and in that name."""
         self._guard.succeeded(sign_in.attempt)
         if account.suspended is not None:
@@ -207,7 +207,7 @@ class PasswordAuthenticator:
         if sign_in.authzid and not self._may_act_as(account.identity, sign_in.authzid):
             shown = visible(sign_in.authzid, 100)
             return self._refused(sign_in, replies.WRONG, f"right password, but may not act as {shown}")
-        return Verdict(account.identity, replies.ACCEPTED, explanation)
+        return SignInVerdict(account.identity, replies.ACCEPTED, explanation)
 
     def _may_act_as(self, identity: Identity, authzid: str) -> bool:
         """RFC 4616 section 2: the login itself, or an address that the member may send from or for."""
@@ -220,12 +220,12 @@ class PasswordAuthenticator:
             return False
         return covers(identity.addresses, mailbox) or covers(identity.may_send_as, mailbox)
 
-    def _refused(self, sign_in: _SignIn, reply: Reply, explanation: str) -> Verdict:
-        return Verdict(None, reply, explanation, self._delay(sign_in.started))
+    def _refused(self, sign_in: _SignIn, reply: Reply, explanation: str) -> SignInVerdict:
+        return SignInVerdict(None, reply, explanation, self._delay(sign_in.started))
 
-    def _broken(self, error: Exception, started: float) -> Verdict:
+    def _broken(self, error: Exception, started: float) -> SignInVerdict:
         self._report(error)
-        return Verdict(
+        return SignInVerdict(
             None, replies.UNAVAILABLE, f"internal error: {type(error).__name__}", self._delay(started)
         )
 

@@ -86,7 +86,7 @@ class Lock:
     what: str
 
 
-class Attempt(Struct, frozen=True, gc=False):
+class SignInAttempt(Struct, frozen=True, gc=False):
     """One sign-in, as the guard counts it: bare prepared login, prepared password, which is not shown by repr."""
 
     address: str
@@ -94,21 +94,21 @@ class Attempt(Struct, frozen=True, gc=False):
     password: str
 
     def __repr__(self) -> str:
-        return f"Attempt(address={self.address!r}, login={self.login!r})"
+        return f"SignInAttempt(address={self.address!r}, login={self.login!r})"
 
 
 class Guard(Protocol):
     """What sign-ins ask of a guard; a fuller one fits behind the same three questions."""
 
-    def locked(self, attempt: Attempt) -> Lock | None:
+    def locked(self, attempt: SignInAttempt) -> Lock | None:
         """Whether this attempt must not be decided now."""
         ...
 
-    def failed(self, attempt: Attempt) -> float:
+    def failed(self, attempt: SignInAttempt) -> float:
         """It was wrong. The result is the delay of its reply, besides the usual one."""
         ...
 
-    def succeeded(self, attempt: Attempt) -> None:
+    def succeeded(self, attempt: SignInAttempt) -> None:
         """It was right."""
         ...
 
@@ -147,7 +147,7 @@ class SharedGuard:
         self._pair_tags: dict[tuple[str, str], bytes] = {}
         self._last = (b"", _NOTHING)
 
-    def locked(self, attempt: Attempt) -> Lock | None:
+    def locked(self, attempt: SignInAttempt) -> Lock | None:
         """Whether this attempt must not be decided now."""
         if self._is_free(attempt.address):
             return None
@@ -159,7 +159,7 @@ class SharedGuard:
             return None if self._passes(pair_tag, attempt) else Lock(pair.locked_until - now, "pair")
         return None if self._is_known(pair, now) else self._wider_lock(attempt, now)
 
-    def failed(self, attempt: Attempt) -> float:
+    def failed(self, attempt: SignInAttempt) -> float:
         """It was wrong: count it where it was not tried before."""
         if self._is_free(attempt.address):
             return 0.0
@@ -170,7 +170,7 @@ class SharedGuard:
             self._update(tag, partial(self._count_one, limit=limit))
         return self._slowing(before.guesses + 1)
 
-    def succeeded(self, attempt: Attempt) -> None:
+    def succeeded(self, attempt: SignInAttempt) -> None:
         """It was right. Guesses before it still count: the owner may share the address with a guesser."""
         if self._is_free(attempt.address):
             return
@@ -180,14 +180,14 @@ class SharedGuard:
         if pair.good != good or now - pair.good_at > self._settings.known * _STALE:
             self._update(pair_tag, lambda old: old._replace(good=good, good_at=now))
 
-    def _wider_lock(self, attempt: Attempt, now: float) -> Lock | None:
+    def _wider_lock(self, attempt: SignInAttempt, now: float) -> Lock | None:
         for what, tag, _ in self._wider(attempt):
             until = self._read(tag).locked_until
             if until > now:
                 return Lock(until - now, what)
         return None
 
-    def _wider(self, attempt: Attempt) -> tuple[tuple[str, bytes, int], ...]:
+    def _wider(self, attempt: SignInAttempt) -> tuple[tuple[str, bytes, int], ...]:
         """What is counted for all logins together: its name, its tag, and how many guesses lock it."""
         origin, table = origin_key(attempt.address), self._table
         return (
@@ -198,7 +198,7 @@ class SharedGuard:
     def _is_known(self, pair: _Record, now: float) -> bool:
         return pair.good != 0 and now - pair.good_at < self._settings.known
 
-    def _passes(self, pair_tag: bytes, attempt: Attempt) -> bool:
+    def _passes(self, pair_tag: bytes, attempt: SignInAttempt) -> bool:
         """Whether a locked pair lets this password in; another one is counted."""
         pair = self._read(pair_tag)
         if (
@@ -211,7 +211,7 @@ class SharedGuard:
         self._update(pair_tag, lambda old: old._replace(tries=old.tries + 1))
         return False
 
-    def _count_pair(self, attempt: Attempt) -> tuple[_Record, _Record]:
+    def _count_pair(self, attempt: SignInAttempt) -> tuple[_Record, _Record]:
         """The pair's record before and after this wrong password."""
         wrong = self._wrong_tag(attempt)
         seen = [_NOTHING, _NOTHING]
@@ -260,7 +260,7 @@ class SharedGuard:
     def _update(self, tag: bytes, function: _Change) -> None:
         self._table.change(tag, self._clock.monotonic(), lambda payload: _pack(function(_unpack(payload))))
 
-    def _pair_tag(self, attempt: Attempt) -> bytes:
+    def _pair_tag(self, attempt: SignInAttempt) -> bytes:
         pair = attempt.address, attempt.login
         tag = self._pair_tags.get(pair)
         if tag is None:
@@ -270,13 +270,13 @@ class SharedGuard:
             tag = self._pair_tags[pair] = self._table.tag(about)
         return tag
 
-    def _wrong_tag(self, attempt: Attempt) -> bytes:
+    def _wrong_tag(self, attempt: SignInAttempt) -> bytes:
         return self._password_tag(b"wrong", attempt)[:_WRONG_OCTETS]
 
-    def _good_tag(self, attempt: Attempt) -> int:
+    def _good_tag(self, attempt: SignInAttempt) -> int:
         return int.from_bytes(self._password_tag(b"good", attempt)[:8], "little") | 1
 
-    def _password_tag(self, kind: bytes, attempt: Attempt) -> bytes:
+    def _password_tag(self, kind: bytes, attempt: SignInAttempt) -> bytes:
         password = attempt.password.encode("utf-8", "surrogatepass")
         return self._table.tag(b"%b\0%b\0%b" % (kind, attempt.login.encode(), password))
 

@@ -52,7 +52,7 @@ class Account:
     suspended: str | None = None
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class SignInVerdict(msgspec.Struct, frozen=True):
     """The answer to one sign-in.
 
     identity: who it is; None: not signed in.
@@ -125,7 +125,7 @@ class Source(Protocol):
 class Authenticator(Protocol):
     """Decides sign-ins. Methods are called on the loop."""
 
-    def verify(self, claim: PasswordClaim, address: str) -> Verdict | asyncio.Future[Verdict]:
+    def verify(self, claim: PasswordClaim, address: str) -> SignInVerdict | asyncio.Future[SignInVerdict]:
         """Decide a sign-in from `address` (the client's, as text). At once where the password is remembered.
 
         Never raises, and neither does the future, but for cancellation: a failure of ours is a verdict with

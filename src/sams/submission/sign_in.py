@@ -8,7 +8,7 @@ from collections.abc import Callable
 from sams.activity import events as told
 from sams.activity.interface import SessionLog
 from sams.core.reply import Reply, reply
-from sams.identity.interface import Finding, Identity, Verdict
+from sams.identity.interface import Finding, Identity, SignInVerdict
 from sams.protocol.sasl.interface import Challenge, Malformed, ServerMechanism, Step, Verify
 from sams.protocol.smtp.events import Auth, AuthCancelled, AuthData
 from sams.protocol.smtp.server import ServerEngine
@@ -55,7 +55,7 @@ class SignIn:
         self._mechanism: ServerMechanism | None = None
         self._name = ""
         self._claimed = ""
-        self._pending: asyncio.Future[Verdict] | None = None
+        self._pending: asyncio.Future[SignInVerdict] | None = None
         self._is_over = False
 
     def begin(self, event: Auth) -> None:
@@ -86,7 +86,7 @@ class SignIn:
             case Verify(claim=claim):
                 self._mechanism, self._claimed = None, claim.authcid
                 verdict = self._services.authenticator.verify(claim, self._address)
-                if isinstance(verdict, Verdict):
+                if isinstance(verdict, SignInVerdict):
                     self._decided(verdict, remembered=True)
                 else:
                     self._pending = verdict
@@ -98,7 +98,7 @@ class SignIn:
                 said = self._engine.answer(reply(501, "5.5.2", text))
                 self._log.tell(told.Refused("AUTH", str(said), said.reference or ""))
 
-    def _decided(self, verdict: Verdict, *, remembered: bool = False) -> None:
+    def _decided(self, verdict: SignInVerdict, *, remembered: bool = False) -> None:
         self._pending = None
         if verdict.delay > 0:
             self._connection.wait_for(
@@ -107,7 +107,7 @@ class SignIn:
         else:
             self._tell(verdict, remembered=remembered)
 
-    def _tell(self, verdict: Verdict, *, remembered: bool) -> None:
+    def _tell(self, verdict: SignInVerdict, *, remembered: bool) -> None:
         if self._is_over:
             return
         if verdict.identity is None:
