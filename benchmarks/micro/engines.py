@@ -13,7 +13,7 @@ from sams.delivery.fitting import BytesBody
 from sams.protocol.smtp.client import SmtpClient
 from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_opening import Opening
-from sams.protocol.smtp.client_result import Transaction, TransactionResult
+from sams.protocol.smtp.client_result import OutgoingTransaction, TransactionResult
 from sams.protocol.smtp.client_waits import Dialogue, ForReply
 from sams.protocol.smtp.events import Auth, BodyEnd, BodyStart, Event, Mail, Need, Rcpt
 from sams.protocol.smtp.server import ServerEngine
@@ -94,9 +94,9 @@ def _opened(ehlo: bytes) -> SmtpClient:
     return client
 
 
-def _transaction() -> Transaction:
+def _transaction() -> OutgoingTransaction:
     envelope = Envelope(parse_mailbox("alice@example.org"), (Recipient(parse_mailbox("bob@example.net")),))
-    return Transaction(envelope, OutgoingMessage(HEAD, BytesBody(TEXT)))
+    return OutgoingTransaction(envelope, OutgoingMessage(HEAD, BytesBody(TEXT)))
 
 
 def client_message(loops: int) -> float:

@@ -19,7 +19,7 @@ from sams.delivery.fitting import BytesBody
 from sams.delivery.hop_settings import HopAddress, RouteSettings, Security, parse_host
 from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_opening import Credentials
-from sams.protocol.smtp.client_result import Transaction, TransactionResult
+from sams.protocol.smtp.client_result import OutgoingTransaction, TransactionResult
 from sams.protocol.smtp.client_waits import ConversationEnded, Stage, Timeouts
 from tests.support.client_script import transaction
 from tests.support.next_hop import EXTENSIONS, Answer, Authority, Do, NextHop, until
@@ -147,9 +147,9 @@ class SlowBody:
             self.closed = True
 
 
-def large(body: SlowBody) -> Transaction:
+def large(body: SlowBody) -> OutgoingTransaction:
     small = transaction("bob@example.com")
-    return Transaction(small.envelope, OutgoingMessage(b"Subject: x\r\n\r\n", body))
+    return OutgoingTransaction(small.envelope, OutgoingMessage(b"Subject: x\r\n\r\n", body))
 
 
 @pytest.mark.parametrize("extensions", [(), EXTENSIONS, BDAT])

@@ -11,7 +11,7 @@ from sams.delivery.fitting import BytesBody
 from sams.protocol.smtp.client import SmtpClient
 from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_opening import Opening
-from sams.protocol.smtp.client_result import Transaction
+from sams.protocol.smtp.client_result import OutgoingTransaction
 from sams.protocol.smtp.client_waits import (
     ConversationEnded,
     Dialogue,
@@ -94,9 +94,9 @@ def transaction(
     sender: str | None = "ann@example.org",
     text: bytes = b"Hi\r\n",
     facts: Mapping[str, bool] | None = None,
-) -> Transaction:
+) -> OutgoingTransaction:
     """A small message to these recipients."""
     recipients = tuple(each if isinstance(each, Recipient) else recipient(each) for each in addresses)
     path = parse_mailbox(sender) if sender is not None else None
     message = OutgoingMessage(b"Subject: x\r\n\r\n", BytesBody(text), **(facts or {}))
-    return Transaction(Envelope(path, recipients), message)
+    return OutgoingTransaction(Envelope(path, recipients), message)

@@ -21,7 +21,7 @@ from sams.delivery.fitting import fitted
 from sams.delivery.interface import AttemptResult, Hop
 from sams.delivery.pool import HopPool, RouteDown
 from sams.protocol.smtp.client_message import OutgoingMessage
-from sams.protocol.smtp.client_result import BreakOff, Transaction, TransactionResult, result_of
+from sams.protocol.smtp.client_result import BreakOff, OutgoingTransaction, TransactionResult, result_of
 from sams.spool.interface import Content, QueuedMessage, QueuedRecipient, Work
 
 _SIGN_IN_FIRST = 530
@@ -105,7 +105,9 @@ class Attempt:
         try:
             message = await fitted(self._message, connection.capabilities)
             while self.goes_on and connection.is_usable:
-                result = await connection.send(Transaction(envelope(self._queued, self._left), message))
+                result = await connection.send(
+                    OutgoingTransaction(envelope(self._queued, self._left), message)
+                )
                 self.hear(connection, result, connection.sent)
         except SamsError as error:  # the message is to blame, or what it is read from: not the hop
             kind = Result.DEFERRED if isinstance(error, TemporaryFailure) else result_of(error.reply)

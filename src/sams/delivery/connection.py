@@ -18,7 +18,7 @@ from sams.protocol.smtp.client import SmtpClient
 from sams.protocol.smtp.client_capabilities import Capabilities
 from sams.protocol.smtp.client_group import Group, Landing
 from sams.protocol.smtp.client_opening import Opening, TlsUse
-from sams.protocol.smtp.client_result import Transaction, TransactionResult
+from sams.protocol.smtp.client_result import OutgoingTransaction, TransactionResult
 from sams.protocol.smtp.client_waits import ConversationEnded, Stage, Timeouts, Waits
 
 MAX_ADDRESSES = 8
@@ -85,7 +85,7 @@ class HopConnection:
         """Another transaction may be sent."""
         return not self._protocol.is_lost and self._client.is_reusable
 
-    async def send(self, transaction: Transaction) -> TransactionResult:
+    async def send(self, transaction: OutgoingTransaction) -> TransactionResult:
         """Carry out one transaction. Expected failures are in the result, after which `is_usable` tells more.
 
         Raises:

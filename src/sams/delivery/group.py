@@ -16,7 +16,7 @@ from sams.delivery.connection import HopConnection
 from sams.delivery.group_size import MOST_OCTETS, GroupSize
 from sams.delivery.interface import AttemptResult, Hop, Landed
 from sams.delivery.pool import HopPool
-from sams.protocol.smtp.client_result import Transaction, TransactionResult
+from sams.protocol.smtp.client_result import OutgoingTransaction, TransactionResult
 from sams.spool.interface import Content, Work
 
 _CLOSING = 421
@@ -69,7 +69,7 @@ class GroupAttempt:
         for work, content in self._parcels:
             message = work.message
             said = group.octets < MOST_OCTETS and group.say(
-                Transaction(envelope(message, work.recipients), outgoing(message, content))
+                OutgoingTransaction(envelope(message, work.recipients), outgoing(message, content))
             )
             if not said:
                 break

@@ -10,7 +10,7 @@ from sams.core.outcome import Result
 from sams.core.reply import Reply
 from sams.protocol.smtp.client import SmtpClient
 from sams.protocol.smtp.client_group import MOST_RECIPIENTS
-from sams.protocol.smtp.client_result import Transaction, TransactionResult
+from sams.protocol.smtp.client_result import OutgoingTransaction, TransactionResult
 from sams.protocol.smtp.client_transaction import EAGER
 from sams.protocol.smtp.client_waits import ForReply, Stage, lost
 from tests.support.client_script import opened, play, transaction
@@ -59,7 +59,7 @@ class Landed:
 
 
 def send(
-    client: SmtpClient, transactions: Sequence[Transaction], *replies: bytes | None
+    client: SmtpClient, transactions: Sequence[OutgoingTransaction], *replies: bytes | None
 ) -> tuple[bytes, Landed, list[Stage]]:
     """Say all, then hear these octets (None: the connection goes away): what was written, landed and waited for."""
     landed = Landed()
@@ -83,7 +83,7 @@ def send(
     return octets, landed, stages
 
 
-def three() -> list[Transaction]:
+def three() -> list[OutgoingTransaction]:
     return [transaction("a@x.example"), transaction("b@x.example", "c@x.example"), transaction("d@x.example")]
 
 
@@ -261,7 +261,9 @@ def test_a_reply_too_many_leaves_all_delivered_and_the_connection_unused() -> No
         ((*OFFER, "LIMITS RCPTDOMAINMAX=1"), transaction("a@x.example", "b@y.example")),
     ],
 )
-def test_what_is_out_of_the_ordinary_is_not_said_in_a_group(offer: tuple[str, ...], one: Transaction) -> None:
+def test_what_is_out_of_the_ordinary_is_not_said_in_a_group(
+    offer: tuple[str, ...], one: OutgoingTransaction
+) -> None:
     client = opened(*offer)
     assert not client.group(Landed(), 5).say(one)
     assert not client.take_outgoing()
@@ -286,7 +288,7 @@ def test_a_control_character_in_an_address_is_not_said() -> None:
     recipients = (type(one.envelope.recipients[0])(bad),)
     envelope = type(one.envelope)(one.envelope.reverse_path, recipients)
     client = opened(*OFFER)
-    assert not client.group(Landed(), 5).say(Transaction(envelope, one.message))
+    assert not client.group(Landed(), 5).say(OutgoingTransaction(envelope, one.message))
     assert not client.take_outgoing()
 
 

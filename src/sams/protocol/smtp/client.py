@@ -22,7 +22,7 @@ from sams.protocol.smtp.client_capabilities import Capabilities
 from sams.protocol.smtp.client_exchange import Exchange
 from sams.protocol.smtp.client_group import Group, Landing
 from sams.protocol.smtp.client_opening import Opening, opening
-from sams.protocol.smtp.client_result import Transaction, TransactionResult
+from sams.protocol.smtp.client_result import OutgoingTransaction, TransactionResult
 from sams.protocol.smtp.client_transaction import TransactionDialogue
 from sams.protocol.smtp.client_waits import Dialogue, Timeouts, Waits
 from sams.protocol.smtp.remote_reply import DEFAULT_LIMITS, ReplyLimits
@@ -77,7 +77,7 @@ class SmtpClient:
         self._is_open = True
         return self.capabilities
 
-    def transaction(self, transaction: Transaction) -> Dialogue[TransactionResult]:
+    def transaction(self, transaction: OutgoingTransaction) -> Dialogue[TransactionResult]:
         """One message. Expected failures are in the result.
 
         Raises:

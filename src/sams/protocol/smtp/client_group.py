@@ -28,7 +28,7 @@ from sams.protocol.smtp import client_commands as commands
 from sams.protocol.smtp.client_capabilities import Capabilities
 from sams.protocol.smtp.client_exchange import Exchange
 from sams.protocol.smtp.client_message import OutgoingMessage
-from sams.protocol.smtp.client_result import BreakOff, Transaction, TransactionResult, Verdict
+from sams.protocol.smtp.client_result import BreakOff, OutgoingTransaction, TransactionResult, Verdict
 from sams.protocol.smtp.client_transaction import EAGER, WINDOW, TransactionDialogue
 from sams.protocol.smtp.client_waits import ConversationEnded, Dialogue, ForReply
 
@@ -93,7 +93,7 @@ class Group:
         self.needs_reset = needs_reset
         self.is_broken = False
         self._form = commands.Form(smtputf8=False, says_auth=exchange.says_auth, capabilities=offered)
-        self._said: list[tuple[Transaction, int, bool]] = []
+        self._said: list[tuple[OutgoingTransaction, int, bool]] = []
         self._replies = 0
         self.octets = 0
 
@@ -102,7 +102,7 @@ class Group:
         """How many were said."""
         return len(self._said)
 
-    def say(self, transaction: Transaction) -> bool:
+    def say(self, transaction: OutgoingTransaction) -> bool:
         """Queue all of a transaction; False: it must go by itself, and nothing of it was queued."""
         message, recipients = transaction.message, len(transaction.envelope.recipients)
         body, reset = message.body.in_memory(), self.needs_reset
@@ -132,7 +132,7 @@ class Group:
             self._offered.eight_bit_mime or not message.has_8bit
         )
 
-    def _lines(self, transaction: Transaction, size: int, count: int) -> bytes | None:
+    def _lines(self, transaction: OutgoingTransaction, size: int, count: int) -> bytes | None:
         """MAIL, RCPTs and BDAT, so many; None: the message is too large, or an address is not written in ASCII."""
         form, most = self._form, self._offered.size
         if size > EAGER or (most is not None and size > most):
@@ -178,7 +178,7 @@ class Group:
         return waits.rcpt if ready > reset else waits.mail if ready == reset else waits.reset
 
 
-def _unheard(transaction: Transaction, broken: BreakOff) -> TransactionResult:
+def _unheard(transaction: OutgoingTransaction, broken: BreakOff) -> TransactionResult:
     """One that was said behind the break."""
     verdict = Verdict(Result.DEFERRED, broken.reply, by_peer=broken.by_peer)
     unheard = BreakOff(

@@ -11,7 +11,7 @@ from sams.protocol.smtp.client_message import OutgoingMessage
 from sams.protocol.smtp.client_waits import Stage
 
 
-class Transaction(msgspec.Struct, frozen=True):
+class OutgoingTransaction(msgspec.Struct, frozen=True):
     """One message to some recipients.
 
     The message's facts count, not what the sender declared in `Envelope.body` and `Envelope.smtputf8`.

@@ -35,7 +35,7 @@ from sams.protocol.smtp.client_exchange import Exchange
 from sams.protocol.smtp.client_payload import Payload
 from sams.protocol.smtp.client_result import (
     BreakOff,
-    Transaction,
+    OutgoingTransaction,
     TransactionResult,
     Verdict,
     result_of,
@@ -65,7 +65,7 @@ _RSET = -2
 _MAIL = -1
 
 
-def refuse_unsent(transaction: Transaction, offered: Capabilities) -> Reply | None:
+def refuse_unsent(transaction: OutgoingTransaction, offered: Capabilities) -> Reply | None:
     """Why the hop cannot be given this message, known from what it offers; None: it can."""
     message, path = transaction.message, transaction.envelope.reverse_path
     if offered.size is not None and message.size > offered.size:
@@ -88,7 +88,12 @@ class TransactionDialogue:
     """
 
     def __init__(
-        self, exchange: Exchange, offered: Capabilities, transaction: Transaction, *, needs_reset: bool
+        self,
+        exchange: Exchange,
+        offered: Capabilities,
+        transaction: OutgoingTransaction,
+        *,
+        needs_reset: bool,
     ) -> None:
         self._exchange = exchange
         self._offered = offered
