@@ -38,11 +38,11 @@ from sams.protocol.smtp.events import (
     BodyRefused,
     BodyStart,
     Closed,
+    CommandRefused,
     Hello,
     Mail,
     Quit,
     Rcpt,
-    Refused,
     Reset,
     StartTls,
 )
@@ -228,7 +228,7 @@ class Session:
         self._commands += 1
         self._connection.start_tls()
 
-    def _refused(self, event: Refused) -> None:
+    def _refused(self, event: CommandRefused) -> None:
         self._commands += 1
         self._log.tell(told.Refused(event.verb, str(event.reply), event.reply.reference or ""))
         if self.identity is None and self._services.admission.under_pressure:
@@ -452,7 +452,7 @@ class Session:
     handlers: ClassVar[Mapping[type, Callable[[Session, Any], None]]] = {
         Hello: _hello,
         StartTls: _start_tls,
-        Refused: _refused,
+        CommandRefused: _refused,
         Quit: _quit,
         Closed: _closed,
         Auth: _auth,

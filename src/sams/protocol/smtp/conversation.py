@@ -16,7 +16,7 @@ import msgspec
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies
 from sams.protocol.smtp.allowance import Allowance
-from sams.protocol.smtp.events import NO_PARAMETERS, Asking, Closed, Event, MailParameters, Refused
+from sams.protocol.smtp.events import NO_PARAMETERS, Asking, Closed, CommandRefused, Event, MailParameters
 from sams.protocol.smtp.inbox import Inbox
 from sams.protocol.smtp.incoming import Chunk, Incoming
 from sams.protocol.smtp.reply_lines import encode
@@ -132,14 +132,14 @@ class Conversation:
         reply = self.with_reference(reply)
         self.queue(reply)
         self.follow(self.shut_if(self.allowance.error() if counted else self.allowance.refusal()))
-        return Refused(verb, reply)
+        return CommandRefused(verb, reply)
 
     def refuse_and_shut(self, verb: str, reply: Reply) -> Event:
         """Refuse a command after which no other can be taken."""
         reply = self.with_reference(reply)
         self.queue(reply)
         self.events.append(self.shut(reply))
-        return Refused(verb, reply)
+        return CommandRefused(verb, reply)
 
     def shut_if(self, used_up: str | None) -> Event | None:
         """End with 421 if a limit is used up."""

@@ -156,7 +156,7 @@ class Reset(msgspec.Struct, frozen=True, gc=False):
     """The transaction was given up: RSET, HELO or EHLO within it."""
 
 
-class Refused(msgspec.Struct, frozen=True, gc=False):
+class CommandRefused(msgspec.Struct, frozen=True, gc=False):
     """The engine refused a command by itself. verb: upper case, `?` for what is no command."""
 
     verb: str
@@ -189,7 +189,7 @@ Event = (
     | BodyEnd
     | BodyRefused
     | Reset
-    | Refused
+    | CommandRefused
     | Quit
     | Closed
 )
