@@ -19,13 +19,13 @@ from sams.spool.interface import (
     Cursor,
     Entry,
     NewMessage,
+    OnRefused,
+    OnStored,
     QueuedMessage,
     QueuedRecipient,
-    Refused,
     RouteDepth,
     Search,
     Settlement,
-    Stored,
     StoredBody,
     Use,
     Work,
@@ -108,7 +108,7 @@ class FakeSpool:
     def accept(self, message: NewMessage) -> asyncio.Future[tuple[Work, ...]]:
         return self._commit(lambda: self._store(message))
 
-    def settle(self, settlement: Settlement, stored: Stored, refused: Refused) -> None:
+    def settle(self, settlement: Settlement, stored: OnStored, refused: OnRefused) -> None:
         if self.settle_failures:
             refused(self.settle_failures.popleft())
             return

@@ -15,7 +15,7 @@ from functools import partial
 from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
 from sams.core.text import visible
 from sams.delivery.backoff import interval
-from sams.spool.interface import Settlement, Spool, Stored, Work
+from sams.spool.interface import OnStored, Settlement, Spool, Work
 
 FIRST_WAIT = 5.0
 LONGEST_WAIT = 60.0
@@ -27,7 +27,7 @@ class _Refused:
 
     spool: Spool
     settlement: Settlement
-    stored: Stored
+    stored: OnStored
     failures: int
     timer: asyncio.TimerHandle | None = None
 
@@ -47,7 +47,7 @@ class Settler:
     def __len__(self) -> int:
         return self._offered + len(self._refused)
 
-    def settle(self, spool: Spool, settlement: Settlement, stored: Stored, failures: int = 0) -> None:
+    def settle(self, spool: Spool, settlement: Settlement, stored: OnStored, failures: int = 0) -> None:
         """Store it; `stored` is called when it is on disk, perhaps much later. failures: so often it was refused."""
         self._offered += 1
         refused = partial(self._keep, spool, settlement, stored, failures)
@@ -74,7 +74,7 @@ class Settler:
         self._refused.clear()
         self._offered = 0
 
-    def _stored(self, stored: Stored, works: tuple[Work, ...]) -> None:
+    def _stored(self, stored: OnStored, works: tuple[Work, ...]) -> None:
         if self._is_abandoned:
             return
         if self._is_failing:
@@ -86,7 +86,7 @@ class Settler:
             self._idle.set_result(None)
 
     def _keep(
-        self, spool: Spool, settlement: Settlement, stored: Stored, failures: int, error: Exception
+        self, spool: Spool, settlement: Settlement, stored: OnStored, failures: int, error: Exception
     ) -> None:
         if self._is_abandoned:
             return

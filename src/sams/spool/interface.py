@@ -199,9 +199,9 @@ class Settlement(msgspec.Struct, frozen=True, gc=False):
     reports: tuple[NewMessage, ...] = ()
 
 
-Stored = Callable[[tuple[Work, ...]], None]
+OnStored = Callable[[tuple[Work, ...]], None]
 """Hears that a settlement is on disk, with the work of its reports."""
-Refused = Callable[[Exception], None]
+OnRefused = Callable[[Exception], None]
 """Hears why it could not be stored."""
 
 
@@ -279,7 +279,7 @@ class Spool(Protocol):
         """
         ...
 
-    def settle(self, settlement: Settlement, stored: Stored, refused: Refused, /) -> None:
+    def settle(self, settlement: Settlement, stored: OnStored, refused: OnRefused, /) -> None:
         """Store what an attempt brought; one of the two is called, at once or later: `stored` when it is on disk.
 
         An exception of `stored` goes to the loop's handler of exceptions.

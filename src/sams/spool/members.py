@@ -10,7 +10,7 @@ from typing import TypeAlias
 import apsw
 from msgspec.structs import replace
 
-from sams.spool.interface import Content, NewMessage, QueuedRecipient, Refused, Settlement, Stored, Work
+from sams.spool.interface import Content, NewMessage, OnRefused, OnStored, QueuedRecipient, Settlement, Work
 from sams.spool.keys import row_of
 from sams.spool.records import message_row, outcome_text, queued, queued_recipients, recipient_row, works_of
 from sams.spool.statements import Files, Rows
@@ -126,8 +126,8 @@ class Settle:
         self,
         settlement: Settlement,
         shard: int,
-        stored: Stored,
-        refused: Refused,
+        stored: OnStored,
+        refused: OnRefused,
         known: tuple[int, int] = UNKNOWN,
     ) -> None:
         """Keep the parts.

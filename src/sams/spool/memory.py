@@ -18,14 +18,14 @@ from sams.spool.interface import (
     Cursor,
     Entry,
     NewMessage,
+    OnRefused,
+    OnStored,
     QueuedMessage,
     QueuedRecipient,
-    Refused,
     RouteDepth,
     Search,
     Settled,
     Settlement,
-    Stored,
     Use,
     Work,
 )
@@ -114,7 +114,7 @@ class MemorySpool:
         self._store(message)
         return _done(_work(message))
 
-    def settle(self, settlement: Settlement, stored: Stored, refused: Refused) -> None:
+    def settle(self, settlement: Settlement, stored: OnStored, refused: OnRefused) -> None:
         """Store what an attempt brought."""
         if self.failure is not None:
             refused(self.failure)

@@ -27,11 +27,11 @@ from sams.spool.interface import (
     Cursor,
     Entry,
     NewMessage,
-    Refused,
+    OnRefused,
+    OnStored,
     RouteDepth,
     Search,
     Settlement,
-    Stored,
     Use,
     Work,
 )
@@ -64,7 +64,7 @@ class Shelf:
     next_id: Callable[[], str]
     new_body: Callable[[str], SpoolBodyWriter]
     accept: Callable[[NewMessage], asyncio.Future[tuple[Work, ...]]]
-    settle: Callable[[Settlement, Stored, Refused], None]
+    settle: Callable[[Settlement, OnStored, OnRefused], None]
 
     def __init__(
         self, opened: Opened, clock: Clock, settings: Settings, hooks: Hooks, failed_vfs: str | None = None

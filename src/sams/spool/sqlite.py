@@ -43,11 +43,11 @@ from sams.spool.interface import (
     DamagedEntry,
     Entry,
     NewMessage,
-    Refused,
+    OnRefused,
+    OnStored,
     RouteDepth,
     Search,
     Settlement,
-    Stored,
     Use,
     Work,
 )
@@ -182,7 +182,7 @@ class SqliteSpool:
         self._committer.add(member)
         return future
 
-    def settle(self, settlement: Settlement, stored: Stored, refused: Refused) -> None:
+    def settle(self, settlement: Settlement, stored: OnStored, refused: OnRefused) -> None:
         """Store what an attempt brought."""
         known = self._lately.pop(settlement.message_id, UNKNOWN)
         member = Settle(settlement, self.shard, stored, refused, known)
