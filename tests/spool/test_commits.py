@@ -125,6 +125,28 @@ async def test_a_bug_of_one_that_hears_of_its_settlement_is_told_and_the_others_
 
 
 @on_loop
+async def test_a_bug_of_one_that_hears_of_a_refusal_is_told_and_the_others_hear_too(
+    tmp_path: Path, faults: Faults
+) -> None:
+    bugs = list[str]()
+
+    def refused(_: object) -> None:
+        raise KeyError("a bug")
+
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: bugs.append(repr(context["exception"]))
+    )
+    async with sqlite_spool(tmp_path, vfs="faulty") as spool:
+        first, second = await accepted(spool), await accepted(spool)
+        faults.fail_sync("-wal")
+        spool.settle(Settlement(first, gone(0)), lambda _: None, refused)
+        with pytest.raises(StorageFailed):
+            await asyncio.wait_for(settle(spool, Settlement(second, gone(0))), 30)
+        faults.heal()
+        assert bugs == ["KeyError('a bug')"]
+
+
+@on_loop
 async def test_a_full_batch_of_settlements_waits_for_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -167,12 +167,14 @@ class Settle:
         try:
             self._stored(works)
         except Exception as error:  # noqa: BLE001 - a bug of one that hears must not keep it from the others
-            context = {"message": "a settlement was stored, but not taken note of", "exception": error}
-            asyncio.get_running_loop().call_exception_handler(context)
+            _tell_of_bug("a settlement was stored, but not taken note of", error)
 
     def refused(self, failure: Exception) -> None:
         """The queue is as it was."""
-        self._refused(failure)
+        try:
+            self._refused(failure)
+        except Exception as error:  # noqa: BLE001 - as above
+            _tell_of_bug("a settlement was refused, but not taken note of", error)
 
     def _add_changes(self, gone: set[int], rows: Rows) -> None:
         row, _ = row_of(self.settlement.message_id)
@@ -244,6 +246,10 @@ def _file_of(message: NewMessage) -> FileBody:
     if not isinstance(body, FileBody) or body.path.name != message.id:
         raise ValueError(f"the body of {message.id} is neither in memory nor in its file")
     return body
+
+
+def _tell_of_bug(message: str, error: Exception) -> None:
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})
 
 
 def _refuse(future: asyncio.Future[int] | asyncio.Future[tuple[Work, ...]], failure: Exception) -> None:
