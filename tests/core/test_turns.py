@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from sams.core.turns import Turns
 
 
@@ -79,3 +81,17 @@ def test_nobody_in_line_costs_no_round() -> None:
     loop.round()
     assert loop.is_at_rest
     assert {leaver.reads for leaver in leavers} == {1}
+
+
+def test_a_bug_of_one_does_not_end_the_turns_of_the_others() -> None:
+    def broken() -> None:
+        raise KeyError("a bug")
+
+    loop, leaver = Loop(), Leaver()
+    turns = Turns(loop)
+    turns.stand_in_line(broken)
+    turns.stand_in_line(leaver.take_turn)
+    with pytest.raises(KeyError):
+        loop.round()
+    loop.round()
+    assert leaver.reads == 1

@@ -38,8 +38,9 @@ class Turns:
 
     def _next(self) -> None:
         self._is_due = False
-        self._line.popleft()()
-        self._call()
+        go_on = self._line.popleft()
+        self._call()  # first: a bug of one must not end the turns of the others
+        go_on()
 
     def _call(self) -> None:
         if self._line and not self._is_due:
