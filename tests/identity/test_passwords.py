@@ -6,6 +6,7 @@ import os
 import sys
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -211,14 +212,18 @@ def test_a_holder_that_dies_gives_its_lane_back(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
 def test_hashes_are_computed_at_low_priority_and_the_loop_is_not(tmp_path: Path) -> None:
-    hash_pool = pool(tmp_path, Columns(1))
+    def measured(service: int) -> None:
+        os.nice(service)
+        hash_pool = pool(tmp_path, Columns(1))
+        assert asyncio.run(hash_pool.run(_priority)) == (min(19, own + service + 10), os.SCHED_BATCH)
+        assert _priority() == (own + service, os.SCHED_OTHER)
+        hash_pool.close()
+
     own = os.getpriority(os.PRIO_PROCESS, 0)
+    for service in (0, 5, 15):
+        in_child(partial(measured, service))
 
-    def priority() -> tuple[int, int]:
-        thread = threading.get_native_id()
-        return os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)
 
-    assert asyncio.run(hash_pool.run(priority)) == (max(own, 10), os.SCHED_BATCH)
-    assert os.getpriority(os.PRIO_PROCESS, 0) == own
-    assert os.sched_getscheduler(0) == os.SCHED_OTHER
-    hash_pool.close()
+def _priority() -> tuple[int, int]:
+    thread = threading.get_native_id()
+    return os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)

@@ -96,7 +96,7 @@ class HashPool:
     waiting: made before the fork; how many jobs each worker has under way.
     worker: this worker's number, its column there.
     at_once: over the machine.
-    niceness: of the threads, where the system can give a thread its own (Linux).
+    niceness: of the threads above the service's, where the system can give a thread its own (Linux).
     """
 
     def __init__(
@@ -167,5 +167,6 @@ def _lower_priority(niceness: int) -> None:
     """Linux gives a thread its own; as a batch job it never interrupts a loop that has just woken up."""
     if sys.platform == "linux":
         thread = threading.get_native_id()
-        os.setpriority(os.PRIO_PROCESS, thread, niceness)
+        service = os.getpriority(os.PRIO_PROCESS, thread)  # to ask for less than that would need a right
+        os.setpriority(os.PRIO_PROCESS, thread, min(service + niceness, 19))
         os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
