@@ -16,7 +16,7 @@ SET ?= short
 RUNS ?= 2
 BENCH_DIR ?= /var/tmp/sams-bench
 
-.PHONY: help env test-env demo test test-long bench bench-micro bench-scale bench-profile bench-folders check format system requirements docs clean
+.PHONY: help env test-env demo test test-long mutants bench bench-micro bench-scale bench-profile bench-folders check format system requirements docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -45,6 +45,9 @@ test: test-env  ## all checks and tests that take less than eight minutes
 
 test-long: test-env  ## the suites that take minutes each
 	@$(BIN)/python -m pytest -m long $(TEST_ARGS)
+
+mutants: test-env  ## does each promise's test notice when the promise is broken? (NAMES=… for some)
+	@$(BIN)/python -m tests.mutants $(NAMES)
 
 bench: bench-folders env  ## SAMS beside tuned Postfix: tables, chart (TARGETS=… SET=short|extended|… RUNS=…; as root for Postfix)
 	@benchmarks/prepare "$(TARGETS)" build/bench/bin
