@@ -10,6 +10,7 @@ go before the bare verb. A value is an `Answer`:
 * a string: one line, sent with CRLF (several lines: with their own codes, `\\n` between them);
 * bytes: sent as they are;
 * `Do.DROP` closes, `Do.RESET` cuts, `Do.HANG` says nothing more on this connection;
+* `Flood` says the same again and again, as fast as it is read, and counts it in `poured`;
 * a tuple: one after the other; a list: one for each time, the last again and again;
 * None, or no entry: what a well-behaved server does.
 
@@ -22,18 +23,18 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
-import contextlib
-import datetime as dt
 import enum
 import re
 import ssl
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias, cast
 
-import trustme
+from tests.support.hop_tls import Authority, ServerTls
+
+__all__ = ["EXTENSIONS", "Answer", "Authority", "Do", "Flood", "NextHop", "ReceivedMail", "until"]
 
 EXTENSIONS = ("PIPELINING", "SIZE 52428800", "8BITMIME", "ENHANCEDSTATUSCODES", "DSN", "SMTPUTF8")
 _BDAT = re.compile(rb"([0-9]+)( LAST)?\Z", re.IGNORECASE)
@@ -48,7 +49,16 @@ class Do(enum.Enum):
     HANG = "say nothing more"
 
 
-Answer: TypeAlias = "str | bytes | Do | tuple[Answer, ...] | list[Answer] | None"
+@dataclass(frozen=True, slots=True)
+class Flood:
+    """So many octets of the same, behind what begins them."""
+
+    unit: bytes
+    octets: int
+    first: bytes = b""
+
+
+Answer: TypeAlias = "str | bytes | Do | Flood | tuple[Answer, ...] | list[Answer] | None"
 
 
 @dataclass(slots=True)
@@ -80,38 +90,13 @@ async def until(condition: Callable[[], object]) -> None:
         await asyncio.sleep(0.001)
 
 
-class Authority:
-    """A certificate authority for tests, with certificates that are right and wrong."""
-
-    def __init__(self) -> None:
-        self._ca = trustme.CA()
-
-    def server(self, *names: str, expired: bool = False) -> ssl.SSLContext:
-        """A server's context with a certificate for `names` (default: localhost and 127.0.0.1)."""
-        names = names or ("localhost", "127.0.0.1")
-        if expired:
-            now = dt.datetime.now(dt.UTC)
-            week = dt.timedelta(days=7)
-            leaf = self._ca.issue_cert(*names, not_before=now - 2 * week, not_after=now - week)
-        else:
-            leaf = self._ca.issue_cert(*names)
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        leaf.configure_cert(context)
-        return context
-
-    def ca_file(self, folder: Path) -> str:
-        """A file with the authority's certificate, for clients that shall trust it."""
-        path = folder / "ca.pem"
-        self._ca.cert_pem.write_to_path(str(path))
-        return str(path)
-
-
 class NextHop:
     """The server. Settings are attributes and may change while it runs.
 
     mails: what was taken. refused: what was refused at its end. commands: all lines, in order.
     segments: what came in one read each, in plain text. faults: what a client must not do.
-    connections: how many were ever made; open: how many are open.
+    connections: how many were ever made; open: how many are open. poured: octets of floods.
+    dribble: seconds between two octets of what it says, each written by itself; None: all at once.
     """
 
     def __init__(
@@ -127,6 +112,7 @@ class NextHop:
         host: str = "127.0.0.1",
         port: int = 0,
         keep: bool = True,
+        dribble: float | None = None,
     ) -> None:
         self.answers: dict[str, Answer] = dict(answers or {})
         self.extensions = list(extensions)
@@ -136,6 +122,7 @@ class NextHop:
         self.accounts = dict(accounts or {})
         self.rcpt_max = rcpt_max
         self.keep = keep
+        self.dribble = dribble
         self.host = host
         self.port = port
         self.mails: list[ReceivedMail] = []
@@ -145,6 +132,7 @@ class NextHop:
         self.faults: list[str] = []
         self.peers: list[str] = []
         self.taken = 0
+        self.poured = 0
         self.connections = 0
         self._open: set[_Session] = set()
         self._times: dict[str, int] = {}
@@ -152,7 +140,7 @@ class NextHop:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Session(self), self.host, self.port)
+        self._server = await loop.create_server(self.session, self.host, self.port)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -160,6 +148,10 @@ class NextHop:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.stop()
+
+    def session(self) -> asyncio.Protocol:
+        """The server's side of one connection, for who has no need of a socket."""
+        return _Session(self)
 
     async def stop(self) -> None:
         """Listen no more, and cut what is open."""
@@ -223,7 +215,7 @@ class _Session(asyncio.Protocol):
         self._hop = hop
         self._transport: asyncio.Transport | None = None
         self._buffer = bytearray()
-        self._tls: _ServerTls | None = None
+        self._tls: ServerTls | None = None
         self._hangs = False
         self._helo = b""
         self._login: str | None = None
@@ -233,6 +225,10 @@ class _Session(asyncio.Protocol):
         self._chunk_last = False
         self._chunk_wanted = False
         self._responses: list[str] | None = None
+        self._slow: deque[int] = deque()
+        self._is_closing = False
+        self._flood: Flood | None = None
+        self._is_full = False
 
     def cut(self) -> None:
         if self._transport is not None:
@@ -243,15 +239,23 @@ class _Session(asyncio.Protocol):
             self._transport.pause_reading()
 
     def close(self) -> None:
-        if self._transport is not None:
+        self._is_closing = True
+        if self._transport is not None and not self._slow:
             self._transport.close()
+
+    def pause_writing(self) -> None:
+        self._is_full = True
+
+    def resume_writing(self) -> None:
+        self._is_full = False
+        self._pour()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
         self._hop.joined(self, str(transport.get_extra_info("peername")[0]))
         if self._hop.implicit:
             assert self._hop.tls is not None
-            self._tls = _ServerTls(self._hop.tls)
+            self._tls = ServerTls(self._hop.tls)
         else:
             self._reply("CONNECT", "220 hop.example.net ESMTP")
 
@@ -271,11 +275,42 @@ class _Session(asyncio.Protocol):
     def write(self, data: bytes) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        if self._tls is not None:
-            data = self._tls.encrypt(data)
-        self._transport.write(data)
+        self._put(self._tls.encrypt(data) if self._tls is not None else data)
 
-    def _decrypt(self, tls: _ServerTls, data: bytes) -> bytes:
+    def _put(self, data: bytes) -> None:
+        assert self._transport is not None
+        if self._hop.dribble is None:
+            self._transport.write(data)
+            return
+        if not self._slow:
+            asyncio.get_running_loop().call_later(self._hop.dribble, self._drip)
+        self._slow += data
+
+    def _drip(self) -> None:
+        assert self._transport is not None
+        if self._transport.is_closing():
+            return
+        self._transport.write(bytes([self._slow.popleft()]))
+        if self._slow:
+            asyncio.get_running_loop().call_later(self._hop.dribble or 0.0, self._drip)
+        elif self._is_closing:
+            self._transport.close()
+
+    def _begin_flood(self, flood: Flood) -> None:
+        self._flood = flood
+        self.write(flood.first)
+        self._pour()
+
+    def _pour(self) -> None:
+        flood, left = self._flood, self._transport
+        while flood is not None and left is not None and not (self._is_full or left.is_closing()):
+            if self._hop.poured >= flood.octets:
+                self._flood = None
+                return
+            self.write(flood.unit)
+            self._hop.poured += len(flood.unit)
+
+    def _decrypt(self, tls: ServerTls, data: bytes) -> bytes:
         assert self._transport is not None
         before = tls.established
         if not before and self._act(self._hop.answer("HANDSHAKE")):
@@ -283,10 +318,10 @@ class _Session(asyncio.Protocol):
         try:
             plain = tls.decrypt(data)
         except ssl.SSLError:
-            self._transport.write(tls.outgoing())
-            self._transport.close()
+            self._put(tls.outgoing())
+            self.close()
             return b""
-        self._transport.write(tls.outgoing())
+        self._put(tls.outgoing())
         if tls.established and not before and self._hop.implicit:
             self._reply("CONNECT", "220 hop.example.net ESMTP")
         return plain
@@ -390,7 +425,7 @@ class _Session(asyncio.Protocol):
         answer = self._hop.answer("STARTTLS")
         self._say(answer, "220 2.0.0 ready" if self._hop.tls is not None else "502 5.5.1 no")
         if self._hop.tls is not None and _is_positive(answer):
-            self._tls = _ServerTls(self._hop.tls)
+            self._tls = ServerTls(self._hop.tls)
             self._mail = None
 
     def _do_auth(self, argument: bytes) -> None:
@@ -514,37 +549,12 @@ class _Session(asyncio.Protocol):
                 if self._act(part):
                     return
                 self._send(part)
+        elif isinstance(answer, Flood):
+            self._begin_flood(answer)
         elif isinstance(answer, bytes):
             self.write(answer)
         elif isinstance(answer, str) and answer:
             self.write(answer.replace("\n", "\r\n").encode() + b"\r\n")
-
-
-class _ServerTls:
-    """TLS of the server's side on memory BIOs."""
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self._object = context.wrap_bio(self._in, self._out, server_side=True)
-        self.established = False
-
-    def decrypt(self, data: bytes) -> bytes:
-        self._in.write(data)
-        plain = b""
-        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLZeroReturnError):
-            if not self.established:
-                self._object.do_handshake()
-                self.established = True
-            while piece := self._object.read(65_536):
-                plain += piece
-        return plain
-
-    def encrypt(self, data: bytes) -> bytes:
-        self._object.write(data)
-        return self._out.read()
-
-    def outgoing(self) -> bytes:
-        return self._out.read()
 
 
 def _is_positive(answer: Answer) -> bool:
