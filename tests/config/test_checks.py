@@ -12,6 +12,10 @@ def with_route(text: str) -> str:
     return MINIMAL.replace(ROUTE, text)
 
 
+def with_listener(text: str) -> str:
+    return MINIMAL.replace("port = 587\n", f"port = 587\n{text}")
+
+
 def with_more(text: str) -> str:
     return MINIMAL + text
 
@@ -36,6 +40,17 @@ def with_more(text: str) -> str:
             "taken by listener[1]",
         ),
         (with_more("[web]\nport = 587\n"), "web.port", "taken by listener[1]"),
+        (with_listener("proxy_protocol = true\n"), "listener[1].proxy_from", "name the load balancers"),
+        (
+            with_listener('proxy_protocol = true\nproxy_from = ["10.0.0.11", "::/0"]\n'),
+            "listener[1].proxy_from",
+            "would let everybody say",
+        ),
+        (
+            with_listener('proxy_from = ["10.0.0.11"]\n'),
+            "listener[1].proxy_protocol",
+            "with proxy_protocol = true only",
+        ),
         (with_route('[[route]]\ndomains = ["*"]\n'), "route[1].hosts", "needs hosts"),
         (with_route('[[route]]\ndomains = ["*"]\ntype = "maildir"\n'), "route[1].path", "needs the path"),
         (with_route(ROUTE + 'path = "M"\n'), "route[1].path", 'only a route of type "maildir"'),

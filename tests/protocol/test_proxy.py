@@ -53,7 +53,7 @@ def header(octets: bytes) -> ProxyHeader:
         (b"PROXY TCP4 192.0.2.7 198.51.100.1 40000 587\r\n", CLIENT, SERVER),
         (b"PROXY TCP6 2001:db8::7 2001:db8:1::1 40000 465\r\n", CLIENT6, SERVER6),
         (b"PROXY TCP6 2001:DB8:0:0:0:0:0:7 2001:db8:1:0::1 40000 465\r\n", CLIENT6, SERVER6),
-        (b"PROXY TCP4 0.0.0.0 255.255.255.255 0 65535\r\n", Endpoint("0.0.0.0", 0), None),
+        (b"PROXY TCP4 0.0.0.1 255.255.255.255 0 65535\r\n", Endpoint("0.0.0.1", 0), None),
         (b"PROXY TCP6 ::ffff:192.0.2.7 ::ffff:198.51.100.1 40000 587\r\n", CLIENT, SERVER),
         (b"PROXY TCP6 ::ffff:c000:207 ::1 40000 587\r\n", CLIENT, Endpoint("::1", 587)),
         (made.frame(PROXY, TCP4, _BLOCK4), CLIENT, SERVER),

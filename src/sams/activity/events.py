@@ -26,6 +26,23 @@ class Connected(Event, frozen=True, tag="connected", gc=False):
     implicit: bool = False
 
 
+class Proxied(Event, frozen=True, tag="proxied", gc=False):
+    """A load balancer said by the PROXY protocol who connected.
+
+    by: its own address. version: of the protocol. own: the connection is the balancer's own, such as a health check.
+    """
+
+    by: str
+    version: int
+    own: bool = False
+
+
+class ProxyRefused(Event, frozen=True, tag="proxy_refused", gc=False):
+    """A connection to a listener for load balancers was closed, as it did not begin with a header of one."""
+
+    why: str
+
+
 class TlsStarted(Event, frozen=True, tag="tls", gc=False):
     """A handshake is done. `sni` is the name asked for, empty without one."""
 
@@ -200,6 +217,8 @@ class JournalLost(Event, frozen=True, tag="lost", gc=False):
 
 SessionEvent: TypeAlias = (
     Connected
+    | Proxied
+    | ProxyRefused
     | TlsStarted
     | TlsFailed
     | Greeted

@@ -20,7 +20,19 @@ if TYPE_CHECKING:
 
 OTHER = "other"
 SIGN_IN_REFUSALS = ("password", "unknown", "suspended", "locked", "unavailable", "busy", "protocol", OTHER)
-CLOSINGS = ("quit", "lost", "timeout", "error", "errors", "limits", "tls", "shutdown", "revoked", OTHER)
+CLOSINGS = (
+    "quit",
+    "lost",
+    "timeout",
+    "error",
+    "errors",
+    "limits",
+    "tls",
+    "proxy",
+    "shutdown",
+    "revoked",
+    OTHER,
+)
 REFUSALS = ("EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "CONNECT", OTHER)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 

@@ -21,6 +21,8 @@ from sams.activity.events import (
     Greeted,
     JournalLost,
     Omitted,
+    Proxied,
+    ProxyRefused,
     QueueChanged,
     RecipientResult,
     Refused,
@@ -47,6 +49,7 @@ class Summary(msgspec.Struct, omit_defaults=True, gc=False):
     session: str
     client: str
     port: int
+    proxy: str = ""
     tls: str = ""
     sni: str = ""
     helo: str = ""
@@ -157,6 +160,14 @@ def count_closed(numbers: Numbers, how: str) -> None:
         numbers[_CONNECTIONS] -= 1
 
 
+def _proxied(_numbers: Numbers, summary: Summary, _terms: Terms, event: Proxied) -> None:
+    summary.proxy = event.by
+
+
+def _proxy_refused(_numbers: Numbers, summary: Summary, _terms: Terms, event: ProxyRefused) -> None:
+    summary.proxy = f"refused: {event.why}"
+
+
 def _tls_started(numbers: Numbers, summary: Summary, _terms: Terms, event: TlsStarted) -> None:
     numbers[_TLS[event.version]] += 1
     if event.resumed:
@@ -238,6 +249,8 @@ def _lost(metrics: Metrics, event: JournalLost) -> None:
 
 STEPS: dict[type[Event], Step | None] = {
     Connected: None,
+    Proxied: _proxied,
+    ProxyRefused: _proxy_refused,
     TlsStarted: _tls_started,
     TlsFailed: _tls_failed,
     Greeted: _greeted,

@@ -97,6 +97,11 @@ _WORDS: dict[type[events.Event], Callable[[Any], str]] = {
     events.Connected: lambda event: (
         f"connected from {event.client} to port {event.port}{', TLS from the start' if event.implicit else ''}"
     ),
+    events.Proxied: lambda event: (
+        f"{'by' if event.own else 'through'} the load balancer {event.by} (PROXY version {event.version})"
+        f"{': its own connection, in which nobody may sign in' if event.own else ''}"
+    ),
+    events.ProxyRefused: lambda event: f"closed without a reply: {event.why}",
     events.TlsStarted: _tls,
     events.TlsFailed: lambda event: f"TLS failed: {event.why}",
     events.Greeted: lambda event: f"{event.verb} {event.name}",

@@ -104,6 +104,22 @@ def _check_listener(listener: Listener, path: KeyPath, findings: Findings) -> No
     if listener.min_tls in _OLD_TLS:
         text = f"TLS {listener.min_tls} can be broken; keep this listener to the network of the old devices"
         findings.warning((*path, "min_tls"), text)
+    _check_proxies(listener, path, findings)
+
+
+def _check_proxies(listener: Listener, path: KeyPath, findings: Findings) -> None:
+    """Who may say by the PROXY protocol who connects is named, one by one."""
+    if listener.proxy_protocol and not listener.proxy_from:
+        text = 'name the load balancers, such as proxy_from = ["10.0.0.11"]: only theirs is believed'
+        findings.problem((*path, "proxy_from"), text)
+    if listener.proxy_from and not listener.proxy_protocol:
+        findings.problem(
+            (*path, "proxy_protocol"), "proxy_from has a meaning with proxy_protocol = true only"
+        )
+    for network in listener.proxy_from:
+        if ipaddress.ip_network(network).prefixlen == 0:
+            text = f'"{network}" would let everybody say from where they come; name the load balancers'
+            findings.problem((*path, "proxy_from"), text)
 
 
 def _check_route(route: Route, path: KeyPath, findings: Findings) -> None:

@@ -55,6 +55,13 @@ class Limits(Section, frozen=True, kw_only=True):
     handshake_time: Annotated[float, Key(Duration(1, 5 * MINUTE), "How long a TLS handshake may take.")] = (
         15.0
     )
+    proxy_time: Annotated[
+        float,
+        Key(
+            Duration(3, MINUTE),
+            "How long the header of the PROXY protocol may take, where a listener has `proxy_protocol`.",
+        ),
+    ] = 5.0
     data_idle_time: Annotated[
         float, Key(Duration(5, HOUR), "How long a client may pause inside a message.")
     ] = 3 * MINUTE

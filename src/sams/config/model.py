@@ -16,7 +16,7 @@ import msgspec
 from sams.config.key import DAY, GIB, HOUR, MIB, MINUTE, TIB, Key, Section
 from sams.config.kinds import Choice, File, Flag, Many, Name, Text, Whole
 from sams.config.limits import Guard, Limits
-from sams.config.places import Address, Domain, DomainPattern, HostPort, MailAddress, NextHop, Url
+from sams.config.places import Address, Domain, DomainPattern, HostPort, MailAddress, Network, NextHop, Url
 from sams.config.quantities import Duration, Size
 
 __all__ = [
@@ -191,6 +191,23 @@ class Listener(Section, frozen=True, kw_only=True):
             "`normalise` makes CRLF of each. A bare one never ends a message. NUL is always refused so.",
         ),
     ] = "reject"
+    proxy_protocol: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether load balancers say by the PROXY protocol (version 1 or 2) who connects here. Each "
+            "connection must then come from `proxy_from` and begin with that header, or it is closed; members "
+            "cannot connect to this port directly.",
+        ),
+    ] = False
+    proxy_from: Annotated[
+        tuple[str, ...],
+        Key(
+            Many(Network()),
+            "The load balancers, and nobody else: what they say of an address is believed.",
+            example='["10.0.0.11", "10.0.0.12"]',
+        ),
+    ] = ()
 
 
 class AccountSource(Section, frozen=True, kw_only=True):

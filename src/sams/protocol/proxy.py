@@ -8,8 +8,8 @@ decision is made on the shortest beginning that allows it, and one made on a beg
 begins so: the result does not depend on how the octets were cut.
 
 Version 1 is one line of at most 107 octets, version 2 a length and so many octets, here at most 4,096. Where
-the proxy speaks for itself (LOCAL) or cannot say for whom (UNKNOWN, or a family that no mail program uses), the header
-is valid and names no client. Fields that extend version 2 (TLVs) must fit their length, and are skipped.
+the proxy speaks for itself (LOCAL) or cannot say for whom (UNKNOWN, or a family that no mail program uses), the
+header is valid and names no client. Fields that extend version 2 (TLVs) must fit their length, and are skipped.
 """
 
 from __future__ import annotations
