@@ -186,12 +186,53 @@ def test_a_ticket_of_one_process_resumes_in_another_and_after_a_reload(
     child = os.fork()
     if child == 0:
         try:
-            listener.renew([authority.host("smtp.example.org")])
+            listener.renew(listener.prepare([authority.host("smtp.example.org")]))
             second = Client(authority, "smtp.example.org", session, context)
             os._exit(0 if second.shake_hands(ServerTls(listener.context)).resumed else 1)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.parametrize("sni", ["", "mail.example.org"])
+def test_a_kind_of_key_that_is_no_more_configured_is_no_more_presented(
+    authority: Authority, sni: str
+) -> None:
+    ecdsa, rsa = authority.host("former.example.org").pairs[0], rsa_pair("mail.example.org")
+    default = [] if not sni else [authority.host("smtp.example.org")]
+    listener = ListenerTls([HostCertificates(sni, (ecdsa,)), *default])
+    listener.renew(listener.prepare([HostCertificates(sni, (rsa,)), *default]))
+    context = ssl.create_default_context(cadata=rsa.chain.decode())
+    client = Client(authority, "mail.example.org", context=context)
+    client.shake_hands(ServerTls(listener.context))
+    assert client.names() == {"mail.example.org"}
+    both = HostCertificates(sni, (rsa, authority.host("mail.example.org").pairs[0]))
+    listener.renew(listener.prepare([both, *default]))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ECDHE-RSA-AES128-GCM-SHA256")
+    for trusting in (context, None):
+        again = Client(authority, "mail.example.org", context=trusting)
+        again.shake_hands(ServerTls(listener.context))
+        assert again.names() == {"mail.example.org"}
+
+
+def test_a_ticket_resumes_though_the_kind_of_key_changed(authority: Authority) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    first = Client(authority, "smtp.example.org")
+    server = ServerTls(listener.context)
+    first.shake_hands(server)
+    first.incoming.write(server.encrypt(b"x"))
+    first.tls.read(1)
+    listener.renew(listener.prepare([HostCertificates("", (rsa_pair("smtp.example.org"),))]))
+    second = Client(authority, "smtp.example.org", first.tls.session, first.context)
+    assert second.shake_hands(ServerTls(listener.context)).resumed
+
+
+def test_a_certificate_that_cannot_be_read_is_refused_by_its_source(authority: Authority) -> None:
+    pair = authority.host("smtp.example.org").pairs[0]
+    text = pair.chain + b"-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"
+    with pytest.raises(OperatorError, match=r"fullchain\.pem"):
+        ListenerTls([HostCertificates("", (KeyPair(text, pair.key, "fullchain.pem"),))])
 
 
 def test_a_broken_pair_changes_nothing(authority: Authority) -> None:
@@ -200,7 +241,7 @@ def test_a_broken_pair_changes_nothing(authority: Authority) -> None:
     other = authority.host("smtp.example.org").pairs[0]
     broken = HostCertificates("", (KeyPair(good.pairs[0].chain, other.key, "fullchain.pem and key.pem"),))
     with pytest.raises(OperatorError, match="fullchain"):
-        listener.renew([broken])
+        listener.prepare([broken])
     client = Client(authority, "smtp.example.org")
     client.shake_hands(ServerTls(listener.context))
     assert client.names() == {"smtp.example.org"}

@@ -86,8 +86,9 @@ class Inherited:
         Raises:
             OperatorError: a pair cannot be used; nothing changed.
         """
-        for listener in self.listeners:
-            listener.tls.renew(material.hosts)
+        renewals = [(listener.tls, listener.tls.prepare(material.hosts)) for listener in self.listeners]
+        for tls, renewal in renewals:
+            tls.renew(renewal)
         self.material = material
 
 

@@ -3,6 +3,10 @@
 Every worker inherits the context and with it the keys of its session tickets, so that a session begun in one
 worker is resumed in any other. A new certificate therefore goes into the *same* context: a new one would forget
 the tickets of all clients. It goes into a scratch context first, so that a broken pair changes nothing.
+
+A context keeps one pair of each kind of key, and OpenSSL cannot take one out again. Where a kind is gone (an RSA key
+after an ECDSA one), the scratch context itself is used, or the former certificate would go on being presented. It is
+put in place by the SNI callback: tickets belong to the context that a connection began with, which stays.
 """
 
 from __future__ import annotations
@@ -12,6 +16,8 @@ import ssl
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+
+from cryptography import x509
 
 from sams.core.errors import OperatorError
 from sams.submission.tls import NamedSession
@@ -56,6 +62,21 @@ class HostCertificates:
     pairs: tuple[KeyPair, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Presented:
+    """What is presented under one name: the context, and the kinds of its keys."""
+
+    context: ssl.SSLContext
+    kinds: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Certificates that a listener can use, each with a context that has them; made by `ListenerTls.prepare`."""
+
+    hosts: tuple[tuple[HostCertificates, _Presented], ...]
+
+
 class ListenerTls:
     """The contexts of one listener: the default's and one for each further name."""
 
@@ -66,26 +87,26 @@ class ListenerTls:
             OperatorError: a pair cannot be used; the message names its files.
         """
         self._minimum = minimum
-        self._contexts = {host.name: self._build(host) for host in hosts}
-        self.context = self._contexts[""]
+        self._presented = {host.name: one for host, one in self.prepare(hosts).hosts}
+        self.context = self._presented[""].context
         self.context.sni_callback = self._choose
 
-    def renew(self, hosts: Sequence[HostCertificates]) -> None:
-        """Put new certificates into the contexts that are in use. All or none.
+    def prepare(self, hosts: Sequence[HostCertificates]) -> Renewal:
+        """Try these certificates; nothing changes yet.
 
         Raises:
-            OperatorError: a pair cannot be used; every context is as it was.
+            OperatorError: a pair cannot be used; the message names its files.
         """
-        fresh = {host.name: self._build(host) for host in hosts}
-        for host in hosts:
-            if host.name in self._contexts:
-                _load(self._contexts[host.name], host)
-            else:
-                self._contexts[host.name] = fresh[host.name]
-        for name in self._contexts.keys() - fresh.keys():
-            del self._contexts[name]
+        return Renewal(tuple((host, self._build(host)) for host in hosts))
 
-    def _build(self, host: HostCertificates) -> ssl.SSLContext:
+    def renew(self, renewal: Renewal) -> None:
+        """Present what was prepared from now on, where it can be in the contexts that are in use."""
+        former = self._presented
+        self._presented = {
+            host.name: _renewed(former.get(host.name), host, one) for host, one in renewal.hosts
+        }
+
+    def _build(self, host: HostCertificates) -> _Presented:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         old = self._minimum in {"1.0", "1.1"}
         context.minimum_version = _VERSIONS[self._minimum]
@@ -100,15 +121,29 @@ class ListenerTls:
         context.num_tickets = 1
         context.sslobject_class = NamedSession
         _load(context, host)
-        return context
+        return _Presented(context, frozenset(_kind_of_key(pair) for pair in host.pairs))
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
         """SNI: an exact name, else the default; an unknown name is no error (RFC 6066 allows going on)."""
         if isinstance(connection, NamedSession):
             connection.requested_name = name
-        context = self._contexts.get((name or "").lower())
-        if context is not None and context is not self.context:
-            connection.context = context
+        presented = self._presented.get((name or "").lower()) or self._presented[""]
+        if presented.context is not self.context:
+            connection.context = presented.context
+
+
+def _renewed(former: _Presented | None, host: HostCertificates, fresh: _Presented) -> _Presented:
+    if former is None or not former.kinds <= fresh.kinds:
+        return fresh
+    _load(former.context, host)
+    return _Presented(former.context, fresh.kinds)
+
+
+def _kind_of_key(pair: KeyPair) -> str:
+    try:
+        return type(x509.load_pem_x509_certificates(pair.chain)[0].public_key()).__name__
+    except ValueError as error:
+        raise OperatorError(f"{pair.source}: this certificate cannot be read: {error}") from None
 
 
 def _load(context: ssl.SSLContext, host: HostCertificates) -> None:
