@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 
 from sams.config.model import Config, Listener
@@ -10,12 +11,14 @@ from sams.core.address import Mailbox
 from sams.delivery.backoff import RetryPolicy
 from sams.delivery.hop_settings import RouteSettings, Security, parse_host
 from sams.delivery.routes import Route, RouteTable
+from sams.identity.origin import covering
 from sams.message.header import HeaderLimits
 from sams.message.mime import MimeLimits
 from sams.protocol.smtp.client_opening import Credentials
 from sams.protocol.smtp.settings import BareNewlines, ServerSettings
 from sams.spool.settings import Settings as SpoolSettings
 from sams.submission.deadlines import TimeLimits
+from sams.submission.proxied import Proxies
 
 
 def worker_count(config: Config) -> int:
@@ -49,6 +52,14 @@ def server_settings(config: Config, listener: Listener, mechanisms: tuple[str, .
         commands_before_auth=limits.commands_before_auth,
         failed_signins=limits.failed_sign_ins,
     )
+
+
+def proxies(config: Config, listener: Listener) -> Proxies | None:
+    """The load balancers of a listener; None where clients connect themselves."""
+    if not listener.proxy_protocol:
+        return None
+    named = covering(ipaddress.ip_network(text) for text in listener.proxy_from)
+    return Proxies(named, config.limits.proxy_time)
 
 
 def time_limits(config: Config) -> TimeLimits:

@@ -160,7 +160,8 @@ class WorkerGraph:
         context = self._inherited.listeners[place].tls.context
         names = self._mechanisms.names
         engine_settings = settings.server_settings(material.config, listener, names)
-        return ListenerDoor(self._reception, listener.port, context, engine_settings)
+        proxies = settings.proxies(material.config, listener)
+        return ListenerDoor(self._reception, listener.port, context, engine_settings, proxies)
 
     # --- started and stopped
 
@@ -216,9 +217,9 @@ class WorkerGraph:
         self._reception.house = self._house(material)
         self._certificates.look_anew()
         for place, door in enumerate(self._doors):
-            door.settings = settings.server_settings(
-                material.config, material.config.listeners[place], self._mechanisms.names
-            )
+            listener = material.config.listeners[place]
+            door.settings = settings.server_settings(material.config, listener, self._mechanisms.names)
+            door.proxies = settings.proxies(material.config, listener)
         self._activity.tell(ServiceChanged("reloaded", f"worker {self._number}"))
 
     # --- looked at once a second

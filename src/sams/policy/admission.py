@@ -12,9 +12,10 @@ may both be let in. When a worker dies, the supervisor clears its table (`Admiss
 
 from __future__ import annotations
 
+import ipaddress
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from msgspec import Struct
 
@@ -30,6 +31,7 @@ _RECORD = struct.Struct("<III")
 """Minute, new ones in it, and those held now."""
 _FULL = reply(421, "4.3.2", "Too many connections at the moment, try again later")
 _TOO_MANY = reply(421, "4.7.0", "Too many connections from your address that are not signed in")
+_EVERYWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 _TOO_FAST = reply(421, "4.7.0", "Too many new connections from your address, try again in a minute")
 
 
@@ -102,9 +104,20 @@ class AdmissionBooks:
 class Admission:
     """Counts one worker's connections. Each is told of once: `connected`, maybe `signed_in`, `disconnected`."""
 
-    __slots__ = ("_clock", "_connections", "_is_free", "_limits", "_others", "_own", "_slots", "_worker")
+    __slots__ = (
+        "_books",
+        "_clock",
+        "_connections",
+        "_is_free",
+        "_limits",
+        "_others",
+        "_own",
+        "_slots",
+        "_worker",
+    )
 
     def __init__(self, books: AdmissionBooks, worker: int, clock: Clock, limits: AdmissionLimits) -> None:
+        self._books = books
         self._worker = worker
         self._clock = clock
         self._limits = limits
@@ -140,6 +153,27 @@ class Admission:
             count.fresh += 1
             self._publish(count)
         return None
+
+    def hold(self, make_room: Callable[[], bool]) -> Reply | None:
+        """A connection of which it is not known yet whose it is; the refusal, or None: it counts until `release`.
+
+        make_room: as in `connected`.
+        """
+        open_now = self._connections[self._worker]
+        if open_now >= self._limits.connections and not make_room():
+            return _FULL
+        self._connections[self._worker] = open_now + 1
+        return None
+
+    def release(self) -> None:
+        """It ended, or it is known now whose it is, and is told of anew."""
+        if self._connections[self._worker]:
+            self._connections[self._worker] -= 1
+
+    def without_caps(self) -> Admission:
+        """The same for connections that count for no address and no login."""
+        limits = replace(self._limits, allow=_EVERYWHERE)
+        return Admission(self._books, self._worker, self._clock, limits)
 
     def signed_in(self, address: str, login: str) -> Reply | None:
         """It signed in; the refusal, or None: from now on it counts for the login, not for the address."""

@@ -6,8 +6,9 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sams.activity.events import ProxyRefused
 from sams.core.reply import Reply, reply
 from sams.core.turns import Turns
 from sams.protocol.smtp.server import ServerEngine
@@ -15,6 +16,7 @@ from sams.protocol.smtp.settings import ServerSettings
 from sams.submission.connection import RECEIVE_BUFFER, Connection
 from sams.submission.crowd import Crowd
 from sams.submission.deadlines import DeadlineWheel, TimeLimits
+from sams.submission.proxied import HeaderGate, Proxies
 from sams.submission.services import Services
 from sams.submission.session import Peer, Session
 
@@ -36,32 +38,64 @@ class ListenerDoor:
     """One listener's door, kept while the service runs; the house behind it may change.
 
     settings: of the next engines. context: the listener's TLS. implicit: TLS from the first octet, always.
+    proxies: the load balancers through which the next connections come; None: clients connect themselves.
     """
 
     def __init__(
-        self, reception: Reception, port: int, context: ssl.SSLContext, settings: ServerSettings
+        self,
+        reception: Reception,
+        port: int,
+        context: ssl.SSLContext,
+        settings: ServerSettings,
+        proxies: Proxies | None = None,
     ) -> None:
         self._reception = reception
         self._port = port
         self.settings = settings
+        self.proxies = proxies
         self.context = context
         self.implicit = not settings.starttls
 
-    def enter(self, connection: Connection, address: str) -> tuple[ServerEngine, Session] | Reply:
-        """Engine and session for a new connection, or the reply that turns it away."""
-        services = self._reception.house.services
+    def enter(
+        self, connection: Connection, address: str, *, own: bool = False
+    ) -> tuple[ServerEngine, Session] | Reply:
+        """Engine and session for a new connection, or the reply that turns it away.
+
+        own: it is a load balancer's own, in which nobody may sign in.
+        """
+        services, settings = self._reception.house.services, self.settings
+        if own:
+            services = replace(services, admission=services.admission.without_caps())
+            settings = replace(settings, mechanisms=())
         refusal = services.admission.connected(address, self._reception.make_room)
         if refusal is not None:
             return refusal
-        engine = ServerEngine(self.settings, tls=self.implicit, reference=services.reference)
+        engine = ServerEngine(settings, tls=self.implicit, reference=services.reference)
         peer = Peer(address, self._port, self.implicit)
         session = Session(services, connection, engine, peer, self._reception)
         self._reception.came(session)
         return engine, session
 
-    def new_connection(self) -> Connection:
+    def refuse_stranger(self, address: str, why: str) -> None:
+        """Who may not connect here did; it is told as often as it might connect elsewhere, and no oftener."""
+        admission = self._reception.house.services.admission
+        if admission.connected(address) is None:
+            self.refused(address, why)
+            admission.disconnected(address, None)
+
+    def refused(self, address: str, why: str) -> None:
+        """Tell of a connection from this address that was closed for want of a header."""
+        services = self._reception.house.services
+        session = services.session_ids.next()
+        log = services.activity.session(session, address, self._port, implicit=self.implicit)
+        log.tell(ProxyRefused(why))
+        log.end("proxy")
+
+    def new_connection(self) -> Connection | HeaderGate:
         """For the loop: a protocol for the next connection."""
         reception = self._reception
+        if self.proxies is not None:
+            return HeaderGate(self, self.proxies, reception)
         return Connection(self, reception.house.limits, reception.wheel, reception.buffer, reception.turns)
 
 
@@ -77,7 +111,8 @@ class Reception:
         self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self.turns = Turns(loop)
         self.sessions: set[Session] = set()
-        self._strangers: Crowd[Session] = Crowd()
+        self._gates: set[HeaderGate] = set()
+        self._strangers: Crowd[Session | HeaderGate] = Crowd()
         self._servers: list[asyncio.Server] = []
 
     async def listen(self, listeners: Iterable[tuple[ListenerDoor, socket.socket]]) -> None:
@@ -101,13 +136,27 @@ class Reception:
         if session.identity is None:
             self._strangers.leave(session, session.address)
 
+    def hold(self, gate: HeaderGate) -> bool:
+        """A place for who comes through a load balancer, until that has said who it is. Whether there is one."""
+        if self.house.services.admission.hold(self.make_room) is not None:
+            return False
+        self._gates.add(gate)
+        self._strangers.enter(gate, gate.address)
+        return True
+
+    def let_go(self, gate: HeaderGate) -> None:
+        """It said so, or is gone."""
+        self._gates.discard(gate)
+        self._strangers.leave(gate, gate.address)
+        self.house.services.admission.release()
+
     def make_room(self) -> bool:
         """All connections are taken: end that of somebody who has not signed in. Whether there was one."""
-        session = self._strangers.first_to_go()
-        if session is None:
+        stranger = self._strangers.first_to_go()
+        if stranger is None:
             return False
-        self._strangers.leave(session, session.address)
-        session.give_way()
+        self._strangers.leave(stranger, stranger.address)
+        stranger.give_way()
         return True
 
     def revoke(self, logins: frozenset[str]) -> int:
@@ -119,6 +168,8 @@ class Reception:
         """Accept no more, end what is idle at once and the rest when it is through, at the latest after `grace`."""
         for server in self._servers:
             server.close()
+        for gate in list(self._gates):
+            gate.cut()
         deadline = self._loop.time() + grace
         while self.sessions and self._loop.time() < deadline:
             for session in list(self.sessions):

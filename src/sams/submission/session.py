@@ -137,6 +137,10 @@ class Session:
         self._size = 0
         self._storing: NewMessage | None = None
 
+    def proxied(self, event: told.Proxied) -> None:
+        """It came through a load balancer."""
+        self._log.tell(event)
+
     # --- what the connection calls
 
     def tls_established(self, facts: TlsFacts) -> None:
