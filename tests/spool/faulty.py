@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Self
 
 import apsw
@@ -11,6 +13,48 @@ import apsw
 BASE = "unix-excl"
 """What a shard is opened with."""
 SYNC_FAILED = apsw.SQLITE_IOERR_FSYNC
+
+
+@dataclass(frozen=True)
+class Kind:
+    """An error of the system as SQLite gives it on."""
+
+    error: type[apsw.Error]
+    result: int
+    number: int
+
+
+SYNC_EIO = Kind(apsw.IOError, apsw.SQLITE_IOERR_FSYNC, errno.EIO)
+SYNC_ENOSPC = Kind(apsw.IOError, apsw.SQLITE_IOERR_FSYNC, errno.ENOSPC)
+WRITE_EIO = Kind(apsw.IOError, apsw.SQLITE_IOERR_WRITE, errno.EIO)
+WRITE_ENOSPC = Kind(apsw.FullError, apsw.SQLITE_FULL, errno.ENOSPC)
+WRITE_EDQUOT = Kind(apsw.IOError, apsw.SQLITE_IOERR_WRITE, errno.EDQUOT)
+READ_EIO = Kind(apsw.IOError, apsw.SQLITE_IOERR_READ, errno.EIO)
+SIZE_EIO = Kind(apsw.IOError, apsw.SQLITE_IOERR_FSTAT, errno.EIO)
+TRUNCATE_EIO = Kind(apsw.IOError, apsw.SQLITE_IOERR_TRUNCATE, errno.EIO)
+
+
+@dataclass
+class Fault:
+    """The calls of a kind that fail, counted from 0 from when it was set: from `first` on, so many of them."""
+
+    call: str
+    ending: str
+    kind: Kind
+    first: int = 0
+    many: int = 1
+    seen: int = 0
+
+    def meets(self, call: str, name: str) -> bool:
+        """Whether this call fails."""
+        if call != self.call or not name.endswith(self.ending):
+            return False
+        place, self.seen = self.seen, self.seen + 1
+        return self.first <= place < self.first + self.many
+
+    @property
+    def has_struck(self) -> bool:
+        return self.seen > self.first
 
 
 class Faults:
@@ -23,6 +67,15 @@ class Faults:
         self.gate = threading.Event()
         self.gate.set()
         self.writes: list[str] = []
+        self.fault: Fault | None = None
+        self.number = 0
+
+    def call(self, call: str, name: str) -> None:
+        """Raise what is to fail."""
+        fault = self.fault
+        if fault is not None and fault.meets(call, name):
+            self.number = fault.kind.number
+            raise _error(fault.kind.error, fault.kind.result)
 
     def fail_sync(self, ending: str) -> None:
         """Let each sync of a file fail from now on."""
@@ -35,6 +88,7 @@ class Faults:
     def heal(self) -> None:
         """Nothing fails any more."""
         self.sync = self.write = lambda _: None
+        self.fault = None
 
 
 class FaultyVFS(apsw.VFS):
@@ -47,6 +101,9 @@ class FaultyVFS(apsw.VFS):
 
     def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's name
         return _FaultyFile(name, flags, self.faults)
+
+    def xGetLastError(self) -> tuple[int, str]:  # noqa: N802 - SQLite's name
+        return self.faults.number, "injected"
 
     def __enter__(self) -> Self:
         return self
@@ -64,15 +121,29 @@ class _FaultyFile(apsw.VFSFile):
     def xSync(self, flags: int) -> None:  # noqa: N802 - SQLite's name
         self._faults.entered.set()
         self._faults.gate.wait()
+        self._faults.call("sync", self._name)
         if error := self._faults.sync(self._name):
             raise error
         super().xSync(flags)
 
     def xWrite(self, data: Any, offset: int) -> None:  # noqa: N802 - SQLite's name
+        self._faults.call("write", self._name)
         if error := self._faults.write(self._name):
             raise error
         self._faults.writes.append(self._name)
         super().xWrite(data, offset)
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - SQLite's name
+        self._faults.call("read", self._name)
+        return super().xRead(amount, offset)
+
+    def xTruncate(self, size: int) -> None:  # noqa: N802 - SQLite's name
+        self._faults.call("truncate", self._name)
+        super().xTruncate(size)
+
+    def xFileSize(self) -> int:  # noqa: N802 - SQLite's name
+        self._faults.call("size", self._name)
+        return super().xFileSize()
 
 
 def _error(kind: type[apsw.Error], code: int) -> apsw.Error:

@@ -17,6 +17,7 @@ from sams.core.ids import IdMaker
 from sams.spool.failures import DiskFull, StorageFailed
 from sams.spool.gathering import BUSY
 from sams.spool.interface import NewMessage, Search, Settlement
+from sams.spool.members import Accept
 from sams.spool.sqlite import SqliteSpool
 from tests.spool.faulty import Faults, FaultyVFS
 from tests.spool.rig import SETTINGS, Clock, Told, accepted, gone, new_message, on_loop, settle, sqlite_spool
@@ -144,6 +145,72 @@ async def test_a_bug_of_one_that_hears_of_a_refusal_is_told_and_the_others_hear_
             await asyncio.wait_for(settle(spool, Settlement(second, gone(0))), 30)
         faults.heal()
         assert bugs == ["KeyError('a bug')"]
+
+
+@on_loop
+async def test_a_bug_in_what_follows_a_commit_keeps_it_from_nobody_and_ends_no_commits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bugs, real = list[str](), Accept.committed
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: bugs.append(repr(context["exception"]))
+    )
+    async with sqlite_spool(tmp_path) as spool:
+        messages = [await new_message(spool) for _ in range(3)]
+
+        def committed(self: Accept) -> None:
+            if self.message is messages[0]:
+                raise KeyError("a bug")
+            real(self)
+
+        monkeypatch.setattr(Accept, "committed", committed)
+        lost, *others = [spool.accept(message) for message in messages]
+        await asyncio.wait_for(asyncio.gather(*others), 30)
+        await asyncio.wait_for(accepted(spool), 30)
+        assert not lost.done()
+        monkeypatch.setattr(spool._housekeeper, "committed", lambda: 1 / 0)
+        await asyncio.wait_for(accepted(spool), 30)
+        await asyncio.wait_for(accepted(spool), 30)
+    assert bugs[0] == "KeyError('a bug')"
+    assert len(bugs) == 3
+
+
+@on_loop
+async def test_a_bug_in_what_follows_a_refusal_keeps_it_from_nobody(
+    tmp_path: Path, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bugs, real = list[str](), Accept.refused
+    asyncio.get_running_loop().set_exception_handler(
+        lambda _, context: bugs.append(repr(context["exception"]))
+    )
+    async with sqlite_spool(tmp_path, vfs="faulty") as spool:
+        messages = [await new_message(spool) for _ in range(3)]
+
+        def refused(self: Accept, failure: Exception) -> None:
+            if self.message is messages[0]:
+                raise KeyError("a bug")
+            real(self, failure)
+
+        monkeypatch.setattr(Accept, "refused", refused)
+        faults.fail_writes("-wal")
+        _, *others = [spool.accept(message) for message in messages]
+        results = await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 30)
+        assert [type(result) for result in results] == [DiskFull, DiskFull]
+        faults.heal()
+        await asyncio.wait_for(accepted(spool), 30)
+    assert bugs == ["KeyError('a bug')"]
+
+
+@on_loop
+async def test_a_batch_hears_of_whatever_its_commit_raises(tmp_path: Path, faults: Faults) -> None:
+    told = Told()
+    async with sqlite_spool(tmp_path, told=told, vfs="faulty") as spool:
+        await accepted(spool)
+        faults.sync = lambda _: ValueError("no error of SQLite")
+        with pytest.raises(StorageFailed):
+            await asyncio.wait_for(accepted(spool), 30)
+        faults.heal()
+    assert [shard for shard, _ in told.failed] == [0]
 
 
 @on_loop

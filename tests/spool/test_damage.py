@@ -125,6 +125,7 @@ async def test_a_changed_body_file_is_set_aside_when_its_end_was_read(tmp_path: 
         body = spool.load(message).body
         with pytest.raises(DamagedEntry, match="checksum"):
             await read(body)
+        await asyncio.sleep(0)
         assert [each for each, _ in told.damaged] == [message]
         assert "damaged" in await _aside(spool)
 

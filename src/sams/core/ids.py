@@ -42,6 +42,11 @@ class IdMaker:
         time, counter = last >> _SHARD_SHIFT, last & _COUNTER
         return encode(time << _TIME_SHIFT | self.shard << _SHARD_SHIFT | counter)
 
+    @property
+    def latest(self) -> int:
+        """The time of the last id, microseconds since 1970; 0 before the first."""
+        return self._last >> _SHARD_SHIFT
+
     def skip(self, microseconds: int) -> None:
         """Give no id of this time (since 1970) or before it: those may be taken, and the clock may go back."""
         self._last = max(self._last, microseconds << _SHARD_SHIFT | _COUNTER)

@@ -27,6 +27,9 @@ Errors decide by their kind (`failures.py`):
 - anything else, and any error of a sync: the kernel may have dropped the pages that it could not write and
   still calls them clean, so nothing more is ever written here. New mail is refused; what else waited is
   handed to the successor, if there is one.
+
+Who is called back (members, and who is told of a commit or a failure) is others' code: a bug there is told to the
+loop's handler of exceptions, and neither keeps the result from the other members nor ends the commits.
 """
 
 from __future__ import annotations
@@ -146,7 +149,7 @@ class Committer:
     def add(self, member: Member) -> None:
         """Let a member join the next batch."""
         if self._refusal is not None:
-            member.refused(self._refusal)
+            _tell_refused(member, self._refusal)
             return
         self._waiting.append(member)
         if not member.may_wait:
@@ -222,7 +225,9 @@ class Committer:
             files = self._stage(members)
         except apsw.Error as error:
             self._roll_back()
-            self._not_written(members, error)
+            self._not_written(members, error, self._connection.system_errno)
+            if self._refusal is not None and not self._has_given_up:
+                self._give_up([])
             return False
         self._lock_tries = 0
         if not members:
@@ -265,14 +270,12 @@ class Committer:
             self._connection.execute("RELEASE one")
         return files
 
-    def _finished(self, error: apsw.Error | None, system_errno: int) -> None:
+    def _finished(self, error: Exception | None, system_errno: int) -> None:
         batch, self._batch = self._batch, None
         assert batch is not None
         if error is None:
             self._full_tries = 0
-            for member in batch.members:
-                member.committed()
-            self._on_committed(len(batch.members), self._clock.monotonic() - batch.began, batch.files)
+            self._tell_committed(batch)
         else:
             self._roll_back()
             self._not_written(batch.members, error, system_errno)
@@ -283,7 +286,18 @@ class Committer:
         elif self._waiting and not self._gathering.is_scheduled:
             self._gathering.schedule()
 
-    def _not_written(self, members: list[Member], error: apsw.Error, system_errno: int = 0) -> None:
+    def _tell_committed(self, batch: _Batch) -> None:
+        for member in batch.members:
+            try:
+                member.committed()
+            except Exception as error:  # noqa: BLE001 - a bug of one that hears must not keep it from the others
+                _tell_of_bug("a member was committed, but not taken note of", error)
+        try:
+            self._on_committed(len(batch.members), self._clock.monotonic() - batch.began, batch.files)
+        except Exception as error:  # noqa: BLE001 - as above
+            _tell_of_bug("a commit was not taken note of", error)
+
+    def _not_written(self, members: list[Member], error: Exception, system_errno: int = 0) -> None:
         if isinstance(error, apsw.BusyError):
             self._wait_for_lock(members, error)
         elif is_no_room(error, system_errno):
@@ -294,7 +308,7 @@ class Committer:
             self._refusal = self._refusal or StorageFailed(failure_of(error, system_errno).detail)
             self._give_up(members)
 
-    def _wait_for_lock(self, members: list[Member], error: apsw.Error) -> None:
+    def _wait_for_lock(self, members: list[Member], error: Exception) -> None:
         self._lock_tries += 1
         if self._lock_tries > _LOCK_TRIES:
             self._lock_tries = 0
@@ -307,7 +321,7 @@ class Committer:
         self._back_off = None
         self._begin()
 
-    def _refuse_for_room(self, members: list[Member], error: apsw.Error, system_errno: int) -> None:
+    def _refuse_for_room(self, members: list[Member], error: Exception, system_errno: int) -> None:
         """Refuse new mail; what takes mail out is tried again while room is being made."""
         keep = [member for member in members if not member.is_new_mail]
         _refuse((member for member in members if member.is_new_mail), error, system_errno)
@@ -318,7 +332,10 @@ class Committer:
             self._full_tries = 0
             _refuse(keep, error, system_errno)
             return
-        self._free_disk()
+        try:
+            self._free_disk()
+        except Exception as trouble:  # noqa: BLE001 - what waits is tried again without the room
+            _tell_of_bug("no room could be made", trouble)
         waiting = [*keep, *self._waiting]
         self._waiting.clear()
         self._waiting.extend(member for member in waiting if not member.is_new_mail)
@@ -333,21 +350,29 @@ class Committer:
         self._waiting.clear()
         for member in members:
             if member.is_new_mail:
-                member.refused(self._refusal)
-        self._on_failed(self._refusal.detail, [member for member in members if not member.is_new_mail])
+                _tell_refused(member, self._refusal)
+        try:
+            self._on_failed(self._refusal.detail, [member for member in members if not member.is_new_mail])
+        except Exception as error:  # noqa: BLE001 - the pauses behind it must still be granted
+            _tell_of_bug("the failure of a shard was not taken note of", error)
 
     def _roll_back(self) -> None:
-        if self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+        """Undo what was staged. Where that fails, the connection is in no state to be used again."""
+        try:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+        except apsw.Error as error:
+            self._refusal = self._refusal or StorageFailed(failure_of(error).detail)
 
     # In the thread.
 
     def _commit_in_thread(self) -> None:
         while self._jobs.get():
-            error, system_errno = None, 0
+            error: Exception | None = None
+            system_errno = 0
             try:
                 self._connection.execute("COMMIT")
-            except apsw.Error as caught:
+            except Exception as caught:  # noqa: BLE001 - whatever it is, the batch must hear of it
                 error, system_errno = caught, self._connection.system_errno
             self._loop.call_soon_threadsafe(self._finished, error, system_errno)
 
@@ -362,4 +387,15 @@ def _refuse(members: Iterable[Member], error: Exception, system_errno: int = 0) 
     for member in members:
         failure = failure_of(error, system_errno)
         failure.__cause__ = error
+        _tell_refused(member, failure)
+
+
+def _tell_refused(member: Member, failure: Exception) -> None:
+    try:
         member.refused(failure)
+    except Exception as error:  # noqa: BLE001 - a bug of one that hears must not keep it from the others
+        _tell_of_bug("a member was refused, but not taken note of", error)
+
+
+def _tell_of_bug(message: str, error: Exception) -> None:
+    asyncio.get_running_loop().call_exception_handler({"message": message, "exception": error})

@@ -8,13 +8,14 @@ log has. When new mail begins to be refused the log is copied at once, while the
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
 
 from sams.core.clock import Clock
-from sams.spool.failures import DiskFull
+from sams.spool.failures import DiskFull, StorageFailed
 from sams.spool.layout import FILE_MODE
 
 _LOOK_EVERY = 1.0
@@ -71,6 +72,7 @@ class Room:
 
         Raises:
             DiskFull: there is less than `min_free`.
+            StorageFailed: it cannot be seen how much there is.
         """
         taken = 2 * (octets + _OVERHEAD) if octets else 0
         now = self._clock.monotonic()
@@ -86,10 +88,15 @@ class Room:
         self._looked_at = float("-inf")
         self._is_given_up = self._is_given_up or self._has_ballast
         self._has_ballast = False
-        self._ballast.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # what waits for the room is tried again in any case
+            self._ballast.unlink(missing_ok=True)
 
     def _look(self) -> None:
-        found = os.statvfs(self._ballast.parent)
+        try:
+            found = os.statvfs(self._ballast.parent)
+        except OSError as error:
+            self._looked_at = float("-inf")
+            raise StorageFailed(f"the free space of the disk cannot be seen: {error}") from error
         free = found.f_bavail * found.f_frsize
         usable = free + self._unused()
         wanted = self._min_free + self._reserve()
@@ -119,5 +126,6 @@ class Room:
             finally:
                 os.close(descriptor)
         except OSError:
-            self._ballast.unlink(missing_ok=True)
             self._has_ballast = False
+            with contextlib.suppress(OSError):
+                self._ballast.unlink(missing_ok=True)

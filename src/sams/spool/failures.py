@@ -11,7 +11,12 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.reply import reply
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
+_SYNCS = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
 _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR, errno.EEXIST})
+
+
+UNREADABLE = (apsw.CorruptError, apsw.IOError, apsw.NotADBError)
+"""What SQLite raises where a database, or the disk below it, cannot be read."""
 
 
 class ShardInUse(OperatorError):
@@ -37,9 +42,15 @@ class StorageFailed(TemporaryFailure):
 
 
 def is_no_room(error: BaseException, system_errno: int = 0) -> bool:
-    """Whether an error of SQLite or of the system only says that the disk (or the quota) is full."""
+    """Whether an error of SQLite or of the system only says that the disk (or the quota) is full.
+
+    Not where it came of a sync, as it does where room is found for what was written only then: what could not be
+    written is lost all the same, and nothing of it may be trusted.
+    """
     if isinstance(error, OSError):
         return error.errno in _NO_ROOM
+    if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _SYNCS:
+        return False
     return isinstance(error, apsw.FullError) or system_errno in _NO_ROOM
 
 

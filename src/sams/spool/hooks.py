@@ -18,9 +18,13 @@ class Hooks:
     failed: (shard, detail), once, when a shard must not be written any more.
     damaged: (message id, reason), when an entry was set aside.
     orphans: (number), when body files that belong to no message were removed.
+    troubled: (detail), when something could not be done that costs no mail, but that a person should know.
+    drained: (shard, folder), when nothing waits any more in a shard that failed.
     """
 
     committed: Callable[[int, float], None] = _nothing
     failed: Callable[[int, str], None] = _nothing
     damaged: Callable[[str, str], None] = _nothing
     orphans: Callable[[int], None] = _nothing
+    troubled: Callable[[str], None] = _nothing
+    drained: Callable[[int, str], None] = _nothing

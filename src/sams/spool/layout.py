@@ -5,7 +5,11 @@ DATA_DIR/spool/shard-0000/queue.db   messages, recipients, small bodies
                           bodies/    bodies above the limit, one file a message, named by its id
                           ballast    room that is given up when the disk is full
                           failed     there when the shard failed, and is only read
+                          replaces   there when the shard takes the place of failed ones; names them
                           taken-over there when its queue goes on in another shard
+
+A disk that fails may not take the mark beside the failed shard. So its successor names it in a mark of its own,
+which is on disk before the successor takes anything: one of the two is enough, for ever.
 """
 
 from __future__ import annotations
@@ -13,6 +17,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +71,11 @@ class Layout:
         return self.folder / "failed"
 
     @property
+    def replaces(self) -> Path:
+        """Is there when this shard takes the place of failed ones; their numbers, one a line."""
+        return self.folder / "replaces"
+
+    @property
     def taken_over(self) -> Path:
         """Is there when a failed shard has a successor; says which."""
         return self.folder / "taken-over"
@@ -97,14 +107,33 @@ def spool_folder(data_dir: Path) -> Path:
 
 def discover(data_dir: Path) -> tuple[int, ...]:
     """The numbers of the shards that are on disk and can be opened, rising; not those that have failed."""
-    return tuple(shard for shard in _numbers(data_dir) if not Layout(data_dir, shard).failed.exists())
+    gone = replaced(data_dir)
+    return tuple(
+        shard
+        for shard in _numbers(data_dir)
+        if shard not in gone and not Layout(data_dir, shard).failed.exists()
+    )
+
+
+def replaced(data_dir: Path) -> frozenset[int]:
+    """The numbers of the shards that have failed by the word of their successors."""
+    return frozenset(each for shard in _numbers(data_dir) for each in replaced_by(Layout(data_dir, shard)))
+
+
+def replaced_by(layout: Layout) -> frozenset[int]:
+    """The numbers of the failed shards that this one takes the place of."""
+    try:
+        lines = layout.replaces.read_text(errors="replace").split()
+    except OSError:
+        return frozenset()
+    return frozenset(int(line) for line in lines if line.isascii() and line.isdigit())
 
 
 def _numbers(data_dir: Path) -> tuple[int, ...]:
     folder = spool_folder(data_dir)
     if not folder.is_dir():
         return ()
-    found = (_SHARD.match(entry.name) for entry in folder.iterdir())
+    found = (_SHARD.match(entry.name) for entry in folder.iterdir() if entry.is_dir())
     return tuple(sorted(number for match in found if match and (number := int(match[1])) <= MAX_SHARD))
 
 
@@ -115,7 +144,8 @@ def make_new_shard(data_dir: Path) -> Layout:
         OperatorError: all numbers are taken.
     """
     make_folder(spool_folder(data_dir))
-    for shard in range(max(_numbers(data_dir), default=-1) + 1, MAX_SHARD + 1):
+    last = max(_numbers(data_dir), default=-1)
+    for shard in (*range(last + 1, MAX_SHARD + 1), *range(last)):  # those that were removed come last
         layout = Layout(data_dir, shard)
         try:
             layout.folder.mkdir(_FOLDER_MODE)
@@ -126,10 +156,26 @@ def make_new_shard(data_dir: Path) -> Layout:
     raise OperatorError(f"{spool_folder(data_dir)} has no number left for another shard")
 
 
+def discard_new_shard(layout: Layout) -> None:
+    """Remove what was made of a shard that could not be opened, and that nobody ever used."""
+    shutil.rmtree(layout.folder, ignore_errors=True)
+
+
 def strays(data_dir: Path) -> tuple[int, ...]:
     """The numbers of shards that failed, but whose queue no other shard has begun to take over."""
-    layouts = (Layout(data_dir, shard) for shard in _numbers(data_dir))
+    gone = replaced(data_dir)
+    layouts = (Layout(data_dir, shard) for shard in _numbers(data_dir) if shard not in gone)
     return tuple(one.shard for one in layouts if one.failed.exists() and not one.taken_over.exists())
+
+
+def note_replaced(layout: Layout, failed: int) -> None:
+    """Put on disk that a shard takes the place of a failed one, which is never written again.
+
+    Raises:
+        OSError: it could not be; nothing may be taken over.
+    """
+    numbers = sorted({*replaced_by(layout), failed})
+    _write_mark(layout.replaces, "".join(f"{number}\n" for number in numbers))
 
 
 def mark_taken_over(layout: Layout, by: int) -> None:
@@ -140,8 +186,27 @@ def mark_taken_over(layout: Layout, by: int) -> None:
 
 def mark_failed(layout: Layout, detail: str) -> None:
     """Note beside a failed shard that it is only read from now on. On a disk that fails, that may fail too."""
-    with contextlib.suppress(OSError):
-        layout.failed.write_text(f"{detail}\n")
+    text = f"{detail}\n"
+    try:
+        _write_mark(layout.failed, text)
+    except OSError:
+        with contextlib.suppress(OSError):  # what cannot be synced may be seen all the same
+            layout.failed.write_text(text)
+
+
+def _write_mark(path: Path, text: str) -> None:
+    """Replace a mark, whole and on disk."""
+    waiting = path.with_name(path.name + ".new")
+    descriptor = os.open(waiting, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
+    try:
+        rest = memoryview(text.encode())
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    waiting.replace(path)
+    sync_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:

@@ -34,7 +34,7 @@ from sams.spool.claims import Claims, RawContent
 from sams.spool.commits import BatchLimits, Committer, Member
 from sams.spool.depths import Depths
 from sams.spool.disk import Room
-from sams.spool.failures import StorageFailed
+from sams.spool.failures import UNREADABLE, StorageFailed
 from sams.spool.hooks import Hooks
 from sams.spool.housekeeping import Housekeeper
 from sams.spool.interface import (
@@ -207,7 +207,7 @@ class SqliteSpool:
         """The octets of a message."""
         row, shard = row_of(message_id)
         source = None if shard == self.shard else self._take_overs.sources.get(shard)
-        if source is None or self._claims.has_content(row):
+        if source is None or self._read(lambda: self._claims.has_content(row)):
             raw, layout = self._read(lambda: self._claims.content(row)), self.layout
         else:
             raw, layout = source.content(row, self._claims), source.layout
@@ -217,13 +217,14 @@ class SqliteSpool:
 
     def _file_body(self, raw: RawContent, path: Path) -> FileBody:
         def set_aside(reason: str) -> None:
-            self._claims.set_aside(raw.row, reason)
+            """From any thread."""
+            self._loop.call_soon_threadsafe(self._claims.set_aside, raw.row, reason)
 
         body = FileBody(path, raw.body_size, raw.body_sum, self._bodies.readers, set_aside)
         try:
             body.check()
         except DamagedEntry as damage:
-            set_aside(str(damage))
+            self._claims.set_aside(raw.row, str(damage))
             raise
         return body
 
@@ -349,9 +350,13 @@ class SqliteSpool:
         """
         try:
             return read()
-        except (apsw.CorruptError, apsw.IOError, apsw.NotADBError) as error:
-            self.fail(f"{type(error).__name__}: {error}")
-            raise StorageFailed(str(error)) from error
+        except UNREADABLE as error:
+            raise self._unreadable(error) from error
+
+    def _unreadable(self, error: Exception) -> StorageFailed:
+        detail = f"{self.layout.database} cannot be read: {type(error).__name__}: {error}"
+        self.fail(detail)
+        return StorageFailed(detail)
 
     def _committed(self, members: int, seconds: float, files: Files) -> None:
         self._hooks.committed(members, seconds)
@@ -374,10 +379,11 @@ class SqliteSpool:
 
     def _unused_octets(self) -> int:
         reader = self._reader
-        return int(reader.pragma("freelist_count")) * int(reader.pragma("page_size"))
+        return self._read(lambda: int(reader.pragma("freelist_count")) * int(reader.pragma("page_size")))
 
     def _forget_body(self, message: NewMessage) -> None:
-        if isinstance(message.body, FileBody):
+        """Not in a shard that failed: its row may be in the log all the same, where the next start finds it."""
+        if isinstance(message.body, FileBody) and self._committer.is_open:
             self._bodies.remove([message.id])
 
     def _begin_hour(self, hour: int) -> None:
@@ -385,7 +391,7 @@ class SqliteSpool:
         self._add_change(lambda connection: changes.forget_use(connection, hour - self._settings.usage_hours))
 
     def _set_aside(self, row: int, reason: str) -> None:
-        shard = self._claims.shard_of(row)
+        shard = self._read(lambda: self._claims.shard_of(row))
         self._hooks.damaged(id_of(row, shard), reason)
         now = self._clock.now()
         future = self._add_change(lambda connection: changes.set_aside(connection, row, shard, reason, now))
@@ -416,9 +422,19 @@ class SqliteSpool:
             await self._add_change(step.run)
             step.advance()
 
-    def _read_aside(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
-        """Read in a thread, on a connection that is opened for it."""
-        return asyncio.ensure_future(self._loop.run_in_executor(self._readers, self._with_reader, work))
+    def _read_aside(self, work: Callable[[apsw.Connection], T]) -> asyncio.Task[T]:
+        """Read in a thread, on a connection that is opened for it.
+
+        Raises (in the task):
+            StorageFailed: the database cannot be read; it has failed.
+        """
+        return self._loop.create_task(self._reading_aside(work))
+
+    async def _reading_aside(self, work: Callable[[apsw.Connection], T]) -> T:
+        try:
+            return await self._loop.run_in_executor(self._readers, self._with_reader, work)
+        except UNREADABLE as error:
+            raise self._unreadable(error) from error
 
     def _with_reader(self, work: Callable[[apsw.Connection], T]) -> T:
         connection = connections.open_reader(self.layout.database, self._opened.vfs, busy_timeout=1)
@@ -436,7 +452,16 @@ class SqliteSpool:
     def _remove_orphans(self) -> None:
         before = self.next_id()
         found = self._read_aside(lambda connection: orphans.remove_orphans(self.layout, connection, before))
-        found.add_done_callback(lambda done: self._hooks.orphans(done.result()))
+        found.add_done_callback(self._removed_orphans)
+
+    def _removed_orphans(self, done: asyncio.Task[int]) -> None:
+        if done.cancelled():
+            return
+        error = done.exception()
+        if error is None:
+            self._hooks.orphans(done.result())
+        elif not isinstance(error, StorageFailed):
+            self._hooks.troubled(f"body files that no message names could not be removed: {error}")
 
     async def _close(self) -> None:
         if self._tasks:

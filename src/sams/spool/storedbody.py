@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import stat
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sams.core.turns import Turns
+from sams.spool.failures import StorageFailed
 from sams.spool.interface import DamagedEntry
 
 _READ_AHEAD = 524_288
@@ -58,6 +60,7 @@ class FileBody:
 
     Raises (while it is read, at the latest behind its last octet):
         DamagedEntry: the file is gone, cut, or was changed.
+        StorageFailed: it cannot be read now.
     """
 
     __slots__ = ("_on_damage", "_readers", "checksum", "is_handed_over", "path", "size")
@@ -85,9 +88,14 @@ class FileBody:
             DamagedEntry: it has not.
         """
         try:
-            size = self.path.stat().st_size
-        except FileNotFoundError:
+            status = self.path.stat()
+        except (FileNotFoundError, NotADirectoryError):
             raise DamagedEntry(f"the body file {self.path.name} is missing") from None
+        except OSError:
+            return  # it may pass: who reads it will meet it, and has a time to try again
+        if not stat.S_ISREG(status.st_mode):
+            raise DamagedEntry(f"{self.path.name} is no file, where a body file should be")
+        size = status.st_size
         if size != self.size:
             raise DamagedEntry(f"the body file {self.path.name} has {size} octets instead of {self.size}")
 
@@ -116,14 +124,19 @@ class FileBody:
                 await self._next_turn()
             reading.check()
         except DamagedEntry as damage:
-            if self._on_damage is not None:
-                self._on_damage(str(damage))
+            self._tell_damage(damage)
             raise
+        except OSError as error:
+            raise StorageFailed(f"the body file {self.path.name} cannot be read: {error}") from error
         finally:
             if waited is None:
                 reading.close()
             else:  # a reader that is cancelled may still have a thread at work
                 waited.add_done_callback(lambda _: reading.close())
+
+    def _tell_damage(self, damage: DamagedEntry) -> None:
+        if self._on_damage is not None:
+            self._on_damage(str(damage))
 
     def _next_turn(self) -> asyncio.Future[None]:
         """Others have their turn, however fast this one is read."""
@@ -139,6 +152,11 @@ class FileBody:
             while block := reading.wait(size):
                 yield block
             reading.check()
+        except DamagedEntry as damage:
+            self._tell_damage(damage)
+            raise
+        except OSError as error:
+            raise StorageFailed(f"the body file {self.path.name} cannot be read: {error}") from error
         finally:
             reading.close()
 
@@ -162,8 +180,8 @@ class _Reading:
         """
         path = self._body.path
         try:
-            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+            self._descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (FileNotFoundError, NotADirectoryError):
             raise DamagedEntry(f"the body file {path.name} is missing") from None
 
     def at_hand(self, buffer: memoryview) -> bytes | None:
