@@ -16,7 +16,7 @@ SET ?= short
 RUNS ?= 2
 BENCH_DIR ?= /var/tmp/sams-bench
 
-.PHONY: help env test-env demo test test-long mutants bench bench-micro bench-scale bench-profile bench-folders check format system requirements docs clean
+.PHONY: help env test-env demo test test-long mutants bench bench-micro bench-scale bench-profile bench-folders soak check format system requirements docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -68,6 +68,11 @@ bench-profile: bench-folders env  ## where a message's time goes: calls by room,
 
 bench-folders:
 	@benchmarks/own-folders build/bench/bin "$(BENCH_DIR)"
+
+soak: test-env  ## members, attackers and faults for an hour: nothing lost, nothing grows (HOURS=… or MINUTES=…, SEED=…; as root: a full disk, too)
+	@mkdir -p "$(BENCH_DIR)"
+	@TMPDIR="$(BENCH_DIR)" nice -n 10 $(BIN)/python -m tests.soak $(if $(MINUTES),--minutes $(MINUTES),$(if $(HOURS),--minutes $$(($(HOURS) * 60)))) \
+	  $(if $(SEED),--seed $(SEED)) --output build/soak
 
 check: test-env  ## formatting, lint, types, layers
 	@tools/check "$(VENV)"
