@@ -342,7 +342,7 @@ def test_while_connections_stand_who_finds_no_other_waits_for_them() -> None:
 def test_an_extension_that_a_host_does_not_know_is_left_out_from_then_on() -> None:
     async def main() -> None:
         own = rig(hosts=(ONE, TWO))
-        own.pool.distrust(ONE, "CHUNKING")
+        own.pool.distrust(ONE, frozenset({"CHUNKING"}))
         assert cast("Connection", await own.pool.acquire()).distrusted == {"CHUNKING"}
         own.hosts.down = {ONE}
         assert cast("Connection", await own.pool.acquire()).distrusted == frozenset()

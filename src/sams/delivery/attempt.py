@@ -2,7 +2,7 @@
 
 What is retried at once, and what is not: a connection that was used before and turns out to be gone before the
 hop said a word is replaced by a new one (hops close idle connections); who was one too many goes into the next
-transaction; a hop that does not know the BDAT, or the AUTH= of MAIL, that it offered is spoken to without it.
+transaction; a hop that does not know what it offered (BDAT, RSET, a parameter) is spoken to without it.
 Everything else is for the scheduler, which has the times.
 """
 
@@ -29,6 +29,9 @@ _FRESH = 1
 _CUT_SHORT = reply(
     451, "4.3.2", "The attempt was stopped before the next hop had answered for all recipients"
 )
+_STILL = reply(
+    451, "4.5.0", "The next hop broke the protocol: it refuses what it offers, and what it does not offer"
+)
 _HUNG_UP = reply(451, "4.4.2", "The next hop ended the conversation as soon as it had begun")
 
 
@@ -46,7 +49,7 @@ class Attempt:
         self._trouble: Outcome | None = None
         self._remote = ""
         self._tls = ""
-        self._distrusted = False
+        self._distrusted: frozenset[str] = frozenset()
 
     async def run(self) -> AttemptResult:
         """As many transactions, on as many connections, as it takes."""
@@ -75,7 +78,9 @@ class Attempt:
     def hear(self, connection: HopConnection, result: TransactionResult, sent: int) -> None:
         """Take in a transaction with all who are left, the connection's `sent`th."""
         self._remote, self._tls = connection.remote, connection.told_tls
-        if result.broke_off is not None:
+        if result.distrust:
+            self._distrust(connection, result)
+        elif result.broke_off is not None:
             self._broke_off(connection, result, result.broke_off, sent)
         else:
             self._take_in(connection, result)
@@ -133,11 +138,6 @@ class Attempt:
         """What a broken conversation means: for the hop, and for those who have no verdict of the hop's own."""
         if broken.untouched and sent > _FRESH:
             return  # it was closed while nobody used it
-        if result.distrust is not None and not self._distrusted:
-            self._distrusted = True
-            self._pool.distrust(connection.host, result.distrust)
-            self._take_in(connection, _without(result, broken.reply))
-            return
         remote = connection.remote if broken.by_peer else ""
         self._trouble = self._outcome(Result.DEFERRED, broken.reply, remote)
         if broken.by_peer and broken.reply.code == _SIGN_IN_FIRST:
@@ -145,6 +145,15 @@ class Attempt:
         else:
             self._hop = Hop.SUSPECT
             self._take_in(connection, result)
+
+    def _distrust(self, connection: HopConnection, result: TransactionResult) -> None:
+        """The hop offers what it does not know: each thing of that kind is a reason to begin anew once."""
+        self._pool.distrust(connection.host, result.distrust)
+        self._take_in(connection, result)
+        if result.distrust <= self._distrusted:
+            self._hop, self._trouble = Hop.SUSPECT, self._outcome(Result.DEFERRED, _STILL, "")
+            self._decide_left(self._trouble)
+        self._distrusted |= result.distrust
 
     def _decide_left(self, outcome: Outcome) -> None:
         self._outcomes += [(queued.number, outcome) for queued in self._left]
@@ -177,9 +186,3 @@ def envelope(queued: QueuedMessage, recipients: Sequence[QueuedRecipient]) -> En
         queued.ret,
         queued.envid,
     )
-
-
-def _without(result: TransactionResult, answer: Reply) -> TransactionResult:
-    """The result without the verdicts that come of this one reply."""
-    kept = [None if verdict is None or verdict.reply is answer else verdict for verdict in result.verdicts]
-    return TransactionResult(tuple(kept), dsn_aware=result.dsn_aware)

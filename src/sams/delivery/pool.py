@@ -135,11 +135,16 @@ class HopPool:
         self._grant()
         self._watch()
 
-    def distrust(self, address: HopAddress, keyword: str) -> None:
-        """New connections to this host do without an extension that it offers and does not know."""
+    def distrust(self, address: HopAddress, keywords: frozenset[str]) -> None:
+        """Connections to this host do without extensions that it offers and does not know: idle ones are closed."""
         for host in self._hosts:
             if host.address == address:
-                host.distrusted |= {keyword}
+                host.distrusted |= keywords
+        kept = [(each, since) for each, since in self._idle if each.host != address]
+        for each, _ in self._idle:
+            if each.host == address:
+                each.close()
+        self._idle = kept
 
     def resize(self, connections: int) -> None:
         """Another share of the route's connections is ours now; at least 1. Leases that stand are kept."""

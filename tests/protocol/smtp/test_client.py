@@ -85,7 +85,8 @@ def test_a_hop_that_refuses_ehlo_is_greeted_with_helo(code: bytes) -> None:
     [
         ([(b"", b"554 no\r\n")], Stage.GREETING, 554, True),
         ([(b"", b"421 busy\r\n")], Stage.GREETING, 421, True),
-        ([(b"", b"250 odd\r\n")], Stage.GREETING, 250, True),
+        ([(b"", b"250 odd\r\n")], Stage.GREETING, 451, False),
+        ([(b"", b"220 hi\r\n"), (EHLO, b"354 odd\r\n")], Stage.HELLO, 451, False),
         ([(b"", b"rubbish\r\n")], Stage.GREETING, 451, False),
         ([(b"", LOST)], Stage.GREETING, 451, False),
         ([(b"", b"220 hi\r\n250 more\r\n")], Stage.HELLO, 451, False),
@@ -211,12 +212,35 @@ def test_login_answers_two_challenges() -> None:
     )
 
 
-@pytest.mark.parametrize("answer", [b"535 5.7.8 no\r\n", b"454 4.7.0 later\r\n", b"334 more?\r\n"])
-def test_a_refused_password_ends_the_conversation(answer: bytes) -> None:
+@pytest.mark.parametrize(
+    ("answer", "by_peer"),
+    [
+        (b"535 5.7.8 no\r\n", True),
+        (b"454 4.7.0 later\r\n", True),
+        (b"334 more?\r\n", False),
+        (b"250 welcome\r\n", False),
+    ],
+)
+def test_a_refused_password_ends_the_conversation(answer: bytes, *, by_peer: bool) -> None:
     with pytest.raises(ConversationEnded) as caught:
         sign_in(b"AUTH PLAIN", (PLAIN, answer))
     assert caught.value.stage is Stage.AUTH
-    assert caught.value.by_peer
+    assert caught.value.by_peer == by_peer
+    assert caught.value.reply.code >= 400
+
+
+@pytest.mark.parametrize(
+    "echo", [PLAIN.strip(), PLAIN[:-6], PLAIN[5:20], b"czNjcmV0", b"s3cret", b"a s3cret, b " + PLAIN.strip()]
+)
+def test_a_hop_that_repeats_the_password_puts_it_into_no_reply(echo: bytes) -> None:
+    with pytest.raises(ConversationEnded) as caught:
+        sign_in(b"AUTH PLAIN", (PLAIN, b"535-5.7.8 why " + echo + b"\r\n535 5.7.8 " + echo + b" indeed\r\n"))
+    said = str(caught.value.reply)
+    assert said.startswith("535 5.7.8 why ")
+    assert said.endswith(" indeed")
+    assert "s3cret" not in said
+    assert "AGFub" not in said
+    assert "czNjcmV0" not in said
 
 
 def test_without_a_mechanism_that_we_speak_nothing_is_sent() -> None:
@@ -285,7 +309,7 @@ def test_a_hop_that_does_not_know_the_auth_parameter_is_spoken_to_without_it() -
         client.transaction(transaction("bob@example.com")),
         (b"MAIL FROM:<ann@example.org> AUTH=<>\r\n", b"555 5.5.4 what?\r\n"),
     )
-    assert result.distrust == "AUTH="
+    assert result.distrust == {"AUTH="}
     careful = Opening("me.example.org", TlsUse.FROM_FIRST_OCTET, ME, frozenset({"AUTH="}))
     client = open_with(
         careful,
@@ -300,4 +324,4 @@ def test_a_hop_that_does_not_know_the_auth_parameter_is_spoken_to_without_it() -
         client.transaction(transaction("bob@example.com")),
         (b"MAIL FROM:<ann@example.org>\r\n", refusal),
     )
-    assert result.distrust is None
+    assert not result.distrust

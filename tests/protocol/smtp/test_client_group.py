@@ -10,6 +10,7 @@ from sams.core.outcome import Result
 from sams.core.reply import Reply
 from sams.protocol.smtp.client import SmtpClient
 from sams.protocol.smtp.client_group import MOST_RECIPIENTS
+from sams.protocol.smtp.client_opening import Opening
 from sams.protocol.smtp.client_result import OutgoingTransaction, TransactionResult
 from sams.protocol.smtp.client_transaction import EAGER
 from sams.protocol.smtp.client_waits import ForReply, Stage, lost
@@ -81,6 +82,11 @@ def send(
     except StopIteration:
         assert not todo
     return octets, landed, stages
+
+
+def alone(client: SmtpClient, to: str) -> TransactionResult:
+    """A transaction by itself, behind one that left something."""
+    return play(client, client.transaction(transaction(to)), (b"RSET\r\n", OK), (written(to), OK * 3))
 
 
 def three() -> list[OutgoingTransaction]:
@@ -165,11 +171,51 @@ def test_a_refusal_in_the_middle_decides_for_its_own_transaction_alone(second: b
 
 
 @pytest.mark.parametrize("last", [OK + NO + NOBODY, NO + b"503 no\r\n" * 2, OK + OK + LATER])
-def test_what_the_last_one_left_is_reset_with_the_next_group(last: bytes) -> None:
+def test_what_the_last_one_left_is_reset_before_anything_else_is_said(last: bytes) -> None:
     client = opened(*OFFER)
     send(client, [transaction("a@x.example")], last)
-    octets, _, _ = send(client, [transaction("b@x.example")], OK * 4)
-    assert octets == written("b@x.example", reset=True)
+    assert not client.group(Landed(), 1).say(transaction("b@x.example"))
+    result = alone(client, "b@x.example")
+    assert [each and each.result for each in result.verdicts] == [D]
+    octets, landed, _ = send(client, [transaction("c@x.example")], OK * 3)
+    assert octets == written("c@x.example")
+    assert landed.told == [250]
+
+
+NO_RESET = b"502 5.5.1 what?\r\n"
+OPEN = b"503 5.5.1 one at a time\r\n"
+
+
+@pytest.mark.parametrize(
+    ("second", "told"),
+    [
+        (OK + OK + OK + b"250 2.0.0 second\r\n", [(D, 250), (D, 250)]),
+        (OK + OK + NO + b"250 2.0.0 second\r\n", [(D, 250), (F, 550)]),
+        (OK + OK + OK + NO, [(F, 550), (F, 550)]),
+        (OPEN + OK + OK + b"250 2.0.0 who had this?\r\n", [(D, 250), (D, 250)]),
+        (OPEN + OK + NO + b"250 2.0.0 who had this?\r\n", [(D, 250), None]),
+        (OPEN + OK + OK + NO, [None, None]),
+        (OPEN + OPEN + OPEN + OPEN, [None, None]),
+    ],
+)
+def test_behind_a_refused_reset_what_was_taken_counts_and_no_more_is_said(
+    second: bytes, told: object
+) -> None:
+    client = opened(*OFFER)
+    third = NO_RESET + GOOD[2].partition(b"\r\n")[2]
+    _, landed, _ = send(client, three(), GOOD[0] + NO_RESET + second + third)
+    assert landed.told == [250, told, [(D, 250)]]
+    assert [one.distrust for one in landed.all if isinstance(one, TransactionResult)] == [{"RSET"}] * 2
+    assert landed.untouched == [None, None, None]
+    assert not client.is_reusable
+
+
+def test_a_hop_that_refuses_a_reset_is_given_no_groups_and_nothing_behind_what_was_left() -> None:
+    client = opened(*OFFER, how=Opening("me.example.org", distrusted=frozenset({"RSET"})))
+    assert not client.takes_groups
+    result = play(client, client.transaction(transaction("a@x.example")), (None, OK + NO + NOBODY))
+    assert [each and each.result for each in result.verdicts] == [F]
+    assert not client.is_reusable
 
 
 @pytest.mark.parametrize("heard", range(6))
@@ -216,9 +262,7 @@ def test_421_in_the_middle_defers_with_its_words_what_is_behind_it_too(
     assert not client.is_reusable
 
 
-@pytest.mark.parametrize(
-    "second", [b"rubbish\r\n", OK + b"350 odd\r\n", OK * 4 + b"354 go\r\n", b"2\r\n", b"502 5.5.1 RSET?\r\n"]
-)
+@pytest.mark.parametrize("second", [b"rubbish\r\n", OK + b"350 odd\r\n", OK * 4 + b"354 go\r\n", b"2\r\n"])
 def test_what_is_no_sensible_reply_ends_the_conversation(second: bytes) -> None:
     client = opened(*OFFER)
     _, landed, _ = send(client, three(), GOOD[0] + second)
@@ -231,8 +275,8 @@ def test_a_hop_that_does_not_know_bdat_is_told_apart_from_those_behind() -> None
     _, landed, _ = send(opened(*OFFER), three(), OK + OK + b"500 5.5.1 what?\r\n")
     first, *behind = landed.all
     assert isinstance(first, TransactionResult)
-    assert first.distrust == "CHUNKING"
-    assert [isinstance(one, TransactionResult) and one.distrust for one in behind] == [None, None]
+    assert first.distrust == {"CHUNKING"}
+    assert [isinstance(one, TransactionResult) and one.distrust for one in behind] == [frozenset()] * 2
     assert landed.untouched == [False, True, True]
 
 
@@ -317,9 +361,5 @@ def test_groups_need_pipelining_and_chunking(offer: tuple[str, ...]) -> None:
 def test_a_group_leaves_a_transaction_by_itself_as_it_was() -> None:
     client = opened(*OFFER)
     send(client, [transaction("a@x.example")], OK + NO + NOBODY)
-    result = play(
-        client,
-        client.transaction(transaction("b@x.example")),
-        (written("b@x.example", reset=True), OK * 4),
-    )
+    result = alone(client, "b@x.example")
     assert [each and each.result for each in result.verdicts] == [D]

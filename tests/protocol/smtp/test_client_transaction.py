@@ -83,7 +83,8 @@ def test_with_chunking_a_large_message_waits_until_someone_wants_it() -> None:
     result = play(
         client,
         client.transaction(large),
-        (b"RSET\r\n" + MAIL + BOB, b"250 ok\r\n250 ok\r\n250 ok\r\n"),
+        (b"RSET\r\n", b"250 ok\r\n"),
+        (MAIL + BOB, b"250 ok\r\n250 ok\r\n"),
         (None, b"250 yes\r\n"),
     )
     assert told(result) == [(D, 250, True)]
@@ -163,12 +164,13 @@ def test_the_reply_to_the_end_decides_for_the_accepted(line: bytes, result: Resu
     assert client.is_reusable
 
 
-def test_what_a_transaction_left_is_reset_with_the_next_one() -> None:
+def test_what_a_transaction_left_is_reset_before_the_next_one_says_anything() -> None:
     client = opened("PIPELINING")
     run(client, (None, b"250 ok\r\n550 no\r\n550 no\r\n554 no\r\n"))
     result = run(
         client,
-        (b"RSET\r\n" + ENVELOPE + DATA, b"250 ok\r\n" * 4 + b"354 go\r\n"),
+        (b"RSET\r\n", b"250 ok\r\n"),
+        (ENVELOPE + DATA, b"250 ok\r\n" * 3 + b"354 go\r\n"),
         (None, b"250 yes\r\n"),
     )
     assert told(result) == [(D, 250, True)] * 2
@@ -182,13 +184,18 @@ def test_without_pipelining_the_reset_waits_for_its_reply_too() -> None:
     run(client, (MAIL, b"550 no\r\n"))
 
 
-def test_a_refused_reset_ends_the_conversation_with_nothing_touched() -> None:
-    client = opened("PIPELINING")
-    run(client, (None, b"250 ok\r\n550 no\r\n550 no\r\n554 no\r\n"))
-    result = run(client, (None, b"502 what?\r\n" + b"250 ok\r\n" * 3))
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",), ("PIPELINING", "CHUNKING")])
+def test_a_refused_reset_ends_the_conversation_with_nothing_touched(extensions: tuple[str, ...]) -> None:
+    client = opened(*extensions)
+    replies = [b"250 ok\r\n", b"550 no\r\n", b"550 no\r\n", b"554 no\r\n"]
+    run(client, *([(None, b"".join(replies))] if extensions else [(None, one) for one in replies[:3]]))
+    result = run(client, (b"RSET\r\n", b"502 what?\r\n"))
+    assert not client.take_outgoing()
+    assert not client.is_reusable
+    assert result.distrust == {"RSET"}
     assert result.broke_off is not None
     assert (result.broke_off.stage, result.broke_off.untouched) == (Stage.RSET, True)
-    assert [each and each.result for each in result.verdicts] == [T, T]
+    assert told(result) == [None, None]
 
 
 # ---- too many at once
@@ -366,8 +373,8 @@ def test_bdat_sent_early_may_have_been_taken_when_the_connection_breaks() -> Non
 def test_a_hop_that_does_not_know_the_bdat_it_offered_is_not_believed_again(code: int) -> None:
     client = opened("PIPELINING", "CHUNKING")
     result = run(client, (None, b"250 ok\r\n" * 3 + b"%d what?\r\n" % code))
-    assert told(result) == [(T, code, True)] * 2
-    assert result.distrust == "CHUNKING"
+    assert told(result) == [None, None]
+    assert result.distrust == {"CHUNKING"}
     assert not client.is_reusable
 
 
@@ -441,3 +448,65 @@ def test_a_recipient_that_wants_no_report_says_so() -> None:
         (MAIL, b"250 ok\r\n"),
         (b"RCPT TO:<bob@example.com> NOTIFY=NEVER\r\n", LOST),
     )
+
+
+# ---- a hop that does not do what it says
+
+
+@pytest.mark.parametrize(
+    ("offer", "facts", "line", "distrust"),
+    [
+        ("SIZE 1000", {}, b" SIZE=18", {"SIZE"}),
+        ("8BITMIME", {"has_8bit": True}, b" BODY=8BITMIME", {"8BITMIME"}),
+        ("SMTPUTF8", {"needs_smtputf8": True}, b" SMTPUTF8", {"SMTPUTF8"}),
+    ],
+)
+@pytest.mark.parametrize("code", [504, 555])
+def test_a_hop_that_does_not_know_a_parameter_that_it_offered_is_spoken_to_without_it(
+    offer: str, facts: dict[str, bool], line: bytes, distrust: set[str], code: int
+) -> None:
+    client = opened(offer)
+    dialogue = client.transaction(transaction("bob@example.com", facts=facts))
+    result = play(client, dialogue, (MAIL[:-2] + line + b"\r\n", b"%d what?\r\n" % code))
+    assert told(result) == [None]
+    assert result.distrust == distrust
+    assert result.broke_off is None
+    assert not client.is_reusable
+
+
+def test_a_refusal_of_a_parameter_that_was_not_said_is_a_refusal() -> None:
+    client = opened("8BITMIME", "DSN")
+    result = run(client, (MAIL, b"555 5.5.4 what?\r\n"))
+    assert told(result) == [(F, 555, True)] * 2
+    assert not result.distrust
+
+
+def test_a_recipient_whose_wish_for_a_report_is_not_known_goes_again_without_it() -> None:
+    client = opened("DSN")
+    one = transaction(Recipient(Mailbox("bob", "example.com"), Notify.NEVER), "eve@example.com")
+    result = play(
+        client,
+        client.transaction(one),
+        (MAIL, b"250 ok\r\n"),
+        (BOB[:-2] + b" NOTIFY=NEVER\r\n", b"555 5.5.4 what?\r\n"),
+        (EVE, b"250 ok\r\n"),
+        (DATA, b"354 go\r\n"),
+        (None, b"250 yes\r\n"),
+    )
+    assert told(result) == [None, (D, 250, True)]
+    assert result.distrust == {"DSN"}
+    assert not client.is_reusable
+
+
+def test_where_replies_do_not_fit_the_commands_nobody_is_given_up_for_another() -> None:
+    client = opened("PIPELINING")
+    result = run(client, (ENVELOPE + DATA, b"250 ok\r\n250 bob\r\n550 bob too?\r\n250 eve\r\n354 go\r\n"))
+    assert told(result) == [(T, 451, False)] * 2
+    assert not client.is_reusable
+
+
+def test_a_refusal_behind_which_more_was_said_than_asked_is_not_believed() -> None:
+    client = opened("PIPELINING", "CHUNKING")
+    result = run(client, (None, b"250 ok\r\n250 bob\r\n250 bob\r\n550 eve\r\n250 yes\r\n"))
+    assert told(result) == [(T, 451, False)] * 2
+    assert not client.is_reusable

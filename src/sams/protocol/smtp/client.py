@@ -18,7 +18,7 @@ One dialogue runs at a time. When a transaction has ended, `is_reusable` tells w
 
 from __future__ import annotations
 
-from sams.protocol.smtp.client_capabilities import Capabilities
+from sams.protocol.smtp.client_capabilities import RESET, Capabilities
 from sams.protocol.smtp.client_exchange import Exchange
 from sams.protocol.smtp.client_group import Group, Landing
 from sams.protocol.smtp.client_opening import Opening, opening
@@ -52,6 +52,8 @@ class SmtpClient:
     def is_reusable(self) -> bool:
         """Another transaction may begin: nothing broke, nothing was said unasked, MAILMAX allows it."""
         most = self.capabilities.mail_max
+        if self._needs_reset and RESET in self._how.distrusted:
+            return False
         return self._is_open and self._exchange.is_quiet and (most is None or self.transactions < most)
 
     def take_outgoing(self) -> list[bytes]:
@@ -91,13 +93,14 @@ class SmtpClient:
         result = yield from dialogue.run()
         self.transactions += dialogue.was_begun
         self._needs_reset = dialogue.needs_reset
-        self._is_open = was_open and result.broke_off is None
+        self._is_open = was_open and result.broke_off is None and not result.distrust
         return result
 
     @property
     def takes_groups(self) -> bool:
         """Whether the hop takes several transactions at once."""
-        return self.capabilities.pipelining and self.capabilities.chunking
+        offered = self.capabilities
+        return offered.pipelining and offered.chunking and RESET not in self._how.distrusted
 
     def group(self, landing: Landing, most: int) -> Group:
         """At most so many messages at once: `say` each, then drive `send`. For a hop that takes groups."""
@@ -112,7 +115,7 @@ class SmtpClient:
         self.transactions += group.count
         yield from group.hear()
         self._needs_reset = group.needs_reset
-        self._is_open = not group.is_broken
+        self._is_open = not (group.is_broken or group.is_last)
 
     def quit(self) -> None:
         """Queue QUIT, where the conversation is at rest. Its reply is not worth a wait."""

@@ -10,6 +10,8 @@ from sams.core.reply import Reply
 
 AUTH_PARAMETER = "AUTH="
 """Stands among distrusted keywords for a hop that offers AUTH and does not know it as a parameter of MAIL."""
+RESET = "RSET"
+"""Stands there for a hop that refuses RSET: what a transaction left in it can only be left behind."""
 _NUMBER = re.compile(r"[0-9]{1,19}\Z")
 
 

@@ -48,6 +48,11 @@ class Exchange:
         """Nothing was read that was not taken, and nothing is unanswered."""
         return self._reader.is_empty and not self.unanswered
 
+    @property
+    def has_unasked(self) -> bool:
+        """All that we said is answered, and the hop has said more."""
+        return not (self.unanswered or self._reader.is_empty)
+
     def receive(self, data: bytes) -> bool:
         """Take octets of the hop; whether a dialogue that waits for a reply can go on."""
         self._reader.feed(data, self.unanswered)
@@ -115,7 +120,7 @@ class Exchange:
         try:
             return self._reader.take()
         except ReplyError as error:
-            raise ConversationEnded(stage, error.reply, error.detail) from None
+            raise ConversationEnded(stage, error.reply, error.detail, is_fault=True) from None
 
 
 def command_line(line: bytes) -> bytes:

@@ -5,7 +5,10 @@ Theory of operation
 RFC 2920 section 3.1 lets the commands of the next transaction stand in one group with the end of the message
 before it, and BDAT (RFC 3030) tells where each message ends without a word of the hop. So small messages follow
 each other without a wait: one write, one round trip and one read for all of a group. From the second on each
-begins with RSET: a transaction that a refusal left open must not take in the recipients of the next.
+begins with RSET: a transaction that a refusal left open must not take in the recipients of the next. (Where
+something is left before the group, its first goes by itself, and hears the reply to its RSET first.) A hop that
+refuses a RSET all the same has the rest of the group already: its replies count, for what it took must not be sent
+again; the connection is given up, and `distrust` keeps groups from it.
 
 A message goes this way where nothing about it is out of the ordinary (`Group.say`); all others go one by one
 (`client_transaction`). As there, no more than `WINDOW` commands are ever unanswered. The replies to each
@@ -53,7 +56,8 @@ class Landing(Protocol):
 class Group:
     """Transactions that are said together. First `say` each, then run `hear` once.
 
-    needs_reset: something of a transaction may be left in the hop. is_broken: the conversation cannot go on.
+    needs_reset: something of a transaction may be left in the hop. is_broken: the conversation broke off.
+    is_last: it is whole, but must not go on.
     octets: what the messages that were said take.
     """
 
@@ -67,6 +71,7 @@ class Group:
         "_replies",
         "_said",
         "is_broken",
+        "is_last",
         "needs_reset",
         "octets",
     )
@@ -91,7 +96,7 @@ class Group:
             else 1
         )
         self.needs_reset = needs_reset
-        self.is_broken = False
+        self.is_broken = self.is_last = False
         self._form = commands.Form(smtputf8=False, says_auth=exchange.says_auth, capabilities=offered)
         self._said: list[tuple[OutgoingTransaction, int, bool]] = []
         self._replies = 0
@@ -109,6 +114,7 @@ class Group:
         replies = recipients + 2 + reset
         if (
             body is None
+            or (reset and not self._said)
             or len(self._said) >= self._most
             or self._replies + replies > WINDOW
             or not 0 < recipients <= self._most_recipients
@@ -168,6 +174,7 @@ class Group:
             result = yield from dialogue.hear_said()
             self.needs_reset, broken = dialogue.needs_reset, result.broke_off
             self.is_broken = broken is not None
+            self.is_last = self.is_last or bool(result.distrust)
             self._landing.ended(result)
 
     def _wait(self, replies: int, *, reset: bool) -> ForReply:

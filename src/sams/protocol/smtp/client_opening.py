@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 
@@ -20,6 +21,8 @@ from sams.protocol.smtp.client_waits import (
 
 _MAX_INITIAL = 500
 """A longer AUTH command would pass the 512 octets that every server takes (RFC 5321 section 4.5.3.1.4)."""
+_WORD = re.compile(r"[A-Za-z0-9+/]{6,}=*")
+_HIDDEN = "(hidden)"
 _ALIEN = 500
 """From here on a reply to EHLO sends us back to HELO (RFC 5321 section 3.2)."""
 
@@ -136,12 +139,12 @@ def _sign_in(exchange: Exchange, credentials: Credentials, offered: frozenset[st
             Stage.AUTH, reply(451, "4.7.4", "The next hop offers neither AUTH PLAIN nor AUTH LOGIN")
         )
     if answer.code != 235:
-        raise refused(Stage.AUTH, answer)
+        raise refused(Stage.AUTH, _without_secrets(answer, credentials))
 
 
 def _plain(exchange: Exchange, credentials: Credentials) -> Dialogue[Reply]:
     """RFC 4616, with an initial response where the command stays short enough for one."""
-    response = _base64(f"\0{credentials.username}\0{credentials.password}")
+    response = _initial(credentials)
     if len(response) <= _MAX_INITIAL:
         exchange.command(b"AUTH PLAIN " + response)
         return (yield from exchange.reply(exchange.waits.auth))
@@ -163,6 +166,22 @@ def _answers(exchange: Exchange, *responses: bytes) -> Dialogue[Reply]:
         exchange.command(response)
         answer = yield from exchange.reply(exchange.waits.auth)
     return answer
+
+
+def _without_secrets(answer: Reply, credentials: Credentials) -> Reply:
+    """The reply without what a hop repeats of our command, whole or cut: logs and reports will show it."""
+    said = _initial(credentials) + _base64(credentials.password)
+    lines = [
+        _WORD.sub(lambda word: _HIDDEN if word[0].rstrip("=").encode() in said else word[0], line)
+        for line in answer.lines
+    ]
+    if credentials.password:
+        lines = [line.replace(credentials.password, _HIDDEN) for line in lines]
+    return Reply(answer.code, tuple(lines), answer.status)
+
+
+def _initial(credentials: Credentials) -> bytes:
+    return _base64(f"\0{credentials.username}\0{credentials.password}")
 
 
 def _base64(text: str) -> bytes:

@@ -55,15 +55,15 @@ class TransactionResult(msgspec.Struct, frozen=True, gc=False):
     end: the hop's reply to the whole message, where there was one.
     broke_off: why the connection cannot be used any more, where it broke off.
     dsn_aware: the hop takes over the duty to report success (RFC 3461 section 5.2.2).
-    distrust: what the hop offered and does not know, for `Opening.distrusted`: the same can be sent at once
-        on a new conversation that does without it.
+    distrust: what the hop offered and does not know, for `Opening.distrusted`: this conversation is over, and who
+        has no verdict can be sent to at once on a new one that does without it.
     """
 
     verdicts: tuple[Verdict | None, ...]
     end: Reply | None = None
     broke_off: BreakOff | None = None
     dsn_aware: bool = False
-    distrust: str | None = None
+    distrust: frozenset[str] = frozenset()
 
 
 def result_of(answer: Reply) -> Result:

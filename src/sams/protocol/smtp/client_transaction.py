@@ -2,14 +2,17 @@
 
 Theory of operation
 -------------------
-The dialogue is one generator. With PIPELINING it writes RSET (where the last transaction left something),
-MAIL, all RCPTs and DATA before it waits for the first reply, so that a message costs two round trips; with
+The dialogue is one generator. With PIPELINING it writes MAIL, all RCPTs and DATA before it waits for the first
+reply, so that a message costs two round trips; with
 CHUNKING and a message of at most `EAGER` octets in memory even the message goes out with them, in BDAT, and
 it costs one. BDAT tells its length, so that a hop that refused every recipient still knows where the message
 ends (RFC 3030 section 4.2): nothing is lost by sending early but the octets. A larger message waits until a
 recipient was accepted. Not more than `WINDOW` commands or `WINDOW_OCTETS` octets of commands are ever
 unanswered, which bounds the buffers of both sides; the driver reads while it writes, so that neither side
 waits for the other for ever.
+
+Where the last transaction left something in the hop, RSET comes first and by itself: to a hop that refuses it
+nothing more is said, for what was left would take in this message, or its recipients.
 
 What is certain and what is not: until the end of the message was handed to the connection, a break means that
 the hop has taken nothing. Afterwards it may have; the recipients are tried again all the same (duplicates
@@ -18,6 +21,10 @@ possible, loss not). A message whose pieces do not add up to its size is never e
 A hop that takes only so many recipients at once (RFC 9422, or 452 4.5.3) leaves some without a verdict: they
 belong into the next transaction, at once. Each transaction gives at least one recipient a verdict, so that
 this ends.
+
+A hop that refuses a parameter that it offered (`distrust`) has told nothing of the message: who would have that
+refusal for a verdict gets none, and goes at once to a new conversation that does without the parameter. And where
+replies do not fit the commands, a refusal may be another recipient's: those are tried again.
 """
 
 from __future__ import annotations
@@ -30,7 +37,7 @@ from sams.core.envelope import Recipient
 from sams.core.outcome import Result
 from sams.core.reply import Reply, reply
 from sams.protocol.smtp import client_commands as commands
-from sams.protocol.smtp.client_capabilities import AUTH_PARAMETER, Capabilities
+from sams.protocol.smtp.client_capabilities import AUTH_PARAMETER, RESET, Capabilities
 from sams.protocol.smtp.client_exchange import Exchange
 from sams.protocol.smtp.client_payload import Payload
 from sams.protocol.smtp.client_result import (
@@ -55,12 +62,15 @@ WINDOW_OCTETS = 65_536
 _TOO_LARGE = reply(552, "5.3.4", "The message is larger than the next hop takes")
 _NEEDS_UTF8 = reply(553, "5.6.7", "The message needs SMTPUTF8, which the next hop does not offer")
 _ADDRESS_NEEDS_UTF8 = reply(553, "5.6.7", "The address needs SMTPUTF8, which the next hop does not offer")
+_UNASKED = reply(
+    451, "4.5.0", "The next hop broke the protocol at the end of the message: it said more than it was asked"
+)
 _NEEDS_8BIT = reply(554, "5.6.3", "The message has 8-bit or binary content, which the next hop does not take")
 
 _CLOSING = 421
 _SIGN_IN_FIRST = 530
 _UNKNOWN_COMMAND = frozenset({500, 502})
-_UNKNOWN_PARAMETER = 555
+_UNKNOWN_PARAMETER = frozenset({504, 555})
 _RSET = -2
 _MAIL = -1
 
@@ -105,13 +115,15 @@ class TransactionDialogue:
         self._said: deque[tuple[int, int]] = deque()
         self._octets = 0
         self._mail_refused = False
+        self._is_said = False
+        self._is_mixed = False
         self._accepted: list[int] = []
         self._crowded: list[tuple[int, Reply]] = []
         self._end: Reply | None = None
         self._broke_off: BreakOff | None = None
         self._stage = Stage.MAIL
         self._untouched = True
-        self._distrust: str | None = None
+        self._distrust: frozenset[str] = frozenset()
         self.needs_reset = needs_reset
         self.was_begun = False
 
@@ -130,13 +142,15 @@ class TransactionDialogue:
         try:
             if rcpts:
                 yield from self._carry_out(mail, rcpts)
+            if self._exchange.has_unasked:
+                self._doubt_refusals(_UNASKED)
         except ConversationEnded as ended:
             self._break_off(ended)
         return self._result()
 
     def hear_said(self) -> Dialogue[TransactionResult]:
         """Hear the replies to a transaction that was written already, with the message, by BDAT (`client_group`)."""
-        self.was_begun = True
+        self.was_begun = self._is_said = True
         self._payload.is_complete = True
         if self.needs_reset:
             self._said.append((_RSET, 0))
@@ -197,8 +211,7 @@ class TransactionDialogue:
         self.was_begun = True
         if self.needs_reset:
             self._say(_RSET, b"RSET")
-        if self._is_full():
-            yield from self._hear_some()
+            yield from self._hear()
         self._say(_MAIL, mail)
         for number, line in rcpts:
             if self._is_full():
@@ -249,30 +262,56 @@ class TransactionDialogue:
             self._hear_rcpt(what, answer)
 
     def _hear_reset(self, answer: Reply) -> None:
-        if not answer.is_positive:
+        if answer.is_positive:
+            self.needs_reset = False
+            return
+        self._distrust |= {RESET}
+        if not self._is_said:
             raise refused(Stage.RSET, answer)
-        self.needs_reset = False
 
     def _hear_mail(self, answer: Reply) -> None:
         self._untouched = False
         if answer.code == _SIGN_IN_FIRST:  # our configuration is wrong: no message is to blame
             raise refused(Stage.MAIL, answer)
-        if answer.code == _UNKNOWN_PARAMETER and self._exchange.says_auth:
-            self._distrust = AUTH_PARAMETER
-            raise refused(Stage.MAIL, answer)
         if answer.is_positive:
             self.needs_reset = True
+        elif RESET in self._distrust:
+            self._is_mixed = True  # the transaction before goes on in the hop: RCPT and BDAT belong to it
         else:
             self._mail_refused = True
-            self._decide_rest(Verdict(result_of(answer), answer, by_peer=True))
+            unknown = self._parameters() if answer.code in _UNKNOWN_PARAMETER else frozenset()
+            if unknown:
+                self._distrust |= unknown
+            else:
+                self._decide_rest(Verdict(result_of(answer), answer, by_peer=True))
+
+    def _parameters(self) -> frozenset[str]:
+        """The extensions that MAIL made use of."""
+        offered, envelope = self._offered, self._transaction.envelope
+        used = {
+            AUTH_PARAMETER: self._exchange.says_auth and bool(offered.auth),
+            "SIZE": offered.has_size,
+            "8BITMIME": self._message.has_8bit and offered.eight_bit_mime,
+            "BINARYMIME": self._message.is_binary,
+            "SMTPUTF8": offered.smtputf8 and self._needs_smtputf8(),
+            "DSN": offered.dsn and (envelope.ret is not None or envelope.envid is not None),
+        }
+        return frozenset([keyword for keyword, is_used in used.items() if is_used])
 
     def _hear_rcpt(self, number: int, answer: Reply) -> None:
+        recipient = self._recipients[number]
         if answer.is_positive:
             self._accepted.append(number)
         elif self._accepted and _is_crowded(answer):
             self._crowded.append((number, answer))
         elif answer.code == _SIGN_IN_FIRST:
             self._verdicts[number] = Verdict(Result.DEFERRED, answer, by_peer=True)
+        elif (
+            answer.code in _UNKNOWN_PARAMETER
+            and self._offered.dsn
+            and not (recipient.notify is None and recipient.original is None)
+        ):
+            self._distrust |= {"DSN"}
         else:
             self._verdicts[number] = Verdict(result_of(answer), answer, by_peer=True)
 
@@ -293,9 +332,12 @@ class TransactionDialogue:
             yield from self._payload.send_bdat()
         answer = yield from self._hear_end()
         if answer.code in _UNKNOWN_COMMAND and self._accepted:
-            self._distrust = "CHUNKING"  # and it took the message for commands
+            self._distrust |= {"CHUNKING"}  # and it took the message for commands
             raise refused(Stage.END, answer)
-        self._decide_accepted(answer)
+        if self._is_mixed:
+            self._verdicts = [None] * len(self._recipients)
+        if answer.is_positive or not self._is_mixed:
+            self._decide_accepted(answer)
 
     def _finish_data(self, *, began: bool) -> Dialogue[None]:
         if not began:
@@ -344,7 +386,10 @@ class TransactionDialogue:
         self._verdicts = [decided or verdict for decided in self._verdicts]
 
     def _break_off(self, ended: ConversationEnded) -> None:
-        """Who has no verdict yet is tried again; a refusal of the whole message counts."""
+        """Who has no verdict yet is tried again; a refusal of the whole message counts.
+
+        At once, where the hop cannot do what it offers.
+        """
         ended = self._parting_words(ended)
         after_end = self._payload.is_complete
         self._broke_off = BreakOff(
@@ -354,7 +399,18 @@ class TransactionDialogue:
             self._decide_accepted(ended.reply)
         for number, answer in self._crowded:
             self._verdicts[number] = Verdict(Result.DEFERRED, answer, by_peer=True)
-        self._decide_rest(Verdict(Result.DEFERRED, ended.reply, by_peer=ended.by_peer))
+        if not self._distrust:
+            self._decide_rest(Verdict(Result.DEFERRED, ended.reply, by_peer=ended.by_peer))
+        if ended.is_fault:
+            self._doubt_refusals(ended.reply)
+
+    def _doubt_refusals(self, why: Reply) -> None:
+        """The hop's replies do not fit our commands: none may be given up for another's refusal."""
+        doubt = Verdict(Result.DEFERRED, why, by_peer=False)
+        self._verdicts = [
+            doubt if one is not None and one.by_peer and one.result is Result.FAILED else one
+            for one in self._verdicts
+        ]
 
     def _parting_words(self, ended: ConversationEnded) -> ConversationEnded:
         """What the hop said before it went away in the middle of a message tells more than that it went."""

@@ -126,12 +126,16 @@ class ConversationEnded(TemporaryFailure):
 
     reply: the hop's own words where `by_peer`, else ours about it.
     stage: where it ended.
+    is_fault: what the hop said is not what the protocol has at this place: its other replies may be amiss too.
     """
 
-    def __init__(self, stage: Stage, last: Reply, detail: str = "", *, by_peer: bool = False) -> None:
+    def __init__(
+        self, stage: Stage, last: Reply, detail: str = "", *, by_peer: bool = False, is_fault: bool = False
+    ) -> None:
         super().__init__(last, detail)
         self.stage = stage
         self.by_peer = by_peer
+        self.is_fault = is_fault
 
 
 def lost(stage: Stage, detail: str = "") -> ConversationEnded:
@@ -146,11 +150,13 @@ def too_slow(stage: Stage) -> ConversationEnded:
 
 
 def refused(stage: Stage, answer: Reply) -> ConversationEnded:
-    """The hop itself says that the conversation cannot go on."""
+    """The hop itself says that the conversation cannot go on; a code that is no refusal breaks the protocol."""
+    if answer.is_positive:
+        return broke_protocol(stage, f"{answer.code} in reply")
     return ConversationEnded(stage, answer, by_peer=True)
 
 
 def broke_protocol(stage: Stage, detail: str) -> ConversationEnded:
     """The hop said what the protocol does not allow at this place."""
     text = f"The next hop broke the protocol at {stage.value}: {detail}"
-    return ConversationEnded(stage, reply(451, "4.5.0", text), detail)
+    return ConversationEnded(stage, reply(451, "4.5.0", text), detail, is_fault=True)
