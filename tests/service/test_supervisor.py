@@ -20,8 +20,8 @@ from structlog.typing import FilteringBoundLogger
 from sams.core.errors import OperatorError
 from sams.service.board import StatusBoard
 from sams.service.channel import Channel, Word
-from sams.service.material import Material
 from sams.service.notify import ServiceManager
+from sams.service.reloads import Renewal
 from sams.service.supervisor import Supervisor
 
 PATIENCE = 20.0
@@ -61,7 +61,7 @@ class Stage:
         raise AssertionError("the supervisor does not end")
 
 
-def no_reload() -> Material:
+def no_reload() -> Renewal:
     raise OperatorError("sams.toml:3: nonsense")
 
 

@@ -296,3 +296,4 @@ async def serving(
         sign_ins.close()
         await spool.close()
     assert bugs == []
+        reception.cut()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from sams import __version__
@@ -31,12 +31,18 @@ from sams.service.queue_view import ShardQueue, queue_handlers
 from sams.spool.interface import Spool
 from sams.submission.reception import Reception
 
+AskForReload = Callable[[], Awaitable[tuple[str, ...]]]
+"""Has the configuration read again by who may; notes on what it needs besides.
+
+It raises OperatorError where the old one goes on.
+"""
+
 
 def service_handlers(
     inherited: Inherited,
     accounts: Accounts,
     tell: Callable[[AccountEvent], None],
-    ask_for_reload: Callable[[], None],
+    ask_for_reload: AskForReload,
 ) -> Handlers:
     """For the service's socket: accounts, health, reload, and the part of a backup that is no shard's."""
     config = inherited.material.config
@@ -45,8 +51,7 @@ def service_handlers(
         return service_health(inherited)
 
     async def reload(_request: Reload, _peer: Peer) -> Reloaded:
-        ask_for_reload()
-        return Reloaded(("the log says whether the new configuration is in force",))
+        return Reloaded(await ask_for_reload())
 
     async def backup(request: Backup, _peer: Peer) -> BackedUp:
         target = _existing(request.target) / "accounts.db"

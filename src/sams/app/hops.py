@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 from sams.app.settings import hop_settings
@@ -17,17 +18,20 @@ from sams.service.material import Material
 
 _MAILDIR_THREADS = 4
 
+Prepared = Mapping[str, tuple[object, NextHop]]
+"""Next hops by the route's name, each with what it was made from."""
+
 
 class Hops:
     """Makes next hops, and makes a new one only where a route's settings changed."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._made: dict[str, tuple[object, NextHop]] = {}
+        self._made: Prepared = {}
         self._threads = ThreadPoolExecutor(_MAILDIR_THREADS, "maildir")
 
-    def renew(self, material: Material) -> dict[str, NextHop]:
-        """The next hop of each route of a configuration, by the route's name.
+    def prepare(self, material: Material) -> Prepared:
+        """The next hop of each route of a configuration; nothing changes yet.
 
         Raises:
             OperatorError: a route's settings cannot be used.
@@ -37,8 +41,12 @@ class Hops:
             known = self._made.get(route.id)
             about = (route, material.passwords.get(route.id), material.config.server.name)
             made[route.id] = known if known and known[0] == about else (about, self._make(material, route))
-        self._made = made
-        return {name: hop for name, (_, hop) in made.items()}
+        return made
+
+    def use(self, prepared: Prepared) -> dict[str, NextHop]:
+        """These are in use from now on; by the route's name."""
+        self._made = prepared
+        return {name: hop for name, (_, hop) in prepared.items()}
 
     def close(self) -> None:
         """Let go of the threads; the scheduler has closed the hops."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
@@ -23,7 +23,7 @@ from sams.policy.admission import AdmissionBooks
 from sams.policy.quota import QuotaBooks
 from sams.service.board import StatusBoard
 from sams.service.material import Material
-from sams.service.sockets import Endpoint, match_activated, open_listener
+from sams.service.sockets import Activated, Endpoint, match_activated, open_listener, share
 from sams.service.tls_contexts import ListenerTls
 
 GUARD_SLOTS = 65_536
@@ -40,11 +40,15 @@ KEYS_AT_START = {
 
 @dataclass(frozen=True, slots=True)
 class OpenListener:
-    """A listener with its TLS and one listening socket for each worker."""
+    """A listener with its TLS and its sockets: one for each worker, or those of the service manager."""
 
     listener: Listener
     tls: ListenerTls
     sockets: tuple[socket.socket, ...]
+
+    def share(self, number: int, workers: int) -> Sequence[socket.socket]:
+        """Where worker `number` of so many listens."""
+        return share(self.sockets, number, workers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,11 @@ class Inherited:
     workers: int
     started: float
     facts: FactLog
+    began_with: Config = field(init=False)
+    """The configuration at the start: what is read there only is in force as it was then."""
+
+    def __post_init__(self) -> None:
+        self.began_with = self.material.config
 
     def renew(self, material: Material) -> None:
         """Use new certificates from now on, here and in workers forked later.
@@ -93,14 +102,17 @@ class Inherited:
 
 
 def open_listeners(
-    material: Material, workers: int, activated: Sequence[socket.socket]
+    material: Material, workers: int, activated: Sequence[Activated]
 ) -> tuple[OpenListener, ...]:
     """Open every listener, or take what the service manager opened for us.
 
     Raises:
-        OperatorError: one cannot be opened, or its certificate cannot be used.
+        OperatorError: one cannot be opened, its certificate cannot be used, or a socket was handed over that no
+            listener asks for: connections to it would wait for ever.
     """
-    return tuple(_open(listener, material, workers, activated) for listener in material.config.listeners)
+    listeners = material.config.listeners
+    _refuse_strays(activated, listeners)
+    return tuple(_open(listener, material, workers, activated) for listener in listeners)
 
 
 def make_memory(config: Config, clock: Clock) -> SharedMemory:
@@ -155,12 +167,23 @@ def _place(listener: Listener) -> tuple[str, int, str, str]:
     return listener.address, listener.port, listener.security, listener.min_tls
 
 
+def _refuse_strays(activated: Sequence[Activated], listeners: Sequence[Listener]) -> None:
+    wanted = [Endpoint(listener.address, listener.port) for listener in listeners]
+    taken = [one for endpoint in wanted for one in match_activated(activated, endpoint)]
+    strays = [str(one) for one in activated if one not in taken]
+    if strays:
+        raise OperatorError(
+            f"the service manager hands over {', '.join(strays)}, but the configuration listens on "
+            f"{', '.join(map(str, wanted))}: make the socket unit and [[listener]] agree"
+        )
+
+
 def _open(
-    listener: Listener, material: Material, workers: int, activated: Sequence[socket.socket]
+    listener: Listener, material: Material, workers: int, activated: Sequence[Activated]
 ) -> OpenListener:
     endpoint = Endpoint(listener.address, listener.port)
     tls = ListenerTls(material.hosts, listener.min_tls)
     handed = match_activated(activated, endpoint)
-    if handed is not None:
-        return OpenListener(listener, tls, tuple(handed.dup() for _ in range(workers)))
+    if handed:
+        return OpenListener(listener, tls, tuple(one.listening for one in handed))
     return OpenListener(listener, tls, tuple(open_listener(endpoint, workers)))

@@ -15,6 +15,7 @@ from structlog.typing import FilteringBoundLogger
 
 from sams.activity.lines import Lines
 from sams.activity.logs import FactLog, is_for_people, make_logger
+from sams.app.hops import Hops
 from sams.app.inherited import (
     Inherited,
     check_changeable,
@@ -25,9 +26,11 @@ from sams.app.inherited import (
 from sams.app.settings import worker_count
 from sams.app.worker import WorkerGraph
 from sams.config.model import Config
+from sams.control.peers import service_roles
 from sams.core.clock import SystemClock
+from sams.service import data_lock
 from sams.service.channel import Channel
-from sams.service.material import Material, read_material
+from sams.service.material import Material, encode, read_material
 from sams.service.notify import ServiceManager
 from sams.service.privileges import (
     UMASK,
@@ -37,6 +40,7 @@ from sams.service.privileges import (
     prepare_data_dir,
     service_user,
 )
+from sams.service.reloads import Renewal
 from sams.service.sockets import activated_sockets
 from sams.service.supervisor import Supervisor
 from sams.service.worker import WorkerProcess
@@ -98,6 +102,7 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
     control = config.control
     passable = bool(control.read or control.queue or control.accounts or control.admin)
     prepare_data_dir(config.server.data_dir, user, passable=passable)
+    data_lock.take(config.server.data_dir)
     _raise_file_limit(config, log)
     workers = max(1, worker_count(config))
     listeners = open_listeners(material, workers, activated_sockets(environment))
@@ -162,22 +167,29 @@ def _serve_alone(prepared: Prepared) -> int:
         return process.run()
 
 
-def _reread(inherited: Inherited) -> Material:
-    """For the supervisor: everything new, checked, and used by workers that are forked from now on."""
-    material = _checked(inherited)
+def _reread(inherited: Inherited) -> Renewal:
+    """For the supervisor: everything new, checked, and used by workers that are forked from now on.
+
+    What only a worker uses is made here once, to be thrown away: where it could not use it, nothing is to change.
+    """
+    material, notes = _checked(inherited)
+    service_roles(os.geteuid(), material.config.control)
+    Hops(inherited.clock).prepare(material)
+    octets = encode(material)
     inherited.renew(material)
-    return material
+    return Renewal(octets, notes)
 
 
-def _checked(inherited: Inherited) -> Material:
-    """The material as it is on disk now, where it can be used; the log hears of what it needs besides."""
+def _checked(inherited: Inherited) -> tuple[Material, tuple[str, ...]]:
+    """The material as it is on disk now, where it can be used; notes on what it needs besides, also in the log."""
     material = read_material(inherited.config_path)
     check_changeable(inherited.material.config, material.config)
     for warning in material.warnings:
         inherited.log.warning("configuration", note=warning)
-    for key in waits_for_restart(inherited.material.config, material.config):
+    waiting = waits_for_restart(inherited.began_with, material.config)
+    for key in waiting:
         inherited.log.warning("a change that needs a restart to be in force", key=key)
-    return material
+    return material, (*material.warnings, *(f"{key} is in force after a restart only" for key in waiting))
 
 
 def _forget(inherited: Inherited, number: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import socket
 from pathlib import Path
 
 from sams.activity.alarms import Alarms, ways
@@ -12,7 +12,7 @@ from sams.activity.metrics import COMMIT
 from sams.activity.recorder import Recorder
 from sams.app import parts, settings
 from sams.app.certificates import CertificateWatch
-from sams.app.control import service_handlers, worker_handlers
+from sams.app.control import AskForReload, service_handlers, worker_handlers
 from sams.app.hops import Hops
 from sams.app.inherited import Inherited, check_changeable
 from sams.app.mail import ServiceMail
@@ -43,16 +43,18 @@ ADOPT_EVERY = 30
 """Beats between two looks for shards without an owner."""
 _HOURS_OF_A_DAY = 24
 _ALARM_GRACE = 5.0
+_LEAST_DRAIN = 1.0
+"""Seconds for attempts under way, however long the sessions took to end."""
 
 
 class WorkerGraph:
     """All parts of one worker; `service.worker.Parts` says how it lives. Made inside the running loop.
 
     number: the worker's, from 0. The first one also answers for the service as a whole.
-    ask_for_reload: passes on that somebody asked for a reload.
+    ask_for_reload: has somebody's wish for a reload carried out.
     """
 
-    def __init__(self, inherited: Inherited, number: int, ask_for_reload: Callable[[], None]) -> None:
+    def __init__(self, inherited: Inherited, number: int, ask_for_reload: AskForReload) -> None:
         self._inherited = inherited
         self._number = number
         self._ask_for_reload = ask_for_reload
@@ -60,6 +62,7 @@ class WorkerGraph:
         self._clock = inherited.clock
         self._mechanisms = password_mechanisms()
         self._beats = 0
+        self._is_hurried = False
         self._timer: asyncio.TimerHandle | None = None
         self._controls: list[ControlServer] = []
         self._make(inherited.material)
@@ -168,15 +171,20 @@ class WorkerGraph:
     async def start(self) -> None:
         """Deliver what waits, then listen."""
         self._journal.start()
-        self._scheduler.set_routes(self._routes, self._hops.renew(self._inherited.material))
+        self._scheduler.set_routes(self._routes, self._hops.use(self._hops.prepare(self._inherited.material)))
         for spool in (*self._storage.spools, *self._storage.adopt()):
             self._use_spool(spool)
         self._scheduler.start()
         await self._open_controls()
-        sockets_here = [one.sockets[self._number] for one in self._inherited.listeners]
-        await self._reception.listen(zip(self._doors, sockets_here, strict=True))
+        await self._reception.listen(self._entrances())
         self._activity.tell(ServiceChanged("started", f"worker {self._number}"))
         self._beat()
+
+    def _entrances(self) -> list[tuple[ListenerDoor, socket.socket]]:
+        """Each of this worker's doors with a socket that leads to it."""
+        number, workers = self._number, self._inherited.workers
+        pairs = zip(self._doors, self._inherited.listeners, strict=True)
+        return [(door, one) for door, listener in pairs for one in listener.share(number, workers)]
 
     async def stop(self, grace: float) -> None:
         """Finish what is under way, within `grace` seconds altogether."""
@@ -184,19 +192,27 @@ class WorkerGraph:
         if self._timer is not None:
             self._timer.cancel()
         self._activity.tell(ServiceChanged("stopping", f"worker {self._number}"))
-        await self._reception.close(grace)
-        await self._alarms.finish(_ALARM_GRACE)
-        await self._scheduler.drain(max(1.0, grace - (self._loop.time() - began)))
+        await self._reception.close(0.0 if self._is_hurried else grace)
+        await self._alarms.finish(0.0 if self._is_hurried else _ALARM_GRACE)
+        left = max(_LEAST_DRAIN, grace - (self._loop.time() - began))
+        await self._scheduler.drain(0.0 if self._is_hurried else left)
         for control in self._controls:
             await control.close()
         await self._storage.close()
         self._sign_ins.close()
         self._hops.close()
         await asyncio.to_thread(self._journal.close)
+        self._reception.cut()
 
     def _use_spool(self, spool: Spool) -> None:
         since = int(self._clock.now()) // 3_600 - _HOURS_OF_A_DAY + 1
         self._quota.load(spool.shard, ((use.login, use.hour, use.recipients) for use in spool.usage(since)))
+    def hurry(self) -> None:
+        """The grace is over, also where `stop` has not begun."""
+        self._is_hurried = True
+        self._reception.hurry()
+        self._scheduler.hurry()
+
         self._scheduler.adopt(spool)
 
     # --- reloaded
@@ -212,8 +228,9 @@ class WorkerGraph:
         for control, (_, handlers) in zip(self._controls, self._answers(), strict=True):
             control.replace(handlers, roles)
         self._sign_ins.renew(material.config)
+        hops = self._hops.prepare(material)
         self._routes = settings.route_table(material.config)
-        self._scheduler.set_routes(self._routes, self._hops.renew(material))
+        self._scheduler.set_routes(self._routes, self._hops.use(hops))
         self._reception.house = self._house(material)
         self._certificates.look_anew()
         for place, door in enumerate(self._doors):

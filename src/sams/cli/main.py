@@ -18,6 +18,7 @@ COMMANDS = {
     "queue": Lazy("queue:queue", "Look at what waits, and change it."),
     "activity": Lazy("activity:activity", "See what happened to sessions and messages."),
     "config": Lazy("config:config", "Check and show the configuration."),
+    "reload": Lazy("reload:reload", "Have the running service read its configuration again."),
     "health": Lazy("health:health", "Ask the running service whether it is well."),
     "doctor": Lazy("doctor.command:doctor", "Check this server and say what to do."),
     "backup": Lazy("backup:backup", "Write a consistent backup, also while the service runs."),

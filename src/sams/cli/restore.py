@@ -16,10 +16,11 @@ from sams.cli.failures import Failed
 from sams.cli.options import config_option, json_option
 from sams.cli.place import Place
 from sams.cli.render import count, print_json, when
+from sams.service import data_lock
 from sams.service.privileges import service_user
 from sams.spool.backups import restore as restore_shard
 
-_MAY_BE_THERE = frozenset({"control", "lost+found"})
+_MAY_BE_THERE = frozenset({"control", "lost+found", data_lock.NAME})
 
 
 @click.command()
@@ -37,7 +38,8 @@ def restore(*, folder: Path, config_path: Path, as_json: bool) -> None:
         raise Failed("the service runs: stop it before its data is restored")
     _refuse_full(place.data_dir)
     manifest = archive.check(folder)
-    with _as_owner(place):
+    with _as_owner(place), data_lock.held(place.data_dir):
+        _refuse_full(place.data_dir)
         for shard in manifest.shards:
             restore_shard(folder / shard, place.data_dir)
         if archive.ACCOUNTS in manifest.files:

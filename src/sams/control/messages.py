@@ -349,7 +349,7 @@ class Reload(_Message, frozen=True, tag="reload"):
 
 
 class Reloaded(_Message, frozen=True, tag="reloaded"):
-    """A reload was asked for; the notes say where its outcome is told."""
+    """The new configuration is in force; the notes say what it needs besides."""
 
     notes: tuple[str, ...] = ()
 

@@ -131,7 +131,11 @@ class ServiceOperations(Protocol):
         ...
 
     def reload(self) -> tuple[str, ...]:
-        """Ask for the configuration and certificates to be read again; notes on where the outcome is told."""
+        """Have configuration and certificates read again; notes on what needs a restart.
+
+        Raises:
+            OperatorError: something is wrong; the old ones go on.
+        """
         ...
 
     def backup(self, target: str) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ import msgspec
 from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
 from sams.core.clock import Clock
 from sams.core.text import visible
-from sams.delivery.conclusions import Conclusions, cancel
+from sams.delivery.conclusions import Conclusions
 from sams.delivery.group_size import MOST_OCTETS, PATIENCE
 from sams.delivery.health import State
 from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, NextHop, Unfinished
@@ -97,10 +97,19 @@ class Couriers:
         end = loop.time() + grace
         while (under_way := self._under_way()) and loop.time() < end:
             await asyncio.wait(under_way, timeout=end - loop.time())
+        self.cut()
+        if self._attempts:
+            await asyncio.wait(list(self._attempts))
+        await self._conclusions.drain()
+
+    def cut(self) -> None:
+        """Begin no attempt, and give up those under way."""
+        self._is_closing = True
         for group in list(self._groups):
             group.cut()
-        await cancel(self._attempts)
-        await self._conclusions.drain()
+        for task in self._attempts:
+            if not task.cancelling():  # who was told ends its connection, and is not disturbed at that
+                task.cancel()
 
     def _under_way(self, hop: NextHop | None = None) -> list[asyncio.Future[Any]]:
         """What ends with the attempts at a next hop, or with all."""

@@ -222,6 +222,10 @@ class Scheduler:
             if lane.hop is not None:
                 await lane.hop.close()
 
+    def hurry(self) -> None:
+        """Cut what is under way: `drain` waits for none of it. What was not answered is sent again."""
+        self._couriers.cut()
+
     def _reroute(self, spool: Spool) -> None:
         """Move what waits to the routes of now; what no route takes keeps a lane without a next hop."""
         waiting = spool.waiting_domains()

@@ -1,16 +1,23 @@
 """The channel between the supervisor and one worker: whole messages over a socket pair, closed by either's death.
 
-A worker says `READY` when its listeners accept, `RELOADED` or `FAILED` (with the reason) after a reload, and
-`RELOAD` when somebody asked it through the control socket for one. The supervisor sends nothing but material.
+A worker says `READY` when its listeners accept, `ALIVE` now and then from its loop, `RELOADED` or `FAILED` (with
+the reason) after a reload, and `RELOAD` when somebody asked it through the control socket for one. The supervisor
+hands over new material, the outcome of a reload to the worker that asked for it, and the word that the grace of a
+stop is over.
 """
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import socket
 import struct
 
+import msgspec
+
 LARGEST = 16_777_216
+LARGEST_WORD = 65_536
+"""What a worker says is short: the supervisor keeps no more of it in memory."""
 PATIENCE = 5.0
 """Seconds that the other end has to take a message."""
 _LENGTH = struct.Struct("!I")
@@ -20,23 +27,56 @@ class Word(enum.Enum):
     """What a worker says."""
 
     READY = b"ready"
+    ALIVE = b"alive"
     RELOADED = b"reloaded"
     FAILED = b"failed"
     RELOAD = b"reload"
 
 
-class Channel:
-    """One end. Messages are framed by their length, so that they may be of any size up to 16 MiB."""
+class Order(enum.Enum):
+    """What the supervisor says."""
 
-    def __init__(self, end: socket.socket) -> None:
+    MATERIAL = b"material"
+    OUTCOME = b"outcome"
+    HURRY = b"hurry"
+
+
+class ReloadOutcome(msgspec.Struct, frozen=True):
+    """What came of a reload.
+
+    refused: why the old configuration goes on; None: the new one is in force.
+    notes: what it needs besides, such as a restart.
+    """
+
+    refused: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def encoded(self) -> bytes:
+        """For the channel."""
+        return msgspec.json.encode(self)
+
+    @classmethod
+    def decoded(cls, data: bytes) -> ReloadOutcome:
+        """From the channel."""
+        return msgspec.json.decode(data, type=cls)
+
+
+class Channel:
+    """One end. Messages are framed by their length.
+
+    largest: octets of a message that this end takes.
+    """
+
+    def __init__(self, end: socket.socket, largest: int = LARGEST) -> None:
         self._end = end
+        self._largest = largest
         self._buffer = bytearray()
 
     @classmethod
     def pair(cls) -> tuple[Channel, Channel]:
         """The two ends: the supervisor's and the worker's."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-        return cls(ours), cls(theirs)
+        return cls(ours, LARGEST_WORD), cls(theirs)
 
     def fileno(self) -> int:
         """For a selector."""
@@ -52,11 +92,26 @@ class Channel:
         self._end.sendall(_LENGTH.pack(len(message)) + message)
 
     def say(self, word: Word, detail: str = "") -> None:
-        """Send a word with its detail."""
-        self.send(word.value + b" " + detail.encode())
+        """Send a word with its detail, which is cut to what the supervisor takes."""
+        self.send(word.value + b" " + detail.encode("utf-8", "replace")[: LARGEST_WORD - 64])
+
+    def order(self, order: Order, content: bytes = b"") -> None:
+        """Send an order with its content."""
+        self.send(order.value + b" " + content)
+
+    def beat(self) -> None:
+        """Say that the loop turns, unless nobody has read the last hundreds of times."""
+        message = Word.ALIVE.value + b" "
+        self._end.settimeout(0)
+        with contextlib.suppress(OSError):  # whoever reads this channel sees its end
+            self._end.send(_LENGTH.pack(len(message)) + message)
 
     def receive(self) -> list[bytes] | None:
-        """Read what is there; the messages that are complete by it, or None when the other end is gone."""
+        """Read what is there; the messages that are complete by it, or None when the other end is gone.
+
+        Raises:
+            ValueError: it announces more than this end takes.
+        """
         try:
             data = self._end.recv(65_536)
         except (BlockingIOError, InterruptedError):
@@ -76,7 +131,7 @@ class Channel:
         found: list[bytes] = []
         while len(self._buffer) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._buffer)
-            if length > LARGEST:
+            if length > self._largest:
                 raise ValueError(f"a message of {length} octets on a worker's channel")
             if len(self._buffer) < _LENGTH.size + length:
                 break
@@ -93,3 +148,13 @@ def parse_word(message: bytes) -> tuple[Word, str]:
     """
     word, _, detail = message.partition(b" ")
     return Word(word), detail.decode("utf-8", "replace")
+
+
+def parse_order(message: bytes) -> tuple[Order, bytes]:
+    """An order and its content.
+
+    Raises:
+        ValueError: it is none.
+    """
+    order, _, content = message.partition(b" ")
+    return Order(order), content

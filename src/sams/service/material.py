@@ -15,6 +15,7 @@ import msgspec
 from sams.config.loading import load
 from sams.config.model import Config
 from sams.core.errors import OperatorError
+from sams.service.channel import LARGEST
 from sams.service.tls_contexts import HostCertificates, KeyPair
 
 _LARGEST_FILE = 1_048_576
@@ -55,8 +56,17 @@ def read_material(path: Path) -> Material:
 
 
 def encode(material: Material) -> bytes:
-    """For a worker's channel."""
-    return msgspec.msgpack.encode(material, enc_hook=str)
+    """For a worker's channel.
+
+    Raises:
+        OperatorError: it is too large for that.
+    """
+    octets = msgspec.msgpack.encode(material, enc_hook=str)
+    if len(octets) > LARGEST - 64:
+        raise OperatorError(
+            "the certificates and keys of all names are too large together: restart the service"
+        )
+    return octets
 
 
 def decode(data: bytes) -> Material:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 
+_LONGEST_STATUS = 500
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceManager:
@@ -23,9 +25,9 @@ class ServiceManager:
         watchdog = int(microseconds) / 1_000_000 if microseconds.isdigit() else None
         return cls(environment.get("NOTIFY_SOCKET", ""), watchdog)
 
-    def ready(self) -> None:
-        """Every listener accepts."""
-        self._tell("READY=1")
+    def ready(self, status: str = "") -> None:
+        """Every listener accepts, or a reload is over; status: what `systemctl status` shows, on one line."""
+        self._tell("READY=1" + _status(status))
 
     def reloading(self, monotonic: float) -> None:
         """A reload began (Type=notify-reload wants the monotonic time, here in seconds)."""
@@ -48,3 +50,8 @@ class ServiceManager:
                 sender.sendto(message.encode(), address)
             except OSError:
                 return  # a service manager that went away must not take the service with it
+
+
+def _status(text: str) -> str:
+    """A line of its own; a line end in it would begin another variable."""
+    return f"\nSTATUS={' '.join(text.split())[:_LONGEST_STATUS]}" if text else ""

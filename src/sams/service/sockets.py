@@ -5,20 +5,27 @@ every socket open: what waits in the queue of a worker that died is served by it
 
 SO_REUSEPORT would also let a second service of the same user share the port in silence, so that the port is first
 bound without it: who finds it taken is told so.
+
+Sockets that the service manager opened (socket activation) stay its own: while the service restarts, connections
+wait in them. One such socket cannot be made into several, so that workers share it: all of them wait for connections
+there, and who has time takes the next. A unit that names an address several times, with ReusePort=, hands over
+several sockets, which are dealt out to the workers.
 """
 
 from __future__ import annotations
 
 import errno
+import ipaddress
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sams.core.errors import OperatorError
 from sams.submission.reception import BACKLOG
 
 _FIRST_ACTIVATED = 3
+_DIGITS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,25 +55,71 @@ def open_listener(endpoint: Endpoint, workers: int) -> list[socket.socket]:
     return sockets
 
 
-def activated_sockets(environment: dict[str, str]) -> list[socket.socket]:
-    """The sockets that systemd hands over (LISTEN_FDS of sd_listen_fds(3)); empty without activation."""
+@dataclass(frozen=True, slots=True)
+class Activated:
+    """A listening socket that the service manager opened. name: as its unit calls it."""
+
+    listening: socket.socket
+    name: str
+
+    @property
+    def endpoint(self) -> Endpoint:
+        """Where it listens."""
+        address, port = self.listening.getsockname()[:2]
+        return Endpoint(address, port)
+
+    def __str__(self) -> str:
+        return f"{self.endpoint} ({self.name})" if self.name else str(self.endpoint)
+
+
+def activated_sockets(environment: Mapping[str, str]) -> list[Activated]:
+    """The sockets that systemd hands over (LISTEN_FDS of sd_listen_fds(3)); empty without activation.
+
+    Raises:
+        OperatorError: what is handed over is no listening TCP socket.
+    """
     if environment.get("LISTEN_PID") != str(os.getpid()):
         return []
-    count = int(environment.get("LISTEN_FDS", "0"))
-    found = [socket.socket(fileno=number) for number in range(_FIRST_ACTIVATED, _FIRST_ACTIVATED + count)]
-    for one in found:
-        os.set_inheritable(one.fileno(), False)
-        one.setblocking(False)
-    return found
+    text = environment.get("LISTEN_FDS", "0")
+    count = int(text) if text.isdecimal() and len(text) < _DIGITS else 0
+    names = environment.get("LISTEN_FDNAMES", "").split(":")
+    names += [""] * (count - len(names))
+    return [_activated(_FIRST_ACTIVATED + at, names[at]) for at in range(count)]
 
 
-def match_activated(sockets: Sequence[socket.socket], endpoint: Endpoint) -> socket.socket | None:
-    """The handed-over socket of an endpoint, by its port and address."""
-    for one in sockets:
-        address, port = one.getsockname()[:2]
-        if port == endpoint.port and address in {endpoint.address, "::", "0.0.0.0"}:  # noqa: S104 - compared only
-            return one
-    return None
+def match_activated(sockets: Sequence[Activated], endpoint: Endpoint) -> list[Activated]:
+    """The handed-over sockets of an endpoint. A socket for every address of one family will do for both."""
+    return [one for one in sockets if one.endpoint.port == endpoint.port and _is_there(one, endpoint)]
+
+
+def share(sockets: Sequence[socket.socket], number: int, workers: int) -> Sequence[socket.socket]:
+    """Where worker `number` of so many listens: each socket is somebody's, and nobody is without."""
+    if len(sockets) >= workers:
+        return sockets[number::workers]
+    return (sockets[number % len(sockets)],)
+
+
+def _is_there(one: Activated, endpoint: Endpoint) -> bool:
+    found, wanted = ipaddress.ip_address(one.endpoint.address), ipaddress.ip_address(endpoint.address)
+    return found == wanted or (found.is_unspecified and wanted.is_unspecified)
+
+
+def _activated(descriptor: int, name: str) -> Activated:
+    try:
+        opened = socket.socket(fileno=descriptor)
+        is_listening = opened.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+    except OSError as error:
+        raise OperatorError(
+            f"descriptor {descriptor} of the service manager is no socket: {error.strerror}"
+        ) from None
+    if opened.family not in {socket.AF_INET, socket.AF_INET6} or not is_listening:
+        raise OperatorError(
+            f"the service manager hands over {name or f'descriptor {descriptor}'}, which is no listening TCP socket: "
+            "its socket unit needs ListenStream= with an address and a port, and Accept=no"
+        )
+    os.set_inheritable(descriptor, False)
+    opened.setblocking(False)
+    return Activated(opened, name)
 
 
 def _bound(endpoint: Endpoint, *, reuse_port: bool) -> socket.socket:

@@ -63,6 +63,8 @@ def restore(backup: Path, data_dir: Path) -> int:
     layout.make()
     lock = acquire(layout)
     try:
+        if layout.database.stat().st_size:  # a service began and ended just now
+            raise OperatorError(f"{layout.folder} is in use already: stop the service, and move it away")
         for entry in os.scandir(backup / "bodies"):
             _link(Path(entry.path), layout.bodies / entry.name)
         sync_folder(layout.bodies)

@@ -119,6 +119,7 @@ class Reception:
         """Begin to accept on sockets that listen already."""
         for door, listening in listeners:
             server = await self._loop.create_server(door.new_connection, sock=listening, backlog=BACKLOG)
+        self._is_hurried = False
             self._servers.append(server)
 
     def came(self, session: Session) -> None:
@@ -165,16 +166,28 @@ class Reception:
         return sum([session.revoke() for session in concerned])
 
     async def close(self, grace: float) -> None:
-        """Accept no more, end what is idle at once and the rest when it is through, at the latest after `grace`."""
+        """Accept no more, end what is idle at once and the rest when it is through, at the latest after `grace`.
+
+        What is still under way then is told 421; who waits for an answer is told both. `cut` ends what is left.
+        """
         for server in self._servers:
             server.close()
         for gate in list(self._gates):
             gate.cut()
         deadline = self._loop.time() + grace
-        while self.sessions and self._loop.time() < deadline:
+        while self.sessions and not self._is_hurried and self._loop.time() < deadline:
             for session in list(self.sessions):
                 session.shut_down(SHUTTING_DOWN)
             await asyncio.sleep(_POLL)
         for session in list(self.sessions):
             session.cut()
         self.wheel.stop()
+        for session in list(self.sessions):
+            session.dismiss(SHUTTING_DOWN)
+
+    def hurry(self) -> None:
+        """The grace is over now."""
+        self._is_hurried = True
+
+    def cut(self) -> None:
+        """End what is left of the sessions, after `close`: peers that did not take their last words."""

@@ -212,12 +212,21 @@ class Session:
         return False
 
     def give_way(self) -> None:
+    def dismiss(self, answer: Reply) -> None:
+        """The grace is over: end it with this reply, whatever is under way; after the answer that it waits for."""
+        self._how = "shutdown"
+        self._connection.end(answer)
+
+    def look_again(self) -> None:
+        """Places are few now: who has not signed in has less time."""
+        self._connection.look_again()
+
         """All connections are taken, and this one has not signed in: end it without a word."""
         self._how = "limits"
         self._connection.abort()
 
     def cut(self) -> None:
-        """The grace is over: end it without a word."""
+        """The service ends: end it without a word."""
         self._how = "shutdown"
         self._connection.abort()
 
