@@ -113,7 +113,11 @@ RULES: Mapping[State, Row] = {
         **_all((*_MAIL_VERBS, Verb.VRFY), replies.NEED_TLS),
         Verb.AUTH: Refusal(replies.NEED_TLS_TO_SIGN_IN),
     },
-    State.SECURED: {**_IN_TLS, **_all((*_MAIL_VERBS, Verb.VRFY, Verb.AUTH), replies.NEED_HELLO)},
+    State.SECURED: {
+        **_IN_TLS,
+        **_all((*_MAIL_VERBS, Verb.AUTH), replies.NEED_HELLO),
+        Verb.VRFY: Refusal(replies.NEED_AUTH),  # RFC 5321 section 4.1.4: it needs no EHLO
+    },
     State.GREETED: {**_IN_TLS, **_all((*_MAIL_VERBS, Verb.VRFY), replies.NEED_AUTH)},
     State.READY: {**_SIGNED_IN, **_all((Verb.RCPT, Verb.DATA, Verb.BDAT), replies.NEED_MAIL)},
     State.MAIL: {**_IN_TRANSACTION, **_all((Verb.DATA, Verb.BDAT), replies.NEED_RECIPIENT, counted=False)},
