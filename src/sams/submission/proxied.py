@@ -28,9 +28,9 @@ from typing import TYPE_CHECKING, cast
 
 from sams.activity.events import Proxied
 from sams.core.reply import Reply
-from sams.protocol.proxy import HeaderReader, ProxyError, ProxyHeader
+from sams.protocol.proxy import MAX_HEADER, HeaderReader, ProxyError, ProxyHeader
 from sams.protocol.smtp.server import ServerEngine
-from sams.submission.connection import COMMANDS_BUFFER, Connection, peer_address
+from sams.submission.connection import Connection, peer_address
 
 if TYPE_CHECKING:
     from sams.submission.reception import ListenerDoor, Reception
@@ -95,8 +95,8 @@ class HeaderGate(asyncio.BufferedProtocol):
             wheel.watch(self, wheel.now() + self._proxies.patience)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's interface
-        """The worker's, as connections use it."""
-        return self._reception.buffer[:COMMANDS_BUFFER]
+        """Of the worker's as much as a header may have: what comes behind it is no more than a connection reads."""
+        return self._reception.buffer[:MAX_HEADER]
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes arrived."""
@@ -146,10 +146,9 @@ class HeaderGate(asyncio.BufferedProtocol):
     def _open(self, header: ProxyHeader, rest: bytes) -> None:
         """Let the client in, with all that came behind the header."""
         self._leave()
-        reception, transport = self._reception, self._transport
-        door = _ProxiedDoor(self._door, self.address, header)
-        limits = reception.house.limits
-        connection = Connection(door, limits, reception.wheel, reception.buffer, reception.turns)
+        transport = self._transport
+        connection = self._door.new_connection(_ProxiedDoor(self._door, self.address, header))
+        assert isinstance(connection, Connection), "with a door of its own there is no second gate"
         transport.set_protocol(connection)
         connection.connection_made(transport)
         if rest:

@@ -16,6 +16,7 @@ from sams.protocol.smtp.settings import ServerSettings
 from sams.submission.connection import RECEIVE_BUFFER, Connection
 from sams.submission.crowd import Crowd
 from sams.submission.deadlines import DeadlineWheel, TimeLimits
+from sams.submission.interface import Door
 from sams.submission.proxied import HeaderGate, Proxies
 from sams.submission.services import Services
 from sams.submission.session import Peer, Session
@@ -91,12 +92,12 @@ class ListenerDoor:
         log.tell(ProxyRefused(why))
         log.end("proxy")
 
-    def new_connection(self) -> Connection | HeaderGate:
-        """For the loop: a protocol for the next connection."""
+    def new_connection(self, door: Door | None = None) -> Connection | HeaderGate:
+        """For the loop: a protocol for the next connection. door: of a client whose header was read."""
         reception = self._reception
-        if self.proxies is not None:
+        if door is None and self.proxies is not None:
             return HeaderGate(self, self.proxies, reception)
-        return Connection(self, reception.house.limits, reception.wheel, reception.buffer, reception.turns)
+        return Connection(door or self, reception.house.limits, reception.wheel, reception.buffer, reception.turns)
 
 
 class Reception:
