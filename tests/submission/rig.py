@@ -50,7 +50,6 @@ port = {starttls}
 address = "127.0.0.1"
 port = {implicit}
 security = "implicit"
-{listener}
 [accounts]
 domains = ["example.org"]
 [[route]]
@@ -70,12 +69,10 @@ class Told:
     """An activity that keeps what it is told."""
 
     def __init__(self) -> None:
-        self.clients: list[str] = []
         self.events: list[Event] = []
         self.ended: list[str] = []
 
     def session(self, session_id: str, client: str, port: int, *, implicit: bool = False) -> ToldSession:
-        self.clients.append(client)
         return ToldSession(self, session_id)
 
     def tell(self, event: Event) -> None:
@@ -282,7 +279,6 @@ async def serving(
                 open_one.listener.port,
                 open_one.tls.context,
                 settings.server_settings(config, open_one.listener, mechanisms.names),
-                settings.proxies(config, open_one.listener),
             ),
             open_one.sockets[0],
         )
@@ -297,7 +293,7 @@ async def serving(
             writer.transport.abort()
         await asyncio.sleep(0.01)
         await reception.close(0.2)
+        reception.cut()
         sign_ins.close()
         await spool.close()
     assert bugs == []
-        reception.cut()

@@ -199,36 +199,39 @@ class WorkerGraph:
         for control in self._controls:
             await control.close()
         await self._storage.close()
+        self._reception.cut()
         self._sign_ins.close()
         self._hops.close()
         await asyncio.to_thread(self._journal.close)
-        self._reception.cut()
 
-    def _use_spool(self, spool: Spool) -> None:
-        since = int(self._clock.now()) // 3_600 - _HOURS_OF_A_DAY + 1
-        self._quota.load(spool.shard, ((use.login, use.hour, use.recipients) for use in spool.usage(since)))
     def hurry(self) -> None:
         """The grace is over, also where `stop` has not begun."""
         self._is_hurried = True
         self._reception.hurry()
         self._scheduler.hurry()
 
+    def _use_spool(self, spool: Spool) -> None:
+        since = int(self._clock.now()) // 3_600 - _HOURS_OF_A_DAY + 1
+        self._quota.load(spool.shard, ((use.login, use.hour, use.recipients) for use in spool.usage(since)))
         self._scheduler.adopt(spool)
 
     # --- reloaded
 
     def reload(self, material: Material) -> None:
-        """Use new settings for new sessions and new attempts, and new certificates from now on."""
+        """Use new settings for new sessions and new attempts, and new certificates from now on.
+
+        All that can be wrong is found before anything changes.
+        """
         before = self._inherited.material.config
         check_changeable(before, material.config)
         roles = service_roles(self._own_uid(), material.config.control)
+        hops = self._hops.prepare(material)
         self._inherited.renew(material)
         if material.config.alarm != before.alarm:
             self._alarms = self._make_alarms(material.config)
         for control, (_, handlers) in zip(self._controls, self._answers(), strict=True):
             control.replace(handlers, roles)
         self._sign_ins.renew(material.config)
-        hops = self._hops.prepare(material)
         self._routes = settings.route_table(material.config)
         self._scheduler.set_routes(self._routes, self._hops.use(hops))
         self._reception.house = self._house(material)

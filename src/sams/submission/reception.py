@@ -16,7 +16,6 @@ from sams.protocol.smtp.settings import ServerSettings
 from sams.submission.connection import RECEIVE_BUFFER, Connection
 from sams.submission.crowd import Crowd
 from sams.submission.deadlines import DeadlineWheel, TimeLimits
-from sams.submission.interface import Door
 from sams.submission.proxied import HeaderGate, Proxies
 from sams.submission.services import Services
 from sams.submission.session import Peer, Session
@@ -92,12 +91,12 @@ class ListenerDoor:
         log.tell(ProxyRefused(why))
         log.end("proxy")
 
-    def new_connection(self, door: Door | None = None) -> Connection | HeaderGate:
-        """For the loop: a protocol for the next connection. door: of a client whose header was read."""
+    def new_connection(self) -> Connection | HeaderGate:
+        """For the loop: a protocol for the next connection."""
         reception = self._reception
-        if door is None and self.proxies is not None:
+        if self.proxies is not None:
             return HeaderGate(self, self.proxies, reception)
-        return Connection(door or self, reception.house.limits, reception.wheel, reception.buffer, reception.turns)
+        return Connection(self, reception.house.limits, reception.wheel, reception.buffer, reception.turns)
 
 
 class Reception:
@@ -115,12 +114,12 @@ class Reception:
         self._gates: set[HeaderGate] = set()
         self._strangers: Crowd[Session | HeaderGate] = Crowd()
         self._servers: list[asyncio.Server] = []
+        self._is_hurried = False
 
     async def listen(self, listeners: Iterable[tuple[ListenerDoor, socket.socket]]) -> None:
         """Begin to accept on sockets that listen already."""
         for door, listening in listeners:
             server = await self._loop.create_server(door.new_connection, sock=listening, backlog=BACKLOG)
-        self._is_hurried = False
             self._servers.append(server)
 
     def came(self, session: Session) -> None:
@@ -181,9 +180,6 @@ class Reception:
                 session.shut_down(SHUTTING_DOWN)
             await asyncio.sleep(_POLL)
         for session in list(self.sessions):
-            session.cut()
-        self.wheel.stop()
-        for session in list(self.sessions):
             session.dismiss(SHUTTING_DOWN)
 
     def hurry(self) -> None:
@@ -192,3 +188,6 @@ class Reception:
 
     def cut(self) -> None:
         """End what is left of the sessions, after `close`: peers that did not take their last words."""
+        for session in list(self.sessions):
+            session.cut()
+        self.wheel.stop()

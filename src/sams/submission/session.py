@@ -211,7 +211,6 @@ class Session:
             return True
         return False
 
-    def give_way(self) -> None:
     def dismiss(self, answer: Reply) -> None:
         """The grace is over: end it with this reply, whatever is under way; after the answer that it waits for."""
         self._how = "shutdown"
@@ -221,6 +220,7 @@ class Session:
         """Places are few now: who has not signed in has less time."""
         self._connection.look_again()
 
+    def give_way(self) -> None:
         """All connections are taken, and this one has not signed in: end it without a word."""
         self._how = "limits"
         self._connection.abort()
