@@ -8,6 +8,7 @@ import random
 import shutil
 import signal
 import smtplib
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -97,6 +98,10 @@ class Faults:
     _threads: list[threading.Thread] = field(default_factory=list)
     _password: str = PASSWORD
 
+    def __post_init__(self) -> None:
+        self._sound = self.service.folder / "sound.toml"
+        shutil.copyfile(self.service.config, self._sound)
+
     def start(self) -> None:
         kinds: dict[str, Callable[[Step], None]] = {
             "hop": self._mood,
@@ -132,6 +137,10 @@ class Faults:
                 act(step)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the soak goes on
                 self.ledger.fault(f"{kind} {step.detail}: {type(error).__name__}: {error}"[:600])
+
+    def _sams(self, *words: str, text: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """By a file of its own that is always sound: a reload breaks the service's now and then."""
+        return self.service.sams(*words, "--config", str(self._sound), text=text, check=check)
 
     def _mood(self, step: Step) -> None:
         began = time.time()
@@ -172,12 +181,12 @@ class Faults:
         """A change works at once: the old password, or the suspended account, is refused; the new one is taken."""
         began = time.time()
         if step.detail == "suspend":
-            self.service.sams("account", "suspend", FICKLE, "--reason", "a soak")
+            self._sams("account", "suspend", FICKLE, "--reason", "a soak")
             self._expect(535, self._password, "a suspended account")
-            self.service.sams("account", "resume", FICKLE)
+            self._sams("account", "resume", FICKLE)
         else:
             old, self._password = self._password, f"{PASSWORD}-{began}"
-            self.service.sams("account", "passwd", FICKLE, "--password-stdin", text=self._password + "\n")
+            self._sams("account", "passwd", FICKLE, "--password-stdin", text=self._password + "\n")
             self._expect(535, old, "an old password")
         self._expect(235, self._password, "the password after a change")
         self.ledger.disturb("account", step.detail, began)
@@ -207,7 +216,7 @@ class Faults:
 
     def _command(self, step: Step) -> None:
         """What people at the terminal do meanwhile. Any status is an answer: a worker may just have been killed."""
-        run = self.service.sams
+        run = self._sams
         if step.detail == "hold":
             waiting = json.loads(run("queue", "list", "--limit", "5", "--json", check=False).stdout or "{}")
             ids = [entry["id"] for entry in waiting.get("messages", ())]
