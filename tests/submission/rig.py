@@ -50,6 +50,7 @@ port = {starttls}
 address = "127.0.0.1"
 port = {implicit}
 security = "implicit"
+{listener}
 [accounts]
 domains = ["example.org"]
 [[route]]
@@ -69,10 +70,12 @@ class Told:
     """An activity that keeps what it is told."""
 
     def __init__(self) -> None:
+        self.clients: list[str] = []
         self.events: list[Event] = []
         self.ended: list[str] = []
 
     def session(self, session_id: str, client: str, port: int, *, implicit: bool = False) -> ToldSession:
+        self.clients.append(client)
         return ToldSession(self, session_id)
 
     def tell(self, event: Event) -> None:
@@ -279,6 +282,7 @@ async def serving(
                 open_one.listener.port,
                 open_one.tls.context,
                 settings.server_settings(config, open_one.listener, mechanisms.names),
+                settings.proxies(config, open_one.listener),
             ),
             open_one.sockets[0],
         )

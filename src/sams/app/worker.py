@@ -16,6 +16,7 @@ from sams.app.control import AskForReload, service_handlers, worker_handlers
 from sams.app.hops import Hops
 from sams.app.inherited import Inherited, check_changeable
 from sams.app.mail import ServiceMail
+from sams.app.sharing import SharingWatch
 from sams.app.storage import Storage
 from sams.config.model import Config
 from sams.control import sockets
@@ -112,6 +113,7 @@ class WorkerGraph:
         self._certificates = CertificateWatch(
             config.tls.expiry_warnings, clock, lambda text: self._alarm("certificate", text)
         )
+        self._sharing = SharingWatch(self._inherited.log)
         self._reception = Reception(self._loop, self._house(material), self._bug)
         self._doors = [self._door(material, place) for place in range(len(config.listeners))]
 
@@ -256,6 +258,7 @@ class WorkerGraph:
         self._reception.wheel.pressure = self._reception.house.services.admission.under_pressure
         if self._number == 0:
             self._certificates.look(self._inherited.material.hosts)
+            self._sharing.look(self._reception.house.services.admission.shared_addresses)
         if self._beats % ADOPT_EVERY == 0:
             for spool in self._storage.adopt():
                 self._use_spool(spool)
@@ -308,7 +311,7 @@ class WorkerGraph:
 
     def _problems(self) -> tuple[str, ...]:
         down = [status.route for status in self._scheduler.status() if not status.is_up]
-        return tuple(f"the next hop of route {route} is down" for route in down)
+        return (*(f"the next hop of route {route} is down" for route in down), *self._sharing.problems())
 
     # --- told
 

@@ -23,6 +23,7 @@ from sams.core.clock import Clock
 from sams.core.reply import Reply, reply
 from sams.identity.origin import Network, covering, origin_key
 from sams.identity.shared_table import Columns, OwnedTable
+from sams.policy.shared_address import SharedAddresses
 
 DEFAULT_SLOTS = 65_536
 
@@ -67,13 +68,14 @@ class _Count(Struct, gc=False):
 class _WorkerBooks:
     """What one worker counts. table: where the others read it, None where there are none."""
 
-    __slots__ = ("logins", "minute", "origins", "table")
+    __slots__ = ("logins", "minute", "origins", "shared", "table")
 
     def __init__(self, table: OwnedTable | None) -> None:
         self.table = table
         self.origins: dict[bytes, _Count] = {}
         self.logins: dict[str, _Count] = {}
         self.minute = 0
+        self.shared = SharedAddresses()
 
 
 class AdmissionBooks:
@@ -133,6 +135,11 @@ class Admission:
         """So many of this worker's connections are taken that who is not signed in should be brief."""
         return self._connections[self._worker] * 100 >= self._limits.connections * self._limits.pressure_at
 
+    @property
+    def shared_addresses(self) -> tuple[str, ...]:
+        """Private addresses from which all members came lately, many from each; mostly none."""
+        return tuple([address for address in self._own.shared.found if not self._is_free(address)])
+
     def connected(self, address: str, make_room: Callable[[], bool] = lambda: False) -> Reply | None:
         """A connection from an address; the refusal, or None: it counts until `disconnected`.
 
@@ -188,6 +195,7 @@ class Admission:
         count.held += 1
         self._publish(count)
         self._leave_origin(origin_key(address), fresh_step=1)
+        self._own.shared.note(address, login)
         return None
 
     def disconnected(self, address: str, login: str | None) -> None:

@@ -30,9 +30,10 @@ from sams.activity.events import Proxied
 from sams.core.reply import Reply
 from sams.protocol.proxy import MAX_HEADER, HeaderReader, ProxyError, ProxyHeader
 from sams.protocol.smtp.server import ServerEngine
-from sams.submission.connection import Connection, peer_address
+from sams.submission.connection import peer_address
 
 if TYPE_CHECKING:
+    from sams.submission.connection import Connection
     from sams.submission.reception import ListenerDoor, Reception
     from sams.submission.session import Session
 
@@ -147,8 +148,7 @@ class HeaderGate(asyncio.BufferedProtocol):
         """Let the client in, with all that came behind the header."""
         self._leave()
         transport = self._transport
-        connection = self._door.new_connection(_ProxiedDoor(self._door, self.address, header))
-        assert isinstance(connection, Connection), "with a door of its own there is no second gate"
+        connection = self._reception.connection(_ProxiedDoor(self._door, self.address, header))
         transport.set_protocol(connection)
         connection.connection_made(transport)
         if rest:

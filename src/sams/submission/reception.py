@@ -16,6 +16,7 @@ from sams.protocol.smtp.settings import ServerSettings
 from sams.submission.connection import RECEIVE_BUFFER, Connection
 from sams.submission.crowd import Crowd
 from sams.submission.deadlines import DeadlineWheel, TimeLimits
+from sams.submission.interface import Door
 from sams.submission.proxied import HeaderGate, Proxies
 from sams.submission.services import Services
 from sams.submission.session import Peer, Session
@@ -96,7 +97,7 @@ class ListenerDoor:
         reception = self._reception
         if self.proxies is not None:
             return HeaderGate(self, self.proxies, reception)
-        return Connection(self, reception.house.limits, reception.wheel, reception.buffer, reception.turns)
+        return reception.connection(self)
 
 
 class Reception:
@@ -121,6 +122,10 @@ class Reception:
         for door, listening in listeners:
             server = await self._loop.create_server(door.new_connection, sock=listening, backlog=BACKLOG)
             self._servers.append(server)
+
+    def connection(self, door: Door) -> Connection:
+        """For a connection that comes in at this door."""
+        return Connection(door, self.house.limits, self.wheel, self.buffer, self.turns)
 
     def came(self, session: Session) -> None:
         """A session began."""

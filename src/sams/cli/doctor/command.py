@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from sams.cli.doctor import certificate, clock, configuration, folders, names, next_hops, ports
+from sams.cli.doctor import certificate, clock, configuration, folders, names, next_hops, ports, service
 from sams.cli.doctor.finding import Finding, Level, fail
 from sams.cli.failures import Exit
 from sams.cli.options import config_option, json_option
@@ -84,6 +84,8 @@ def _check_ports(config: Config) -> Iterator[Finding]:
         yield fail("service", str(error), "run `sams doctor` as root")
         return
     yield from ports.check(config, running=running)
+    if running:
+        yield from service.check(config.server.data_dir)
 
 
 def _as_json(finding: Finding) -> dict[str, str]:
