@@ -16,7 +16,7 @@ SET ?= short
 RUNS ?= 2
 BENCH_DIR ?= /var/tmp/sams-bench
 
-.PHONY: help env test-env demo test test-long mutants bench bench-micro bench-scale bench-profile bench-folders soak check format system requirements docs clean
+.PHONY: help env test-env demo test test-long mutants bench bench-micro bench-scale bench-profile bench-folders soak audit sbom release check format system requirements docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -30,6 +30,10 @@ $(VENV)/.env: requirements/runtime.txt requirements/build.txt pyproject.toml
 
 $(VENV)/.test-env: $(VENV)/.env requirements/test.txt
 	@tools/make-env "$(PYTHON)" "$(VENV)" requirements/test.txt
+	@touch $@
+
+$(VENV)/.release-env: $(VENV)/.test-env requirements/release.txt
+	@tools/make-env "$(PYTHON)" "$(VENV)" requirements/release.txt
 	@touch $@
 
 $(VENV)/.bench-env: $(VENV)/.test-env requirements/bench.txt
@@ -81,6 +85,17 @@ format: test-env  ## let ruff format the tree
 	@$(BIN)/ruff format src tests tools benchmarks
 	@$(BIN)/ruff check --fix-only --quiet src tests tools benchmarks
 
+audit: $(VENV)/.release-env  ## has a pinned dependency a known weakness? is everything pinned?
+	@$(BIN)/python -m tools.audit
+
+sbom: $(VENV)/.release-env  ## build/sams.cdx.json: what SAMS is made of (CycloneDX)
+	@mkdir -p build
+	@SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" $(BIN)/python -m tools.sbom requirements/runtime.txt build/sams.cdx.json
+	@echo "build/sams.cdx.json"
+
+release: $(VENV)/.release-env  ## dist: sdist, wheel, pinned requirements, bill of materials, checksums; the same for the same commit
+	@tools/release "$(VENV)" dist
+
 docs: env  ## write the reference pages that are made from the code
 	@$(BIN)/python tools/make_reference.py
 
@@ -88,7 +103,7 @@ system:  ## as root: Debian packages with the real programs that the tests drive
 	@tools/make-system
 
 requirements:  ## compile the pinned requirements anew (needs uv)
-	@for name in runtime build test bench; do \
+	@for name in runtime build test release bench; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    -o requirements/$$name.txt requirements/$$name.in; done
 
