@@ -38,6 +38,7 @@ class Begun:
 
     more: Callable[[], Awaitable[AttemptResult]]
     stops: AttemptResult = DOWN
+    is_untouched: bool = False
 
     async def run(self) -> AttemptResult:
         return await self.more()
@@ -276,6 +277,33 @@ async def test_one_that_is_held_meanwhile_does_not_go_on_and_what_it_brought_is_
     assert {key: list(left) for key, left in made.spool.recipients.items()} == {ids[0]: [0, 1], ids[1]: [0]}
     assert made.told("route down") == []
     assert not len(made.window)
+
+
+@virtual
+async def test_what_a_hop_had_not_said_a_word_of_waits_for_its_turn_again() -> None:
+    made, hop = grouping()
+    tried: list[str] = []
+
+    async def more() -> AttemptResult:
+        tried.append("at once")
+        return one_of(DELIVERED)
+
+    works = [await made.spool.accept(made.message(login=f"u{number}")) for number in range(4)]
+    ids = [work[0].message.id for work in works]
+    hop.land = {
+        ids[0]: lambda: one_of(REFUSED, Hop.SUSPECT),
+        **dict.fromkeys(ids[1:], lambda: Begun(more, is_untouched=True)),
+    }
+    for work in works:
+        made.scheduler.submit(work, made.spool)
+    await asyncio.sleep(0.015)
+    assert sorted(made.spool.messages) == ids
+    assert made.scheduler.status()[0].sending == 3
+    hop.land = {}
+    await asyncio.sleep(1)
+    assert tried == []
+    assert list(made.spool.messages) == ids[:1]
+    assert hop.groups == [ids, ids[1:]]
 
 
 @pytest.mark.parametrize("how", [DELIVERED, FAILED])

@@ -265,6 +265,40 @@ def test_hosts_are_tried_in_order_and_a_failed_one_is_avoided_for_a_growing_time
     run(main())
 
 
+def test_one_attempt_finds_out_whether_a_failed_host_works_again_and_the_others_do_not_wait_for_it() -> None:
+    async def main() -> None:
+        own = rig(connections=4, hosts=(ONE, TWO))
+        own.hosts.down = {ONE}
+        await own.pool.acquire()
+        own.clock.time += AVOID_LONGEST
+        own.hosts.gate = asyncio.Event()
+        finding_out = asyncio.create_task(own.pool.acquire())
+        await settle()
+        own.hosts.tried.clear()
+        own.hosts.gate, gate = None, own.hosts.gate
+        assert (await own.pool.acquire()).host == TWO
+        assert own.hosts.tried == [TWO]
+        own.hosts.down.clear()
+        gate.set()
+        assert (await finding_out).host == ONE
+        assert (await own.pool.acquire()).host == ONE
+
+    run(main())
+
+
+def test_an_extension_that_a_host_does_not_know_is_not_used_on_connections_that_stand() -> None:
+    async def main() -> None:
+        own = rig(connections=4, hosts=(ONE,))
+        idle, leased = await own.pool.acquire(), await own.pool.acquire()
+        own.pool.release(idle)
+        own.pool.distrust(ONE, frozenset({"CHUNKING"}))
+        assert cast("Connection", idle).closed
+        assert not cast("Connection", leased).closed
+        assert cast("Connection", await own.pool.acquire()).distrusted == {"CHUNKING"}
+
+    run(main())
+
+
 def test_an_avoided_host_is_tried_when_the_others_fail_too() -> None:
     async def main() -> None:
         own = rig(hosts=(ONE, TWO))

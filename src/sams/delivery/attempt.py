@@ -50,6 +50,7 @@ class Attempt:
         self._remote = ""
         self._tls = ""
         self._distrusted: frozenset[str] = frozenset()
+        self._stopped_by = _CUT_SHORT
 
     async def run(self) -> AttemptResult:
         """As many transactions, on as many connections, as it takes."""
@@ -63,8 +64,13 @@ class Attempt:
 
     def stopped(self) -> AttemptResult:
         """What it brought, where it is not to go on. See `Unfinished`."""
-        self._hop, self._trouble = Hop.DOWN, self._outcome(Result.DEFERRED, _CUT_SHORT, "")
+        self._hop, self._trouble = Hop.DOWN, self._outcome(Result.DEFERRED, self._stopped_by, "")
         return self.result()
+
+    @property
+    def is_untouched(self) -> bool:
+        """Nothing was heard of it before the conversation broke. See `Unfinished`."""
+        return self._stopped_by is not _CUT_SHORT and not self._outcomes
 
     @property
     def goes_on(self) -> bool:
@@ -136,8 +142,9 @@ class Attempt:
         self, connection: HopConnection, result: TransactionResult, broken: BreakOff, sent: int
     ) -> None:
         """What a broken conversation means: for the hop, and for those who have no verdict of the hop's own."""
-        if broken.untouched and sent > _FRESH:
-            return  # it was closed while nobody used it
+        if broken.untouched and sent > _FRESH:  # it was closed while nobody used it
+            self._stopped_by = broken.reply
+            return
         remote = connection.remote if broken.by_peer else ""
         self._trouble = self._outcome(Result.DEFERRED, broken.reply, remote)
         if broken.by_peer and broken.reply.code == _SIGN_IN_FIRST:

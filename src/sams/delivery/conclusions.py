@@ -7,7 +7,7 @@ is finished by a task of its own, so that the connection is free meanwhile.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from itertools import repeat
 from typing import Any
@@ -35,6 +35,8 @@ from sams.delivery.settling import FIRST_WAIT, LONGEST_WAIT, Settler
 from sams.delivery.window import Job, Step, Window
 from sams.spool.interface import Content, QueuedRecipient, Settled, Settlement, Spool, Work
 
+_BUG_FIRST, _BUG_LONGEST = 60.0, 3_600.0
+"""Seconds that a message waits where a bug keeps the retry policy from being asked."""
 _NO_ANSWER = reply(451, "4.3.0", "the attempt ended without an answer for this recipient")
 
 Tried = list[tuple[QueuedRecipient, Outcome]]
@@ -113,7 +115,7 @@ class Conclusions:
             work = self._report(lane, job, judgement, content, is_final=is_final)
             task = asyncio.get_running_loop().create_task(work)
             self._reports.add(task)
-            task.add_done_callback(self._reports.discard)
+            task.add_done_callback(partial(self._report_done, lane, job, judgement))
         else:
             self._settle(lane, job, judgement.settled, ())
 
@@ -131,14 +133,19 @@ class Conclusions:
 
     def fault(self, job: Job, error: BaseException) -> AttemptResult:
         """A bug of ours: told with a reference, the recipients try again as after any temporary failure."""
-        outcome = self._fault(job, error)
+        outcome = self.tell_fault(job, error)
         return AttemptResult([(one.number, outcome) for one in job.work.recipients])
 
-    def _fault(self, job: Job, error: BaseException) -> Outcome:
+    def tell_fault(self, job: Job, error: BaseException) -> Outcome:
+        """Tell of a bug, with a reference; never raises. The outcome of those who have to try again for it."""
         reference = new_reference()
-        self._faulted(reference, error)
         text = f"delivery of {job.work.message.id} met an unexpected error, reference {reference}"
-        self._tell(Alarmed(alarm="fault", text=text, login=job.work.message.login))
+        try:
+            self._faulted(reference, error)
+            self._tell(Alarmed(alarm="fault", text=text, login=job.work.message.login))
+        except Exception as again:  # noqa: BLE001 - who cannot be told must not keep the job from its end
+            about = {"message": f"{text}, and could not tell of it", "exception": again}
+            asyncio.get_running_loop().call_exception_handler(about)
         ours = reply(451, "4.3.0", "an unexpected error on our side").with_reference(reference)
         return Outcome(Result.DEFERRED, ours, "", self._clock.now())
 
@@ -170,11 +177,11 @@ class Conclusions:
     ) -> None:
         """A bug came between what the hop said and the queue: who has the message leaves, the others try again.
 
-        Where that fails as well, the job keeps its place in the window until the next start: it is not sent again
-        before.
+        Where that fails as well, the same is stored without the help of what failed.
         """
+        ours = self.tell_fault(job, error)
+        tried: Tried = []
         try:
-            ours = self._fault(job, error)
             if job.step is Step.SENDING:
                 tried = [
                     (one, outcome if outcome.result is Result.DELIVERED else ours)
@@ -182,7 +189,31 @@ class Conclusions:
                 ]
                 self._go_by(lane, job, content, tried, is_final=is_final)
         except Exception as again:  # noqa: BLE001 - as above
-            self._faulted(new_reference(), again)
+            ours = self.tell_fault(job, again)
+            if job.step is Step.SENDING:
+                self._begin_to_settle(lane, job)
+                self._settle(lane, job, self._plain(job, {one.number: told for one, told in tried}, ours), ())
+
+    def _plain(self, job: Job, outcomes: Mapping[int, Outcome], ours: Outcome) -> tuple[Settled, ...]:
+        """Who has the message leaves, and all others wait: nobody is given up where a report may not be made."""
+        settled = []
+        for one in job.work.recipients:
+            outcome = outcomes.get(one.number, ours)
+            if outcome.result is Result.DELIVERED:
+                settled.append(Settled(one.number, outcome, delay_told=one.delay_told))
+            else:
+                due = self._clock.now() + interval(_BUG_FIRST, _BUG_LONGEST, one.attempts, 0.5)
+                settled.append(Settled(one.number, ours, due, delay_told=one.delay_told))
+        return tuple(settled)
+
+    def _report_done(self, lane: Lane, job: Job, judgement: Judgement, task: asyncio.Task[None]) -> None:
+        """Reports that a bug ended: nobody leaves the queue unheard for it."""
+        self._reports.discard(task)
+        if task.cancelled() or (error := task.exception()) is None:
+            return
+        ours = self.tell_fault(job, error)
+        outcomes = {one.number: one.outcome for one in judgement.settled}
+        self._settle(lane, job, self._plain(job, outcomes, ours), ())
 
     def _begin_to_settle(self, lane: Lane, job: Job) -> None:
         job.step = Step.SETTLING
@@ -295,7 +326,7 @@ def _event(
     told = []
     for one, outcome in tried:
         if outcome is not last:  # often it is everybody's
-            last, what, said = outcome, outcome.result._value_, str(outcome.reply)
+            last, what, said = outcome, outcome.result._value_, visible(str(outcome.reply))
         told.append(RecipientResult(str(one.recipient.mailbox), what, said))
     return Attempted(
         message.id,

@@ -143,17 +143,26 @@ class Couriers:
             return
         lane.begin(len(jobs), monotonic)
         courier = Courier(lane, hop, monotonic)
-        taken = 0
-        if is_group:
-            group = _Group(self, courier, jobs, parcels)
-            taken = group.begin()
-            if taken:
-                self._groups.add(group)
+        try:
+            taken = self._hand_over(courier, jobs, parcels) if is_group else 0
+        except Exception as error:  # noqa: BLE001 - a bug with a group: its jobs try again later, the next go on
+            for job, (_, content) in zip(jobs, parcels, strict=True):
+                self.failed(courier, job, content, error)
+            lane.over()
+            return
         if not taken:
             taken = 1
             self._spawn(courier, jobs[0], parcels[0][1], hop.deliver(*parcels[0]))
         if taken < len(jobs):
             _put_back(lane, jobs[taken:])
+
+    def _hand_over(self, courier: Courier, jobs: list[Job], parcels: list[Parcel]) -> int:
+        """Begin a group; how many of these, from the first, it has."""
+        group = _Group(self, courier, jobs, parcels)
+        taken = group.begin()
+        if taken:
+            self._groups.add(group)
+        return taken
 
     def _take(self, lane: Lane, most: int) -> tuple[list[Job], list[Parcel]]:
         """The lane's next jobs, with their octets: at most so many, and small ones where they are several."""
@@ -206,19 +215,31 @@ class Couriers:
             self._window.remove(job)
         else:  # an exception is a bug with one message, which must not stop the others
             error = task.exception()
-            result = task.result() if error is None else self._conclusions.fault(job, error)
-            self.landed(courier, job, content, result)
+            if error is None:
+                self.landed(courier, job, content, task.result())
+            else:
+                self.failed(courier, job, content, error)
         self.over(courier.lane)
 
     def landed(self, courier: Courier, job: Job, content: Content, result: AttemptResult) -> None:
-        """An attempt brought its result; it is still one of the lane's attempts."""
+        """An attempt brought its result; it is still one of the lane's attempts.
+
+        Never raises: what is made of the hop's state cannot keep the job from its end.
+        """
         lane, hop = courier.lane, courier.hop
         lane.landed()
         is_news = not lane.health.is_steady or result.hop is not Hop.WORKS
         if is_news and lane.hop is hop and not self._is_closing:
-            self._note(lane, result)
+            try:
+                self._note(lane, result)
+            except Exception as error:  # noqa: BLE001 - a bug of ours: told, and the result counts all the same
+                self._conclusions.tell_fault(job, error)
         seconds = self._clock.monotonic() - courier.began
         self._conclusions.take_in(lane, job, content, result, seconds, is_final=hop.is_final)
+
+    def failed(self, courier: Courier, job: Job, content: Content, error: BaseException) -> None:
+        """A bug ended a job's attempt: nothing is known of it, and its recipients try again later."""
+        self.landed(courier, job, content, self._conclusions.fault(job, error))
 
     def over(self, lane: Lane) -> None:
         """One of the lane's attempts is over."""
@@ -230,17 +251,18 @@ class Couriers:
     def go_on(self, courier: Courier, job: Job, content: Content, attempt: Unfinished) -> None:
         """A job of a group needs more than the group's connection could bring: it is an attempt of its own now.
 
-        Not so where it was held or deleted meanwhile: then what it brought is all, and tells nothing of the hop.
+        Not so where it was held or deleted meanwhile, or is as it was: then what it brought is all, and tells nothing
+        of the hop.
         """
         lane = courier.lane
-        if job.is_unwanted:
-            lane.landed()
-            seconds = self._clock.monotonic() - courier.began
-            is_final = courier.hop.is_final
-            self._conclusions.take_in(lane, job, content, attempt.stopped(), seconds, is_final=is_final)
+        if not (job.is_unwanted or attempt.is_untouched):
+            lane.split()
+            self._spawn(courier, job, content, attempt.run())
             return
-        lane.split()
-        self._spawn(courier, job, content, attempt.run())
+        lane.landed()
+        seconds = self._clock.monotonic() - courier.began
+        is_final = courier.hop.is_final
+        self._conclusions.take_in(lane, job, content, attempt.stopped(), seconds, is_final=is_final)
 
     def group_over(self, group: _Group) -> None:
         """All jobs of a group have landed or go on."""
@@ -255,10 +277,6 @@ class Couriers:
         lane.over()
         for job in jobs:
             self._window.remove(job)
-
-    def fault(self, courier: Courier, job: Job, content: Content, error: Exception) -> None:
-        """A bug ended a group before this job of it had landed."""
-        self.landed(courier, job, content, self._conclusions.fault(job, error))
 
     def _note(self, lane: Lane, result: AttemptResult) -> None:
         health = lane.health
@@ -339,7 +357,7 @@ class _Group:
     def _over(self, failure: Exception | None) -> None:
         for place in range(self._next, self.size):
             error = failure or RuntimeError("a group ended before all of it had landed")
-            self._couriers.fault(self.courier, self._jobs[place], self._parcels[place][1], error)
+            self._couriers.failed(self.courier, self._jobs[place], self._parcels[place][1], error)
         self._couriers.group_over(self)
         self._finish()
 

@@ -32,6 +32,7 @@ class GroupAttempt:
         "_dsn_aware",
         "_group_size",
         "_is_broken",
+        "_is_cut",
         "_landed",
         "_next",
         "_over",
@@ -56,7 +57,7 @@ class GroupAttempt:
         self._connection = connection
         self._parcels = parcels
         self._next = 0
-        self._is_broken = self._said_why = False
+        self._is_broken = self._is_cut = self._said_why = False
         self.size = 0
 
     def begin(self, landed: Landed, over: Callable[[Exception | None], None]) -> bool:
@@ -81,6 +82,7 @@ class GroupAttempt:
 
     def cut(self) -> None:
         """Cut the connection. See `GroupUnderWay.cut`."""
+        self._is_cut = True
         self._connection.drop()
         self._pool.release(self._connection)
 
@@ -103,12 +105,15 @@ class GroupAttempt:
         self._landed(attempt if attempt.goes_on else attempt.result())
 
     def _ended(self, failure: Exception | None) -> None:
+        if self._is_cut:
+            return
         monotonic = self._clock.monotonic()
-        if self._is_broken:
-            self._group_size.broke(self.size, monotonic, said_why=self._said_why)
-        else:
-            self._group_size.answered(self.size, monotonic - self._began, monotonic)
-        if self._is_broken:
-            self._connection.drop()
-        self._pool.release(self._connection)
-        self._over(failure)
+        try:
+            if self._is_broken:
+                self._group_size.broke(self.size, monotonic, said_why=self._said_why)
+                self._connection.drop()
+            else:
+                self._group_size.answered(self.size, monotonic - self._began, monotonic)
+            self._pool.release(self._connection)
+        finally:
+            self._over(failure)

@@ -112,8 +112,8 @@ class HopProtocol(asyncio.Protocol):
     def start(self, dialogue: Dialogue[None], limit: float, over: Callable[[Exception | None], None]) -> None:
         """Drive a dialogue that never waits for a piece of a message. The connection stands.
 
-        over: called at its end, in the callback that brought it, with what the dialogue raised: then the
-            connection is cut.
+        over: called at its end, in the callback that brought it; with what the dialogue raised a moment later: then
+            the connection is cut.
         """
         assert self._dialogue is None, "one dialogue at a time"
         self._dialogue, self._over = dialogue, over
@@ -242,9 +242,11 @@ class HopProtocol(asyncio.Protocol):
         if over is None:
             self._rouse()
             return
-        if failure is not None:
+        if failure is None:
+            over(None)
+        else:  # it may be raised at once, and who began it must have begun before it is over
             self.abort()
-        over(failure)
+            self._loop.call_soon(over, failure)
 
     def _rouse(self) -> None:
         if self._wake is not None and not self._wake.done():

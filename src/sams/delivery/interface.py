@@ -52,7 +52,16 @@ class AttemptResult(msgspec.Struct, frozen=True):
 
 
 class Unfinished(Protocol):
-    """An attempt that was begun in a group and has to wait for something before it can go on."""
+    """An attempt that was begun in a group and has to wait for something before it can go on.
+
+    is_untouched: the conversation broke before the hop had said a word of it: it begins anew when the hop's health
+        lets it, and not at once with all others of its group.
+    """
+
+    @property
+    def is_untouched(self) -> bool:
+        """See above."""
+        ...
 
     def run(self) -> Coroutine[Any, Any, AttemptResult]:
         """Go on, as `NextHop.deliver` does."""

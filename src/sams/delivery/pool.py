@@ -7,9 +7,10 @@ who finds no room waits, and is served in the order of asking. An idle connectio
 without one who waits it is kept for `idle` seconds, the one used last on top, so that those not needed grow old.
 
 Hosts are tried in the order of the configuration. One that cannot be used is avoided for a time that doubles
-with each failure: it comes behind the others, but is tried when they fail too. So `RouteDown` means that every
-host was tried just now. It says nothing about a message: whoever catches it backs off for the route as a whole.
-Those who wait hear of it at once where no connection is left that they could be given.
+with each failure: it comes behind the others, but is tried when they fail too. When that time is over one attempt
+finds out whether it works again, which may take minutes where it only hangs, and all others still avoid it. So
+`RouteDown` means that every host was tried just now. It says nothing about a message: whoever catches it backs off
+for the route as a whole. Those who wait hear of it at once where no connection is left that they could be given.
 """
 
 from __future__ import annotations
@@ -247,6 +248,9 @@ class HopPool:
         failures = []
         now = self._clock.monotonic()
         for host in sorted(self._hosts, key=lambda host: max(0.0, host.avoid_until - now)):
+            if host.failures:
+                soon = self._clock.monotonic() + _avoided(host.failures)
+                host.avoid_until = max(host.avoid_until, soon)
             try:
                 connection = await self._connector.connect(host.address, host.distrusted)
             except ConversationEnded as ended:
@@ -258,9 +262,8 @@ class HopPool:
         raise RouteDown(failures)
 
     def _avoid(self, host: _Host) -> None:
-        seconds = min(AVOID_LONGEST, AVOID_FIRST * 2 ** min(host.failures, 10))
+        host.avoid_until = self._clock.monotonic() + _avoided(host.failures)
         host.failures += 1
-        host.avoid_until = self._clock.monotonic() + seconds
 
     def _tell_waiting(self, down: RouteDown) -> None:
         """Nobody has a connection that could be passed on: it would be the same for all of them."""
@@ -280,3 +283,8 @@ class HopPool:
         self._timer = None
         self.prune()
         self._watch()
+
+
+def _avoided(failures: int) -> float:
+    """Seconds for which a host is avoided after a failure, with so many before it."""
+    return min(AVOID_LONGEST, AVOID_FIRST * 2.0 ** min(failures, 10))
