@@ -19,7 +19,7 @@ import apsw
 from sams.core.errors import OperatorError
 from sams.spool import schema
 
-_ONE_PROCESS = "unix-excl"
+ONE_PROCESS = "unix-excl"
 _OLDEST_SQLITE = (3, 51, 3)
 _CACHE_KIB = 16_384
 _STATEMENTS = 512
@@ -38,7 +38,7 @@ def open_writer(path: Path, shard: int, vfs: str | None = None) -> apsw.Connecti
         connection = apsw.Connection(
             str(path),
             flags=apsw.SQLITE_OPEN_READWRITE,
-            vfs=vfs or _ONE_PROCESS,
+            vfs=vfs or ONE_PROCESS,
             statementcachesize=_STATEMENTS,
         )
         connection.pragma("page_size", schema.PAGE_SIZE)
@@ -60,7 +60,7 @@ def open_reader(path: Path, vfs: str | None = None, *, busy_timeout: float = 0) 
         vfs: SQLite's layer below, other than the system's.
         busy_timeout: seconds.
     """
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs or _ONE_PROCESS)
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs or ONE_PROCESS)
     _set(connection, cache_kib=_CACHE_KIB // 4)
     connection.pragma("query_only", True)
     connection.set_busy_timeout(int(busy_timeout * 1000))
@@ -77,7 +77,7 @@ def open_failed(path: Path, vfs: str | None = None) -> apsw.Connection:
 
 def open_checkpointer(path: Path, vfs: str | None = None) -> apsw.Connection:
     """A connection that copies the log into the database and gives pages back."""
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs or _ONE_PROCESS)
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE, vfs=vfs or ONE_PROCESS)
     _set(connection, cache_kib=1024)
     connection.pragma("journal_size_limit", _LOG_KEPT)
     connection.set_busy_timeout(500)

@@ -181,7 +181,7 @@ def note_replaced(layout: Layout, failed: int) -> None:
 def mark_taken_over(layout: Layout, by: int) -> None:
     """Note beside a failed shard that its queue goes on in another; that one knows it in any case."""
     with contextlib.suppress(OSError):
-        layout.taken_over.write_text(f"shard {by}\n")
+        _write_mark(layout.taken_over, f"shard {by}\n")
 
 
 def mark_failed(layout: Layout, detail: str) -> None:
