@@ -76,9 +76,8 @@ def test_a_package_of_another_version_than_the_pin_is_refused() -> None:
 )
 def test_a_licence_is_read_from_the_best_that_a_package_says(said: str, found: list[str]) -> None:
     about = cast("PackageMetadata", message_from_string(said))
-    assert [
-        getattr(one, "value", None) or getattr(one, "id", None) or one.name for one in licences(about)
-    ] == found
+    names = [[getattr(one, key, None) for key in ("value", "id", "name")] for one in licences(about)]
+    assert [next(filter(None, each)) for each in names] == found
 
 
 @pytest.mark.skipif(shutil.which("git") is None or not (ROOT / ".git").exists(), reason="no git repository")
