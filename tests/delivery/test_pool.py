@@ -271,11 +271,11 @@ def test_one_attempt_finds_out_whether_a_failed_host_works_again_and_the_others_
         own.hosts.down = {ONE}
         await own.pool.acquire()
         own.clock.time += AVOID_LONGEST
-        own.hosts.gate = asyncio.Event()
+        gate = own.hosts.gate = asyncio.Event()
         finding_out = asyncio.create_task(own.pool.acquire())
         await settle()
         own.hosts.tried.clear()
-        own.hosts.gate, gate = None, own.hosts.gate
+        own.hosts.gate = None
         assert (await own.pool.acquire()).host == TWO
         assert own.hosts.tried == [TWO]
         own.hosts.down.clear()
