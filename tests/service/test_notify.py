@@ -21,8 +21,13 @@ def test_each_state_is_told_to_the_managers_socket(tmp_path: Path, abstract: boo
         manager.reloading(12.5)
         manager.alive()
         manager.stopping()
-        told = [receiver.recv(200) for _ in range(4)]
-    assert told == [b"READY=1", b"RELOADING=1\nMONOTONIC_USEC=12500000", b"WATCHDOG=1", b"STOPPING=1"]
+        manager.ready("refused: sams.toml:3\nREADY=0\n" + "x" * 1_000)
+        told = [receiver.recv(2_000) for _ in range(5)]
+    assert told[:4] == [b"READY=1", b"RELOADING=1\nMONOTONIC_USEC=12500000", b"WATCHDOG=1", b"STOPPING=1"]
+    ready, status = told[4].split(b"\n")
+    assert ready == b"READY=1"
+    assert status.startswith(b"STATUS=refused: sams.toml:3 READY=0 xxx")
+    assert len(status) < 520
 
 
 def test_without_a_manager_nobody_is_told() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import select
 import signal
+import socket
 import sys
 import time
 import traceback
@@ -19,13 +21,14 @@ from structlog.typing import FilteringBoundLogger
 
 from sams.core.errors import OperatorError
 from sams.service.board import StatusBoard
-from sams.service.channel import Channel, Word
+from sams.service.channel import Channel, Order, ReloadOutcome, Word, parse_order
 from sams.service.notify import ServiceManager
 from sams.service.reloads import Renewal
 from sams.service.supervisor import Supervisor
 
 PATIENCE = 20.0
 Worker = Callable[["Stage", int, Channel], int]
+Reload = Callable[["Stage"], Renewal]
 
 
 @dataclass
@@ -61,17 +64,23 @@ class Stage:
         raise AssertionError("the supervisor does not end")
 
 
-def no_reload() -> Renewal:
+def no_reload(_: Stage) -> Renewal:
     raise OperatorError("sams.toml:3: nonsense")
 
 
 @contextmanager
-def supervised(worker: Worker, workers: int = 2, grace: float = 1.0) -> Iterator[Stage]:
+def supervised(
+    worker: Worker,
+    workers: int = 2,
+    grace: float = 1.0,
+    reload: Reload = no_reload,
+    manager: ServiceManager | None = None,
+) -> Iterator[Stage]:
     reader, writer = os.pipe()
     stage = Stage(0, reader, writer, StatusBoard(workers))
     stage.pid = os.fork()
     if stage.pid == 0:
-        _supervise(stage, worker, workers, grace)
+        _supervise(stage, worker, workers, grace, reload=reload, manager=manager or ServiceManager())
     try:
         yield stage
     finally:
@@ -82,15 +91,18 @@ def supervised(worker: Worker, workers: int = 2, grace: float = 1.0) -> Iterator
         os.close(writer)
 
 
-def _supervise(stage: Stage, worker: Worker, workers: int, grace: float) -> None:
+def _supervise(
+    stage: Stage, worker: Worker, workers: int, grace: float, *, reload: Reload, manager: ServiceManager
+) -> None:
     log: FilteringBoundLogger = CapturingLogger()
+    faulthandler.disable()  # a worker that is made to crash has nothing to tell
     try:
         status = Supervisor(
             workers=workers,
             run_worker=lambda number, channel: worker(stage, number, channel),
-            reload=no_reload,
+            reload=lambda: reload(stage),
             grace=grace,
-            manager=ServiceManager(),
+            manager=manager,
             board=stage.board,
             died=lambda number: stage.say(f"died {number}"),
             log=log,
@@ -159,15 +171,181 @@ def test_a_worker_that_does_not_stop_is_killed_after_the_grace(monkeypatch: pyte
         assert stage.wait() == 0
 
 
-def test_a_reload_that_is_refused_leaves_the_workers_alone() -> None:
-    with supervised(ready_and_wait, workers=1) as stage:
-        stage.hear(1)
-        before = wait_ready(stage.board, 0)
-        os.kill(stage.pid, signal.SIGHUP)
-        time.sleep(0.3)
-        assert stage.board.read(0).pid == before
+def beats(stage: Stage, number: int, channel: Channel) -> int:
+    """A worker whose loop turns, and that takes whatever it is given."""
+    channel.say(Word.READY)
+    stage.say(f"up {number}")
+    while True:
+        channel.beat()
+        if not select.select([channel], [], [], 0.02)[0]:
+            continue
+        messages = channel.receive()
+        if messages is None:
+            return 0
+        for message in messages:
+            order, content = parse_order(message)
+            stage.say(f"{order.name} {number} {content.decode()}")
+            if order is Order.MATERIAL:
+                channel.say(Word.RELOADED)
+            elif order is Order.HURRY:
+                return 0
+
+
+def asks_and_beats(stage: Stage, number: int, channel: Channel) -> int:
+    channel.say(Word.RELOAD)
+    return beats(stage, number, channel)
+
+
+def test_a_reload_that_is_refused_leaves_the_workers_alone_and_who_asked_is_told_why() -> None:
+    with supervised(asks_and_beats, workers=1) as stage:
+        outcome, up = stage.hear(2)
+        assert up == "up 0"
+        assert ReloadOutcome.decoded(outcome.removeprefix("OUTCOME 0 ").encode()) == ReloadOutcome(
+            "sams.toml:3: nonsense"
+        )
         os.kill(stage.pid, signal.SIGTERM)
         assert stage.wait() == 0
+
+
+def a_bug(_: Stage) -> Renewal:
+    raise ZeroDivisionError
+
+
+def test_a_bug_in_a_reload_harms_nobody() -> None:
+    with supervised(asks_and_beats, workers=1, reload=a_bug) as stage:
+        outcome, _ = stage.hear(2)
+        assert "unexpected" in outcome
+        os.kill(stage.pid, signal.SIGHUP)
+        os.kill(stage.pid, signal.SIGTERM)
+        assert stage.wait() == 0
+
+
+def test_every_worker_gets_new_material_and_who_asked_hears_when_all_have_it() -> None:
+    def asks_when_told(stage: Stage, number: int, channel: Channel) -> int:
+        if number == 0:
+            signal.signal(signal.SIGUSR1, lambda *_: channel.say(Word.RELOAD))
+        return beats(stage, number, channel)
+
+    renewal = Renewal(b"new", ("[log] is in force after a restart only",))
+    with supervised(asks_when_told, reload=lambda _: renewal) as stage:
+        assert stage.hear(2) == ["up 0", "up 1"]
+        os.kill(wait_ready(stage.board, 0), signal.SIGUSR1)
+        first, second, outcome = stage.hear(3)
+        assert (first, second) == ("MATERIAL 0 new", "MATERIAL 1 new")
+        assert ReloadOutcome.decoded(outcome.removeprefix("OUTCOME 0 ").encode()) == ReloadOutcome(
+            None, renewal.notes
+        )
+        os.kill(stage.pid, signal.SIGTERM)
+        assert stage.wait() == 0
+
+
+@pytest.fixture
+def quick_to_lose_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sams.service.slots.HANG", 2.0)
+    monkeypatch.setattr("sams.service.supervisor._TICK", 0.05)
+
+
+@pytest.mark.usefixtures("quick_to_lose_patience")
+@pytest.mark.parametrize("how", [signal.SIGSTOP, signal.SIGKILL, signal.SIGSEGV])
+def test_a_worker_that_hangs_or_crashes_is_replaced_and_the_other_goes_on(how: signal.Signals) -> None:
+    with supervised(beats) as stage:
+        stage.hear(2)
+        first, other = wait_ready(stage.board, 0), wait_ready(stage.board, 1)
+        os.kill(first, how)
+        assert stage.hear(2) == ["died 0", "up 0"]
+        assert wait_ready(stage.board, 0) != first
+        assert wait_ready(stage.board, 1) == other
+        os.kill(stage.pid, signal.SIGTERM)
+        assert stage.wait() == 0
+
+
+@pytest.mark.usefixtures("quick_to_lose_patience")
+def test_who_did_not_run_itself_takes_no_silence_amiss(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where the whole group was frozen, or the machine suspended."""
+    monkeypatch.setattr("sams.service.supervisor._FROZEN", 1.0)
+    with supervised(beats, workers=1) as stage:
+        stage.hear(1)
+        worker = wait_ready(stage.board, 0)
+        for pid in (stage.pid, worker):
+            os.kill(pid, signal.SIGSTOP)
+        time.sleep(3.0)
+        os.kill(stage.pid, signal.SIGCONT)
+        time.sleep(0.1)  # the supervisor looks first
+        os.kill(worker, signal.SIGCONT)
+        os.kill(stage.pid, signal.SIGTERM)
+        assert stage.wait() == 0
+        assert stage.board.read(0).restarts == 1  # its end
+
+
+def test_what_no_worker_says_ends_the_worker_and_not_the_service() -> None:
+    def talks_nonsense_once(stage: Stage, number: int, channel: Channel) -> int:
+        if stage.board.read(number).restarts == 0:
+            signal.signal(signal.SIGUSR1, lambda *_: channel.send(b"x" * 100_000))
+        return beats(stage, number, channel)
+
+    with supervised(talks_nonsense_once, workers=1) as stage:
+        stage.hear(1)
+        os.kill(wait_ready(stage.board, 0), signal.SIGUSR1)
+        assert stage.hear(2) == ["died 0", "up 0"]
+        os.kill(stage.pid, signal.SIGTERM)
+        assert stage.wait() == 0
+
+
+def test_a_second_sigterm_tells_the_workers_to_hurry() -> None:
+    def takes_its_time(stage: Stage, number: int, channel: Channel) -> int:
+        signal.signal(signal.SIGTERM, lambda *_: stage.say(f"stopping {number}"))
+        return beats(stage, number, channel)
+
+    with supervised(takes_its_time, grace=600.0) as stage:
+        stage.hear(2)
+        os.kill(stage.pid, signal.SIGTERM)
+        assert stage.hear(2) == ["stopping 0", "stopping 1"]
+        os.kill(stage.pid, signal.SIGTERM)
+        assert stage.hear(4) == ["HURRY 0 ", "HURRY 1 ", "died 0", "died 1"]
+        assert stage.wait() == 0
+
+
+def test_a_terminals_interrupt_reaches_workers_through_their_supervisor_alone() -> None:
+    with supervised(beats, workers=1) as stage:
+        stage.hear(1)
+        worker = wait_ready(stage.board, 0)
+        os.kill(worker, signal.SIGINT)
+        os.kill(stage.pid, signal.SIGHUP)
+        os.kill(stage.pid, signal.SIGINT)
+        assert stage.wait() == 0
+        assert stage.board.read(0).restarts == 1  # its end
+
+
+def test_the_service_manager_hears_nothing_while_a_worker_cannot_be_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process in an endless system call survives even SIGKILL: then only the manager can help."""
+    monkeypatch.setattr("sams.service.slots.HANG", 2.0)
+    monkeypatch.setattr("sams.service.supervisor._TICK", 0.05)
+    monkeypatch.setattr("sams.service.supervisor.Supervisor._end_hanging", lambda *_: None)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard:
+        heard.bind(str(tmp_path / "notify"))
+        heard.settimeout(PATIENCE)
+        manager = ServiceManager(str(tmp_path / "notify"), 30.0)
+        with supervised(beats, workers=1, manager=manager) as stage:
+            stage.hear(1)
+            worker = wait_ready(stage.board, 0)
+            assert heard_until(heard, b"WATCHDOG=1")
+            os.kill(worker, signal.SIGSTOP)
+            heard.settimeout(2.0)  # forty times as long as between two
+            with pytest.raises(TimeoutError):
+                heard_until(heard, b"STOPPING=1")
+            os.kill(worker, signal.SIGCONT)
+            heard.settimeout(PATIENCE)
+            assert heard_until(heard, b"WATCHDOG=1")
+            os.kill(stage.pid, signal.SIGTERM)
+            assert stage.wait() == 0
+
+
+def heard_until(heard: socket.socket, wanted: bytes) -> bool:
+    while heard.recv(1_000) != wanted:
+        pass
+    return True
 
 
 def ends_with_its_supervisor(stage: Stage, number: int, channel: Channel) -> int:
