@@ -238,6 +238,34 @@ def test_what_only_binarymime_carries_is_told_at_any_cut(body: bytes, is_binary:
         assert scan(b"S: x\r\n\r\n" + body, [cut]).is_binary is is_binary
 
 
+@pytest.mark.parametrize(
+    ("header", "is_binary"),
+    [
+        (b"X: a\r\n\r\n", False),
+        (b"X: a\rb\r\n\r\n", True),
+        (b"X: a\r.\rMAIL FROM:<>\r\n\r\n", True),
+        (b"X: a\nY: b\r\n\r\n", True),
+        (b"X: a\0b\r\n\r\n", True),
+        (b"From me@x \rb\r\nX: a\r\n\r\n", True),
+        (b"X: a\r", True),
+    ],
+)
+def test_what_only_binarymime_carries_is_told_of_the_header_of_a_part_too(
+    header: bytes, is_binary: bool
+) -> None:
+    message = b"Content-Type: message/rfc822\r\n\r\n" + header
+    for cut in range(len(header) + 1):
+        assert scan(message, [cut]).is_binary is is_binary
+        assert scan(message, [cut]).has_binary_part_header is is_binary
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 4, 5])
+def test_where_the_last_header_ends_nothing_is_held_back_for_ever(step: int) -> None:
+    body = b"no field\r\n\r\n-\r\n"
+    structure = scan(b"Content-Type: message/rfc822\r\n\r\n" + body, list(range(0, len(body), step)))
+    assert [part.body_end for part in structure.parts] == [len(body)] * 2
+
+
 def test_text_without_parts_is_measured_as_a_whole() -> None:
     structure = scan("S: x\r\n\r\nhé\r\n--o\r\n".encode())
     assert structure.parts == (Part(None, 0, 0, body_end=10, has_8bit=True),)

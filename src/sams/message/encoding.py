@@ -213,6 +213,8 @@ class _Editor:
         self._eight_bit = carries.eight_bit or carries.binary
         if structure.has_8bit_part_header and not self._eight_bit:
             raise _refused("5.6.7", "the header of a part has characters that are not ASCII")
+        if structure.has_binary_part_header and not carries.binary:
+            raise _refused("5.6.3", "the header of a part has a NUL, or a CR or LF that stands alone")
 
     def treat(self, part: Part) -> str | None:
         """Note the edits of the part's body. The result is its new label, None where the old one stays."""

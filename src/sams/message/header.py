@@ -119,11 +119,13 @@ class HeaderReader:
     The result is the same however the message is cut, and each octet is looked at a constant number of times.
     """
 
-    __slots__ = ("_buffer", "_checked", "_first", "_header", "_limits", "_searched", "dropped")
+    __slots__ = ("_buffer", "_checked", "_first", "_header", "_limits", "_searched", "dropped", "is_sound")
 
     def __init__(self, limits: HeaderLimits = DEFAULT_LIMITS) -> None:
         self.dropped = 0
         """Octets of the line of a mailbox file that was dropped from the front."""
+        self.is_sound = True
+        """Neither NUL nor a CR or LF by itself stands in the header, or in the line that was dropped."""
         self._limits = limits
         self._buffer = bytearray()
         self._searched = 0  # no empty line begins before it
@@ -169,9 +171,13 @@ class HeaderReader:
             PermanentFailure: as `feed` does.
         """
         text = bytes(self._buffer)
+        ends_in_cr = False
         if not text.endswith(b"\r\n") and self._is_header_line(text, text.rfind(b"\n") + 1):
+            ends_in_cr = text.endswith(b"\r")
             text = text.removesuffix(b"\r") + b"\r\n"
-        return self._complete(text, len(text))
+        body = self._complete(text, len(text))
+        self.is_sound = self.is_sound and not ends_in_cr
+        return body
 
     def _search(self) -> bytes | None:
         buffer = self._buffer
@@ -220,8 +226,11 @@ class HeaderReader:
             end = start + len(raw)
         if len(raw) > self._limits.octets:
             raise self._too_large()
-        if self._limits.strict and not _is_sound(raw):
-            raise _refused(550, "5.6.11", "the header has a NUL, or a CR or LF that does not end a line")
+        if self._limits.strict:
+            if not _is_sound(raw):
+                raise _refused(550, "5.6.11", "the header has a NUL, or a CR or LF that does not end a line")
+        else:
+            self.is_sound = _is_sound(text[:end])
         self._header = _index(raw, found, self._limits)
         return text[end + 2 :] if text.startswith(b"\r\n", end) else text[end:]
 

@@ -81,6 +81,7 @@ class Part:
     is_sealed: itself or a container around it is signed or encrypted.
     longest_line: octets without CRLF of its longest line where that is above 998, else 0.
     has_bare_newline: a CR or LF that is no end of line; known only where the scanner is told to look.
+    has_binary_header: NUL, or a CR or LF that is no end of line, stands in its header; not known of the message itself.
     """
 
     parent: int | None
@@ -96,6 +97,7 @@ class Part:
     is_container: bool = False
     is_sealed: bool = False
     has_8bit_header: bool = False
+    has_binary_header: bool = False
     has_8bit: bool = False
     has_nul: bool = False
     has_bare_newline: bool = False
@@ -121,7 +123,12 @@ class Structure:
     @property
     def is_binary(self) -> bool:
         """NUL, or a CR or LF that is no end of line, stands in the body: it can go nowhere but by BINARYMIME."""
-        return any(part.has_nul or part.has_bare_newline for part in self.parts)
+        return any(part.has_nul or part.has_bare_newline or part.has_binary_header for part in self.parts)
+
+    @property
+    def has_binary_part_header(self) -> bool:
+        """The same, in the header of a part."""
+        return any(part.has_binary_header for part in self.parts)
 
     @property
     def longest_line(self) -> int:
@@ -244,6 +251,9 @@ class StructureScanner:
         if done < kept:
             self._pass_on(data[done:kept], base + kept)
             done = kept
+        if done < len(data) and self._is_plain:  # by what was just passed on: nothing is held back any more
+            self._pass_on(data[done:], base + len(data))
+            done = kept = len(data)
         self._held, self._done, self._at = data[kept:], done - kept, base + done
 
     def _boundary_at(self, line: bytes) -> tuple[int, bool] | None:
@@ -303,6 +313,7 @@ class StructureScanner:
         part.header_end = min(part.header_start + len(reader.header.raw), body_start)
         part.body_start = body_start
         part.has_empty_line = body_start == part.header_end + 2
+        part.has_binary_header = not reader.is_sound
         self._reader = None
         self._enter(reader.header)
 
