@@ -31,14 +31,7 @@ grace = "10 s"
 certificate = "certificate.pem"
 private_key = "key.pem"
 
-[[listener]]
-address = "127.0.0.1"
-port = {starttls}
-
-[[listener]]
-address = "127.0.0.1"
-port = {implicit}
-security = "implicit"
+{listeners}
 
 [accounts]
 domains = ["example.org", "lab.example.org"]
@@ -58,6 +51,16 @@ longest = "2 s"
 
 [log]
 format = "json"
+"""
+_LISTENERS = """\
+[[listener]]
+address = "127.0.0.1"
+port = {starttls}
+
+[[listener]]
+address = "127.0.0.1"
+port = {implicit}
+security = "implicit"
 """
 MAILDIR = """\
 [[route]]
@@ -87,6 +90,7 @@ class Service:
     """One configured service.
 
     wrapper: a program to run the service under, such as strace with its arguments.
+    listeners: where it listens, at the ports `starttls` and `implicit`; empty: at 127.0.0.1.
     """
 
     folder: Path
@@ -96,6 +100,7 @@ class Service:
     allow: str = '["127.0.0.0/8"]'
     wrapper: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    listeners: str = ""
     authority: Authority = field(default_factory=Authority.make)
     process: subprocess.Popen[bytes] | None = None
 
@@ -128,8 +133,9 @@ class Service:
         self.config.write_text(
             _CONFIGURATION.format(
                 workers=self.workers,
-                starttls=self.starttls,
-                implicit=self.implicit,
+                listeners=(self.listeners or _LISTENERS).format(
+                    starttls=self.starttls, implicit=self.implicit
+                ),
                 route=self.route,
                 limits=self.limits,
                 allow=self.allow,
