@@ -1,0 +1,64 @@
+"""The systemd units: systemd itself finds nothing wrong with them, and little that they leave open."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sams.service import slots, supervisor
+
+PACKAGING = Path(__file__).parents[2] / "packaging"
+MOST_EXPOSED = 16
+"""Tenths of what `systemd-analyze security` counts: 0 is locked in, 100 is everything."""
+
+pytestmark = pytest.mark.real
+needs_systemd = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+
+
+def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["systemd-analyze", *arguments], capture_output=True, text=True, check=False, timeout=60
+    )
+
+
+@pytest.fixture
+def units(tmp_path: Path) -> Path:
+    """The units, with a program that is there."""
+    for name in ("sams.service", "sams.socket"):
+        text = (PACKAGING / name).read_text().replace("/opt/sams/.venv/bin/sams", sys.executable)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+@needs_systemd
+@pytest.mark.parametrize("name", ["sams.service", "sams.socket"])
+def test_systemd_finds_nothing_wrong(units: Path, name: str) -> None:
+    done = analyze("verify", "--man=no", "--recursive-errors=no", str(units / name))
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_little_is_left_open(units: Path) -> None:
+    done = analyze(
+        "security", "--offline=yes", f"--threshold={MOST_EXPOSED}", "--no-pager", str(units / "sams.service")
+    )
+    assert done.returncode == 0, done.stdout
+
+
+def setting(unit: str, name: str) -> str:
+    (found,) = re.findall(rf"(?m)^{name}=(.*)$", (PACKAGING / unit).read_text())
+    return str(found)
+
+
+def test_the_service_ends_a_hanging_worker_before_the_manager_ends_the_service() -> None:
+    assert int(setting("sams.service", "WatchdogSec")) > slots.HANG * 1.5
+
+
+def test_workers_are_told_to_stop_by_the_service_alone() -> None:
+    assert setting("sams.service", "KillMode") == "mixed"
+    assert int(setting("sams.service", "TimeoutStopSec")) > supervisor._PATIENCE + 30
