@@ -21,6 +21,7 @@ from sams.app.inherited import Inherited, make_memory, open_listeners
 from sams.app.worker import WorkerGraph
 from sams.config.loading import parse
 from sams.core.clock import SystemClock
+from sams.core.errors import OperatorError
 from sams.identity.accounts import Accounts
 from sams.identity.passwords import HashCost, Hashes
 from sams.service.material import Material
@@ -89,6 +90,12 @@ class Rig:
     material: Material
     accounts: Accounts
     log: LogLines = field(default_factory=LogLines)
+    is_stopped: bool = False
+
+    async def stop(self, grace: float) -> None:
+        """As SIGTERM does."""
+        self.is_stopped = True
+        await self.worker.stop(grace)
 
     async def play(self, scene: Callable[[smtplib.SMTP], _T], login: str = "alice") -> _T:
         """What a mail program does, on a thread of its own."""
@@ -156,9 +163,15 @@ async def worker(
         started=clock.now(),
         facts=FactLog(log, "info", people=False, lines=lines),
     )
-    graph = WorkerGraph(inherited, 0, lambda: None)
+    graph = WorkerGraph(inherited, 0, _no_reload)
     await graph.start()
+    rig = Rig(folder, port, authority, graph, material, accounts, lines)
     try:
-        yield Rig(folder, port, authority, graph, material, accounts, lines)
+        yield rig
     finally:
-        await graph.stop(5.0)
+        if not rig.is_stopped:
+            await rig.stop(5.0)
+
+
+async def _no_reload() -> tuple[str, ...]:
+    raise OperatorError("nobody reads it here")
