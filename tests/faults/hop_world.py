@@ -38,7 +38,7 @@ from tests.support.next_hop import NextHop, ReceivedMail
 from tests.support.wire import WireLoop
 
 HOUR = 3_600.0
-POLICY = RetryPolicy(longest=HOUR / 2, expire=2 * HOUR, delay_notice=HOUR / 2)
+POLICY = RetryPolicy(longest=HOUR / 3, expire=HOUR, delay_notice=HOUR / 4)
 HUB_PORT = 25
 PLAIN = MessageFacts()
 _STATUS = re.compile(r"\nFinal-Recipient: rfc822; (\S+)\r\nAction: (\w+)\r\nStatus: (\S+)\r\n")
@@ -95,9 +95,7 @@ class World:
         about = RouteSettings("hub", names, "me.example.org", **{"security": Security.NONE, **settings})
         connector = Connector(about, resolve=_loopback)
         self.smarthost = Smarthost(HopPool(about, connector, self.clock), self.clock)
-        self.table = RouteTable(
-            [Route("quick", ("example.ac.uk", "quick.example")), Route("hub", ("*",))]
-        )
+        self.table = RouteTable([Route("quick", ("example.ac.uk", "quick.example")), Route("hub", ("*",))])
         logger = make_logger("debug", people=False, clock=self.clock, lines=self.log)
         self._recorder = Recorder(
             clock=self.clock,
@@ -192,7 +190,9 @@ class World:
         """The same of the last attempt."""
         told: dict[str, str] = {}
         for attempt in self.attempts:
-            told.update({one.recipient.partition("@")[0]: f"{one.result} {one.reply}" for one in attempt.recipients})
+            told.update(
+                {one.recipient.partition("@")[0]: f"{one.result} {one.reply}" for one in attempt.recipients}
+            )
         return told
 
     def reported(self, action: str = "failed") -> list[tuple[str, str, str]]:
@@ -228,7 +228,8 @@ class World:
     def written(self) -> str:
         """All text that left: log, journal and reports."""
         lines = [str(value) for line in self.log.lines for value in _leaves(line)]
-        return "\n".join([*lines, *[row.record for row in self.journal.rows], *[text for _, text in self.quick.reports]])
+        rows, reports = [row.record for row in self.journal.rows], [text for _, text in self.quick.reports]
+        return "\n".join([*lines, *rows, *reports])
 
 
 def _addresses(mails: list[ReceivedMail]) -> Counter[str]:

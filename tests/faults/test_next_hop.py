@@ -1,0 +1,74 @@
+"""A bad next hop, hour by hour: right statuses, few attempts, one report, and nobody else is harmed (R6, R9)."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import Counter
+
+import pytest
+
+from sams.core.text import is_visible
+from tests.faults.hop_rows import DELIVERED, ROWS, WAYS, Row, of
+from tests.faults.hop_world import HOUR, World
+from tests.support.next_hop import NextHop
+from tests.support.wire import WireLoop, on_wires
+
+HOURS = 1.5
+"""Longer than a message may wait: whatever can end has ended."""
+MOST_CONNECTIONS = 40
+"""In that time: a probe each 10 seconds to 5 minutes for a hop that is down, or 3 messages' own attempts."""
+MOST_OF_A_FLOOD = 1_000_000
+"""Octets that a hop could write before it was hung up on, in one connection; the network holds some of them."""
+
+TABLE = [
+    pytest.param(row, way, id=f"{name.replace(' ', '-')}-{way}")
+    for name, row in ROWS.items()
+    for way in row.ways
+]
+
+
+@pytest.mark.parametrize(("row", "way"), TABLE)
+def test_a_bad_hop_harms_its_own_mail_only_and_not_for_longer_than_it_must(row: Row, way: str) -> None:
+    async def main(loop: WireLoop) -> None:
+        hop = row.make(row.answers, **{"extensions": WAYS[way], **row.hop})
+        world = World(loop, hop, **row.route)
+        await world.send("a@x.example", "b@x.example")
+        await world.send("c@x.example", sender=None)
+        await world.send("d@x.example", login="ben")
+        await world.pass_time(HOURS * HOUR)
+        judge_recipients(row, world)
+        judge_the_rest(world, hop)
+        await world.close()
+        assert not hop.open
+        assert len(asyncio.all_tasks()) == 1
+
+    on_wires(main)
+
+
+def judge_recipients(row: Row, world: World) -> None:
+    """Of each the right first reply, the right end, no more copies than there may be, and one report at most."""
+    first, copies, had = world.first(), world.copies(), world.had()
+    reports = world.reported()
+    for name in "abcd":
+        assert first[name].startswith(of(row.first, name)), (name, first[name])
+        end = of(row.ends, name)
+        assert copies[name] > 0 or end != DELIVERED, name
+        assert max(copies[name], had[name]) <= row.had, name
+        is_told = name != "c" and end != DELIVERED
+        assert [each for each in reports if each[1] == name] == [("ann@example.ac.uk", name, end)] * is_told
+    assert max(Counter(world.reported("delayed")).values(), default=0) <= 1
+
+
+def judge_the_rest(world: World, hop: NextHop) -> None:
+    """No busy loop, no bug, nothing left over, nothing of the hop's raw in what we wrote."""
+    assert len(world.dialled()) <= MOST_CONNECTIONS
+    assert len(world.attempts) <= MOST_CONNECTIONS
+    assert hop.poured <= MOST_OF_A_FLOOD * max(1, hop.connections)
+    assert hop.faults == []
+    assert not world.faults
+    assert not world.spool.messages
+    assert not len(world.window)
+    text = re.sub(r"\r?\n[ \t]?", "", world.written())
+    assert is_visible(text), re.search(r".{30}[^\x20-\x7e].{30}", text)
+    assert "A" * 2_000 not in text
