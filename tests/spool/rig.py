@@ -64,6 +64,8 @@ class Told:
     failed: list[tuple[int, str]] = field(default_factory=list)
     damaged: list[tuple[str, str]] = field(default_factory=list)
     orphans: list[int] = field(default_factory=list)
+    troubled: list[str] = field(default_factory=list)
+    drained: list[tuple[int, str]] = field(default_factory=list)
 
     def hooks(self) -> Hooks:
         return Hooks(
@@ -71,6 +73,8 @@ class Told:
             lambda shard, detail: self.failed.append((shard, detail)),
             lambda message, reason: self.damaged.append((message, reason)),
             self.orphans.append,
+            self.troubled.append,
+            lambda shard, folder: self.drained.append((shard, folder)),
         )
 
 

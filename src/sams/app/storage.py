@@ -4,6 +4,9 @@ Shard number N belongs to worker N modulo the number of workers; that needs no a
 lock that each shard has. A worker accepts mail into the first of its shards and delivers from all of them. A shard
 that appears later without an owner (its worker died after its own disk had failed and it had moved on) is found by
 looking again now and then.
+
+A shard whose files are damaged stops nobody: it is marked as failed, and what can still be read of its queue is
+taken over, as after a failed sync.
 """
 
 from __future__ import annotations
@@ -13,12 +16,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sams.core.clock import Clock
-from sams.spool.failures import ShardInUse
+from sams.core.errors import OperatorError
+from sams.spool.failures import ShardDamaged, ShardInUse
 from sams.spool.hooks import Hooks
 from sams.spool.interface import Spool
-from sams.spool.layout import Layout, discover
+from sams.spool.layout import Layout, discover, mark_failed
 from sams.spool.settings import Settings
 from sams.spool.shelf import Shelf, open_shelf
+from sams.spool.standings import Standing
 
 LOCK_PATIENCE = 5.0
 """Seconds that a start waits for a shard that another process has."""
@@ -42,6 +47,7 @@ class Storage:
         self._settings = settings
         self._hooks = hooks
         self._seen: set[int] = set()
+        self._troubles: dict[int, str] = {}
         self.primary = self._open_primary()
         self.further: list[Shelf] = []
 
@@ -60,8 +66,28 @@ class Storage:
                 adopted.append(self._open(shard))
             except ShardInUse:
                 continue
+            except ShardDamaged as error:
+                self._give_up(shard, error)
+            except OperatorError as error:
+                self._put_off(shard, error)
+            else:
+                self._troubles.pop(shard, None)
         self.further += adopted
+        self.primary.take_strays()
         return adopted
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """Why shards of this worker are not open."""
+        return tuple(self._troubles.values())
+
+    async def standings(self) -> list[Standing]:
+        """The failed shards of all spools."""
+        return [each for spool in (self.primary, *self.further) for each in await spool.standings()]
+
+    async def damaged(self) -> int:
+        """Messages that are set aside, over all spools."""
+        return sum([await spool.count_damaged() for spool in (self.primary, *self.further)])
 
     async def close(self) -> None:
         """Finish what waits for a commit and let go of every lock."""
@@ -80,11 +106,25 @@ class Storage:
                 time.sleep(_LOCK_LOOK)
 
     def _open_first(self) -> Shelf:
-        ours = self._ours()
-        if ours:
-            return self._open(ours[0])
+        for shard in self._ours():
+            try:
+                return self._open(shard)
+            except ShardDamaged as error:
+                self._give_up(shard, error)
         first = Layout(self._data_dir, self._number)
         return self._open(None if first.folder.exists() else self._number)
+
+    def _give_up(self, shard: int, error: ShardDamaged) -> None:
+        """It is only read from now on, by the spool that takes its queue over."""
+        mark_failed(Layout(self._data_dir, shard), str(error))
+        self._hooks.failed(shard, str(error))
+
+    def _put_off(self, shard: int, error: OperatorError) -> None:
+        """Its mail waits until a person has put it right."""
+        text = f"shard {shard} cannot be opened, and what waits there stays: {error}"
+        if shard not in self._troubles:
+            self._hooks.troubled(text)
+        self._troubles[shard] = text
 
     def _open(self, shard: int | None) -> Shelf:
         opened = open_shelf(self._data_dir, shard, self._clock, self._settings, self._hooks)

@@ -168,7 +168,7 @@ class Claims:
             raise KeyError(row)
         for values in (source or self._connection).execute(_CONTENT, (row,)):
             try:
-                return _checked(row, values)
+                return checked_content(row, values)
             except DecodeError as error:
                 self.set_aside(row, str(error))
                 raise DamagedEntry(str(error)) from error
@@ -178,7 +178,12 @@ class Claims:
         raise DamagedEntry("the message is there, but its content is not")
 
 
-def _checked(row: int, values: Row) -> RawContent:
+def checked_content(row: int, values: Row) -> RawContent:
+    """A content whose header, and body where it is in the row, have their checksums.
+
+    Raises:
+        DecodeError: they have not.
+    """
     head, head_sum, body, body_sum, body_size = values
     if not isinstance(head, bytes) or not isinstance(body, bytes | None):
         raise DecodeError("the content is no octets")

@@ -23,6 +23,10 @@ class ShardInUse(OperatorError):
     """Another process holds the lock of the shard."""
 
 
+class ShardDamaged(OperatorError):
+    """The files of a shard cannot be read, or are none: it is to be set aside, and mail goes on in another."""
+
+
 class DiskFull(TemporaryFailure):
     """452 4.3.1: there is no room now; nothing was stored, and what waits still leaves."""
 

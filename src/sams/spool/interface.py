@@ -205,6 +205,25 @@ OnRefused = Callable[[Exception], None]
 """Hears why it could not be stored."""
 
 
+class DamagedMessage(msgspec.Struct, frozen=True, gc=False):
+    """A message that was set aside, as far as it can be read.
+
+    found: when, UNIX seconds. reason: why.
+    login, sender: empty where unknown (sender also for `<>`). arrived, size: None where unknown.
+    body_file: where its body is, if it is a file; the rest is in the shard's database.
+    """
+
+    id: str
+    found: float
+    reason: str
+    login: str = ""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    arrived: float | None = None
+    size: int | None = None
+    body_file: str = ""
+
+
 class Cursor(msgspec.Struct, frozen=True, gc=False):
     """Where a claim stopped; the next one goes on behind it."""
 
@@ -339,6 +358,22 @@ class Spool(Protocol):
 
     def delete(self, search: Search) -> asyncio.Future[int]:
         """Remove it for good, without a report."""
+        ...
+
+    def damaged(self, after: str | None, limit: int) -> asyncio.Future[Sequence[DamagedMessage]]:
+        """What was set aside, by rising id behind `after`: a page at a time."""
+        ...
+
+    def put_back(self, message_id: str) -> asyncio.Future[int]:
+        """Let a message that was set aside wait in the queue again; 0 where none has this id.
+
+        Raises (in the future):
+            OperatorError: it still cannot be read.
+        """
+        ...
+
+    def discard(self, message_id: str) -> asyncio.Future[int]:
+        """Remove a message that was set aside, for good; 0 where none has this id."""
         ...
 
     def depth(self, now: float) -> Sequence[RouteDepth]:

@@ -6,6 +6,7 @@ shard closed. The file is never removed: who waits on a removed file would lock 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 from collections.abc import Iterable, Iterator
@@ -61,8 +62,10 @@ def lock_orphans(data_dir: Path, mine: Iterable[int]) -> Iterator[tuple[int, Sha
 
 
 def _sign(descriptor: int) -> None:
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+    """For whom the lock keeps out. A full disk may not take the name: that keeps nobody from serving."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
 
 
 def _holder(descriptor: int) -> str:

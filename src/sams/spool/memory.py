@@ -16,6 +16,7 @@ from sams.core.ids import IdMaker
 from sams.spool.interface import (
     Content,
     Cursor,
+    DamagedMessage,
     Entry,
     NewMessage,
     OnRefused,
@@ -169,6 +170,18 @@ class MemorySpool:
         """A page of messages."""
         found = [held for held in self._matching(search) if after is None or held.message.id > after]
         return _done([Entry(held.message, tuple(held.recipients.values())) for held in found[:limit]])
+
+    def damaged(self, after: str | None, limit: int) -> asyncio.Future[Sequence[DamagedMessage]]:  # noqa: ARG002 - nothing in memory is ever damaged
+        """None."""
+        return _done(())
+
+    def put_back(self, message_id: str) -> asyncio.Future[int]:  # noqa: ARG002 - as above
+        """None."""
+        return _done(0)
+
+    def discard(self, message_id: str) -> asyncio.Future[int]:  # noqa: ARG002 - as above
+        """None."""
+        return _done(0)
 
     def hold(self, search: Search) -> asyncio.Future[int]:
         """Stop delivery of what matches."""

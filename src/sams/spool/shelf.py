@@ -3,13 +3,15 @@
 `Shelf` is what a worker holds. It passes everything on to its active shard; what each message needs is that
 shard's own method. After an I/O error of the shard it makes a new one (in a thread; until it is there, new mail
 gets 451), which takes over what waits (`takeover.py`), along with the settlements that were under way. Should the
-new one fail as well, the same happens again, at most every few seconds.
+new one fail as well, or not be made, the same happens again, at growing intervals.
+
+A failed shard whose queue cannot be read stands in nobody's way: it is tried again now and then. `standings` tells
+of all of them for as long as something waits there.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +27,7 @@ from sams.spool.hooks import Hooks
 from sams.spool.interface import (
     Content,
     Cursor,
+    DamagedMessage,
     Entry,
     NewMessage,
     OnRefused,
@@ -35,15 +38,28 @@ from sams.spool.interface import (
     Use,
     Work,
 )
-from sams.spool.layout import Layout, make_new_shard, mark_failed, strays
+from sams.spool.layout import (
+    Layout,
+    discard_new_shard,
+    make_new_shard,
+    mark_failed,
+    note_replaced,
+    replaced_by,
+    strays,
+)
 from sams.spool.lock import ShardLock, acquire
 from sams.spool.members import Settle
 from sams.spool.opening import Opened, open_files
 from sams.spool.settings import Settings
 from sams.spool.sqlite import SqliteSpool
+from sams.spool.standings import Standing
 from sams.spool.takeover import FailedShard
 
-_TRY_AGAIN = 5.0
+FIRST_PAUSE = 5.0
+LONGEST_PAUSE = 60.0
+_SHORT_LIFE = 60.0
+"""A shard that fails sooner than this, in seconds, makes the pause before the next one longer."""
+_TROUBLE = (OperatorError, OSError, apsw.Error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,10 +103,16 @@ class Shelf:
         self._retired: list[SqliteSpool] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._replaced_at = float("-inf")
+        self._pause = FIRST_PAUSE
+        self._unplaced: Standing | None = None
+        self._coming: Standing | None = None
+        self._unread: dict[int, Standing] = {}
+        self._seen_failed: set[int] = set()
+        self._stray_timer: asyncio.TimerHandle | None = None
         self._is_closing = False
         self._active = self._start(opened)
-        self._active.resume_take_overs(self._open_failed)
-        self._take_strays()
+        self._mark_replaced()
+        self.take_strays()
 
     @property
     def shard(self) -> int:
@@ -139,6 +161,22 @@ class Shelf:
         """Remove it for good."""
         return self._active.delete(search)
 
+    def damaged(self, after: str | None, limit: int) -> asyncio.Future[Sequence[DamagedMessage]]:
+        """What was set aside."""
+        return self._active.damaged(after, limit)
+
+    def count_damaged(self) -> asyncio.Future[int]:
+        """How many messages are set aside."""
+        return self._active.count_damaged()
+
+    def put_back(self, message_id: str) -> asyncio.Future[int]:
+        """Let a message that was set aside wait again."""
+        return self._active.put_back(message_id)
+
+    def discard(self, message_id: str) -> asyncio.Future[int]:
+        """Remove a message that was set aside."""
+        return self._active.discard(message_id)
+
     def depth(self, now: float) -> Sequence[RouteDepth]:
         """How much waits, by route."""
         return self._active.depth(now)
@@ -150,6 +188,20 @@ class Shelf:
     def backup(self, target: str) -> asyncio.Future[None]:
         """Write a consistent copy of the shard."""
         return self._active.backup(target)
+
+    async def standings(self) -> list[Standing]:
+        """The shards that failed and in which something still waits, or which nothing could replace.
+
+        Raises:
+            StorageFailed: the active shard cannot be read.
+        """
+        known = {self._coming.shard: self._coming} if self._coming is not None else {}
+        known |= {one.shard: one for one in await self._active.standing_of_failed()} | self._unread
+        if self._unplaced is not None:
+            known[self._unplaced.shard] = self._unplaced
+        found = [known[shard] for shard in sorted(known) if not known[shard].is_drained]
+        self._tell_drained({one.shard for one in found})
+        return found
 
     def close(self) -> asyncio.Future[None]:
         """Finish what waits for a commit, then let go of all locks."""
@@ -164,20 +216,73 @@ class Shelf:
         self.settle = active.settle
         return active
 
+    def _mark_replaced(self) -> None:
+        """The mark beside a failed shard may not have reached its disk when it failed."""
+        for shard in replaced_by(self._active.layout):
+            layout = Layout(self._data_dir, shard)
+            if layout.folder.exists() and not layout.failed.exists():
+                mark_failed(layout, f"shard {self.shard} took its place")
+
     def _open_failed(self, shard: int) -> FailedShard:
         layout = Layout(self._data_dir, shard)
-        return FailedShard(layout, acquire(layout), self._failed_vfs)
+        is_ours = any(one.shard == shard for one in self._retired)
+        return FailedShard(layout, None if is_ours else acquire(layout), self._failed_vfs)
 
-    def _take_strays(self) -> None:
-        """Take over what failed while there was no room or no time for a new shard."""
-        known = self._active.known_failures()
-        for shard in strays(self._data_dir):
-            if shard in known:
-                continue
-            with contextlib.suppress(ShardInUse):
-                source = self._open_failed(shard)
-                detail, at = source.layout.failed.read_text().strip(), self._clock.now()
-                self._active.take_over(source, detail, at, {})
+    def take_strays(self) -> None:
+        """Take over what failed while there was no room or no time for a new shard, or could not be read then."""
+        if self._stray_timer is not None:
+            self._stray_timer.cancel()
+            self._stray_timer = None
+        if self._is_closing or self._unplaced is not None:
+            return
+        active = self._active
+        try:
+            known = active.known_failures()
+            active.resume_take_overs(self._open_failed)
+        except StorageFailed:
+            return  # it has failed itself: its successor looks again
+        for shard in sorted({*strays(self._data_dir), *replaced_by(active.layout)} - known):
+            self._take_stray(active, Layout(self._data_dir, shard))
+        if self._unread or active.has_unread:
+            self._stray_timer = self._loop.call_later(LONGEST_PAUSE, self.take_strays)
+
+    def _take_stray(self, active: SqliteSpool, layout: Layout) -> None:
+        shard = layout.shard
+        try:
+            source = self._open_failed(shard)
+        except ShardInUse:
+            return
+        except _TROUBLE as error:
+            self._cannot_read(Failure(shard, _reason(layout), self._clock.now()), error)
+            return
+        failure = self._unread.pop(shard, None)
+        try:
+            active.make_later_ids(source.latest_id())
+            note_replaced(active.layout, shard)
+        except _TROUBLE as error:
+            source.close()
+            self._cannot_read(Failure(shard, _reason(layout), self._clock.now()), error)
+            return
+        at = self._clock.now() if failure is None else failure.since
+        active.take_over(source, _reason(layout), at, {})
+
+    def _cannot_read(self, failure: Failure, error: Exception) -> None:
+        """What waits in a failed shard is out of reach for now."""
+        self._active.expect(failure.shard)
+        if failure.shard not in self._unread:
+            text = f"what waits in shard {failure.shard}, which failed, cannot be read: {error}"
+            self._hooks.troubled(text)
+        self._unread[failure.shard] = Standing(
+            failure.shard, failure.detail, failure.at, trouble=f"it cannot be read: {error}"
+        )
+        if self._stray_timer is None and not self._is_closing:
+            self._stray_timer = self._loop.call_later(LONGEST_PAUSE, self.take_strays)
+
+    def _tell_drained(self, failed: set[int]) -> None:
+        for shard in self._seen_failed - failed:
+            self._active.let_go_of(shard)
+            self._hooks.drained(shard, str(Layout(self._data_dir, shard).folder))
+        self._seen_failed = failed
 
     def _failed(self, detail: str, left: list[Member]) -> None:
         """The active shard has failed."""
@@ -193,14 +298,18 @@ class Shelf:
 
     async def _replace(self, failure: Failure, left: list[Member]) -> None:
         """Make a new shard, now or as soon as that is possible."""
+        self._unplaced = Standing(failure.shard, failure.detail, failure.at)
+        age = self._clock.monotonic() - self._replaced_at
+        is_at_once = age >= self._pause
+        if age >= max(_SHORT_LIFE, self._pause):
+            self._pause = FIRST_PAUSE
         while not self._is_closing:
-            if self._clock.monotonic() - self._replaced_at >= _TRY_AGAIN:
-                self._replaced_at = self._clock.monotonic()
-                if await self._has_replaced(failure, left):
-                    return
+            if is_at_once and await self._has_replaced(failure, left):
+                return
             _refuse(left, failure.detail)
-            left = []
-            await asyncio.sleep(_TRY_AGAIN)
+            left, is_at_once = [], True
+            await asyncio.sleep(self._pause)
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
     async def _has_replaced(self, failure: Failure, left: list[Member]) -> bool:
         old = self._active
@@ -208,12 +317,22 @@ class Shelf:
             opened, source = await self._loop.run_in_executor(
                 None, self._make_next, old.layout, failure.detail
             )
-        except (OperatorError, OSError, apsw.Error) as error:
-            self._hooks.failed(failure.shard, f"no new shard could be opened: {error}")
+            new = self._start_new(opened)
+        except _TROUBLE as error:
+            self._not_placed(failure, error)
             return False
-        self._active = new = self._start(opened)
+        new.make_later_ids(old.latest_id)
+        self._replaced_at = self._clock.monotonic()
+        self._active, self._unplaced = new, None
         self._retired.append(old)
-        new.take_over(source, failure.detail, failure.at, old.hand_over_sources())
+        older = old.hand_over_sources()
+        self._seen_failed |= {failure.shard, *older}
+        if isinstance(source, FailedShard):
+            self._coming = Standing(failure.shard, failure.detail, failure.at)
+            new.take_over(source, failure.detail, failure.at, older)
+        else:
+            new.keep_sources(older)
+            self._cannot_read(failure, source)
         for member in left:
             if isinstance(member, Settle):
                 new.adopt(member)
@@ -221,14 +340,45 @@ class Shelf:
                 member.refused(StorageFailed(failure.detail))
         return True
 
-    def _make_next(self, failed: Layout, detail: str) -> tuple[Opened, FailedShard]:
-        """In a thread."""
+    def _make_next(self, failed: Layout, detail: str) -> tuple[Opened, FailedShard | Exception]:
+        """In a thread: the next shard, and the failed one for reading, or why it cannot be read."""
         mark_failed(failed, detail)
         layout = make_new_shard(self._data_dir)
-        return open_files(layout), FailedShard(failed, None, self._failed_vfs)
+        try:
+            opened = open_files(layout)
+        except BaseException:
+            discard_new_shard(layout)
+            raise
+        try:
+            note_replaced(layout, failed.shard)
+        except BaseException:
+            opened.close()
+            discard_new_shard(layout)
+            raise
+        try:
+            return opened, FailedShard(failed, None, self._failed_vfs)
+        except _TROUBLE as error:
+            return opened, error
+
+    def _start_new(self, opened: Opened) -> SqliteSpool:
+        try:
+            return self._start(opened)
+        except BaseException:
+            opened.close()
+            discard_new_shard(opened.layout)
+            raise
+
+    def _not_placed(self, failure: Failure, error: Exception) -> None:
+        """Told once, however often it is tried."""
+        known, text = self._unplaced, f"no new shard can be made: {error}"
+        if known is None or not known.trouble:
+            self._hooks.troubled(f"{text}; new mail is refused for now, and it is tried again")
+        self._unplaced = Standing(failure.shard, failure.detail, failure.at, trouble=text)
 
     async def _close(self) -> None:
         self._is_closing = True
+        if self._stray_timer is not None:
+            self._stray_timer.cancel()
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -249,10 +399,29 @@ def open_shelf(
     """Open a shard, or make it (None: the next free number), as a spool that outlives it. Blocks for some syncs.
 
     Raises:
-        OperatorError: it is in use, has failed, others could write there, or its tables are of another version.
+        ShardDamaged: its files are no queue (any more), or cannot be read.
+        OperatorError: it is in use, has failed, others could write there, its tables are of another version, or the
+            system does not let us open or make it.
     """
-    layout = make_new_shard(data_dir) if shard is None else Layout(data_dir, shard)
-    return Shelf(open_files(layout, lock), clock, settings or Settings(), hooks or Hooks())
+    try:
+        layout = make_new_shard(data_dir) if shard is None else Layout(data_dir, shard)
+        opened = open_files(layout, lock)
+    except (OSError, apsw.Error) as error:
+        raise OperatorError(f"no shard can be opened in {data_dir}: {error}") from error
+    try:
+        return Shelf(opened, clock, settings or Settings(), hooks or Hooks())
+    except BaseException:
+        opened.never_write_again()
+        opened.close()
+        raise
+
+
+def _reason(layout: Layout) -> str:
+    """Why a shard failed, by the mark beside it."""
+    try:
+        return layout.failed.read_text(errors="replace").strip()
+    except OSError:
+        return "the mark beside it cannot be read"
 
 
 def _refuse(members: Iterable[Member], detail: str) -> None:

@@ -26,21 +26,22 @@ from typing import Any, TypeVar
 import apsw
 
 from sams.core.clock import Clock
-from sams.core.errors import TemporaryFailure
+from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.ids import IdMaker
-from sams.spool import backups, changes, connections, orphans, searches
+from sams.spool import backups, changes, connections, damage, orphans, searches, standings
 from sams.spool.bodies import BodyStore, SpoolBodyWriter
 from sams.spool.claims import Claims, RawContent
 from sams.spool.commits import BatchLimits, Committer, Member
 from sams.spool.depths import Depths
 from sams.spool.disk import Room
-from sams.spool.failures import UNREADABLE, StorageFailed
+from sams.spool.failures import UNREADABLE, ShardDamaged, StorageFailed
 from sams.spool.hooks import Hooks
 from sams.spool.housekeeping import Housekeeper
 from sams.spool.interface import (
     Content,
     Cursor,
     DamagedEntry,
+    DamagedMessage,
     Entry,
     NewMessage,
     OnRefused,
@@ -57,6 +58,7 @@ from sams.spool.lock import ShardLock
 from sams.spool.members import HOUR, UNKNOWN, Accept, Change, Lately, Settle
 from sams.spool.opening import Opened, open_files
 from sams.spool.settings import Settings
+from sams.spool.standings import Standing
 from sams.spool.statements import Files
 from sams.spool.storedbody import FileBody, MemoryBody
 from sams.spool.takeover import UNFINISHED, FailedShard, Page
@@ -152,7 +154,9 @@ class SqliteSpool:
             add_change=self._add_change,
             read_page=self._read_page,
             settle=self._committer.add,
-            on_failed=hooks.failed,
+            now=clock.now,
+            on_damaged=lambda row, made_by, reason: hooks.damaged(id_of(row, made_by), reason),
+            troubled=hooks.troubled,
         )
         self._depths = Depths(opened.reader, clock, self._read_aside)
         self._remove_orphans()
@@ -207,13 +211,26 @@ class SqliteSpool:
         """The octets of a message."""
         row, shard = row_of(message_id)
         source = None if shard == self.shard else self._take_overs.sources.get(shard)
-        if source is None or self._read(lambda: self._claims.has_content(row)):
-            raw, layout = self._read(lambda: self._claims.content(row)), self.layout
+        if shard == self.shard or self._read(lambda: self._claims.has_content(row)):
+            raw, layout = self._read(lambda: self._claims.content(row)), self._layout_of(message_id, shard)
         else:
-            raw, layout = source.content(row, self._claims), source.layout
+            raw, layout = self._content_of(source, row, shard), Layout(self.layout.data_dir, shard)
         if raw.body is not None:
             return Content(raw.head, MemoryBody(raw.body))
         return Content(raw.head, self._file_body(raw, layout.bodies / message_id))
+
+    def _layout_of(self, message_id: str, shard: int) -> Layout:
+        """Where the body file is, if there is one: a backup brings it home, what was set aside leaves it."""
+        if shard == self.shard or (self.layout.bodies / message_id).exists():
+            return self.layout
+        return Layout(self.layout.data_dir, shard)
+
+    def _content_of(self, source: FailedShard | None, row: int, shard: int) -> RawContent:
+        if source is not None:
+            return source.content(row, self._claims)
+        if not self._read(lambda: self._claims.has(row)):
+            raise KeyError(row)
+        raise StorageFailed(f"its octets are in shard {shard}, which failed and cannot be read now")
 
     def _file_body(self, raw: RawContent, path: Path) -> FileBody:
         def set_aside(reason: str) -> None:
@@ -265,6 +282,23 @@ class SqliteSpool:
         """Remove it for good."""
         return self._start(self._change(search, changes.delete))
 
+    def damaged(self, after: str | None, limit: int) -> asyncio.Future[Sequence[DamagedMessage]]:
+        """What was set aside."""
+        place = -(2**63) if after is None else row_of(after)[0]
+        return self._read_aside(lambda connection: damage.page(connection, place, limit, self._bodies_of))
+
+    def count_damaged(self) -> asyncio.Future[int]:
+        """How many messages are set aside."""
+        return self._read_aside(damage.count)
+
+    def put_back(self, message_id: str) -> asyncio.Future[int]:
+        """Let a message that was set aside wait again."""
+        return self._start(self._put_back(message_id))
+
+    def discard(self, message_id: str) -> asyncio.Future[int]:
+        """Remove a message that was set aside."""
+        return self._start(self._discard(message_id))
+
     def depth(self, now: float) -> Sequence[RouteDepth]:
         """How much waits, by route; what is held counts as waiting, not as due or oldest."""
         return self._read(lambda: self._depths.now(now))
@@ -290,24 +324,53 @@ class SqliteSpool:
     def take_over(self, source: FailedShard, detail: str, at: float, older: dict[int, FailedShard]) -> None:
         """Go on with the queue of a shard that failed at a time, and of those that it had taken over itself.
 
-        Call it before the first id is made: ids of this shard are later than those that it takes over.
+        Call `make_later_ids` before the first id is made.
         """
-        if (last := source.last_row()) is not None:
-            self._ids.skip(time_of(last) + 1)
         self._take_overs.begin((source.layout.shard, at, detail, None, 0), source, older)
 
+    @property
+    def latest_id(self) -> int:
+        """The time of its last id, microseconds since 1970."""
+        return self._ids.latest
+
+    def make_later_ids(self, microseconds: int) -> None:
+        """Ids of this shard are later than those that it takes over."""
+        self._ids.skip(microseconds + 1)
+
+    def standing_of_failed(self) -> asyncio.Task[list[Standing]]:
+        """How it is with the shards that this one took over."""
+        return self._read_aside(standings.read)
+
+    def expect(self, shard: int) -> None:
+        """What waits in a failed shard is to come, but cannot be read yet."""
+        self._take_overs.expected.add(shard)
+
+    def let_go_of(self, shard: int) -> None:
+        """Nothing waits in a failed shard any more."""
+        self._take_overs.let_go(shard)
+
     def resume_take_overs(self, open_failed: Callable[[int], FailedShard]) -> None:
-        """After a restart: read the failed shards in which messages of this one still are."""
-        self._take_overs.resume(self._reader.execute(UNFINISHED).fetchall(), open_failed)
+        """Read the failed shards in which messages of this one still are: after a restart, and now and then."""
+        rows = self._read(lambda: self._reader.execute(UNFINISHED).fetchall())
+        self._take_overs.resume(rows, open_failed)
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether messages of this shard are in a failed one that cannot be read now."""
+        return bool(self._take_overs.unread)
+
+    def keep_sources(self, sources: dict[int, FailedShard]) -> None:
+        """Failed shards that the one before read."""
+        self._take_overs.sources |= sources
 
     def known_failures(self) -> set[int]:
         """The shards that this one took over, or is taking over."""
-        return {int(shard) for (shard,) in self._reader.execute("SELECT shard FROM failed_shard")}
+        statement = "SELECT shard FROM failed_shard"
+        return self._read(lambda: {int(shard) for (shard,) in self._reader.execute(statement)})
 
     def hand_over_sources(self) -> dict[int, FailedShard]:
         """The failed shards that this one read, for the one that takes it over."""
-        sources, self._take_overs.sources = self._take_overs.sources, {}
-        return sources
+        return self._take_overs.hand_over()
 
     def adopt(self, member: Settle) -> None:
         """Take a settlement that a failed shard could not store; its reports get ids of this shard."""
@@ -317,18 +380,24 @@ class SqliteSpool:
     # Parts.
 
     def _skip_taken_ids(self) -> None:
-        [(last,)] = self._reader.execute("SELECT max(id) FROM message")
+        try:
+            [(last,)] = self._reader.execute("SELECT max(id) FROM message")
+        except UNREADABLE as error:
+            raise ShardDamaged(f"{self.layout.database} cannot be read: {error}") from error
         if last is not None:
             self._ids.skip(time_of(int(last)) + 1)
 
     def _settle(self, member: Settle) -> None:
-        """It may be of a message that is still being taken over."""
-        if self._take_overs.is_under_way and row_of(member.settlement.message_id)[1] != self.shard:
+        """It may be of a message that is still being taken over, or cannot be yet: then it is kept by who made it."""
+        shard = row_of(member.settlement.message_id)[1]
+        if shard in self._take_overs.expected:
+            member.refused(StorageFailed(f"what waits in shard {shard}, which failed, cannot be read yet"))
+        elif self._take_overs.is_under_way and shard != self.shard:
             self._take_overs.wait(member)
         else:
             self._committer.add(member)
 
-    def _read_page(self, source: FailedShard, after: int | None) -> asyncio.Future[Page]:
+    def _read_page(self, source: FailedShard, after: int) -> asyncio.Future[Page]:
         return self._loop.run_in_executor(self._readers, source.page, after)
 
     async def _backup(self, target: Path) -> None:
@@ -412,6 +481,34 @@ class SqliteSpool:
             after = rows[-1]
         return count
 
+    async def _put_back(self, message_id: str) -> int:
+        if not await self._is_aside(message_id):
+            return 0
+        row, shard = row_of(message_id)
+        wrong = await self._read_aside(
+            lambda connection: damage.still_wrong(connection, row, shard, self._bodies_of)
+        )
+        if wrong:
+            raise OperatorError(f"{message_id} still cannot be read: {wrong}")
+        count = await self._add_change(_to([row], damage.put_back))
+        self._claims.was_set_aside(row)
+        return count
+
+    async def _discard(self, message_id: str) -> int:
+        if not await self._is_aside(message_id):
+            return 0
+        return await self._add_change(_to([row_of(message_id)[0]], damage.remove))
+
+    async def _is_aside(self, message_id: str) -> bool:
+        row, _ = row_of(message_id)
+        found = await self._read_aside(
+            lambda connection: damage.page(connection, row - 1, 1, self._bodies_of)
+        )
+        return [one.id for one in found] == [message_id]
+
+    def _bodies_of(self, shard: int) -> Path:
+        return Layout(self.layout.data_dir, shard).bodies
+
     def _matching(self, search: Search, after: int | None) -> asyncio.Future[list[int]]:
         return self._read_aside(lambda connection: searches.matching(connection, search, after, changes.STEP))
 
@@ -467,6 +564,7 @@ class SqliteSpool:
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._take_overs.done()
+        await self._take_overs.stop()
         was_open = self._committer.is_open
         await self._committer.close()
         await self._housekeeper.close(checkpoint=was_open)

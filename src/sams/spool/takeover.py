@@ -8,15 +8,19 @@ files are never written: the connection is read-only, and no close copies its lo
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
 
-from sams.spool import connections
+from sams.spool import changes, connections, damage, schema
 from sams.spool.claims import Claims, RawContent
-from sams.spool.keys import id_of
+from sams.spool.failures import StorageFailed
+from sams.spool.interface import DamagedEntry
+from sams.spool.keys import id_of, time_of
 from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock
 from sams.spool.records import (
@@ -28,31 +32,36 @@ from sams.spool.records import (
     RECIPIENT_COLUMNS,
     Row,
 )
+from sams.spool.salvage import salvage
 from sams.spool.statements import Files, add_uses
 
 STEP = 500
-_FIRST = -(2**63)
+FIRST_PLACE = -(2**63)
 _PAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - constants
 _RECIPIENTS = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message > ? AND message <= ?"  # noqa: S608 - constants
 _FAILED_COLUMNS = "shard, failed, reason, taken_over, complete"
 _BEGIN = f"INSERT OR IGNORE INTO failed_shard ({_FAILED_COLUMNS}) VALUES (?,?,?,?,?)"  # noqa: S608 - constants
 UNFINISHED = (
     f"SELECT {_FAILED_COLUMNS} FROM failed_shard WHERE complete = 0 OR EXISTS ("  # noqa: S608 - constants
-    "SELECT 1 FROM message WHERE message.shard = failed_shard.shard)"
+    "SELECT 1 FROM message WHERE message.shard = failed_shard.shard AND message.id <= failed_shard.taken_over)"
 )
-_INHERITED = f"SELECT {_FAILED_COLUMNS} FROM failed_shard"  # noqa: S608 - constants
+FAILED_SHARDS = f"SELECT {_FAILED_COLUMNS} FROM failed_shard"  # noqa: S608 - constants
 _CONTENT = f"SELECT {CONTENT_COLUMNS} FROM content WHERE message = ?"  # noqa: S608 - constants
 _REACHED = "UPDATE failed_shard SET taken_over = ?, complete = ? WHERE shard = ?"
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A step's rows. `last`: the place it reached; the step is the last one when it `is_end`."""
+    """A step's rows. `last`: the place it reached; the step is the last one when it `is_end`.
+
+    damaged: row and reason of messages that are not whole; their rows are among the others.
+    """
 
     messages: list[Row]
     recipients: list[Row]
     last: int
     is_end: bool
+    damaged: Sequence[tuple[int, str]] = ()
 
 
 class FailedShard:
@@ -65,15 +74,41 @@ class FailedShard:
             layout: where it is.
             lock: its lock, to be kept as long as it is read; None where who failed still holds it.
             vfs: SQLite's layer below, other than the system's.
+
+        Raises:
+            OperatorError: it is no queue, or of a newer SAMS.
+            apsw.Error: it cannot be read.
         """
         self.layout = layout
+        self.takes_what_it_gets = False
+        """Whether what cannot be read from the disk is left out; otherwise only what SQLite calls damaged is."""
         self._lock = lock
-        self._in_thread = connections.open_failed(layout.database, vfs)
-        self._on_loop = connections.open_failed(layout.database, vfs)
+        self._open: list[apsw.Connection] = []
+        try:
+            self._open += (connections.open_failed(layout.database, vfs) for _ in range(2))
+            self._in_thread, self._on_loop = self._open
+            self._check()
+        except BaseException:
+            self.close()
+            raise
 
-    def page(self, after: int | None) -> Page:
-        """The step behind a place. Blocks."""
-        start = _FIRST if after is None else after
+    def page(self, start: int) -> Page:
+        """The step behind a place. Blocks.
+
+        Raises:
+            apsw.Error: it cannot be read now, or not at all.
+        """
+        try:
+            return self._page(start)
+        except apsw.CorruptError:
+            pass
+        except apsw.IOError:
+            if not self.takes_what_it_gets:
+                raise
+        found = salvage(self._in_thread, start, STEP)
+        return Page(found.messages, found.recipients, found.last, found.is_end, found.damaged)
+
+    def _page(self, start: int) -> Page:
         with self._in_thread:
             messages = self._in_thread.execute(_PAGE, (start, STEP)).fetchall()
             last = int(messages[-1][0]) if messages else start  # type: ignore[arg-type]
@@ -82,16 +117,22 @@ class FailedShard:
 
     def failures(self) -> list[Row]:
         """The shards that this one had taken over, as rows of `failed_shard`."""
-        return self._on_loop.execute(_INHERITED).fetchall()
+        return self._rows(FAILED_SHARDS)
 
-    def last_row(self) -> int | None:
-        """The row of its latest message that waits."""
-        [(last,)] = self._on_loop.execute("SELECT max(id) FROM message")
-        return None if last is None else int(last)
+    def latest_id(self) -> int:
+        """The time of the id of its latest message that waits, microseconds since 1970; 0 where none can be seen."""
+        with contextlib.suppress(apsw.CorruptError):
+            for (row,) in self._on_loop.execute("SELECT max(id) FROM message"):
+                return 0 if row is None else time_of(int(row))
+        return 0
+
+    def set_aside(self) -> list[list[Row]]:
+        """What was set aside in it; see `damage.carried`."""
+        return damage.carried(self._rows)
 
     def uses(self) -> list[Row]:
         """What logins used, as rows of `use_of_login`."""
-        return self._on_loop.execute("SELECT hour, login, recipients FROM use_of_login").fetchall()
+        return self._rows("SELECT hour, login, recipients FROM use_of_login")
 
     def content(self, row: int, claims: Claims) -> RawContent:
         """The content of a message; `claims` are those of the shard where it waits.
@@ -99,8 +140,16 @@ class FailedShard:
         Raises:
             KeyError: it does not wait there (any more).
             DamagedEntry: it cannot be read.
+            StorageFailed: it cannot be read from the disk now.
         """
-        return claims.content(row, self._on_loop)
+        try:
+            return claims.content(row, self._on_loop)
+        except (apsw.CorruptError, apsw.NotADBError) as error:
+            reason = f"a part of {self.layout.database} cannot be read: {error}"
+            claims.set_aside(row, reason)
+            raise DamagedEntry(reason) from error
+        except apsw.IOError as error:
+            raise StorageFailed(f"{self.layout.database} cannot be read: {error}") from error
 
     def copy_content(self, row: int, copy: apsw.Connection, bodies: Path) -> None:
         """Copy a message's octets into a backup. Blocks."""
@@ -112,24 +161,43 @@ class FailedShard:
 
     def close(self) -> None:
         """Let go of it."""
-        self._in_thread.close()
-        self._on_loop.close()
+        for connection in self._open:
+            connection.close()
         if self._lock is not None:
             self._lock.release()
 
+    def _check(self) -> None:
+        """What is no queue at all is seen at once; what is one may have lost any of its pages."""
+        with contextlib.suppress(apsw.CorruptError, LookupError):
+            schema.check(self._in_thread, str(self.layout.database))
+
+    def _rows(self, statement: str) -> list[Row]:
+        """All rows; of a damaged table, those before the damage."""
+        found: list[Row] = []
+        with contextlib.suppress(apsw.CorruptError):
+            found.extend(self._on_loop.execute(statement))
+        return found
+
 
 def begin(
-    connection: apsw.Connection, failed: Row, inherited: list[Row], uses: list[Row]
+    connection: apsw.Connection,
+    failed: Row,
+    inherited: list[Row],
+    uses: list[Row],
+    set_aside: list[list[Row]],
 ) -> tuple[int, Files]:
-    """Note that a shard is being taken over, with what it had taken over itself, and what logins used."""
+    """Note that a shard is being taken over, with what it had taken over and set aside, and what logins used."""
     connection.executemany(_BEGIN, [failed, *inherited])
     add_uses(connection, uses)
+    damage.carry(connection, set_aside)
     return 1, []
 
 
-def take(connection: apsw.Connection, shard: int, page: Page) -> tuple[int, Files]:
-    """Copy one step."""
+def take(connection: apsw.Connection, shard: int, page: Page, now: float) -> tuple[int, Files]:
+    """Copy one step; what is damaged is set aside at `now`, UNIX seconds."""
     connection.executemany(COPY_MESSAGE, page.messages)
     connection.executemany(COPY_RECIPIENT, page.recipients)
+    for row, reason in page.damaged:
+        changes.set_aside(connection, row, shard, reason, now)
     connection.execute(_REACHED, (page.last, int(page.is_end), shard))
     return len(page.messages), []

@@ -1,0 +1,164 @@
+"""What was set aside because it could not be read: for the person who deals with it.
+
+It stands in tables of its own (`damaged…`), as it was found. It can be looked at, put back into the queue when what
+was wrong is right again (a file that came back from a backup, a disk that can be read), or removed for good.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import apsw
+
+from sams.core.text import visible
+from sams.spool.claims import checked_content
+from sams.spool.interface import DamagedMessage
+from sams.spool.keys import id_of
+from sams.spool.records import (
+    CONTENT_COLUMNS,
+    MESSAGE_COLUMNS,
+    RECIPIENT_COLUMNS,
+    DecodeError,
+    Row,
+    Value,
+    checksum,
+    message_value,
+    recipient_value,
+)
+from sams.spool.statements import Files
+
+MOST_RECIPIENTS = 100
+"""Recipients of one message that are shown."""
+CARRIED = 1_000
+"""Messages set aside that go along when a shard's queue is taken over; more stay in the failed one's tables."""
+_TEXT = 500
+_READ = 1024 * 1024
+_TABLES = (
+    ("message", "id", MESSAGE_COLUMNS),
+    ("content", "message", CONTENT_COLUMNS),
+    ("recipient", "message", RECIPIENT_COLUMNS),
+)
+_ALL = (
+    ("damaged", "message", "message, shard, found, reason"),
+    *((f"damaged_{table}", key, columns) for table, key, columns in _TABLES),
+)
+_PAGE = (
+    "SELECT d.message, d.shard, d.found, d.reason, m.login, m.sender_local, m.sender_domain, m.arrived, m.size "
+    "FROM damaged AS d LEFT JOIN damaged_message AS m ON m.id = d.message WHERE d.message > ? "
+    "ORDER BY d.message LIMIT ?"
+)
+_RECIPIENTS = "SELECT local, domain FROM damaged_recipient WHERE message = ? LIMIT ?"
+_IN_FILE = "SELECT 1 FROM damaged_content WHERE message = ? AND body IS NULL"
+
+BodiesOf = Callable[[int], Path]
+"""The folder of the body files of a shard."""
+
+
+def count(connection: apsw.Connection) -> int:
+    """How many messages are set aside."""
+    return int(connection.execute("SELECT count(*) FROM damaged").get)
+
+
+def page(connection: apsw.Connection, after: int, limit: int, bodies_of: BodiesOf) -> list[DamagedMessage]:
+    """Some of them by rising id, behind a row."""
+    rows = connection.execute(_PAGE, (after, limit)).fetchall()
+    return [_shown(connection, row, bodies_of) for row in rows]
+
+
+def still_wrong(connection: apsw.Connection, row: int, shard: int, bodies_of: BodiesOf) -> str:
+    """Why a message that was set aside cannot be delivered; empty: it can be, as far as is seen here. Blocks."""
+    try:
+        messages = _rows(connection, "message", row)
+        recipients = _rows(connection, "recipient", row)
+        if not messages or not recipients:
+            return "not all of its rows are there"
+        message_value(messages[0])
+        for recipient in recipients:
+            recipient_value(recipient)
+        for _, head_sum, body_sum, body_size, head, body in _rows(connection, "content", row):
+            checked_content(row, (head, head_sum, body, body_sum, body_size))
+            if body is None:
+                _check_file(bodies_of(shard) / id_of(row, shard), body_size, body_sum)
+    except (DecodeError, OSError) as error:
+        return str(error)
+    return ""
+
+
+def put_back(connection: apsw.Connection, rows: Sequence[int]) -> tuple[int, Files]:
+    """Let them wait in the queue again, as they were."""
+    for row in rows:
+        for table, key, columns in _TABLES:
+            connection.execute(
+                f"INSERT OR IGNORE INTO {table} ({columns}) "  # noqa: S608 - constants
+                f"SELECT {columns} FROM damaged_{table} WHERE {key} = ?",
+                (row,),
+            )
+    return len(rows), _forget(connection, rows)
+
+
+def remove(connection: apsw.Connection, rows: Sequence[int]) -> tuple[int, Files]:
+    """Remove them for good, with their body files."""
+    files: Files = []
+    for row in rows:
+        found = connection.execute("SELECT shard FROM damaged WHERE message = ?", (row,)).fetchall()
+        if connection.execute(_IN_FILE, (row,)).fetchone() is not None:
+            files += [(row, int(shard)) for (shard,) in found]  # type: ignore[arg-type]
+    _forget(connection, rows)
+    return len(rows), files
+
+
+def carried(read: Callable[[str], list[Row]]) -> list[list[Row]]:
+    """The rows of what was set aside in a shard, one list for each table. `read` gives what can be read."""
+    some = f"IN (SELECT message FROM damaged ORDER BY message LIMIT {CARRIED})"  # noqa: S608 - a constant
+    return [read(f"SELECT {columns} FROM {table} WHERE {key} {some}") for table, key, columns in _ALL]  # noqa: S608 - constants
+
+
+def carry(connection: apsw.Connection, tables: Sequence[Sequence[Row]]) -> None:
+    """Keep them in the shard that takes over."""
+    for (table, _, columns), rows in zip(_ALL, tables, strict=True):
+        values = ",".join("?" * (columns.count(",") + 1))
+        connection.executemany(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608 - constants
+
+
+def _forget(connection: apsw.Connection, rows: Sequence[int]) -> Files:
+    for table, key, _ in _ALL:
+        connection.executemany(f"DELETE FROM {table} WHERE {key} = ?", [(row,) for row in rows])  # noqa: S608 - constants
+    return []
+
+
+def _rows(connection: apsw.Connection, table: str, row: int) -> list[Row]:
+    key, columns = next((key, columns) for name, key, columns in _TABLES if name == table)
+    return connection.execute(f"SELECT {columns} FROM damaged_{table} WHERE {key} = ?", (row,)).fetchall()  # noqa: S608 - constants
+
+
+def _check_file(path: Path, size: Value, body_sum: Value) -> None:
+    total, found = 0, 0
+    with path.open("rb") as file:
+        while octets := file.read(_READ):
+            total, found = total + len(octets), checksum(octets, found)
+    if (total, found) != (size, body_sum):
+        raise DecodeError(f"the body file {path} does not have its size and checksum")
+
+
+def _shown(connection: apsw.Connection, row: Row, bodies_of: BodiesOf) -> DamagedMessage:
+    """Nothing of it is trusted to be what it should: it is shown as far as it goes."""
+    key, shard, found, reason, login, local, domain, arrived, size = row
+    message_id = id_of(int(key), int(shard))  # type: ignore[arg-type]
+    recipients: Iterable[tuple[object, object]] = connection.execute(_RECIPIENTS, (key, MOST_RECIPIENTS))
+    is_in_file = connection.execute(_IN_FILE, (key,)).fetchone() is not None
+    return DamagedMessage(
+        id=message_id,
+        found=float(found),  # type: ignore[arg-type]
+        reason=visible(str(reason), _TEXT),
+        login=_text(login),
+        sender=f"{_text(local)}@{_text(domain)}" if local is not None else "",
+        recipients=tuple([visible(f"{one}@{other}", _TEXT) for one, other in recipients]),
+        arrived=float(arrived) if isinstance(arrived, (int, float)) else None,
+        size=size if isinstance(size, int) else None,
+        body_file=str(bodies_of(int(shard)) / message_id) if is_in_file else "",  # type: ignore[arg-type]
+    )
+
+
+def _text(value: Value) -> str:
+    return visible(value, _TEXT) if isinstance(value, str) else ""

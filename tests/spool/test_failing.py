@@ -1,0 +1,268 @@
+"""A disk that goes on failing: no new shard can be made, or the old one cannot be read; and what is told of it."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sams.spool import shelf as shelf_module
+from sams.spool import takeovers
+from sams.spool.failures import StorageFailed
+from sams.spool.interface import Search, Settlement
+from sams.spool.layout import Layout, discover, make_new_shard, mark_failed, note_replaced, replaced, strays
+from sams.spool.opening import Opened, open_files
+from sams.spool.shelf import Shelf, open_shelf
+from tests.spool.faulty import READ_EIO, Fault, Faults, FaultyVFS
+from tests.spool.rig import HEAD, SETTINGS, Clock, Told, accepted, gone, on_loop, read, settle
+
+LARGE = b"x" * (SETTINGS.body_in_memory + 1)
+
+
+@pytest.fixture
+def faults() -> Iterator[Faults]:
+    found = Faults()
+    with FaultyVFS("faulty", found):
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pauses keep their proportions; a test need not sit them out."""
+    for module, name in (
+        (shelf_module, "FIRST_PAUSE"),
+        (shelf_module, "LONGEST_PAUSE"),
+        (takeovers, "FIRST_PAUSE"),
+        (takeovers, "LONGEST_PAUSE"),
+    ):
+        monkeypatch.setattr(module, name, getattr(module, name) / 500)
+
+
+@asynccontextmanager
+async def shelf(data_dir: Path, told: Told, failed_vfs: str | None = None) -> AsyncIterator[Shelf]:
+    spool = Shelf(open_files(Layout(data_dir, 0)), Clock(), SETTINGS, told.hooks(), failed_vfs)
+    try:
+        yield spool
+    finally:
+        await spool.close()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - what it waits for is a thread's work
+            await asyncio.sleep(0.001)
+
+
+async def taken_over(spool: Shelf, shard: int = 1) -> None:
+    await until(lambda: spool.shard == shard)
+    await until(lambda: not spool._active._take_overs.is_under_way)
+
+
+@on_loop
+async def test_while_no_new_shard_can_be_made_mail_is_refused_and_it_is_tried_again_without_a_trace(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, tries = Told(), list[int]()
+
+    def no_disk(layout: Layout, *_: Any) -> Opened:
+        tries.append(layout.shard)
+        raise OSError(5, "Input/output error")
+
+    async with shelf(tmp_path, told) as spool:
+        old = await accepted(spool)
+        monkeypatch.setattr(shelf_module, "open_files", no_disk)
+        spool._active.fail("the disk is gone")
+        await until(lambda: len(tries) >= 4)
+        with pytest.raises(StorageFailed) as refused:
+            await accepted(spool)
+        assert str(refused.value.reply).startswith("451 4.3.0")
+        [standing] = await spool.standings()
+        assert (standing.shard, standing.reason) == (0, "the disk is gone")
+        assert "no new shard can be made" in standing.trouble
+        assert len(told.troubled) == 1
+        assert set(tries) == {1}
+        monkeypatch.setattr(shelf_module, "open_files", open_files)
+        await taken_over(spool)
+        new = await accepted(spool)
+        found = await spool.search(Search(), None, 10)
+        assert [entry.message.id for entry in found] == [old, new]
+        assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == ["shard-0000", "shard-0001"]
+
+
+@on_loop
+async def test_the_pauses_between_tries_grow_up_to_a_limit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pauses, real = list[float](), asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        await real(0)
+
+    monkeypatch.setattr(shelf_module, "FIRST_PAUSE", 5.0)
+    monkeypatch.setattr(shelf_module, "LONGEST_PAUSE", 60.0)
+    async with shelf(tmp_path, Told()) as spool:
+        monkeypatch.setattr(
+            shelf_module, "make_new_shard", lambda _: (_ for _ in ()).throw(OSError(30, "RO"))
+        )
+        monkeypatch.setattr(asyncio, "sleep", sleep)
+        spool._active.fail("the disk is gone")
+        async with asyncio.timeout(30):
+            while len(pauses) < 6:
+                await real(0.001)
+        monkeypatch.setattr(asyncio, "sleep", real)
+    assert pauses[:6] == [5.0, 10.0, 20.0, 40.0, 60.0, 60.0]
+
+
+@on_loop
+async def test_a_failed_shard_is_told_of_until_nothing_waits_there(tmp_path: Path) -> None:
+    told = Told()
+    async with shelf(tmp_path, told) as spool:
+        small, large = await accepted(spool), await accepted(spool, body=LARGE)
+        assert await spool.standings() == []
+        spool._active.fail("the disk is sick")
+        await taken_over(spool)
+        [standing] = await spool.standings()
+        assert (standing.shard, standing.reason, standing.waiting) == (0, "the disk is sick", 2)
+        await settle(spool, Settlement(small, gone(0)))
+        new = await accepted(spool)
+        [standing] = await spool.standings()
+        assert standing.waiting == 1
+        assert told.drained == []
+        await settle(spool, Settlement(large, gone(0)))
+        assert await spool.standings() == []
+        assert told.drained == [(0, str(tmp_path / "spool/shard-0000"))]
+        assert spool._active._take_overs.sources == {}
+        shutil.rmtree(tmp_path / "spool/shard-0000")
+        assert spool.load(new).head == HEAD
+        assert await spool.standings() == []
+        assert len(told.drained) == 1
+
+
+@on_loop
+async def test_a_failed_shard_without_its_mark_is_not_opened_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The disk that failed did not take the mark, nor any other file."""
+    monkeypatch.setattr(shelf_module, "mark_failed", lambda *_: None)
+    async with shelf(tmp_path, Told()) as spool:
+        message = await accepted(spool)
+        spool._active.fail("the disk is sick")
+        await taken_over(spool)
+    assert not Layout(tmp_path, 0).failed.exists()
+    assert discover(tmp_path) == (1,)
+    assert strays(tmp_path) == ()
+    monkeypatch.setattr(shelf_module, "mark_failed", mark_failed)
+    again = open_shelf(tmp_path, 1, Clock(), SETTINGS)
+    assert Layout(tmp_path, 0).failed.exists()
+    assert again.load(message).head == HEAD
+    await again.close()
+
+
+@on_loop
+async def test_a_shard_that_cannot_note_whose_place_it_takes_takes_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = list[int]()
+
+    def full(layout: Layout, _: int) -> None:
+        tries.append(layout.shard)
+        raise OSError(28, "No space left on device")
+
+    async with shelf(tmp_path, Told()) as spool:
+        message = await accepted(spool)
+        monkeypatch.setattr(shelf_module, "note_replaced", full)
+        spool._active.fail("the disk is sick")
+        await until(lambda: len(tries) > 1)
+        assert spool.shard == 0
+        monkeypatch.setattr(shelf_module, "note_replaced", note_replaced)
+        await taken_over(spool)
+        assert replaced(tmp_path) == {0}
+        assert spool.load(message).head == HEAD
+
+
+@on_loop
+async def test_a_failed_shard_that_cannot_be_read_now_is_taken_over_later(
+    tmp_path: Path, faults: Faults
+) -> None:
+    told = Told()
+    async with shelf(tmp_path, told, failed_vfs="faulty") as spool:
+        old = await accepted(spool)
+        faults.fault = Fault("read", ".db", READ_EIO, many=2**60)
+        spool._active.fail("the disk is gone")
+        await until(lambda: spool.shard == 1)
+        new = await asyncio.wait_for(accepted(spool), 30)
+        await until(lambda: bool(told.troubled))
+        [standing] = await spool.standings()
+        assert standing.shard == 0
+        with pytest.raises(StorageFailed):
+            await settle(spool, Settlement(old, gone(0)))
+        faults.heal()
+        await until(lambda: 0 in spool._active._take_overs.sources)
+        await taken_over(spool)
+        found = await spool.search(Search(), None, 10)
+        assert [entry.message.id for entry in found] == [old, new]
+        await settle(spool, Settlement(old, gone(0)))
+        assert await spool.standings() == []
+
+
+@on_loop
+async def test_what_stands_in_the_way_of_a_take_over_is_met_again_until_it_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, tries = Told(), list[int]()
+    real = takeovers._taking
+    async with shelf(tmp_path, told) as spool:
+        messages = [await accepted(spool) for _ in range(3)]
+
+        def taking(*values: Any) -> Any:
+            tries.append(1)
+            return real(*values) if len(tries) > 3 else lambda _: 1 / 0
+
+        monkeypatch.setattr(takeovers, "_taking", taking)
+        spool._active.fail("the disk is sick")
+        await until(lambda: spool.shard == 1)
+        settled = asyncio.ensure_future(settle(spool, Settlement(messages[0], gone(0))))
+        await taken_over(spool)
+        await asyncio.wait_for(settled, 30)
+        found = await spool.search(Search(), None, 10)
+        assert [entry.message.id for entry in found] == messages[1:]
+        assert len(told.troubled) == 1
+
+
+@on_loop
+async def test_a_stray_that_cannot_be_read_stops_no_start(tmp_path: Path) -> None:
+    for name in ("garbage", "folder", "nothing"):
+        layout = make_new_shard(tmp_path)
+        mark_failed(layout, name)
+    Layout(tmp_path, 0).database.write_bytes(b"garbage " * 10_000)
+    Layout(tmp_path, 1).database.mkdir()
+    told = Told()
+    spool = open_shelf(tmp_path, None, Clock(), SETTINGS, told.hooks())
+    await accepted(spool)
+    assert [standing.shard for standing in await spool.standings()] == [0, 1, 2]
+    assert len(told.troubled) == 3
+    await spool.close()
+
+
+def test_numbers_of_shards_that_were_removed_are_used_when_there_are_no_others(tmp_path: Path) -> None:
+    (tmp_path / "spool").mkdir()
+    for shard in (0, 2, 1023):
+        (tmp_path / f"spool/shard-{shard:04}").mkdir()
+    assert make_new_shard(tmp_path).shard == 1
+
+
+@on_loop
+async def test_contents_in_a_failed_shard_that_cannot_be_read_are_set_aside(tmp_path: Path) -> None:
+    told = Told()
+    async with shelf(tmp_path, told) as spool:
+        message = await accepted(spool, body=LARGE)
+        spool._active.fail("the disk is sick")
+        await taken_over(spool)
+        body = spool.load(message).body
+        assert await read(body) == LARGE

@@ -1,0 +1,142 @@
+"""R8: a damaged page of a queue costs what it held, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+
+import apsw
+import pytest
+
+from sams.core.errors import SamsError
+from sams.spool.failures import ShardDamaged
+from sams.spool.interface import DamagedEntry, Search, Settlement
+from sams.spool.layout import Layout, mark_failed
+from sams.spool.salvage import _beyond
+from sams.spool.shelf import Shelf, open_shelf
+from tests.spool.rig import HEAD, SETTINGS, Clock, Told, accepted, gone, on_loop, read, settle
+
+MESSAGES = 240
+PAGE = 4096
+
+
+def test_the_end_of_a_hole_is_found_to_the_row() -> None:
+    for end in (2, 3, 100, 4_097, 2**40 + 17):
+        assert _beyond(lambda place, end=end: place >= end, 1) == end  # type: ignore[misc]
+    assert _beyond(lambda _: False, 5) is None
+
+
+async def _filled(data_dir: Path) -> list[str]:
+    spool = open_shelf(data_dir, 0, Clock(), SETTINGS)
+    messages = await asyncio.gather(
+        *(accepted(spool, f"someone-{number}@example.org", body=b"x" * 900) for number in range(MESSAGES))
+    )
+    await spool.close()
+    return sorted(messages)
+
+
+def _leaf_pages(data_dir: Path, table: str) -> list[int]:
+    """The pages of a table's rows, but for the first and the last."""
+    connection = apsw.Connection(str(data_dir / "spool/shard-0000/queue.db"))
+    found = connection.execute(
+        "SELECT pageno FROM dbstat WHERE name = ? AND pagetype = 'leaf' ORDER BY path", (table,)
+    ).fetchall()
+    connection.close()
+    return [int(page) for (page,) in found]  # type: ignore[arg-type]
+
+
+def _spoil(data_dir: Path, pages: list[int]) -> None:
+    with (data_dir / "spool/shard-0000/queue.db").open("r+b") as file:
+        for page in pages:
+            file.seek((page - 1) * PAGE)
+            file.write(random.Random(page).randbytes(PAGE))
+
+
+def _opened(data_dir: Path, told: Told) -> Shelf:
+    """As a worker opens it."""
+    try:
+        return open_shelf(data_dir, 0, Clock(), SETTINGS, told.hooks())
+    except ShardDamaged as error:
+        mark_failed(Layout(data_dir, 0), str(error))
+        return open_shelf(data_dir, None, Clock(), SETTINGS, told.hooks())
+
+
+async def _taken_over(spool: Shelf) -> None:
+    async with asyncio.timeout(60):
+        while spool.shard == 0:  # noqa: ASYNC110 - what it waits for is a thread's work
+            await asyncio.sleep(0.001)
+        await spool._active._take_overs.done()
+
+
+@pytest.mark.parametrize("table", ["message", "recipient", "recipient_due", "use_of_login"])
+@pytest.mark.parametrize("which", [0, -1])
+@on_loop
+async def test_what_a_damaged_page_hides_is_set_aside_and_the_rest_leaves(
+    table: str, which: int, tmp_path: Path
+) -> None:
+    messages, told = await _filled(tmp_path), Told()
+    pages = _leaf_pages(tmp_path, table)
+    _spoil(tmp_path, [pages[which if abs(which) < len(pages) else 0]])
+    spool = _opened(tmp_path, told)
+    for work_up in ("claim", "search"):
+        try:
+            if work_up == "claim":
+                spool.claim("hub", 2e9, None, MESSAGES)
+            else:
+                await spool.search(Search(), None, MESSAGES)
+            spool.usage(0)
+        except SamsError:
+            await _taken_over(spool)
+    if spool.shard == 0:
+        spool._active.fail("the page was not met")
+        await _taken_over(spool)
+    entries = await spool.search(Search(), None, MESSAGES + 1)
+    waiting = {entry.message.id for entry in entries}
+    aside = {message for message, _ in told.damaged}
+    assert waiting | aside == set(messages)
+    assert not waiting & aside
+    assert len(waiting) > MESSAGES // 2 - 20
+    assert bool(aside) == (table in {"message", "recipient"})
+    assert all(spool.load(message).head == HEAD for message in waiting)
+    await asyncio.gather(*(settle(spool, Settlement(message, gone(0))) for message in waiting))
+    assert await spool.search(Search(), None, 10) == []
+    await spool.close()
+
+
+@on_loop
+async def test_a_damaged_page_of_contents_costs_those_alone(tmp_path: Path) -> None:
+    messages, told = await _filled(tmp_path), Told()
+    pages = _leaf_pages(tmp_path, "content")
+    _spoil(tmp_path, [pages[len(pages) // 2]])
+    spool = open_shelf(tmp_path, 0, Clock(), SETTINGS, told.hooks())
+    whole, met = set(), 0
+    for message in messages * 2:
+        try:
+            content = spool.load(message)
+            assert await read(content.body)
+            whole.add(message)
+        except DamagedEntry:
+            met += 1
+        except SamsError:
+            await _taken_over(spool)
+    aside = {message for message, _ in told.damaged}
+    assert met
+    assert whole | aside == set(messages)
+    assert not whole & aside
+    assert len(aside) <= 20
+    await spool.close()
+
+
+@on_loop
+async def test_a_queue_of_which_nothing_can_be_read_is_kept_and_told_of(tmp_path: Path) -> None:
+    await _filled(tmp_path)
+    Layout(tmp_path, 0).failed.write_text("it was in the fire\n")
+    (tmp_path / "spool/shard-0000/queue.db").write_bytes(b"\xff" * PAGE * 20)
+    told = Told()
+    spool = open_shelf(tmp_path, None, Clock(), SETTINGS, told.hooks())
+    [standing] = await spool.standings()
+    assert (standing.shard, standing.reason) == (0, "it was in the fire")
+    assert not standing.is_drained
+    await accepted(spool)
+    await spool.close()
