@@ -21,7 +21,7 @@ from sams.config.key import Section
 from sams.config.model import Config
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([ROOT / "README.md", *ROOT.joinpath("docs").rglob("*.md")])
+PAGES = sorted([ROOT / "README.md", ROOT / "SECURITY.md", *ROOT.joinpath("docs").rglob("*.md")])
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 _SPAN = re.compile(r"`([^`\n]+)`")
 _SECTION = re.compile(r"\[{1,2}([a-z.]+)\]{1,2}(?:\s+([a-z_]+))?")
