@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 import uvloop
@@ -341,9 +342,9 @@ def test_the_allowed_networks_are_those_of_clients(play: Play) -> None:
 def test_a_second_header_is_a_command_that_nobody_knows(play: Play) -> None:
     async def scene(rig: Rig) -> None:
         client = await greeted(rig, made.line(MEMBER, SERVER) + made.line(OTHER, SERVER))
-        assert (await client.reply()).startswith("500 5.5.1 ")
         (session,) = rig.reception.sessions
         assert session.address == MEMBER.address
+        assert (await client.reply()).startswith("500 5.5.1 ")
         twice = await greeted(rig, made.binary(MEMBER, SERVER) + made.binary(OTHER, SERVER) + b"\r\nNOOP\r\n")
         assert (await twice.reply()).startswith("50")
         assert {each.address for each in rig.reception.sessions} == {MEMBER.address}
@@ -453,17 +454,38 @@ class _Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__({"peername": ("10.0.0.11", 1)})
         self.aborted = False
+        self.protocol: object = None
 
     def abort(self) -> None:
         self.aborted = True
 
+    def set_protocol(self, protocol: object) -> None:
+        self.protocol = protocol
+
+
+class _Connection:
+    """What stands in the gate's place, with all that it was handed."""
+
+    def __init__(self, buffer: memoryview) -> None:
+        self.buffer = buffer
+        self.octets = b""
+
+    def connection_made(self, transport: _Transport) -> None:
+        assert transport.protocol is self
+
+    def get_buffer(self, _sizehint: int) -> memoryview:
+        return self.buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self.octets += bytes(self.buffer[:nbytes])
+
 
 @dataclass
 class _House:
-    """A listener and its reception, as far as a gate that never opens knows them."""
+    """A listener and its reception, as far as a gate knows them."""
 
     wheel: DeadlineWheel
-    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(64)))
+    buffer: memoryview = field(default_factory=lambda: memoryview(bytearray(256)))
     held: int = 0
     told: list[tuple[str, str]] = field(default_factory=list)
 
@@ -477,13 +499,38 @@ class _House:
     def refused(self, address: str, why: str) -> None:
         self.told.append((address, why))
 
+    def connection(self, _door: object) -> _Connection:
+        return _Connection(self.buffer)
+
+
+def gate_of(house: _House, transport: _Transport) -> HeaderGate:
+    """That of a connection which was made just now."""
+    gate = HeaderGate(house, Proxies(lambda _: True, 5.0), house)  # type: ignore[arg-type] # as far as it is used
+    gate.connection_made(transport)
+    return gate
+
+
+def test_what_stands_behind_the_header_is_handed_on_wherever_the_octets_were_cut() -> None:
+    house = _House(DeadlineWheel(FakeLoop(), lambda error: pytest.fail(str(error))))
+    rest = b"EHLO client.example.com\r\n" + made.line(OTHER, SERVER)
+    octets = made.binary(MEMBER, SERVER) + rest
+    for cut in range(len(octets) + 1):
+        transport = _Transport()
+        protocol: Any = gate_of(house, transport)
+        for piece in (octets[:cut], octets[cut:]):
+            protocol.get_buffer(-1)[: len(piece)] = piece
+            protocol.buffer_updated(len(piece))
+            protocol = transport.protocol or protocol
+        assert protocol.octets == rest
+    assert house.held == 0
+    assert house.told == []
+
 
 def test_a_header_that_comes_octet_by_octet_has_one_short_time_in_all() -> None:
     loop = FakeLoop()
     house = _House(DeadlineWheel(loop, lambda error: pytest.fail(str(error))))
-    gate = HeaderGate(house, Proxies(lambda _: True, 5.0), house)  # type: ignore[arg-type] # as far as it is used
     transport = _Transport()
-    gate.connection_made(transport)
+    gate = gate_of(house, transport)
     for number, octet in enumerate(b"PROXY"):
         gate.get_buffer(-1)[0] = octet
         gate.buffer_updated(1)
