@@ -90,7 +90,7 @@ async def test_what_a_damaged_page_hides_is_set_aside_and_the_rest_leaves(
             await _taken_over(spool)
     if spool.shard == 0:
         spool._active.fail("the page was not met")
-        await _taken_over(spool)
+    await _taken_over(spool)
     entries = await spool.search(Search(), None, MESSAGES + 1)
     waiting = {entry.message.id for entry in entries}
     aside = {message for message, _ in told.damaged}
