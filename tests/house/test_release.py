@@ -85,8 +85,10 @@ def test_a_release_has_all_its_files_and_is_the_same_twice(tmp_path: Path) -> No
     venv = Path(sys.prefix).relative_to(ROOT) if Path(sys.prefix).is_relative_to(ROOT) else None
     if venv is None:
         pytest.skip("the environment is not below the tree")
+    found = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True)
     for name in ("one", "two"):
-        subprocess.run(["tools/release", str(venv), str(tmp_path / name)], cwd=ROOT, check=True, timeout=100)
+        command = ["tools/release", str(venv), str(tmp_path / name), found.stdout.strip()]
+        subprocess.run(command, cwd=ROOT, check=True, timeout=100)
     files = {path.name: path.read_bytes() for path in (tmp_path / "one").iterdir()}
     assert set(files) == {
         "SHA256SUMS",
