@@ -1,4 +1,4 @@
-"""Large bodies take turns."""
+"""Much work takes turns."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sams.core.turns import Turns
+from sams.core.turns import Share, Turns
 
 
 class Loop:
@@ -95,3 +95,44 @@ def test_a_bug_of_one_does_not_end_the_turns_of_the_others() -> None:
         loop.round()
     loop.round()
     assert leaver.reads == 1
+
+
+def test_a_round_has_its_share_and_what_is_more_comes_later_in_its_order() -> None:
+    loop = Loop()
+    share = Share(loop, 2)
+    done: list[int] = []
+
+    def work(number: int) -> None:
+        if share.take():
+            done.append(number)
+        else:
+            share.stand_in_line(lambda: done.append(number))
+
+    for number in range(5):
+        work(number)
+    assert done == [0, 1]
+    loop.round()
+    assert done == [0, 1, 2, 3]
+    work(5)
+    assert done == [0, 1, 2, 3], "who came later overtakes nobody"
+    loop.round()
+    assert done == [0, 1, 2, 3, 4, 5]
+    loop.round()
+    assert loop.is_at_rest
+    work(6)
+    assert done[-1] == 6
+
+
+def test_a_bug_in_one_piece_of_work_does_not_keep_the_others_from_theirs() -> None:
+    def broken() -> None:
+        raise KeyError("a bug")
+
+    loop, done = Loop(), list[str]()
+    share = Share(loop, 1)
+    assert share.take()
+    share.stand_in_line(broken)
+    share.stand_in_line(lambda: done.append("other"))
+    with pytest.raises(KeyError):
+        loop.round()
+    loop.round()
+    assert done == ["other"]

@@ -35,9 +35,13 @@ def progress(**changes: object) -> Progress:
         (progress(), 299.0, 300.0),
         (progress(), 300.0, Late(IDLE)),
         (progress(last_heard=299.0), 300.0, Late(NO_SIGN_IN)),
-        (progress(last_heard=299.0, signed_in=True), 300.0, 599.0),
+        (progress(last_heard=299.0, signed_in=True), 300.0, 360.0),
+        (progress(last_heard=299.0, signed_in=True), 590.0, 599.0),
         (progress(last_heard=3500.0, signed_in=True), 3600.0, Late(SESSION_OVER)),
-        (progress(last_heard=3500.0, signed_in=True, in_transaction=True), 3600.0, 3800.0),
+        (progress(last_heard=3599.0, signed_in=True, in_transaction=True), 3600.0, 3660.0),
+        (progress(last_heard=3890.0, signed_in=True, in_transaction=True), 3890.0, 3900.0),
+        (progress(last_heard=3890.0, signed_in=True, in_transaction=True), 3900.0, Late(SESSION_OVER)),
+        (progress(last_heard=9_999.0, body_began=9_000.0, body_octets=10**9), 9_999.0, 10_004.0),
         (progress(handshake_began=0.0), 14.0, 15.0),
         (progress(handshake_began=0.0), 15.0, Late(None)),
         (progress(waits_for_us=True), 10_000.0, 10_001.0),
@@ -54,8 +58,17 @@ def test_a_session_is_judged_by_what_it_is_doing(state: Progress, now: float, ex
 
 def test_under_pressure_only_those_who_have_not_signed_in_get_less_time() -> None:
     assert judge(progress(last_heard=10.0), LIMITS, 10.0, pressure=True) == Late(NO_SIGN_IN)
+    assert judge(progress(handshake_began=5.0), LIMITS, 10.0) == 20.0
+    assert judge(progress(handshake_began=5.0), LIMITS, 10.0, pressure=True) == Late(None)
     signed_in = progress(last_heard=10.0, signed_in=True)
-    assert judge(signed_in, LIMITS, 10.0, pressure=True) == 310.0
+    assert judge(signed_in, LIMITS, 10.0, pressure=True) == judge(signed_in, LIMITS, 10.0)
+
+
+@pytest.mark.parametrize("limits", [LIMITS, TimeLimits(body_grace=3_600.0), TimeLimits(body_grace=1.0)])
+def test_a_body_that_begins_between_two_looks_is_looked_at_before_it_can_be_late(limits: TimeLimits) -> None:
+    again = judge(progress(signed_in=True), limits, 0.5)
+    assert isinstance(again, float)
+    assert again <= 0.5 + min(limits.body_grace, limits.body_idle)
 
 
 class FakeTimer:

@@ -1,9 +1,12 @@
-"""Large bodies take turns, so that small mail beside them waits for few of them and not for all.
+"""Much work takes turns, so that small mail beside it waits for little of it and not for all.
 
 Theory of operation. To read a piece of a large body, from a member or from the disk, is up to half a millisecond of
 work. Two hundred members who send at full speed would make each round of the loop a tenth of a second, and a small
 message needs several rounds. So who has just had a large piece stands in line, and a round gives only the first
 another one. Small mail never stands in line, and who is alone there does not wait.
+
+A TLS handshake is half a millisecond too, and anybody may ask for one. There most come one at a time, so a few of
+each round are done at once (`Share`), and only what is more stands in line.
 """
 
 from __future__ import annotations
@@ -46,3 +49,41 @@ class Turns:
         if self._line and not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._next)
+
+
+class Share:
+    """So many pieces of work in one round; what is more stands in line, in the order in which it came."""
+
+    __slots__ = ("_is_due", "_left", "_line", "_loop", "_most")
+
+    def __init__(self, loop: Rounds, most: int) -> None:
+        self._loop = loop
+        self._most = self._left = most
+        self._line: deque[Callable[[], object]] = deque()
+        self._is_due = False
+
+    def take(self) -> bool:
+        """Whether a piece of work may be done now; else `stand_in_line`."""
+        self._call()
+        if self._line or not self._left:
+            return False
+        self._left -= 1
+        return True
+
+    def stand_in_line(self, go_on: Callable[[], object]) -> None:
+        """Call `go_on` when it may be done. It may have nothing to do by then."""
+        self._line.append(go_on)
+        self._call()
+
+    def _begin_round(self) -> None:
+        self._is_due, self._left = False, self._most
+        if self._line:
+            self._call()
+        while self._line and self._left:
+            self._left -= 1  # first: a bug of one must not end the share of the others
+            self._line.popleft()()
+
+    def _call(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            self._loop.call_soon(self._begin_round)

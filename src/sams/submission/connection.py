@@ -13,7 +13,8 @@ its answer. Reading is paused as well while the peer does not take our replies.
 
 The receive buffer belongs to the worker, not to the connection: a read fills it and the same callback empties it,
 so that an idle connection holds no buffer at all. A body is read in larger pieces than commands are, and who
-sends much of it at once stands in line before the next read (`core/turns.py`).
+sends much of it, or many commands, at once stands in line before the next read (`core/turns.py`). So does a
+handshake that would be one too many in this round of the loop; what the peer sent for it is kept meanwhile.
 
 Connection and session know each other. The connection lets go of the session at its end, so that both, the engine
 and what OpenSSL holds are freed there and then, and not by the collector of cycles when it happens to come by.
@@ -31,7 +32,7 @@ from typing import Any, TypeVar, cast
 
 from sams.core.errors import SamsError
 from sams.core.reply import Reply, reply
-from sams.core.turns import Turns
+from sams.core.turns import Share, Turns
 from sams.protocol.smtp.events import Need
 from sams.protocol.smtp.server import ServerEngine
 from sams.submission.deadlines import DeadlineWheel, Late, Progress, TimeLimits, judge
@@ -41,10 +42,12 @@ from sams.submission.tls import ServerTls, TlsError
 _T = TypeVar("_T")
 
 RECEIVE_BUFFER = 131_072
-COMMANDS_BUFFER = 65_536
-"""What of it is used but for a body: a read of so much may be kept while an answer is worked on."""
+COMMANDS_BUFFER = 20_480
+"""What of it is used but for a body, a TLS record and more: so much may be kept while an answer is worked on."""
 LARGE_READ = 32_768
 """Octets: who sends more of a body at once stands in line before the next read."""
+MANY_COMMANDS = 4_096
+"""The same of all else. It is some hundred commands; a program that pipelines a hundred recipients sends less."""
 LINGER = 30.0
 """Seconds that a peer has to take the last replies."""
 BUG = reply(451, "4.3.0", "Something went wrong here; try again later")
@@ -54,7 +57,7 @@ class Connection(asyncio.BufferedProtocol):
     """One peer's connection to a listener.
 
     limits: how long the peer may take. buffer: the worker's receive buffer. turns: the worker's, of those who send
-        large bodies.
+        much at once. handshakes: how many of them a round of the worker's loop has.
     """
 
     __slots__ = (
@@ -65,6 +68,7 @@ class Connection(asyncio.BufferedProtocol):
         "_engine",
         "_farewell",
         "_handler",
+        "_handshakes",
         "_has_turn",
         "_limits",
         "_lingers_until",
@@ -84,7 +88,14 @@ class Connection(asyncio.BufferedProtocol):
     _handler: EventHandler
 
     def __init__(
-        self, door: Door, limits: TimeLimits, wheel: DeadlineWheel, buffer: memoryview, turns: Turns
+        self,
+        door: Door,
+        limits: TimeLimits,
+        wheel: DeadlineWheel,
+        buffer: memoryview,
+        *,
+        turns: Turns,
+        handshakes: Share,
     ) -> None:
         self._door = door
         self._limits = limits
@@ -92,6 +103,7 @@ class Connection(asyncio.BufferedProtocol):
         self._now = wheel.now
         self._buffer = buffer
         self._turns = turns
+        self._handshakes = handshakes
         self._tls: ServerTls | None = None
         self._transport: asyncio.Transport | None = None
         self._then: Callable[[Any], None] | None = None
@@ -121,7 +133,9 @@ class Connection(asyncio.BufferedProtocol):
                 self._say_in_clear()
         except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
             self._break(error)
-        self._wheel.watch(self, self.progress.opened + min(self._limits.handshake, self._limits.sign_in))
+        limits = self._limits
+        first = min(limits.handshake, limits.sign_in, limits.sign_in_under_pressure)
+        self._wheel.watch(self, self.progress.opened + first)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's interface
         """The worker's one buffer: it is emptied before the loop reads again."""
@@ -133,14 +147,17 @@ class Connection(asyncio.BufferedProtocol):
             return
         progress, tls, octets = self.progress, self._tls, self._buffer[:nbytes]
         progress.last_heard = self._now()
+        if tls is not None and not tls.established:
+            self._await_handshake(tls, octets)
+            return
         was_in_body = progress.body_began is not None
         try:
             if tls is None:
                 self._engine.receive(bytes(octets))
-            elif tls.established:
-                self._engine.receive(tls.decrypt(octets))
-            elif not self._shake_hands(tls, octets):
-                return
+            else:
+                plaintext = tls.decrypt(octets)
+                progress.body_octets += len(plaintext)
+                self._engine.receive(plaintext)
             self._pump()
             if tls is not None and tls.peer_closed:
                 self._ended_by_peer = True
@@ -151,6 +168,8 @@ class Connection(asyncio.BufferedProtocol):
             self._break(error)
         if was_in_body and progress.body_began is not None:
             self._ask_for_more(nbytes)
+        elif nbytes > (LARGE_READ if was_in_body else MANY_COMMANDS):
+            self._stand_in_line()
         if self._then is not None:
             self._balance_reading()
 
@@ -217,6 +236,7 @@ class Connection(asyncio.BufferedProtocol):
         """Say what is queued, in clear, and shake hands: the answer to StartTls."""
         self._say_in_clear()
         self._begin_tls()
+        self._wheel.bring_forward(self, self._now() + self._limits.handshake)
 
     def close(self) -> None:
         """Say what is queued and close: the answer to Closed."""
@@ -245,6 +265,15 @@ class Connection(asyncio.BufferedProtocol):
         self._closing = True
         if self._transport is not None:
             self._transport.abort()
+
+    @property
+    def is_over_its_time(self) -> bool:
+        """Whether the session has lasted as long as it may, so that no transaction begins any more."""
+        return self.progress.last_heard - self.progress.opened >= self._limits.session
+
+    def look_again(self) -> None:
+        """There is less time than there was: look at it at once."""
+        self._wheel.bring_forward(self, self._now())
 
     @property
     def is_idle(self) -> bool:
@@ -276,7 +305,36 @@ class Connection(asyncio.BufferedProtocol):
         self._tls = ServerTls(self._door.context)
         self.progress.handshake_began = self._now()
 
-    def _shake_hands(self, tls: ServerTls, octets: memoryview) -> bool:
+    def _await_handshake(self, tls: ServerTls, octets: memoryview) -> None:
+        """Go on with the handshake, in one of the next rounds of the loop if this one has had its part of them."""
+        if self._handshakes.take():
+            self._go_on_with_handshake(tls, octets)
+            return
+        kept = bytes(octets)
+        self._has_turn = False
+        self._balance_reading()
+        self._handshakes.stand_in_line(lambda: self._take_handshakes_turn(tls, kept))
+
+    def _take_handshakes_turn(self, tls: ServerTls, octets: bytes) -> None:
+        if not self._closing:
+            self._take_turn()
+            self._go_on_with_handshake(tls, octets)
+
+    def _go_on_with_handshake(self, tls: ServerTls, octets: memoryview | bytes) -> None:
+        try:
+            if self._shake_hands(tls, octets):
+                self._pump()
+                if tls.peer_closed:
+                    self._ended_by_peer = True
+                    self._close_if_ended()
+        except TlsError as error:
+            self._fail_tls(error)
+        except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
+            self._break(error)
+        if self._then is not None:
+            self._balance_reading()
+
+    def _shake_hands(self, tls: ServerTls, octets: memoryview | bytes) -> bool:
         """Whether the handshake is done now."""
         facts = tls.shake_hands(octets)
         if (facts is None or facts.version != "TLSv1.3") and self._transport is not None:
@@ -336,11 +394,14 @@ class Connection(asyncio.BufferedProtocol):
     def _ask_for_more(self, came: int) -> None:
         """The body goes on."""
         if came > LARGE_READ:
-            self._has_turn = False
-            self._balance_reading()
-            self._turns.stand_in_line(self._take_turn)
+            self._stand_in_line()
         if came < RECEIVE_BUFFER:
             self._acknowledge_at_once()
+
+    def _stand_in_line(self) -> None:
+        self._has_turn = False
+        self._balance_reading()
+        self._turns.stand_in_line(self._take_turn)
 
     def _take_turn(self) -> None:
         """Those who stood in line before have read."""

@@ -25,7 +25,10 @@ BODY_TOO_SLOW = reply(421, "4.4.2", "The message came too slowly; send it again 
 
 @dataclass(frozen=True, slots=True)
 class TimeLimits:
-    """The waits of a session, seconds; `body_rate` is octets a second once `body_grace` has passed."""
+    """The waits of a session, seconds; `body_rate` is octets a second once `body_grace` has passed.
+
+    session: no transaction begins after it; one under way by then has `command` more to come to its body.
+    """
 
     command: float = 300.0
     sign_in: float = 300.0
@@ -41,6 +44,7 @@ class Progress(Struct, gc=False):
     """When things happened in one session, on the monotonic clock.
 
     handshake_began, body_began: None while there is no handshake or body under way.
+    body_octets: of the body, inside TLS, as far as they came.
     waits_for_us: the peer waits for our answer, so that its silence is no fault.
     """
 
@@ -62,14 +66,21 @@ class Late:
 
 
 def judge(progress: Progress, limits: TimeLimits, now: float, *, pressure: bool = False) -> Late | float:
-    """Whether a session is late, or else the next time to look at it."""
+    """Whether a session is late, or else the next time to look at it.
+
+    Who may begin a body meanwhile is looked at before that body can be late, so that the begin sets no timer.
+    """
     if progress.handshake_began is not None:
-        return _due(progress.handshake_began + limits.handshake, now, None)
+        ends = progress.handshake_began + limits.handshake, _sign_in_ends(progress, limits, pressure=pressure)
+        return _due(min(ends), now, None)
     if progress.waits_for_us:
         return now + 1.0
     if progress.body_began is not None:
         return _judge_body(progress, limits, now)
-    return _judge_commands(progress, limits, now, pressure=pressure)
+    verdict = _judge_commands(progress, limits, now, pressure=pressure)
+    if isinstance(verdict, Late):
+        return verdict
+    return min(verdict, now + min(limits.body_grace, limits.body_idle))
 
 
 def _judge_body(progress: Progress, limits: TimeLimits, now: float) -> Late | float:
@@ -86,16 +97,16 @@ def _judge_body(progress: Progress, limits: TimeLimits, now: float) -> Late | fl
 def _judge_commands(progress: Progress, limits: TimeLimits, now: float, *, pressure: bool) -> Late | float:
     ends = [(progress.last_heard + limits.command, IDLE)]
     if not progress.signed_in:
-        wait = limits.sign_in_under_pressure if pressure else limits.sign_in
-        ends.append((progress.opened + wait, NO_SIGN_IN))
-    if not progress.in_transaction:
-        ends.append((progress.opened + limits.session, SESSION_OVER))
-    return _due(*_earliest(ends, now))
-
-
-def _earliest(ends: list[tuple[float, Reply]], now: float) -> tuple[float, float, Reply]:
+        ends.append((_sign_in_ends(progress, limits, pressure=pressure), NO_SIGN_IN))
+    # No transaction begins when the time is over, and one that has begun then soon comes to its body.
+    more = limits.command if progress.in_transaction else 0.0
+    ends.append((progress.opened + limits.session + more, SESSION_OVER))
     when, why = min(ends, key=lambda end: end[0])
-    return when, now, why
+    return _due(when, now, why)
+
+
+def _sign_in_ends(progress: Progress, limits: TimeLimits, *, pressure: bool) -> float:
+    return progress.opened + (limits.sign_in_under_pressure if pressure else limits.sign_in)
 
 
 def _due(when: float, now: float, why: Reply | None) -> Late | float:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from sams.activity.events import ProxyRefused
 from sams.core.reply import Reply, reply
-from sams.core.turns import Turns
+from sams.core.turns import Share, Turns
 from sams.protocol.smtp.server import ServerEngine
 from sams.protocol.smtp.settings import ServerSettings
 from sams.submission.connection import RECEIVE_BUFFER, Connection
@@ -24,6 +24,8 @@ from sams.submission.session import Peer, Session
 SHUTTING_DOWN = reply(421, "4.3.2", "The service is restarting; try again in a minute")
 BACKLOG = 2_048
 """Connections that may wait to be accepted: all members who come back at once after an outage."""
+HANDSHAKES = 4
+"""TLS handshakes computed in one round of the loop, of half a millisecond to two each."""
 _POLL = 0.05
 
 
@@ -110,7 +112,8 @@ class Reception:
         self.house = house
         self.wheel = DeadlineWheel(loop, on_bug)
         self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
-        self.turns = Turns(loop)
+        self._turns = Turns(loop)
+        self._handshakes = Share(loop, HANDSHAKES)
         self.sessions: set[Session] = set()
         self._gates: set[HeaderGate] = set()
         self._strangers: Crowd[Session | HeaderGate] = Crowd()
@@ -125,7 +128,17 @@ class Reception:
 
     def connection(self, door: Door) -> Connection:
         """For a connection that comes in at this door."""
-        return Connection(door, self.house.limits, self.wheel, self.buffer, self.turns)
+        limits, turns, handshakes = self.house.limits, self._turns, self._handshakes
+        return Connection(door, limits, self.wheel, self.buffer, turns=turns, handshakes=handshakes)
+
+    def note_pressure(self) -> None:
+        """Places are few now, or no longer: to be called about once a second."""
+        is_full, was_full = self.house.services.admission.under_pressure, self.wheel.pressure
+        self.wheel.pressure = is_full
+        if is_full and not was_full:
+            for session in self.sessions:
+                if session.identity is None:
+                    session.look_again()
 
     def came(self, session: Session) -> None:
         """A session began."""

@@ -50,6 +50,7 @@ from sams.protocol.smtp.server import ServerEngine
 from sams.spool.interface import NewMessage, NewRecipient, StoredBody, Work
 from sams.submission.composition import Arrival
 from sams.submission.connection import BUG, Connection
+from sams.submission.deadlines import SESSION_OVER
 from sams.submission.services import Services
 from sams.submission.sign_in import SignIn
 from sams.submission.tls import TlsFacts
@@ -244,6 +245,10 @@ class Session:
     def _refused(self, event: CommandRefused) -> None:
         self._commands += 1
         self._log.tell(told.Refused(event.verb, str(event.reply), event.reply.reference or ""))
+        self._end_under_pressure()
+
+    def _end_under_pressure(self) -> None:
+        """Who made a mistake and has not signed in gives way while places are few."""
         if self.identity is None and self._services.admission.under_pressure:
             self._how = "limits"
             self._connection.end(UNDER_PRESSURE)
@@ -267,6 +272,7 @@ class Session:
 
     def _auth_cancelled(self, event: AuthCancelled) -> None:
         self._sign_in.cancel(event)
+        self._end_under_pressure()
 
     def _welcome(self, identity: Identity) -> None:
         self.identity = identity
@@ -279,6 +285,10 @@ class Session:
         self._commands += 1
         identity, services = self.identity, self._services
         assert identity is not None, _NOBODY
+        if self._connection.is_over_its_time:
+            self._how = "timeout"
+            self._refuse("MAIL", SESSION_OVER)
+            return
         if not services.authenticator.still_valid(identity):
             self._how = "revoked"
             self._refuse("MAIL", ACCOUNT_CHANGED)
@@ -355,7 +365,6 @@ class Session:
     def _body_chunk(self, event: BodyChunk) -> None:
         transaction = self._transaction
         assert transaction is not None, _NO_TRANSACTION
-        self._connection.progress.body_octets += len(event.data)
         failure = transaction.feed(event.data)
         if failure is not None and self._engine.in_body:
             self._engine.refuse_body(failure.reply)
