@@ -255,7 +255,7 @@ class WorkerGraph:
         sessions = self._reception.sessions
         signed_in = sum([1 for session in sessions if session.identity is not None])
         self._inherited.memory.board.note_sessions(self._number, len(sessions), signed_in)
-        self._reception.wheel.pressure = self._reception.house.services.admission.under_pressure
+        self._reception.note_pressure()
         if self._number == 0:
             self._certificates.look(self._inherited.material.hosts)
             self._sharing.look(self._reception.house.services.admission.shared_addresses)
