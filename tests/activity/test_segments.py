@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from sams.activity import segments
 from sams.activity.events import Greeted
 from sams.activity.interface import Cursor, Search
-from sams.activity.journal_file import JournalFile
+from sams.activity.journal_file import VERSION, JournalFile
 from sams.activity.reader import JournalReader, journal_files
 from sams.activity.rows import Keep, Record, Row, encode_record
 from sams.core.errors import OperatorError
+from sams.core.stored_version import StoredVersion
 from tests.activity.rig import KEEP, START
 
 NOW = int(START * 1_000_000)
@@ -147,4 +148,42 @@ def test_a_journal_of_the_first_version_is_read_on(tmp_path: Path) -> None:
     journal_in(tmp_path).close()
     assert list(found(reader, Search(login="bob"))) == list(range(1_000, 0, -100))
     assert len(reader.tail()) == 20
+    reader.close()
+
+
+def made_newer(folder: Path, version: StoredVersion) -> Path:
+    """A journal to which a later version added."""
+    file = journal_in(folder)
+    file.write([row(NOW + 1, "lalice")])
+    file.close()
+    path = folder / "spool" / "shard-0000" / "activity.db"
+    newer = apsw.Connection(str(path))
+    newer.execute("ALTER TABLE entry ADD COLUMN place TEXT; ALTER TABLE segment ADD COLUMN weight INTEGER")
+    newer.execute("CREATE TABLE more(number INTEGER PRIMARY KEY) STRICT")
+    newer.pragma("user_version", version.user_version)
+    newer.close()
+    return path
+
+
+def test_a_journal_to_which_the_next_version_added_is_written_and_read(tmp_path: Path) -> None:
+    version = StoredVersion(VERSION.number + 1, VERSION.readable_from)
+    path = made_newer(tmp_path, version)
+    file = journal_in(tmp_path)
+    file.write([row(NOW + 2, "lalice"), row(NOW + 3, "lbob")])
+    assert file._drop(Keep.SESSIONS, NOW + 2)
+    file.close()
+    reader = JournalReader(lambda: journal_files(tmp_path))
+    assert list(found(reader, Search(login="alice"))) == [2]
+    assert len(reader.tail()) == 2
+    reader.close()
+    assert apsw.Connection(str(path)).pragma("user_version") == version.user_version
+
+
+def test_a_journal_that_this_version_would_misread_is_refused_in_clear_words(tmp_path: Path) -> None:
+    made_newer(tmp_path, StoredVersion(VERSION.number + 1, VERSION.number + 1))
+    with pytest.raises(apsw.NotADBError, match=f"a newer SAMS wrote it .version {VERSION.number + 1};"):
+        journal_in(tmp_path)
+    reader = JournalReader(lambda: journal_files(tmp_path))
+    with pytest.raises(OperatorError, match="of another version"):
+        reader.search(Search(login="alice"))
     reader.close()

@@ -10,6 +10,7 @@ import apsw
 import pytest
 
 from sams.core.errors import OperatorError
+from sams.core.stored_version import StoredVersion
 from sams.identity import accounts as accounts_module
 from sams.identity.accounts import Accounts
 from sams.identity.passwords import Hashes
@@ -202,13 +203,40 @@ def test_a_writer_that_does_not_finish_is_told_of(
         accounts.add("alice", PASSWORD, ["alice@example.org"])
 
 
-def test_a_file_of_a_later_version_is_left_alone(accounts: Accounts, tmp_path: Path) -> None:
-    accounts.prepare()
-    connection = apsw.Connection(str(tmp_path / "accounts.db"))
-    connection.pragma("user_version", 99)
+def made_newer(path: Path, version: StoredVersion) -> None:
+    """Add to the tables as a later version may."""
+    connection = apsw.Connection(str(path))
+    connection.execute("ALTER TABLE accounts ADD COLUMN phone TEXT")
+    connection.execute("ALTER TABLE changes ADD COLUMN at REAL")
+    connection.execute("CREATE TABLE keys(login TEXT PRIMARY KEY) STRICT")
+    connection.pragma("user_version", version.user_version)
     connection.close()
-    with pytest.raises(OperatorError, match="version 99"):
+
+
+def test_accounts_to_which_the_next_version_added_are_worked_with(accounts: Accounts, tmp_path: Path) -> None:
+    accounts.add("alice", PASSWORD, ["alice@example.org"])
+    made_newer(tmp_path / "accounts.db", StoredVersion(2, readable_from=1))
+    added = accounts.add("bob", PASSWORD, ["bob@example.org"])
+    accounts.passwd("alice", "another " + PASSWORD)
+    accounts.suspend("alice", "for a while")
+    assert accounts.list() == (accounts.get("alice"), added)
+    accounts.remove("alice")
+    assert accounts.list() == (added,)
+    assert apsw.Connection(str(tmp_path / "accounts.db")).pragma("user_version") == 2_001
+
+
+@pytest.mark.parametrize("version", [StoredVersion(2, 2), StoredVersion(99, 99), StoredVersion(3, 2)])
+def test_accounts_that_this_version_would_misread_are_left_alone(
+    version: StoredVersion, accounts: Accounts, tmp_path: Path
+) -> None:
+    accounts.prepare()
+    made_newer(tmp_path / "accounts.db", version)
+    before = (tmp_path / "accounts.db").read_bytes()
+    with pytest.raises(OperatorError, match=f"a newer SAMS .it has version {version.number}, .* run that"):
         accounts.add("alice", PASSWORD, ["alice@example.org"])
+    with pytest.raises(OperatorError, match="a newer SAMS"):
+        accounts.list()
+    assert (tmp_path / "accounts.db").read_bytes() == before
 
 
 def test_a_backup_is_a_whole_file_of_its_own_that_only_the_owner_may_read(

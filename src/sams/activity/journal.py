@@ -200,7 +200,7 @@ class Journal:
             self._file = None
         if isinstance(error, DAMAGED) and self._path.exists():
             set_aside(self._path)
-            text += "; the file was set aside as damaged, and a new one begun"
+            text += "; the file was set aside, and a new one begun"
         if not self._trouble:
             self._on_trouble(text)
         self._trouble = text

@@ -15,8 +15,9 @@ import apsw
 
 from sams.activity import segments
 from sams.activity.rows import Keep, Row, decode_record
+from sams.core.stored_version import StoredVersion
 
-SCHEMA_VERSION = 2
+VERSION = StoredVersion(2, readable_from=2)
 _BUSY_MS = 5_000
 _PAGE = 16_384
 """Octets, of a new file. Rows are long and come one behind another: a third of the writes that 4 KiB take."""
@@ -137,18 +138,26 @@ def _connect(path: Path) -> apsw.Connection:
 
 
 def _make_schema(connection: apsw.Connection) -> None:
-    version = connection.pragma("user_version")
-    if version == SCHEMA_VERSION:
+    """Make the tables, or bring those of an older version up to date."""
+    found = StoredVersion.of(connection.pragma("user_version"))
+    if not can_read(found):
+        raise apsw.NotADBError(
+            f"a newer SAMS wrote it (version {found.number}; this SAMS knows up to {VERSION.number})"
+        )
+    if found.number >= VERSION.number:
         return
-    if version not in {0, 1}:
-        raise apsw.NotADBError(f"it has version {version}, and this is version {SCHEMA_VERSION}")
     with connection:
-        if version == 0:
+        if found.number == 0:
             connection.execute(_ENTRIES + segments.SCHEMA)
         else:
             connection.execute("DROP TABLE term; DROP INDEX entry_keep;" + segments.SCHEMA)
             _index_all(connection)
-        connection.pragma("user_version", SCHEMA_VERSION)
+        connection.pragma("user_version", VERSION.user_version)
+
+
+def can_read(found: StoredVersion) -> bool:
+    """Whether this version understands a journal, perhaps once it was brought up to date."""
+    return found.readable_from <= VERSION.number
 
 
 def _index_all(connection: apsw.Connection) -> None:

@@ -13,9 +13,10 @@ import msgspec
 from sams.activity import rows
 from sams.activity.interface import Cursor, Entry, Page, Search, Step
 from sams.activity.journal import FILE_NAME
-from sams.activity.journal_file import SCHEMA_VERSION
+from sams.activity.journal_file import VERSION, can_read
 from sams.activity.segments import candidates
 from sams.core.errors import OperatorError
+from sams.core.stored_version import StoredVersion
 
 MAX_PAGE = 1_000
 TAIL_FIRST = 20
@@ -160,7 +161,8 @@ def _entry(shard: int, number: int, *, ended: bool, record: rows.Record) -> Entr
 def _open(path: Path) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     connection.set_busy_timeout(_BUSY_MS)
-    if connection.pragma("user_version") not in {0, SCHEMA_VERSION}:  # 0: it is being made
+    found = StoredVersion.of(connection.pragma("user_version"))
+    if not can_read(found) or 0 < found.number < VERSION.number:  # 0: it is being made
         connection.close()
         raise OperatorError(f"{path} is of another version: start the service once with this one")
     return connection

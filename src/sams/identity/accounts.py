@@ -23,6 +23,7 @@ import apsw
 from sams.core.address import AddressError
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
+from sams.core.stored_version import StoredVersion
 from sams.core.text import visible
 from sams.identity.change_mark import changing
 from sams.identity.logins import UnpreparableError, prepare_login
@@ -36,7 +37,7 @@ MAX_REASON = 200
 BUSY_SECONDS = 10.0
 """How long a writer waits for the one before it."""
 
-_VERSION = 1
+_VERSION = StoredVersion(1, readable_from=1)
 _SCHEMA = """
 CREATE TABLE accounts (
     login TEXT PRIMARY KEY, password TEXT NOT NULL, addresses TEXT NOT NULL, may_send_as TEXT NOT NULL,
@@ -44,6 +45,11 @@ CREATE TABLE accounts (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE changes (login TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE INDEX changes_by_generation ON changes (generation);
+"""
+_ADD = """
+INSERT INTO accounts
+    (login, password, addresses, may_send_as, suspended, per_hour, per_day, generation, created)
+VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)
 """
 COLUMNS = "login, addresses, may_send_as, suspended, per_hour, per_day, generation, created"
 _SELECT = f"SELECT {COLUMNS} FROM accounts"  # noqa: S608 - made of constants
@@ -105,10 +111,7 @@ class Accounts:
         with self._change() as change:
             if change.exists(key):
                 raise OperatorError(f"there is an account {visible(key)} already: see `sams account show`")
-            change.execute(
-                "INSERT INTO accounts VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)",
-                (key, hashed, own, others, *limits, change.note(key), self._clock.now()),
-            )
+            change.execute(_ADD, (key, hashed, own, others, *limits, change.note(key), self._clock.now()))
             return change.record(key)
 
     def passwd(self, login: str, password: str) -> None:
@@ -198,6 +201,7 @@ class Accounts:
             yield None
             return
         with closing(connect(self._path)) as connection:
+            _version(connection)
             yield connection
 
     @contextmanager
@@ -236,7 +240,7 @@ class _Change:
     def note(self, login: str) -> int:
         """The login's next generation, noted where watchers look."""
         generation = max(last_generation(self._connection) + 1, int(self._now() * 1_000_000))
-        self.execute("INSERT OR REPLACE INTO changes VALUES (?, ?)", (login, generation))
+        self.execute("INSERT OR REPLACE INTO changes (login, generation) VALUES (?, ?)", (login, generation))
         return generation
 
     def record(self, login: str) -> AccountRecord:
@@ -339,9 +343,22 @@ def _sync(path: Path) -> None:
 
 
 def _migrate(connection: apsw.Connection) -> None:
-    version = connection.pragma("user_version")
-    if version == 0:
+    """Make the tables where there are none. Those that a later version added to are worked with as they are."""
+    if _version(connection).number == 0:
         connection.execute(_SCHEMA)
-        connection.pragma("user_version", _VERSION)
-    elif version != _VERSION:
-        raise OperatorError(f"accounts.db has version {version}; this SAMS knows version {_VERSION}.")
+        connection.pragma("user_version", _VERSION.user_version)
+
+
+def _version(connection: apsw.Connection) -> StoredVersion:
+    """What the file says.
+
+    Raises:
+        OperatorError: this version would misread it.
+    """
+    found = StoredVersion.of(connection.pragma("user_version"))
+    if found.readable_from > _VERSION.number:
+        raise OperatorError(
+            f"accounts.db was written by a newer SAMS (it has version {found.number}, this SAMS knows up to "
+            f"{_VERSION.number}): run that version again."
+        )
+    return found
