@@ -16,7 +16,7 @@ from tests.mutants.catalogue import Mutant
 
 PATIENCE = 300.0
 """Seconds for one test; a test that hangs on a mutant has not said that something is wrong."""
-_PARTS = ("src", "tests", "benchmarks", "tools", "packaging", "docs", "changelog.d")
+_PARTS = ("src", "tests", "benchmarks", "tools", "packaging", "docs", "changelog.d", "requirements")
 _PYTEST_FAILED = 1
 
 
