@@ -14,9 +14,10 @@ TEST_ARGS ?=
 TARGETS ?= postfix:tuned,postfix:tuned-cheapauth,sams:default,floor:bare
 SET ?= short
 RUNS ?= 2
+FUZZ_TIME ?= 600
 BENCH_DIR ?= /var/tmp/sams-bench
 
-.PHONY: help env test-env demo test test-long mutants bench bench-micro bench-scale bench-profile bench-folders soak audit sbom release check format system requirements docs clean
+.PHONY: help env test-env demo test test-long mutants bench bench-micro bench-scale bench-profile bench-folders fuzz soak audit sbom release check format system requirements docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -40,6 +41,10 @@ $(VENV)/.bench-env: $(VENV)/.test-env requirements/bench.txt
 	@tools/make-env "$(PYTHON)" "$(VENV)" requirements/bench.txt
 	@touch $@
 
+$(VENV)/.fuzz-env: $(VENV)/.test-env requirements/fuzz.txt
+	@tools/make-env "$(PYTHON)" "$(VENV)" requirements/fuzz.txt
+	@touch $@
+
 demo: env  ## a running service with an account, and one message through it (ONCE=1: then stop)
 	@$(BIN)/python tools/demo.py $(if $(ONCE),--once)
 
@@ -52,6 +57,9 @@ test-long: test-env  ## the suites that take minutes each
 
 mutants: test-env  ## does each promise's test notice when the promise is broken? (NAMES=… for some)
 	@$(BIN)/python -m tests.mutants $(NAMES)
+
+fuzz: $(VENV)/.fuzz-env  ## parsers and engines under atheris, FUZZ_TIME seconds each (TARGETS="server client …" for some)
+	@$(BIN)/python -m tests.fuzz --seconds "$(FUZZ_TIME)" $(if $(filter file default,$(origin TARGETS)),,$(TARGETS))
 
 bench: bench-folders env  ## SAMS beside tuned Postfix: tables, chart (TARGETS=… SET=short|extended|… RUNS=…; as root for Postfix)
 	@benchmarks/prepare "$(TARGETS)" build/bench/bin

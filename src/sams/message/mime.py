@@ -81,7 +81,8 @@ class Part:
     is_sealed: itself or a container around it is signed or encrypted.
     longest_line: octets without CRLF of its longest line where that is above 998, else 0.
     has_bare_newline: a CR or LF that is no end of line; known only where the scanner is told to look.
-    has_binary_header: NUL, or a CR or LF that is no end of line, stands in its header; not known of the message itself.
+    has_binary_header: NUL, or a CR or LF that is no end of line, stands in its header; of the message itself it is
+        not known.
     """
 
     parent: int | None

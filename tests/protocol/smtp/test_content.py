@@ -14,6 +14,7 @@ from sams.protocol.smtp.content import has_bare_newline
 from sams.protocol.smtp.incoming import Incoming
 from sams.protocol.smtp.settings import BareNewlines, ServerSettings
 from tests.protocol.smtp.harness import SETTINGS
+from tests.protocol.smtp.references import judge, read_data
 
 TINY = replace(SETTINGS, message_size=12, data_line=6)
 NORMALISING = replace(TINY, bare_newlines=BareNewlines.NORMALISE)
@@ -24,28 +25,9 @@ Outcome = tuple[str, bytes, int]
 
 def reference(wire: bytes, settings: ServerSettings) -> Outcome:
     """The flaw, the content and the number of octets behind the end, of a wire that has an end."""
-    content, at, line_start = b"", 0, True
-    while not (line_start and wire[at : at + 3] == b".\r\n"):
-        at += line_start and wire[at : at + 1] == b"."
-        content += wire[at : at + 1]
-        at += 1
-        line_start = wire[at - 2 : at] == b"\r\n"
-    return *judge(content, settings), len(wire) - at - 3
-
-
-def judge(content: bytes, settings: ServerSettings) -> tuple[str, bytes]:
-    bare = any(newline in content.replace(b"\r\n", b"") for newline in (b"\r", b"\n"))
-    if settings.bare_newlines is BareNewlines.NORMALISE:
-        lines = content.replace(b"\r\n", b"\n").replace(b"\r", b"\n").split(b"\n")
-        bare, content = False, b"\r\n".join(lines)
-    bare = bare or b"\0" in content
-    if len(content) > settings.message_size:
-        return "5.3.4", b""
-    if bare:
-        return "5.6.11", b""
-    *lines, last = content.split(b"\r\n")
-    long = max(map(len, [*(line + b"\r\n" for line in lines), last])) > settings.data_line
-    return ("5.6.0", b"") if long else ("", content)
+    content, behind = read_data(wire)
+    assert behind is not None
+    return *judge(content, settings), len(behind)
 
 
 def dotted(pieces: list[bytes], settings: ServerSettings) -> Outcome:

@@ -7,29 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sams.protocol.smtp.inbox import Flaw, Inbox
+from tests.protocol.smtp.references import BARE, LONG, all_lines
 
 LIMIT = 6
 
 
 def reference(stream: bytes) -> list[bytes | Flaw]:
-    """Lines by the rule in words: CRLF within the limit ends one; else a bad octet, else too many, flaws it."""
-    lines: list[bytes | Flaw] = []
-    while stream:
-        window = stream[:LIMIT]
-        line, end, _ = window.partition(b"\r\n")
-        flawed = any(octet in line for octet in (b"\n", b"\0")) or b"\r" in line[: None if end else -1]
-        if flawed:
-            lines.append(Flaw.BARE)
-        elif end:
-            lines.append(line)
-        elif len(window) == LIMIT:
-            lines.append(Flaw.LONG)
-        else:
-            break
-        _, found, stream = stream.partition(b"\r\n")
-        if not found:
-            break
-    return lines
+    flaws = {BARE: Flaw.BARE, LONG: Flaw.LONG}
+    return [flaws[line] if isinstance(line, str) else line for line in all_lines(stream, LIMIT)]
 
 
 def read(pieces: list[bytes]) -> list[bytes | Flaw]:

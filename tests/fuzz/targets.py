@@ -1,0 +1,18 @@
+"""All targets by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from tests.fuzz import client, header, mime, relay, replies, sasl, server
+from tests.fuzz.target import Target
+
+TARGETS: Mapping[str, Target] = {
+    "server": server.TARGET,
+    "client": client.TARGET,
+    "header": header.TARGET,
+    "mime": mime.TARGET,
+    "relay": relay.TARGET,
+    "replies": replies.TARGET,
+    "sasl": sasl.TARGET,
+}
