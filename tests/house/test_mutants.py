@@ -21,7 +21,8 @@ def test_a_mutant_changes_text_that_stands_once_in_its_file(mutant: Mutant) -> N
     source = (ROOT / mutant.file).read_text()
     changed = mutant.applied(source)
     assert changed != source
-    compile(changed, mutant.file, "exec")
+    if mutant.file.endswith(".py"):
+        compile(changed, mutant.file, "exec")
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
