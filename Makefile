@@ -111,7 +111,7 @@ system:  ## as root: Debian packages with the real programs that the tests drive
 	@tools/make-system
 
 requirements:  ## compile the pinned requirements anew (needs uv)
-	@for name in runtime build test release bench; do \
+	@for name in runtime build test release bench fuzz; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    -o requirements/$$name.txt requirements/$$name.in; done
 
