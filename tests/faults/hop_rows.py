@@ -96,7 +96,7 @@ def _stages() -> dict[str, Row]:
             f"says 421 at {stage}": Row({verb: closing}, "deferred 421 4.3.2 closing", had=had, ways=ways),
             f"says 4yz at {stage}": Row({verb: "450 4.3.2 later"}, "deferred 450 4.3.2 later", had=had),
             f"says 250 and 550 at {stage}": Row(
-                {verb: b"250 ok\r\n550 5.1.1 no\r\n"}, NO_REPLY, had=had, ways=(ALONE, PIPELINING)
+                {verb: b"250 ok\r\n550 5.1.1 no\r\n"}, NO_REPLY, had=had, ways=(ALONE,)
             ),
         }
     rows[f"says 250 and 550 at {stage}"] = Row(

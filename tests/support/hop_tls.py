@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import ssl
 import tempfile
 import warnings
@@ -51,6 +52,7 @@ class Authority:
         return str(path)
 
 
+@functools.cache
 def self_signed() -> ssl.SSLContext:
     """A server's context with a certificate for localhost that nobody vouches for but itself."""
     from tests.support.certificates import rsa_pair  # noqa: PLC0415 - it needs the service's rooms

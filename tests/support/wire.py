@@ -62,7 +62,7 @@ class Wire(asyncio.Transport):
     def __init__(self, loop: WireLoop, protocol: asyncio.Protocol) -> None:
         super().__init__({"peername": ("127.0.0.1", 40_000)})
         self._loop = loop
-        self._out: deque[bytes] = deque()
+        self._out: deque[tuple[float, bytes]] = deque()
         self._octets = 0
         self._is_coming = False
         self._is_paused = False
@@ -76,7 +76,8 @@ class Wire(asyncio.Transport):
         if self._is_closing or not data:
             return
         whole = bytes(data)
-        self._out += [whole[start : start + PIECE] for start in range(0, len(whole), PIECE)]
+        due = self._loop.time() + LATENCY
+        self._out += [(due, whole[start : start + PIECE]) for start in range(0, len(whole), PIECE)]
         self._octets += len(whole)
         self._come()
         if self._octets > HIGH and not self._is_paused:
@@ -115,19 +116,16 @@ class Wire(asyncio.Transport):
     def _come(self) -> None:
         if self._out and not self._is_coming and self.other._is_reading:
             self._is_coming = True
-            self._loop.call_later(LATENCY, self._arrive)
+            self._loop.call_at(self._out[0][0], self._arrive)
 
     def _arrive(self) -> None:
-        """What was written till now arrives as one piece, as far as one read takes it."""
+        """What was written a latency ago arrives, each piece by itself."""
         self._is_coming = False
-        if not self._out or not self.other._is_reading:
-            return
-        data = self._out.popleft()
-        while self._out and len(data) + len(self._out[0]) <= PIECE:
-            data += self._out.popleft()
-        self._octets -= len(data)
-        if not self.other._is_lost and not self.other._is_closing:
-            self.other.protocol.data_received(data)
+        while self._out and self._out[0][0] <= self._loop.time() and self.other._is_reading:
+            data = self._out.popleft()[1]
+            self._octets -= len(data)
+            if not self.other._is_lost and not self.other._is_closing:
+                self.other.protocol.data_received(data)
         if self._is_paused and self._octets <= HIGH // 4 and not self._is_closing:
             self._is_paused = False
             self.protocol.resume_writing()
