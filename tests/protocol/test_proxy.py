@@ -69,6 +69,7 @@ def test_a_header_says_who_connected_and_to_what(
     assert found.client == client
     assert server is None or found.server == server
     assert found.size == len(octets)
+    assert outcome([bytes([octet]) for octet in octets]) == (found, b"")
 
 
 @pytest.mark.parametrize(
