@@ -265,3 +265,22 @@ def test_a_backup_overwrites_nothing(accounts: Accounts, tmp_path: Path) -> None
     with pytest.raises(OperatorError, match="there already"):
         accounts.backup(target)
     assert target.read_text() == "something else"
+
+
+def test_on_a_full_disk_a_change_is_refused_in_words_and_leaves_nothing(
+    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    accounts.add("alice", PASSWORD, ["alice@example.org"])
+    plain = accounts_module.connect
+
+    def full(path: Path, *, create: bool = False) -> apsw.Connection:
+        connection = plain(path, create=create)
+        connection.execute("PRAGMA max_page_count = 1")  # what is there already stays allowed
+        return connection
+
+    monkeypatch.setattr(accounts_module, "connect", full)
+    with pytest.raises(OperatorError, match=r"nothing was changed: .*disk is full\. "):
+        accounts.set_addresses("alice", [f"{'a' * 60}{number}@example.org" for number in range(500)], [])
+    monkeypatch.undo()
+    assert accounts.get("alice").addresses == ("alice@example.org",)
+    accounts.suspend("alice", "stolen")

@@ -77,8 +77,9 @@ class Accounts:
     """Changes accounts. Blocks on the disk: for commands and threads. Holds nothing open between calls.
 
     Raises (every method):
-        OperatorError: what was asked for cannot be; says why. Also when another writer does not finish.
-        apsw.Error: the file cannot be read or written.
+        OperatorError: what was asked for cannot be; says why. Also when another writer does not finish, or where
+            the file cannot be written: the disk may be full.
+        apsw.Error: the file cannot be read.
     """
 
     __slots__ = ("_clock", "_hashes", "_path")
@@ -207,13 +208,16 @@ class Accounts:
     @contextmanager
     def _change(self) -> Iterator[_Change]:
         """One transaction, alone in all processes; nothing of it stays when it raises."""
-        with (
-            _only_writer(self._path),
-            closing(connect(self._path, create=True)) as connection,
-            connection,  # commits, or rolls back
-        ):
-            _migrate(connection)
-            yield _Change(connection, self._clock.now)
+        try:
+            with (
+                _only_writer(self._path),
+                closing(connect(self._path, create=True)) as connection,
+                connection,  # commits, or rolls back
+            ):
+                _migrate(connection)
+                yield _Change(connection, self._clock.now)
+        except (apsw.Error, OSError) as error:
+            raise _unwritable(self._path, error) from error
 
 
 class _Change:
@@ -261,6 +265,14 @@ def record_of(row: Any) -> AccountRecord:
 
 def _no_account(login: str) -> OperatorError:
     return OperatorError(f"there is no account {visible(login)}: see `sams account list`")
+
+
+def _unwritable(path: Path, error: Exception) -> OperatorError:
+    """SQLite itself rolls back where the disk is full; that there was nothing left to roll back is not the reason."""
+    reason = error.__context__ if isinstance(error.__context__, apsw.Error) else error
+    return OperatorError(
+        f"{path} cannot be written, and nothing was changed: {reason}. Is its disk full (`sams doctor`)?"
+    )
 
 
 def _login(text: str) -> str:
