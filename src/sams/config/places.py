@@ -94,7 +94,7 @@ class NextHop(Quoted):
         """Host and port apart."""
         text = Text(longest=300).read(value, base)
         host, colon, port = text.rpartition(":")
-        if not colon or not (port.isascii() and port.isdigit() and 0 < int(port[:6]) < 65_536):
+        if not colon or not (port.isascii() and port.isdigit() and len(port) < 6 and 0 < int(port) < 65_536):
             raise Unfit("it does not end in a port, such as :25")
         if host.startswith("[") and host.endswith("]"):
             return HostPort(Address().read(host[1:-1], base), int(port))
