@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Hashable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from pathlib import Path
 from typing import TypeAlias
 
 import pytest
 
 from tests.spool.rig import Told, on_loop
+from tests.support.disk_image import cuts
 from tests.support.power import Look, Tally, cut_everywhere, recorded
 from tests.support.promises import (
     LARGE,
@@ -25,11 +27,11 @@ pytestmark = pytest.mark.faults
 Scenario: TypeAlias = Callable[[RecordedDisk, Client], Awaitable[None]]
 
 
-def kept(offered: dict[str, Offered]) -> Look:
-    """Whether all that a client was promised is kept."""
+def kept(offered: dict[str, Offered], before: Iterable[Hashable] = ()) -> Look:
+    """Whether all that a client was promised is kept, and what was acknowledged in a run before this one."""
 
     def look(data_dir: Path, said: list[Hashable]) -> list[str]:
-        return broken_promises(offered, said, found_in(data_dir))
+        return broken_promises(offered, [*before, *said], found_in(data_dir))
 
     return look
 
@@ -109,3 +111,69 @@ def test_a_power_cut_at_any_step_breaks_no_promise(scenario: Scenario, tmp_path:
     tally = cut_everywhere(disk, kept(offered), draws=1)
     assert missing(tally, SCENARIOS[scenario]) == {}
     assert tally.images > tally.cuts
+
+
+def test_folders_that_a_killed_service_made_are_synced_by_the_next(tmp_path: Path) -> None:
+    offered: dict[str, Offered] = {}
+
+    @on_loop
+    async def run(disk: RecordedDisk) -> None:
+        for folder in ("spool", "spool/shard-0000", "spool/shard-0000/bodies"):
+            (disk.root / folder).mkdir(0o700)
+        opened = storage(disk.root, Told())
+        client = Client(disk, opened.primary)
+        await client.accept("large", size=LARGE)
+        offered.update(client.offered)
+        await opened.close()
+
+    assert cut_everywhere(recorded(tmp_path / "run", run), kept(offered)).steps["FolderSynced"] >= 5
+
+
+@on_loop
+async def start_and_stop(disk: RecordedDisk) -> None:
+    """A service's storage starts on what a power cut left, and stops."""
+    opened = storage(disk.root, Told())
+    await taken_over([opened.primary, *opened.further])
+    await opened.close()
+
+
+def cut_while_recovering(
+    folder: Path, scenario: Scenario, share: float, *, once: bool = False
+) -> Counter[str]:
+    """Cut the power when so much of a scenario has happened, and at each step of the start behind it.
+
+    once: go on with one of the things that may be left, not with all that were drawn.
+    """
+    disk, offered = played(folder / "first", scenario)
+    at = disk.begin + int(share * (len(disk.steps) - disk.begin))
+    [cut] = cuts(disk.before, disk.steps[:at], lambda _: False)
+    images = list(cut.images("first", 1))
+    steps: Counter[str] = Counter()
+    for number, (words, image) in enumerate(images[-1:] if once else images):
+        again = recorded(folder / f"again-{number}", start_and_stop, image)
+        look = kept(offered, disk.said_before(at))
+        steps += cut_everywhere(again, look, seed=f"{words}, then").steps
+    return steps
+
+
+@pytest.mark.parametrize(("scenario", "share"), [(mail, 0.75), (failure, 0.2)])
+def test_a_power_cut_while_recovering_from_one_breaks_no_promise(
+    scenario: Scenario, share: float, tmp_path: Path
+) -> None:
+    steps = cut_while_recovering(tmp_path, scenario, share, once=True)
+    assert steps["Synced"] >= 3
+    assert steps["Written"] >= 15
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_whatever_a_power_cut_leaves_no_promise_is_broken(scenario: Scenario, tmp_path: Path) -> None:
+    disk, offered = played(tmp_path / "run", scenario)
+    assert cut_everywhere(disk, kept(offered), draws=4, seed="long").images > 300
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
+def test_the_power_may_go_again_and_again(scenario: Scenario, tmp_path: Path) -> None:
+    for share in (0.1, 0.5, 0.8):
+        assert cut_while_recovering(tmp_path / str(share), scenario, share)

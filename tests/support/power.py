@@ -44,6 +44,7 @@ def memory_folder() -> Iterator[Path]:
 
 def recorded(folder: Path, run: Callable[[RecordedDisk], None], image: Image | None = None) -> RecordedDisk:
     """Run something on a disk that holds `image`."""
+    folder.parent.mkdir(exist_ok=True)
     write_image(image or {}, folder)
     disk = RecordedDisk(folder)
     with disk.running():

@@ -19,6 +19,7 @@ from sams.cli.place import Place
 from sams.cli.render import count, print_json
 from sams.core.clock import SystemClock
 from sams.service.privileges import service_user
+from sams.spool.layout import make_with_parents
 
 
 @click.command()
@@ -51,7 +52,7 @@ def backup(*, folder: Path, config_path: Path, as_json: bool) -> None:
 
 def _make(folder: Path) -> None:
     """Nobody else may read it."""
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_with_parents(folder)
     if any(folder.iterdir()):
         raise Failed(f"{folder} is not empty: name a new folder")
     folder.chmod(0o700)

@@ -19,6 +19,7 @@ from sams.cli.render import count, print_json, when
 from sams.service import data_lock
 from sams.service.privileges import service_user
 from sams.spool.backups import restore as restore_shard
+from sams.spool.layout import make_with_parents, sync_folder
 
 _MAY_BE_THERE = frozenset({"control", "lost+found", data_lock.NAME})
 
@@ -69,7 +70,7 @@ def _as_owner(place: Place) -> Iterator[None]:
         place.become_service()
         yield
         return
-    place.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_with_parents(place.data_dir)
     os.chown(place.data_dir, 0, 0)
     try:
         yield
@@ -84,3 +85,4 @@ def _restore_accounts(source: Path, target: Path) -> None:
         shutil.copyfileobj(reading, writing)
         writing.flush()
         os.fsync(writing.fileno())
+    sync_folder(target.parent)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sams.core.errors import OperatorError
+from sams.spool.layout import make_with_parents
 
 UMASK = 0o077
 _PASSABLE = 0o711
@@ -87,7 +88,7 @@ def prepare_data_dir(path: Path, user: ServiceUser | None, *, passable: bool = F
         OperatorError: it cannot be made, belongs to somebody else, or others may write to it.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_with_parents(path)
         if user is not None and path.stat().st_uid == 0:
             os.chown(path, user.uid, user.gid)
         found = path.stat()

@@ -67,8 +67,11 @@ def restore(backup: Path, data_dir: Path) -> int:
             raise OperatorError(f"{layout.folder} is in use already: stop the service, and move it away")
         for entry in os.scandir(backup / "bodies"):
             _link(Path(entry.path), layout.bodies / entry.name)
+            _sync(layout.bodies / entry.name)
         sync_folder(layout.bodies)
-        _copy_file(backup / "queue.db", layout.database)
+        copy = layout.database.with_name(f"{layout.database.name}.new")
+        _copy_file(backup / "queue.db", copy)
+        copy.replace(layout.database)  # whole or not there: SQLite may be long in seeing that it has a part
         sync_folder(layout.folder)
     finally:
         lock.release()
@@ -137,8 +140,17 @@ def _link(source: Path, target: Path) -> None:
         _copy_file(source, target)
 
 
+def _sync(path: Path) -> None:
+    """A backup may come from where nobody has synced it yet."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _copy_file(source: Path, target: Path) -> None:
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)
+    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     with source.open("rb") as reading, os.fdopen(descriptor, "wb") as writing:
         shutil.copyfileobj(reading, writing, _COPY)
         writing.flush()

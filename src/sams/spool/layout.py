@@ -210,14 +210,24 @@ def _write_mark(path: Path, text: str) -> None:
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for our user alone, unless it is there, and sync the entry that names it."""
+    """Make a folder for our user alone, unless it is there, and sync the entry that names it in any case.
+
+    Who made it may have been killed before the sync.
+    """
     try:
-        folder.mkdir(_FOLDER_MODE)
-    except FileExistsError:
-        return
+        with contextlib.suppress(FileExistsError):
+            folder.mkdir(_FOLDER_MODE)
     except FileNotFoundError:
         raise OperatorError(f"{folder.parent} does not exist: make it, or correct data_dir") from None
     sync_folder(folder.parent)
+
+
+def make_with_parents(folder: Path) -> None:
+    """Make a folder for our user alone, and those above it that are missing; sync the entries that name them."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
+    for each in missing:
+        sync_folder(each.parent)
 
 
 def sync_folder(folder: Path) -> None:
