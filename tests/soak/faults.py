@@ -81,6 +81,10 @@ RELOADS = ("good", "broken configuration", "broken certificate")
 COMMANDS = ("list", "depth", "hold", "retry", "activity", "health", "accounts", "backup")
 
 
+class Stopped(Exception):
+    """The soak ended while something was still to be done."""
+
+
 @dataclass
 class Faults:
     """All kinds, with what they need.
@@ -135,6 +139,8 @@ class Faults:
                 return
             try:
                 act(step)
+            except Stopped:
+                return
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the soak goes on
                 self.ledger.fault(f"{kind} {step.detail}: {type(error).__name__}: {error}"[:600])
 
@@ -181,15 +187,27 @@ class Faults:
         """A change works at once: the old password, or the suspended account, is refused; the new one is taken."""
         began = time.time()
         if step.detail == "suspend":
-            self._sams("account", "suspend", FICKLE, "--reason", "a soak")
+            self._insist("account", "suspend", FICKLE, "--reason", "a soak")
             self._expect(535, self._password, "a suspended account")
-            self._sams("account", "resume", FICKLE)
+            self._insist("account", "resume", FICKLE)
         else:
             old, self._password = self._password, f"{PASSWORD}-{began}"
-            self._sams("account", "passwd", FICKLE, "--password-stdin", text=self._password + "\n")
+            self._insist("account", "passwd", FICKLE, "--password-stdin", text=self._password + "\n")
             self._expect(535, old, "an old password")
         self._expect(235, self._password, "the password after a change")
         self.ledger.disturb("account", step.detail, began)
+
+    def _insist(self, *words: str, text: str = "") -> None:
+        """Again and again while the disk is full, or the worker that was asked is killed: it takes either to fail."""
+        until = time.monotonic() + 60.0
+        while (done := self._sams(*words, text=text, check=False)).returncode:
+            if "ref " in done.stderr or "Traceback" in done.stderr:
+                self.ledger.fault(f"sams {words}: {done.stderr[-500:]}")
+            if self._stop.wait(1.0):
+                raise Stopped
+            if time.monotonic() > until:
+                self.ledger.fault(f"sams {words} still fails after a minute: {done.stderr[-500:]}")
+                return
 
     def _expect(self, code: int, password: str, what: str) -> None:
         """Where the service can answer: a worker that is killed in this moment is asked again."""
