@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import mmap
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -101,6 +102,18 @@ REPORTED = Counter(
 )
 ALARMS = Counter("sams_alarms_total", "Alarms.")
 JOURNAL_LOST = Counter("sams_journal_lost_total", "Entries that the journal could not take.")
+QUEUED = Gauge("sams_queue_recipients", "Recipients that wait, as of at most 10 seconds ago.")
+DUE = Gauge("sams_queue_due_recipients", "Recipients that are due, as of at most 10 seconds ago.")
+SET_ASIDE = Gauge("sams_queue_damaged_messages", "Messages that were set aside, as they cannot be read.")
+DAMAGED = Counter("sams_queue_damaged_total", "Messages that were set aside since the start.")
+SHARD_FAILURES = Counter(
+    "sams_shard_failures_total", "Shards that failed since the start, and are never written again."
+)
+FAILED_SHARDS = Gauge("sams_shards_failed", "Failed shards in which something still waits.")
+STUCK_SHARDS = Gauge(
+    "sams_shards_stuck",
+    "Failed shards that nothing could replace, or that cannot be read: see `sams health`.",
+)
 COMMIT = Histogram("sams_commit_seconds", "The time of a commit of the spool.")
 ATTEMPT = Histogram(
     "sams_attempt_seconds", "The time of a delivery attempt.", (0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300)
@@ -124,6 +137,13 @@ FAMILIES: tuple[Counter | Gauge | Histogram, ...] = (
     REPORTED,
     ALARMS,
     JOURNAL_LOST,
+    QUEUED,
+    DUE,
+    SET_ASIDE,
+    DAMAGED,
+    SHARD_FAILURES,
+    FAILED_SHARDS,
+    STUCK_SHARDS,
     COMMIT,
     ATTEMPT,
 )
@@ -187,6 +207,10 @@ class Metrics:
         index = _OFFSETS[gauge.name]
         self.numbers[index] = max(0, self.numbers[index] + by)
 
+    def show(self, gauge: Gauge, value: int) -> None:
+        """Set a gauge."""
+        self.numbers[_OFFSETS[gauge.name]] = value
+
     def observe(self, histogram: Histogram, seconds: float) -> None:
         """Note how long something took."""
         start, bounds = _OFFSETS[histogram.name], histogram.bounds
@@ -224,12 +248,12 @@ class Board:
         """All numbers: by name, and by label where there is one; of histograms the count and the sum."""
         return {family.name: self._shown(family) for family in FAMILIES}
 
-    def exposition(self) -> bytes:
-        """All numbers in Prometheus' text form."""
+    def exposition(self, more: Callable[[], Iterable[Metric]] = tuple) -> bytes:
+        """All numbers, and `more`, in Prometheus' text form."""
         from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415 - slow to import, rarely used
 
         registry = CollectorRegistry(auto_describe=False)
-        registry.register(_Collector(self))
+        registry.register(_Collector(lambda: chain(self.metrics(), more())))
         return generate_latest(registry)
 
     def metrics(self) -> Iterator[Metric]:
@@ -275,8 +299,8 @@ class Board:
 
 
 class _Collector:
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, metrics: Callable[[], Iterator[Metric]]) -> None:
+        self._metrics = metrics
 
     def collect(self) -> Iterator[Metric]:
-        return self._board.metrics()
+        return self._metrics()

@@ -7,15 +7,21 @@ import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
+import msgspec
+
 from sams import __version__
 from sams.activity.events import AccountChanged as AccountEvent
+from sams.app.exposition import exposition
 from sams.app.inherited import Inherited
+from sams.app.storage_watch import StorageWatch
 from sams.control.messages import (
     AccountChanged,
     BackedUp,
     Backup,
     Changed,
     HealthQuery,
+    Metrics,
+    MetricsQuery,
     Reload,
     Reloaded,
     ServiceHealth,
@@ -58,8 +64,17 @@ def service_handlers(
         await asyncio.to_thread(accounts.backup, target)
         return BackedUp(("accounts.db",))
 
+    async def metrics(_request: MetricsQuery, _peer: Peer) -> Metrics:
+        return Metrics(exposition(inherited))
+
     local = LocalAccounts(accounts, config.accounts.domains)
-    return {**account_handlers(local, tell), HealthQuery: health, Reload: reload, Backup: backup}
+    return {
+        **account_handlers(local, tell),
+        HealthQuery: health,
+        MetricsQuery: metrics,
+        Reload: reload,
+        Backup: backup,
+    }
 
 
 def worker_handlers(
@@ -67,6 +82,7 @@ def worker_handlers(
     inherited: Inherited,
     *,
     queue: ShardQueue,
+    storage: StorageWatch,
     spools: Callable[[], tuple[Spool, ...]],
     reception: Reception,
     tell: Callable[..., None],
@@ -75,7 +91,10 @@ def worker_handlers(
     """For a worker's socket: its shards, its sessions, its health."""
 
     async def health(_request: HealthQuery, _peer: Peer) -> WorkerHealth:
-        return worker_health(number, inherited, queue, problems())
+        found = worker_health(number, inherited, queue, (*problems(), *await storage.problems()))
+        return msgspec.structs.replace(
+            found, failed_shards=await storage.failed_shards(), set_aside=await storage.set_aside()
+        )
 
     async def account_changed(request: AccountChanged, _peer: Peer) -> Changed:
         return Changed(reception.revoke(frozenset({request.login})))

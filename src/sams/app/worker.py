@@ -7,8 +7,7 @@ import socket
 from pathlib import Path
 
 from sams.activity.alarms import Alarms, ways
-from sams.activity.events import Alarmed, ServiceChanged
-from sams.activity.metrics import COMMIT
+from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
 from sams.activity.recorder import Recorder
 from sams.app import parts, settings
 from sams.app.certificates import CertificateWatch
@@ -18,11 +17,13 @@ from sams.app.inherited import Inherited, check_changeable
 from sams.app.mail import ServiceMail
 from sams.app.sharing import SharingWatch
 from sams.app.storage import Storage
+from sams.app.storage_watch import LOOK_EVERY, StorageWatch, hooks
 from sams.config.model import Config
 from sams.control import sockets
 from sams.control.peers import service_roles
 from sams.control.server import ControlServer, Handlers
 from sams.core.address import parse_mailbox
+from sams.core.errors import SamsError
 from sams.core.ids import IdMaker, new_reference
 from sams.delivery.routes import RouteTable
 from sams.delivery.scheduler import Scheduler
@@ -31,7 +32,6 @@ from sams.policy.senders import SenderPolicy
 from sams.protocol.sasl.registry import password_mechanisms
 from sams.service.material import Material
 from sams.service.queue_view import ShardQueue
-from sams.spool.hooks import Hooks
 from sams.spool.interface import Search, Spool, Work
 from sams.spool.layout import Layout
 from sams.submission.composition import Composer
@@ -80,7 +80,11 @@ class WorkerGraph:
             self._inherited.workers,
             clock=clock,
             settings=settings.spool_settings(config),
-            hooks=self._hooks(),
+            hooks=hooks(self._loop, self._metrics, self._tell_activity),
+        )
+        self._queue = ShardQueue(lambda: self._storage.spools, self._clock, self._queue_changed)
+        self._storage_watch = StorageWatch(
+            self._storage, self._metrics, self._queue.depth, config.server.data_dir
         )
         self._journal = parts.journal(self._inherited, self._storage.primary.shard, self._journal_trouble)
         self._alarms = self._make_alarms(config)
@@ -124,13 +128,6 @@ class WorkerGraph:
             ways=ways(config.alarm, self._send_alarm),
             clock=self._clock,
             log=self._inherited.log,
-        )
-
-    def _hooks(self) -> Hooks:
-        return Hooks(
-            committed=lambda _members, seconds: self._metrics.observe(COMMIT, seconds),
-            failed=lambda shard, detail: self._alarm("disk", f"shard {shard} is no longer written: {detail}"),
-            damaged=lambda entry, why: self._alarm("damaged", f"message {entry} was set aside: {why}"),
         )
 
     def _house(self, material: Material) -> House:
@@ -203,6 +200,7 @@ class WorkerGraph:
         await self._storage.close()
         self._reception.cut()
         self._sign_ins.close()
+        await self._storage_watch.close()
         self._hops.close()
         await asyncio.to_thread(self._journal.close)
 
@@ -214,7 +212,12 @@ class WorkerGraph:
 
     def _use_spool(self, spool: Spool) -> None:
         since = int(self._clock.now()) // 3_600 - _HOURS_OF_A_DAY + 1
-        self._quota.load(spool.shard, ((use.login, use.hour, use.recipients) for use in spool.usage(since)))
+        try:
+            uses = [(use.login, use.hour, use.recipients) for use in spool.usage(since)]
+        except SamsError as error:  # the shard fails right now, which is told: its use is not known, its mail goes on
+            self._inherited.log.error("what accounts have used is not known", why=str(error))
+            uses = []
+        self._quota.load(spool.shard, uses)
         self._scheduler.adopt(spool)
 
     # --- reloaded
@@ -262,6 +265,8 @@ class WorkerGraph:
         if self._beats % ADOPT_EVERY == 0:
             for spool in self._storage.adopt():
                 self._use_spool(spool)
+        if self._beats % LOOK_EVERY == 0:
+            self._storage_watch.look()
 
     # --- asked by commands
 
@@ -279,7 +284,8 @@ class WorkerGraph:
         own = worker_handlers(
             self._number,
             self._inherited,
-            queue=ShardQueue(lambda: self._storage.spools, self._clock, self._queue_changed),
+            queue=self._queue,
+            storage=self._storage_watch,
             spools=lambda: tuple(self._storage.spools),
             reception=self._reception,
             tell=self._activity.tell,
@@ -324,6 +330,9 @@ class WorkerGraph:
 
     def _alarm(self, kind: str, text: str, login: str = "") -> None:
         self._activity.tell(Alarmed(kind, text, login))
+
+    def _tell_activity(self, event: ServiceEvent) -> None:
+        self._activity.tell(event)
 
     def _pass_on(self, event: Alarmed) -> None:
         """To whoever is told of alarms now: a reload may change that."""

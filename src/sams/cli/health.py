@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import click
+import msgspec
 
 from sams.cli.failures import Exit
 from sams.cli.options import config_option, json_option
@@ -48,6 +49,10 @@ def _as_json(found: Health) -> dict[str, object]:
                 "queued": worker.queued if worker else None,
                 "due": worker.due if worker else None,
                 "oldest": worker.oldest if worker else None,
+                "set_aside": worker.set_aside if worker else None,
+                "failed_shards": [msgspec.structs.asdict(each) for each in worker.failed_shards]
+                if worker
+                else None,
             }
         )
     return {

@@ -8,12 +8,16 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from sams.control.messages import MAX_PAGE, QueueEntry, QueueSearch, QueueShown, RouteEntry
+import click
+
+from sams.control.messages import MAX_PAGE, DamagedEntry, QueueEntry, QueueSearch, QueueShown, RouteEntry
 from sams.control.running import whole_entry
 from sams.core.clock import Clock
+from sams.core.text import visible
 from sams.service.queue_view import ShardQueue
+from sams.spool.failures import ShardDamaged
 from sams.spool.hooks import Hooks
-from sams.spool.layout import Layout, discover
+from sams.spool.layout import discover
 from sams.spool.settings import Settings
 from sams.spool.shelf import Shelf, open_shelf
 
@@ -81,6 +85,25 @@ class LocalQueue:
         """Remove it for good."""
         return self._runner.run(self._queue.delete(search))
 
+    def damaged(self, after: str | None, limit: int) -> Sequence[DamagedEntry]:
+        """The first `limit` behind `after` of what was set aside."""
+        found: list[DamagedEntry] = []
+        more = True
+        while more and len(found) < limit:
+            page = self._runner.run(self._queue.damaged(after, min(limit - len(found), MAX_PAGE)))
+            found += page.entries
+            more = page.more and bool(page.entries)
+            after = found[-1].id if found else after
+        return found
+
+    def put_back(self, message_id: str) -> int:
+        """Let one wait in the queue again."""
+        return self._runner.run(self._queue.put_back(message_id))
+
+    def discard(self, message_id: str) -> int:
+        """Remove one for good."""
+        return self._runner.run(self._queue.discard(message_id))
+
     def depth(self) -> Sequence[RouteEntry]:
         """How much waits, by route."""
         return self._queue.depth()
@@ -98,8 +121,10 @@ class LocalQueue:
 
     async def _open(self) -> None:
         for number in discover(self._data_dir):
-            if not Layout(self._data_dir, number).failed.exists():
+            try:
                 self._shards.append(open_shelf(self._data_dir, number, self._clock, Settings(), Hooks()))
+            except ShardDamaged as error:
+                click.echo(f"sams: shard {number} is left out: {visible(str(error))}", err=True)
 
     def _end(self) -> None:
         try:

@@ -20,6 +20,7 @@ COMMANDS = {
     "config": Lazy("config:config", "Check and show the configuration."),
     "reload": Lazy("reload:reload", "Have the running service read its configuration again."),
     "health": Lazy("health:health", "Ask the running service whether it is well."),
+    "metrics": Lazy("metrics:metrics", "Show the running service's counters, for Prometheus."),
     "doctor": Lazy("doctor.command:doctor", "Check this server and say what to do."),
     "backup": Lazy("backup:backup", "Write a consistent backup, also while the service runs."),
     "restore": Lazy("restore:restore", "Bring a backup back into an empty data folder."),

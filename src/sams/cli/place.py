@@ -7,15 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 
 from sams.config.loading import parse
 from sams.config.model import Config
 from sams.config.problems import ConfigError, Problem
 from sams.control.client import is_running
-from sams.control.operations import AccountOperations, NotPermitted, QueueOperations
+from sams.control.operations import AccountOperations, DamagedOperations, NotPermitted, QueueOperations
 from sams.control.running import RunningAccounts, RunningQueue, RunningService
 from sams.core.clock import SystemClock
 from sams.service.privileges import become, prepare_data_dir, service_user
+
+
+class Queue(QueueOperations, DamagedOperations, Protocol):
+    """What waits, and what was set aside."""
 
 
 class Place:
@@ -44,7 +49,7 @@ class Place:
         return RunningService(self.data_dir)
 
     @contextmanager
-    def queue(self) -> Iterator[QueueOperations]:
+    def queue(self) -> Iterator[Queue]:
         """The queue, asked of the service or opened here."""
         if self.is_running:
             yield RunningQueue(self.service)

@@ -11,6 +11,7 @@ from typing import Any
 import click
 import msgspec
 
+from sams.cli.damaged import damaged
 from sams.cli.failures import Exit, Failed
 from sams.cli.options import DurationType, config_option, json_option
 from sams.cli.place import Place
@@ -31,6 +32,9 @@ def queue() -> None:
 
     The running service is asked; while it is stopped, the command opens the queue itself.
     """
+
+
+queue.add_command(damaged)
 
 
 def _filters(command: Command) -> Command:

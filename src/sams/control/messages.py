@@ -164,6 +164,49 @@ class QueueDelete(_Message, frozen=True, tag="queue.delete"):
     search: QueueSearch
 
 
+class DamagedEntry(msgspec.Struct, frozen=True):
+    """A message that was set aside because it could not be read, as far as it can be shown.
+
+    found, arrived: UNIX seconds. body_file: where its body is, if it is a file.
+    """
+
+    id: str
+    found: float
+    reason: str
+    login: str = ""
+    sender: str = ""
+    recipients: tuple[str, ...] = ()
+    arrived: float | None = None
+    size: int | None = None
+    body_file: str = ""
+
+
+class DamagedList(_Message, frozen=True, tag="damaged.list"):
+    """Ask for a page of what was set aside, by rising id behind `after`."""
+
+    after: str | None = None
+    limit: int = 100
+
+
+class DamagedPage(_Message, frozen=True, tag="damaged.page"):
+    """A page; `more`: another one may follow behind the last id."""
+
+    entries: tuple[DamagedEntry, ...]
+    more: bool
+
+
+class DamagedRelease(_Message, frozen=True, tag="damaged.release"):
+    """Let a message that was set aside wait in the queue again."""
+
+    id: str
+
+
+class DamagedDelete(_Message, frozen=True, tag="damaged.delete"):
+    """Remove a message that was set aside, for good."""
+
+    id: str
+
+
 class QueueDepth(_Message, frozen=True, tag="queue.depth"):
     """Ask how much waits, by route."""
 
@@ -326,11 +369,27 @@ class ServiceHealth(_Message, frozen=True, tag="health.service"):
     problems: tuple[str, ...] = ()
 
 
+class FailedShard(msgspec.Struct, frozen=True):
+    """A shard that is not written any more, and that still matters.
+
+    since: UNIX seconds. waiting: messages that are still read from it (at most 10,000 are counted).
+    trouble: what stands in the way of mail going on without it; empty where nothing does. folder: where it is.
+    """
+
+    shard: int
+    since: float
+    reason: str
+    waiting: int
+    trouble: str
+    folder: str
+
+
 class WorkerHealth(_Message, frozen=True, tag="health.worker"):
     """A worker as it sees itself.
 
     connections: open now; signed_in: how many of them are. queued, due: recipients.
     oldest: when the oldest due recipient became due, UNIX seconds.
+    failed_shards: of this worker. set_aside: messages that cannot be read.
     """
 
     number: int
@@ -342,6 +401,18 @@ class WorkerHealth(_Message, frozen=True, tag="health.worker"):
     due: int = 0
     oldest: float | None = None
     problems: tuple[str, ...] = ()
+    failed_shards: tuple[FailedShard, ...] = ()
+    set_aside: int = 0
+
+
+class MetricsQuery(_Message, frozen=True, tag="metrics.query"):
+    """Ask for the counters of the whole service."""
+
+
+class Metrics(_Message, frozen=True, tag="metrics"):
+    """All counters and gauges, in Prometheus' text form."""
+
+    text: str
 
 
 class Reload(_Message, frozen=True, tag="reload"):
@@ -400,6 +471,10 @@ Request = (
     | AccountRemove
     | AccountChanged
     | HealthQuery
+    | MetricsQuery
+    | DamagedList
+    | DamagedRelease
+    | DamagedDelete
     | Reload
     | Backup
 )
@@ -412,6 +487,8 @@ Response = (
     | AccountShown
     | ServiceHealth
     | WorkerHealth
+    | Metrics
+    | DamagedPage
     | Reloaded
     | BackedUp
     | Done
@@ -437,6 +514,10 @@ ROLE_FOR: dict[type[Request], Role] = {
     AccountRemove: Role.ACCOUNTS,
     AccountChanged: Role.ACCOUNTS,
     HealthQuery: Role.READ,
+    MetricsQuery: Role.READ,
+    DamagedList: Role.READ,
+    DamagedRelease: Role.QUEUE,
+    DamagedDelete: Role.QUEUE,
     Reload: Role.ADMIN,
     Backup: Role.ADMIN,
 }

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from sams.control.messages import (
     AccountEntry,
+    DamagedEntry,
     QueueEntry,
     QueueSearch,
     RouteEntry,
@@ -58,6 +59,22 @@ class QueueOperations(Protocol):
 
     def depth(self) -> Sequence[RouteEntry]:
         """How much waits, by route."""
+        ...
+
+
+class DamagedOperations(Protocol):
+    """What was set aside because it could not be read, over all shards of this server."""
+
+    def damaged(self, after: str | None, limit: int) -> Sequence[DamagedEntry]:
+        """At most `limit` of it by rising id behind `after`; fewer mean that there is no more."""
+        ...
+
+    def put_back(self, message_id: str) -> int:
+        """Let one wait in the queue again; 0 where none has this id. Refused while it still cannot be read."""
+        ...
+
+    def discard(self, message_id: str) -> int:
+        """Remove one for good, without a report; 0 where none has this id."""
         ...
 
 

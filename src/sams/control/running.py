@@ -34,9 +34,16 @@ from sams.control.messages import (
     BackedUp,
     Backup,
     Changed,
+    DamagedDelete,
+    DamagedEntry,
+    DamagedList,
+    DamagedPage,
+    DamagedRelease,
     Depth,
     Done,
     HealthQuery,
+    Metrics,
+    MetricsQuery,
     QueueDelete,
     QueueDepth,
     QueueEntry,
@@ -117,6 +124,10 @@ class RunningService:
                 silent.append(worker.number)
         return Health(service, tuple(answers), tuple(silent))
 
+    def metrics(self) -> str:
+        """All counters and gauges, in Prometheus' text form."""
+        return self.ask(MetricsQuery(), Metrics).text
+
     def reload(self) -> tuple[str, ...]:
         """As SIGHUP does; notes on what needs a restart."""
         return self.ask(Reload(), Reloaded, LONG_SECONDS).notes
@@ -183,6 +194,27 @@ class RunningQueue:
 
     def _change(self, request: Request) -> int:
         return sum(answer.count for answer in self._service.ask_workers(request, Changed, LONG_SECONDS))
+
+    def damaged(self, after: str | None, limit: int) -> Sequence[DamagedEntry]:
+        """The first `limit` behind `after` of what all workers have set aside."""
+        streams = [self._damaged(number, after, limit) for number in self._service.workers()]
+        return tuple(itertools.islice(heapq.merge(*streams, key=lambda entry: entry.id), limit))
+
+    def _damaged(self, number: int, after: str | None, limit: int) -> Iterator[DamagedEntry]:
+        more = True
+        while more:
+            page = self._service.ask_worker(number, DamagedList(after, min(limit, MAX_PAGE)), DamagedPage)
+            yield from page.entries
+            more = page.more and bool(page.entries)
+            after = page.entries[-1].id if page.entries else after
+
+    def put_back(self, message_id: str) -> int:
+        """Let one wait in the queue again."""
+        return self._change(DamagedRelease(message_id))
+
+    def discard(self, message_id: str) -> int:
+        """Remove one for good."""
+        return self._change(DamagedDelete(message_id))
 
     def depth(self) -> Sequence[RouteEntry]:
         """How much waits, by route, over all workers."""

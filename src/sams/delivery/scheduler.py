@@ -228,7 +228,11 @@ class Scheduler:
 
     def _reroute(self, spool: Spool) -> None:
         """Move what waits to the routes of now; what no route takes keeps a lane without a next hop."""
-        waiting = spool.waiting_domains()
+        try:
+            waiting = spool.waiting_domains()
+        except Exception as error:  # noqa: BLE001 - a spool that cannot be read must not stop the others
+            self._tell(Alarmed(alarm="spool", text=f"shard {spool.shard} cannot be read: {visible(str(error))}"))
+            return
         if self._table is not None:
             spool.reroute(self._table.moves(waiting))
         for _, route in waiting:

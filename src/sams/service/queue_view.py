@@ -17,6 +17,11 @@ from sams.activity.events import QueueChanged
 from sams.control.messages import (
     MAX_PAGE,
     Changed,
+    DamagedDelete,
+    DamagedEntry,
+    DamagedList,
+    DamagedPage,
+    DamagedRelease,
     Depth,
     LastAttempt,
     QueueDelete,
@@ -42,6 +47,7 @@ from sams.core.outcome import Outcome
 from sams.core.text import visible
 from sams.identity.logins import UnpreparableError, prepare_login
 from sams.spool.interface import Entry, QueuedRecipient, Search, Spool
+from sams.spool.keys import row_of
 
 LISTED_RECIPIENTS = 20
 """Recipients of one message in a list."""
@@ -161,6 +167,36 @@ class ShardQueue:
             self._changed(what, narrowed)
         return sum(counts)
 
+    async def damaged(self, after: str | None, limit: int) -> DamagedPage:
+        """What was set aside, by rising id behind `after`, as many as fit."""
+        wanted = min(max(limit, 1), MAX_PAGE)
+        after = None if after is None else _known_id(after)
+        pages = await asyncio.gather(*(spool.damaged(after, wanted + 1) for spool in self._spools()))
+        merged = heapq.merge(*pages, key=lambda entry: entry.id)
+        taken: list[DamagedEntry] = []
+        octets = 0
+        for entry in merged:
+            if len(taken) == wanted or octets > PAGE_OCTETS:
+                return DamagedPage(tuple(taken), more=True)
+            taken.append(DamagedEntry(**msgspec.structs.asdict(entry)))
+            octets += len(_ENCODER.encode(taken[-1]))
+        return DamagedPage(tuple(taken), more=False)
+
+    async def put_back(self, message_id: str) -> int:
+        """Let a message that was set aside wait in the queue again."""
+        return await self._one("release", message_id, lambda spool, one: spool.put_back(one))
+
+    async def discard(self, message_id: str) -> int:
+        """Remove a message that was set aside, for good."""
+        return await self._one("delete", message_id, lambda spool, one: spool.discard(one))
+
+    async def _one(self, what: str, message_id: str, change: Callable[[Spool, str], Awaitable[int]]) -> int:
+        known = _known_id(message_id)
+        count = sum([await change(spool, known) for spool in self._spools()])
+        if count and self._changed is not None:
+            self._changed(what, Search(ids=(known,)))
+        return count
+
     def depth(self) -> tuple[RouteEntry, ...]:
         """How much waits, by route."""
         now = self._clock.now()
@@ -193,6 +229,7 @@ def queue_handlers(queue: ShardQueue, tell: Callable[[QueueChanged], None]) -> H
         return handle
 
     return {
+        **_damaged_handlers(queue, tell),
         QueueList: page,
         QueueShow: show,
         QueueDepth: depth,
@@ -201,6 +238,26 @@ def queue_handlers(queue: ShardQueue, tell: Callable[[QueueChanged], None]) -> H
         QueueRetry: changing("retry", queue.retry),
         QueueDelete: changing("delete", queue.delete),
     }
+
+
+def _damaged_handlers(queue: ShardQueue, tell: Callable[[QueueChanged], None]) -> Handlers:
+    """What concerns messages that were set aside."""
+
+    async def damaged(request: DamagedList, _peer: Peer) -> DamagedPage:
+        return await queue.damaged(request.after, request.limit)
+
+    async def put_back(request: DamagedRelease, peer: Peer) -> Changed:
+        return told("put back", await queue.put_back(request.id), request.id, peer)
+
+    async def discard(request: DamagedDelete, peer: Peer) -> Changed:
+        return told("deleted as damaged", await queue.discard(request.id), request.id, peer)
+
+    def told(what: str, count: int, message_id: str, peer: Peer) -> Changed:
+        if count:
+            tell(QueueChanged(what, count, peer.name, message_id.upper(), ""))
+        return Changed(count)
+
+    return {DamagedList: damaged, DamagedRelease: put_back, DamagedDelete: discard}
 
 
 def _event(what: str, count: int, search: QueueSearch, peer: Peer) -> QueueChanged:
@@ -223,6 +280,19 @@ def _recipient(recipient: QueuedRecipient) -> RecipientEntry:
 def _last(outcome: Outcome) -> LastAttempt:
     reply = visible(str(outcome.reply), _REPLY_CHARACTERS)
     return LastAttempt(outcome.result.value, reply, outcome.remote, outcome.at)
+
+
+def _known_id(message_id: str) -> str:
+    """An id as it is stored.
+
+    Raises:
+        OperatorError: it is none.
+    """
+    try:
+        row_of(message_id)
+    except KeyError:
+        raise OperatorError(f"{visible(message_id, 30)} is no message id") from None
+    return message_id.upper()
 
 
 def _prepared(login: str | None) -> str | None:
