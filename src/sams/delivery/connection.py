@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import encodings.idna  # noqa: F401 - getaddrinfo loads it, which fails for a user that may not read the library
 import ipaddress
-import socket
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -14,6 +13,7 @@ from sams.core.reply import reply
 from sams.delivery.hop_protocol import HopProtocol
 from sams.delivery.hop_settings import HopAddress, RouteSettings
 from sams.delivery.hop_tls import HopTls, HopTlsFacts, make_context
+from sams.delivery.lookups import SystemResolver
 from sams.protocol.smtp.client import SmtpClient
 from sams.protocol.smtp.client_capabilities import Capabilities
 from sams.protocol.smtp.client_group import Group, Landing
@@ -139,13 +139,13 @@ class Connector:
     ) -> None:
         """Prepare the TLS context.
 
-        resolve: None: the system's resolver, through the loop.
+        resolve: None: the system's resolver.
 
         Raises:
             OperatorError: the route's `ca_file` cannot be used.
         """
         self._settings = settings
-        self._resolve = resolve or system_resolver
+        self._resolve = resolve or SystemResolver()
         self._timeouts = timeouts or Timeouts()
         self._waits = Waits(self._timeouts)
         self._context = make_context(verified=settings.is_verified, ca_file=settings.ca_file)
@@ -225,9 +225,9 @@ class Connector:
         try:
             async with asyncio.timeout(self._timeouts.connect):
                 return list(await self._resolve(host.name, host.port))
-        except OSError as error:  # a TimeoutError is one
+        except (OSError, UnicodeError) as error:  # a TimeoutError is an OSError; no DNS name can be so long
             text = f"The address of {host.name} cannot be found"
-            detail = error.strerror or str(error) or "no answer in time"
+            detail = getattr(error, "strerror", None) or str(error) or "no answer in time"
             raise ConversationEnded(Stage.CONNECT, reply(451, "4.4.3", text), detail) from None
 
 
@@ -236,10 +236,3 @@ def _told(tls: HopTlsFacts | None, note: str) -> str:
     if tls is None:
         return note
     return f"{tls.version} {tls.cipher}" + (", name verified" if tls.verified else "")
-
-
-async def system_resolver(name: str, port: int) -> Sequence[str]:
-    """The system's resolver, off the loop."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(name, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
-    return list(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -23,7 +23,6 @@ import hashlib
 import mmap
 import os
 import struct
-import tempfile
 import weakref
 from collections.abc import Callable
 
@@ -125,8 +124,7 @@ class SharedTable(_Table):
 
     def __init__(self, slots: int, payload: int, key: bytes) -> None:
         super().__init__(slots, payload, key)
-        with tempfile.TemporaryFile() as file:
-            self._file = os.dup(file.fileno())
+        self._file = os.memfd_create("sams-table", os.MFD_CLOEXEC)  # never written: only to be locked
         weakref.finalize(self, os.close, self._file)
 
     def change(self, tag: bytes, now: float, function: Change) -> None:
