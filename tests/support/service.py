@@ -89,7 +89,7 @@ def free_ports(count: int) -> list[int]:
 class Service:
     """One configured service.
 
-    wrapper: a program to run the service under, such as strace with its arguments.
+    wrapper: a program to run the service under, such as strace with its arguments. descriptors: handed to it open.
     listeners: where it listens, at the ports `starttls` and `implicit`; empty: at 127.0.0.1.
     """
 
@@ -99,6 +99,7 @@ class Service:
     limits: str = ""
     allow: str = '["127.0.0.0/8"]'
     wrapper: tuple[str, ...] = ()
+    descriptors: tuple[int, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     listeners: str = ""
     authority: Authority = field(default_factory=Authority.make)
@@ -172,6 +173,7 @@ class Service:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                pass_fds=self.descriptors,
                 env={**os.environ, **self.environment},
             )
         until = time.monotonic() + PATIENCE
