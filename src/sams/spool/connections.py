@@ -18,6 +18,8 @@ import apsw
 
 from sams.core.errors import OperatorError
 from sams.spool import schema
+from sams.spool.failures import ShardDamaged
+from sams.spool.schema import Schema
 
 ONE_PROCESS = "unix-excl"
 _OLDEST_SQLITE = (3, 51, 3)
@@ -27,28 +29,34 @@ _STATEMENTS = 512
 _LOG_KEPT = 64 * 1024 * 1024
 
 
-def open_writer(path: Path, shard: int, vfs: str | None = None) -> apsw.Connection:
-    """The one connection that writes; makes the tables of a new file.
+def open_writer(
+    path: Path, shard: int, vfs: str | None = None, tables: Schema = schema.SCHEMA
+) -> apsw.Connection:
+    """The one connection that writes; makes the tables of a new file, and brings older ones up to date.
 
     Raises:
         OperatorError: the file cannot be used, with the reason.
     """
     _check_library()
+    connection = apsw.Connection(
+        str(path),
+        flags=apsw.SQLITE_OPEN_READWRITE,
+        vfs=vfs or ONE_PROCESS,
+        statementcachesize=_STATEMENTS,
+    )
     try:
-        connection = apsw.Connection(
-            str(path),
-            flags=apsw.SQLITE_OPEN_READWRITE,
-            vfs=vfs or ONE_PROCESS,
-            statementcachesize=_STATEMENTS,
-        )
         connection.pragma("page_size", schema.PAGE_SIZE)
         connection.pragma("auto_vacuum", "INCREMENTAL")
         _set(connection, cache_kib=_CACHE_KIB)
         connection.pragma("cache_spill", False)
         connection.pragma("journal_size_limit", _LOG_KEPT)
-        schema.prepare(connection, shard, str(path))
-    except (apsw.NotADBError, apsw.CorruptError) as error:
-        raise OperatorError(f"{path} is no queue of SAMS, or damaged: {error}") from error
+        schema.prepare(connection, shard, str(path), tables)
+    except BaseException as error:
+        never_write_again(connection)
+        connection.close()
+        if isinstance(error, (apsw.NotADBError, apsw.CorruptError)):
+            raise ShardDamaged(f"{path} is no queue of SAMS, or damaged: {error}") from error
+        raise
     return connection
 
 
