@@ -175,6 +175,11 @@ class NextHop:
         for session in list(self._open):
             session.close()
 
+    def cut_all(self) -> None:
+        """Cut every connection."""
+        for session in list(self._open):
+            session.cut()
+
     def say_to_all(self, data: bytes) -> None:
         """Say something unasked on every connection."""
         for session in list(self._open):
