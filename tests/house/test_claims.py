@@ -38,6 +38,30 @@ def test_reporters_and_the_threat_model_have_a_page(name: str) -> None:
     assert ROOT / name in PAGES
 
 
+def unheld(text: str) -> list[str]:
+    """The rows of tables of claims that name no code, or no test."""
+    found = []
+    for table in re.findall(r"^\| claim \|.*\n\|[-|]+\n((?:\|.*\n)+)", text, re.MULTILINE):
+        for row in table.splitlines():
+            _, _, code, test = row.split("|")[1:-1]
+            if "](../src/sams/" not in code or not _CLAIM.search(test):
+                found.append(row)
+    return found
+
+
+def test_every_claim_of_the_threat_model_names_its_code_and_its_test() -> None:
+    text = (ROOT / "docs/threat-model.md").read_text()
+    assert unheld(text) == []
+    assert len(re.findall(r"^\| claim \|", text, re.MULTILINE)) >= 5
+
+
+def test_a_claim_that_nothing_holds_would_be_found() -> None:
+    head = "| claim | held by | code | test |\n|---|---|---|---|\n"
+    held = "| x | R1 | [a.py](../src/sams/app/a.py) | `tests/a.py::test_x` |\n"
+    assert unheld(head + held) == []
+    assert len(unheld(head + held + "| y | R1 | hope | |\n")) == 1
+
+
 def test_a_claim_without_a_test_would_be_found(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("`tests/house/test_claims.py::test_nothing` `tests/none.py::test_x`")
