@@ -27,6 +27,15 @@ from sams.message.content_type import parse_content_type, parse_encoding
         (b"multipart/mixed; boundary=" + b"a" * 201, "multipart/mixed", None),
         (b"multipart/mixed", "multipart/mixed", None),
         (b"text/plain; boundary=a", "text/plain", None),
+        # RFC 2231
+        (b"multipart/mixed; boundary*=us-ascii'en'a%20b%3d", "multipart/mixed", b"a b="),
+        (b'multipart/mixed; boundary*0=ab; x=y; boundary*1="c d"', "multipart/mixed", b"abc d"),
+        (b"multipart/mixed; boundary*1=b; boundary*0*=''%61", "multipart/mixed", b"ab"),
+        (b"multipart/mixed; boundary*0=a; boundary*2=c", "multipart/mixed", b"a"),
+        (b"multipart/mixed; boundary*=''x; boundary=plain", "multipart/mixed", b"plain"),
+        (b"multipart/mixed; boundary*1=b", "multipart/mixed", None),
+        (b"multipart/mixed; boundary*a=b", "multipart/mixed", None),
+        (b"multipart/mixed; boundary*0=" + b"; boundary*0=".join([b"a"] * 99), "multipart/mixed", b"a"),
     ],
 )
 def test_a_content_type_is_read(value: bytes | None, name: str, boundary: bytes | None) -> None:

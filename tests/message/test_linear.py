@@ -18,7 +18,7 @@ from sams.message.content_type import parse_content_type
 from sams.message.header import HeaderLimits, HeaderReader, read_header
 from sams.message.mime import MimeLimits, StructureScanner
 from sams.message.scanning import CompositeScanner
-from tests.message.costs import LINEAR, growth
+from tests.message.costs import LINEAR, cost, growth
 
 HUGE = HeaderLimits(octets=1 << 30, fields=1 << 30, received=1 << 30)
 
@@ -33,11 +33,22 @@ def header(value: bytes) -> object:
     return read_header(value, HUGE)
 
 
+def read_header_of_many(value: bytes) -> None:
+    with suppress(PermanentFailure):
+        read_header(value)
+
+
 def header_in_small_pieces(value: bytes) -> None:
     reader = HeaderReader(HUGE)
     for at in range(0, len(value), 7):
         if reader.feed(value[at : at + 7]) is not None:
             return
+
+
+NESTED = b"".join(
+    [b"--b%d\r\nContent-Type: multipart/mixed; boundary=b%d\r\n\r\n" % (one, one + 1) for one in range(48)]
+)
+"""The most that may be open at once but one: each line is compared with the boundaries of all."""
 
 
 def scan(value: bytes) -> None:
@@ -46,6 +57,14 @@ def scan(value: bytes) -> None:
         for at in range(0, len(value), 4096):
             scanner.feed(value[at : at + 4096])
         scanner.finish()
+
+
+def scan_nested(value: bytes) -> None:
+    scanner = StructureScanner(read_header(b"Content-Type: multipart/mixed; boundary=b0\r\n"))
+    scanner.feed(NESTED)
+    for at in range(0, len(value), 131_072):
+        scanner.feed(value[at : at + 131_072])
+    scanner.finish()
 
 
 def scan_small(value: bytes) -> None:
@@ -81,11 +100,18 @@ CASES: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] 
     "at signs in a name": (display, lambda n: b"a@b.cd " * n, 5_000),
     "encoded words": (display, lambda n: b"=?utf-8?q?a?= " * n, 2_500),
     "begun encoded words": (display, lambda n: b"=?" * n, 5_000),
+    "begun languages": (display, lambda n: b"=?a*" * n, 5_000),
     "20,000 parameters": (parse_content_type, lambda n: b"multipart/mixed" + b"; a=b" * n, 2_500),
+    "20,000 boundaries": (parse_content_type, lambda n: b"multipart/mixed" + b"; boundary" * n, 5_000),
+    "20,000 sections": (parse_content_type, lambda n: b"multipart/mixed" + b"; boundary*0=a" * n, 5_000),
+    "semicolons": (parse_content_type, lambda n: b"multipart/mixed" + b";" * n, 10_000),
     "open quoted parameters": (parse_content_type, lambda n: b"multipart/mixed; a=" + b'\\"' * n, 5_000),
     "hyphens": (scan, lambda n: b"\r\n--" * n, 10_000),
     "boundaries almost met": (scan, lambda n: b"\r\n--bb" * n, 5_000),
     "small pieces that are taken apart late": (scan_small, lambda n: b"\r\n--c" + b" " * n, 30_000),
+    "boundaries almost met in 48 parts": (scan_nested, lambda n: b"\r\n--b48x" * n, 20_000),
+    "boundaries met among others": (scan, lambda n: (b"\r\n--bb" * 40 + b"\r\n--b\r\n") * n, 100),
+    "fields like boundaries": (scan, lambda n: b"--b" + b"\r\n--b: c" * n, 100),
     "boundaries with spaces": (scan, lambda n: b"\r\n--b" + b" " * n, 50_000),
 }
 
@@ -93,3 +119,24 @@ CASES: dict[str, tuple[Callable[[bytes], object], Callable[[int], bytes], int]] 
 @pytest.mark.parametrize("name", CASES)
 def test_eight_times_the_input_costs_about_eight_times(name: str) -> None:
     assert growth(*CASES[name]) < LINEAR
+
+
+def lines(value: bytes) -> int:
+    """What it costs to look at each line once."""
+    return len(value.split(b"\r\n"))
+
+
+@pytest.mark.parametrize(
+    ("work", "value", "most"),
+    [
+        (scan_nested, b"\r\n--b48x" * 200_000, 15),
+        (scan_nested, b"\r\n--b48 x" * 200_000, 15),
+        (scan_nested, b"\r\n--" * 400_000, 4),
+        (read_header_of_many, b"X-A:\r\n" * 30_000 + b"\r\n", 10),
+    ],
+)
+def test_no_line_costs_many_times_what_it_takes_to_look_at_it(
+    work: Callable[[bytes], object], value: bytes, most: int
+) -> None:
+    """A member's 25 MB of lines that are nearly boundaries took six seconds from all others."""
+    assert min(cost(work, value) for _ in range(3)) < most * min(cost(lines, value) for _ in range(3))

@@ -307,6 +307,21 @@ def test_fifty_levels_are_taken_and_one_more_is_refused() -> None:
         scan(nested(51))
 
 
+def test_parts_behind_a_boundary_of_rfc_2231_count_too() -> None:
+    head = b'Content-Type: multipart/mixed; boundary*0="a"; boundary*1*=%62\r\n\r\n'
+    assert len(scan(head + b"--ab\r\n\r\nx\r\n" * 3 + b"--ab--\r\n").parts) == 4
+    with pytest.raises(PermanentFailure, match="1000 MIME parts"):
+        scan(head + b"--ab\r\n\r\n\r\n" * 1_001)
+
+
+def test_a_boundary_among_many_lines_that_are_none_is_found_wherever_it_stands() -> None:
+    for before in range(0, 400, 7):
+        body = b"--o\r\n\r\n" + b"--ox\r\n" * before + b"--o \r\nX: y\r\n" + b"--a: b\r\n" * before
+        found = scan(b"Content-Type: multipart/mixed; boundary=o\r\n\r\n" + body + b"--o--\r\n--o\r\n")
+        assert [part.depth for part in found.parts] == [0, 1, 1]
+        assert found.parts[1].body_end - found.parts[1].body_start == max(0, 6 * before - 2)
+
+
 def test_a_thousand_parts_are_taken_and_one_more_is_refused() -> None:
     head = b"Content-Type: multipart/mixed; boundary=o\r\n\r\n"
     assert len(scan(head + b"--o\r\n" * 1000).parts) == 1001

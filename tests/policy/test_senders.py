@@ -10,7 +10,14 @@ from sams.identity.interface import Identity
 from sams.identity.patterns import covers, pattern_key
 from sams.message.addresses import HeaderAddress, parse_address_list
 from sams.message.header import read_header
-from sams.policy.senders import HeaderSenders, SenderPolicy, SenderVerdict, Unreadable, header_senders
+from sams.policy.senders import (
+    MOST_OCTETS,
+    HeaderSenders,
+    SenderPolicy,
+    SenderVerdict,
+    Unreadable,
+    header_senders,
+)
 
 
 def member(*own: str, may_send_as: tuple[str, ...] = ()) -> Identity:
@@ -253,3 +260,10 @@ def test_an_address_that_stands_among_the_keys_is_the_members(address: str) -> N
     mailbox = parse_mailbox(address)
     own = covers(ALICE.addresses, mailbox) or covers(ALICE.may_send_as, mailbox)
     assert (policy().check_envelope(ALICE, mailbox).reply is None) is own
+
+
+def test_a_from_of_more_octets_than_are_looked_at_is_refused() -> None:
+    from_field = b"From: " + b"a " * (MOST_OCTETS // 2) + b"<alice@example.org>\r\n"
+    verdict = SenderPolicy(Senders()).check_header(ALICE, read_header(from_field))
+    assert verdict.reply is not None
+    assert f"cannot be read: it has more than {MOST_OCTETS} octets" in verdict.reply.lines[0]

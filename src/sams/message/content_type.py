@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote_to_bytes
 
 _TYPE = re.compile(
     rb"[ \t\r\n]*+([!#-'*+.0-9A-Z^-~-]{1,127}+)[ \t]{0,10}/[ \t]{0,10}([!#-'*+.0-9A-Z^-~-]{1,127}+)"
 )
-_TOKEN = re.compile(
-    rb'(?s:"(?P<quoted>(?>(?:[^"\\]|\\.)*))(?:"|\\?\Z))'
-    rb"|(?P<token>[!#-'*+.0-9A-Z^-~-]++)"
-    rb"|(?P<mark>[;=])"
-    rb"|[ \t\r\n]++"
-    rb"|(?s:.)"
+_TOKEN = rb"[!#-'*+.0-9A-Z^-~-]"
+_OTHER = rb"[^!#-'*+.0-9A-Z^-~\";=-]*+"
+"""White space, comments' parentheses and whatever else stands between tokens."""
+_QUOTED = rb'"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)'
+_BEHIND_NAME = _OTHER + rb"=" + _OTHER
+_BOUNDARY = re.compile(
+    rb"(?is)(?:\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z)"  # other parameters
+    rb"|[^\";]++"
+    rb"|;(?!" + _OTHER + rb"boundary(?:\*[0-9]{1,2}+)?\*?" + _BEHIND_NAME + rb"(?:\"|" + _TOKEN + rb")))*+"
+    rb";"
+    + _OTHER
+    + rb"boundary(\*[0-9]{1,2}+)?(\*)?"
+    + _BEHIND_NAME
+    + rb"(?:"
+    + _QUOTED
+    + rb"|("
+    + _TOKEN
+    + rb"++))"
 )
+"""The next boundary behind other parameters: its section, whether it is extended (RFC 2231), and its value."""
 _ESCAPED = re.compile(rb"(?s)\\(.)")
 _ENCODING = re.compile(rb"[ \t\r\n]*+([!#-'*+.0-9A-Z^-~-]{1,100}+)")
 MAX_BOUNDARY = 200
 """RFC 2046 allows 70 octets; programs that write a few more are understood."""
+_MOST_SECTIONS = 20
+"""Of a boundary that is written in pieces: 70 octets fit into one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +58,8 @@ EMBEDDED_MESSAGE = ContentType("message", "rfc822")
 def parse_content_type(value: bytes | None, default: ContentType = PLAIN_TEXT) -> ContentType:
     """Read a Content-Type's value. Linear, whatever it holds.
 
-    A missing or unreadable one is `default` or `text/plain` (RFC 2045 section 5.2). The first boundary counts.
+    A missing or unreadable one is `default` or `text/plain` (RFC 2045 section 5.2). The first boundary counts; one
+    in the form of RFC 2231, which some programs read, where there is no other.
     """
     if value is None:
         return default
@@ -61,15 +78,26 @@ def parse_encoding(value: bytes | None) -> str:
 
 
 def _boundary(value: bytes, start: int) -> bytes | None:
-    """The value behind `; boundary =`."""
-    before = [b"", b"", b""]
-    for match in _TOKEN.finditer(value, start):
-        kind = match.lastgroup
-        if kind is None:
-            continue
-        if before == [b";", b"boundary", b"="] and kind != "mark":
-            found = _ESCAPED.sub(rb"\1", match["quoted"]) if kind == "quoted" else match["token"]
-            found = found.rstrip()
-            return found if 0 < len(found) <= MAX_BOUNDARY else None
-        before = [before[1], before[2], match[0].lower()[:20]]
-    return None
+    """The first plain `; boundary =`, else what its sections (RFC 2231) are together."""
+    sections: dict[int, bytes] = {}
+    for _ in range(_MOST_SECTIONS):
+        match = _BOUNDARY.match(value, start)
+        if match is None:
+            break
+        start, (number, extended, quoted, token) = match.end(), match.groups()
+        text = token if quoted is None else _ESCAPED.sub(rb"\1", quoted)
+        if number is None and extended is None:
+            return _usable(text)
+        place = int(number[1:]) if number is not None else 0
+        sections.setdefault(place, _decoded(text, first=place == 0) if extended is not None else text)
+    return _usable(b"".join([sections[place] for place in range(len(sections)) if place in sections]))
+
+
+def _usable(boundary: bytes) -> bytes | None:
+    boundary = boundary.rstrip()
+    return boundary if 0 < len(boundary) <= MAX_BOUNDARY else None
+
+
+def _decoded(text: bytes, *, first: bool) -> bytes:
+    """An extended value: behind charset and language, octets by their hexadecimal digits."""
+    return unquote_to_bytes(text.split(b"'", 2)[-1] if first else text)

@@ -39,6 +39,9 @@ _FIELDS = re.compile(rb"([!-9;-~]{1,255}+)([ \t]{0,255}+:[^\n]*+(?>(?:\n[ \t][^\
 """The same of any text."""
 _FIRST_LINE = re.compile(_NAME)
 _LINE = re.compile(rb"[ \t]|" + _NAME)
+HEADER_LINES = re.compile(rb"(?:(?:[ \t]|" + _NAME + rb")[^\n]*+\n)*+")
+"""Whole lines behind the first one of a header, as far as they are such."""
+_SHORTEST_FIELD = len(b"a:\r\n")
 _MAILBOX_LINE = re.compile(rb">?From (?![ \t]*+:)")
 
 
@@ -109,6 +112,8 @@ def take_header(chunk: bytes, limits: HeaderLimits = DEFAULT_LIMITS) -> tuple[He
     if not 2 < end <= limits.octets:
         return None
     raw = chunk[:end]
+    if _has_too_many_fields(raw, limits):
+        raise _too_many_fields(limits)
     fields = _SOUND_FIELDS.findall(raw)
     return (_index(raw, fields, limits), chunk[end + 2 :]) if fields[-1][0] else None
 
@@ -159,7 +164,7 @@ class HeaderReader:
             self._header, body = taken
             return body
         self._buffer += chunk
-        return self._search()
+        return self._search(completes_line=b"\n" in chunk)
 
     def finish(self) -> bytes:
         """The message has ended while the header went on.
@@ -179,7 +184,7 @@ class HeaderReader:
         self.is_sound = self.is_sound and not ends_in_cr
         return body
 
-    def _search(self) -> bytes | None:
+    def _search(self, *, completes_line: bool) -> bytes | None:
         buffer = self._buffer
         if buffer.startswith(b"\r\n"):
             return self._complete(bytes(buffer), 0)
@@ -187,7 +192,7 @@ class HeaderReader:
         if end >= 0:
             return self._complete(bytes(buffer), end + 2)
         self._searched = max(0, len(buffer) - 3)
-        if self._has_line_of_body():
+        if completes_line and self._has_line_of_body():
             return self._complete(bytes(buffer), len(buffer))
         if len(buffer) > self._limits.octets + _LONGEST_NAME:
             return self._overflow()
@@ -198,12 +203,10 @@ class HeaderReader:
         buffer, at = self._buffer, self._checked
         if at == 0 and _MAILBOX_LINE.match(buffer):
             self._first = at = buffer.find(b"\n") + 1
-        while (end := buffer.find(b"\n", at)) >= 0:
-            if not self._is_header_line(buffer, at):
-                return True
-            at = end + 1
-        self._checked = at
-        return False
+        if at > self._first or not buffer.startswith((b" ", b"\t"), at):
+            lines = HEADER_LINES.match(buffer, at)
+            self._checked = at = lines.end() if lines is not None else at
+        return buffer.find(b"\n", at) >= 0
 
     def _is_header_line(self, text: bytes | bytearray, at: int) -> bool:
         return (_LINE if at > self._first else _FIRST_LINE).match(text, at) is not None
@@ -219,6 +222,8 @@ class HeaderReader:
         """The header lies within `text[:end]`: index it; the result is the body."""
         self.dropped = start = text.find(b"\n", 0, end) + 1 if _MAILBOX_LINE.match(text) else 0
         raw = text[start:end]
+        if _has_too_many_fields(raw, self._limits):
+            raise _too_many_fields(self._limits)
         found = _FIELDS.findall(raw)
         if found and not found[-1][0]:
             del found[-1]
@@ -252,11 +257,24 @@ def read_header(head: bytes, limits: HeaderLimits = DEFAULT_LIMITS) -> Header:
 
 def _index(raw: bytes, fields: list[tuple[bytes, bytes]], limits: HeaderLimits) -> Header:
     if len(fields) > limits.fields:
-        raise _refused(552, "5.3.4", f"the header has more than {limits.fields} fields")
+        raise _too_many_fields(limits)
     names = b"\n".join([name for name, _ in fields]).lower().split(b"\n") if fields else []
     if names.count(b"received") > limits.received:
         raise _refused(554, "5.4.6", "too many Received fields: mail loop")
     return Header(raw, fields, names)
+
+
+def _has_too_many_fields(raw: bytes, limits: HeaderLimits) -> bool:
+    """Told of a large header by counting: an index of a hundred thousand fields takes its time."""
+    if len(raw) <= limits.fields * _SHORTEST_FIELD or raw.startswith((b" ", b"\t")):
+        return False
+    found = HEADER_LINES.match(raw)
+    lines = found[0] if found is not None else b""
+    return lines.count(b"\n") - lines.count(b"\n ") - lines.count(b"\n\t") > limits.fields
+
+
+def _too_many_fields(limits: HeaderLimits) -> PermanentFailure:
+    return _refused(552, "5.3.4", f"the header has more than {limits.fields} fields")
 
 
 def _is_sound(raw: bytes) -> bool:

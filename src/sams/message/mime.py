@@ -2,7 +2,9 @@ r"""The structure of a message, found while it streams past (RFC 2045, RFC 2046)
 
 Theory of operation. The scanner knows the boundaries of all multiparts that are open. The text is searched for
 `CRLF --`, which begins every boundary line; only what follows such a place is compared, so that text without it
-costs one search, and an attachment in base64, which has no hyphen at all, next to nothing. What lies between
+costs one search, and an attachment in base64, which has no hyphen at all, next to nothing. Where such places are
+close together, as somebody may write them by the million, all lines of a stretch are compared at once, and the
+stretch gets longer while there is no boundary among them. What lies between
 boundary lines goes, in the largest pieces there are, to the header of the part at hand or, behind that, to three
 measures: is it ASCII, has it NUL, how long are its lines.
 
@@ -21,6 +23,7 @@ measured as its own.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from msgspec import Struct
@@ -29,17 +32,20 @@ from sams.core.errors import PermanentFailure
 from sams.core.reply import reply
 from sams.message.content_type import (
     EMBEDDED_MESSAGE,
-    MAX_BOUNDARY,
     PLAIN_TEXT,
     ContentType,
     parse_content_type,
     parse_encoding,
 )
-from sams.message.header import Header, HeaderLimits, HeaderReader
+from sams.message.header import HEADER_LINES, Header, HeaderLimits, HeaderReader
 from sams.message.measures import LINE_LIMIT, measure_lines
 
 _WINDOW = LINE_LIMIT + 2
 _DELIMITER = b"\r\n--"
+_LIKE_BOUNDARIES = re.compile(rb"\r\n--([^\r\n]*[^\r\n \t])(?=[ \t]*+\r\n)")
+"""Whole lines, without what may stand behind a boundary."""
+_STRETCH = 512
+"""Octets in which lines are first compared together."""
 IDENTITY = frozenset({"7bit", "8bit", "binary"})
 _OPAQUE = frozenset(
     {"multipart/signed", "multipart/encrypted", "application/pkcs7-mime", "application/x-pkcs7-mime"}
@@ -167,6 +173,7 @@ class StructureScanner:
         self._parts: list[Part] = []
         self._open: list[_Open] = []
         self._boundaries: dict[bytes, int] = {}  # of open multiparts: their places in _open
+        self._boundary_lines: frozenset[bytes] = frozenset()  # what may stand behind the hyphens of one
         self._reader: HeaderReader | None = None  # of the part at hand, while its header goes on
         self._at = 0  # octets of the body that were passed on
         self._held = _DELIMITER[:2]
@@ -203,11 +210,16 @@ class StructureScanner:
 
     def _walk(self, data: bytes, *, is_last: bool) -> None:
         base = self._at - self._done  # of data, in the body
-        done, search = self._done, 0
+        done, search, stretch = self._done, 0, _STRETCH
         while (found := self._next_delimiter(data, search)) >= 0:
             if self._reader is not None and done < found + 2:
                 self._pass_on(data[done : found + 2], base + found + 2)
                 done = found + 2
+            search = self._pass_over(data, found, found + stretch)
+            if search > found:
+                stretch *= 2
+                continue
+            stretch = _STRETCH
             end = data.find(b"\r\n", found + 4, found + 4 + _WINDOW)
             if end < 0 and len(data) - found - 4 < _WINDOW:
                 if not is_last:
@@ -224,18 +236,23 @@ class StructureScanner:
         self._keep(data, base, done, len(data) if is_last else self._kept_from(data, found, search))
 
     def _next_delimiter(self, data: bytes, start: int) -> int:
-        """The next place that may begin a boundary line, -1 for none.
-
-        Where nothing hangs on the places between, they are passed over at the speed of one comparison.
-        """
+        """The next place that may begin a boundary line, -1 for none."""
         if self._is_plain or data.find(b"-", start) < 0:
             return -1
-        found = data.find(_DELIMITER, start)
-        if self._reader is None:
-            boundaries, decided = tuple(self._boundaries), len(data) - 4 - MAX_BOUNDARY
-            while 0 <= found < decided and not data.startswith(boundaries, found + 4):
-                found = data.find(_DELIMITER, found + 2)
-        return found
+        return data.find(_DELIMITER, start)
+
+    def _pass_over(self, data: bytes, found: int, stop: int) -> int:
+        """The last place before `stop` up to which no line is a boundary, and none ends the header at hand."""
+        if self._reader is not None:
+            header = HEADER_LINES.match(data, found + 2, stop)
+            stop = header.end() if header is not None else found
+        last = data.rfind(_DELIMITER, found, stop)
+        if last <= found:
+            return found
+        if self._boundary_lines.isdisjoint(_LIKE_BOUNDARIES.findall(data, found, last + 2)):
+            return last
+        lines = _LIKE_BOUNDARIES.finditer(data, found, last + 2)
+        return next(line.start() for line in lines if line[1] in self._boundary_lines)
 
     def _kept_from(self, data: bytes, found: int, search: int) -> int:
         """From where the data could still begin a boundary line."""
@@ -363,6 +380,7 @@ class StructureScanner:
         self._boundaries = {
             opened.boundary: place for place, opened in enumerate(self._open) if opened.boundary is not None
         }
+        self._boundary_lines = frozenset([*self._boundaries, *[known + b"--" for known in self._boundaries]])
 
 
 class _Measures:

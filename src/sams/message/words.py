@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 import re
 
-_ENCODED = re.compile(r"=\?([!-~]{1,60}?)(?:\*[!-~]{1,30}?)?\?([BbQq])\?([!->@-~ ]{0,1000})\?=")
+_ENCODED = re.compile(r"=\?([!-)+->@-~]{1,60}+)(?:\*[!->@-~]{0,30}+)?\?([BbQq])\?([!->@-~ ]{0,1000}+)\?=")
 _BETWEEN = re.compile(r"(?<=\?=)[ \t\r\n]{1,100}(?==\?)")
 _ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
 _CHARSETS = re.compile(

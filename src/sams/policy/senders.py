@@ -28,6 +28,8 @@ from sams.message.header import Header
 
 MOST_AUTHORS = 100
 """Addresses of one From, Sender or Resent-From field that are looked at; more are refused."""
+MOST_OCTETS = 16_384
+"""Octets of such a field that are looked at; a longer one is refused."""
 MOST_SHOWN = 5
 """How many of the member's addresses a refusal lists."""
 _LINE = 400
@@ -185,6 +187,8 @@ def _addresses(header: Header, name: bytes) -> tuple[HeaderAddress, ...] | Unrea
     value = header.first(name)
     if value is None:
         return ()
+    if len(value) > MOST_OCTETS:
+        return Unreadable(f"it has more than {MOST_OCTETS} octets")
     try:
         return parse_address_list(value, MOST_AUTHORS)
     except AddressListError as error:
