@@ -231,12 +231,80 @@ def test_nginx_as_the_page_sets_it_up(service: Service, tmp_path: Path) -> None:
         check_clients(balanced, 1)
 
 
+def swaks(port: int, *more: str) -> str:
+    """A message of alice's by swaks, which speaks the PROXY protocol and XCLIENT itself; what was said."""
+    member = ("--from", "alice@example.org", "--to", "friend@example.net", "--auth-user", "alice")
+    command = [
+        "swaks",
+        "--server",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        *member,
+        "--auth-password",
+        PASSWORD,
+        *more,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    return done.stdout + done.stderr
+
+
+@needs("swaks")
+@pytest.mark.parametrize("version", ["1", "2"])
+@pytest.mark.parametrize(
+    ("family", "client", "server"),
+    [("TCP4", "192.0.2.7", "198.51.100.1"), ("TCP6", "2001:db8::7", "2001:db8:1::1")],
+)
+def test_swaks_says_itself_who_it_is(
+    service: Service, version: str, family: str, client: str, server: str
+) -> None:
+    kind = family if version == "1" else f"AF_INET{'6' if family == 'TCP6' else ''}"
+    header = {
+        "--proxy-version": version,
+        "--proxy-family": kind,
+        "--proxy-source": client,
+        "--proxy-source-port": "40000",
+        "--proxy-dest": server,
+        "--proxy-dest-port": "587",
+    }
+    for port, tls in ((service.starttls, "--tls"), (service.implicit, "--tlsc")):
+        said = swaks(port, tls, *(part for option in header.items() for part in option))
+        assert "250 2.0.0 Message accepted" in said, said
+    told = service.sams("activity", "show", client).stdout
+    assert f"through the load balancer 127.0.0.1 (PROXY version {version})" in told
+
+
+@needs("swaks")
+@needs("haproxy")
+def test_xclient_and_xforward_are_unknown_behind_a_balancer_too(service: Service, tmp_path: Path) -> None:
+    claim = ("--xclient-addr", "192.0.2.99", "--local-interface", MEMBER)
+    with haproxy(service, tmp_path, 2) as balanced:
+        for port, tls in ((balanced.starttls, "--tls"), (balanced.implicit, "--tlsc")):
+            for when in ((), ("--xclient-before-starttls",)):
+                assert "Host did not advertise XCLIENT" in swaks(port, tls, *claim, *when)
+        for sign_in in (balanced.signed_in, balanced.signed_in_implicitly):
+            with sign_in() as client:
+                offered = client.esmtp_features.keys()
+                assert not {"xclient", "xforward", "proxy"} & offered
+                for command in ("XCLIENT ADDR=192.0.2.99", "XFORWARD ADDR=192.0.2.99"):
+                    code, text = client.docmd(command)
+                    assert (code, text[:5]) == (500, b"5.5.1")
+                client.send_message(message("alice@example.org"))
+    until(lambda: len(balanced.sessions(client=MEMBER, refused=2, accepted=1)) == 2, lambda: service.log)
+    assert balanced.sessions(client="192.0.2.99") == []
+
+
 def test_nobody_else_gets_a_word_there(service: Service) -> None:
+    balanced = Balanced(service, 0, 0)
     for source, begins in ((MEMBER, b"PROXY TCP4 192.0.2.7 192.0.2.1 1 2\r\n"), ("127.0.0.1", b"EHLO x\r\n")):
         for port in (service.starttls, service.implicit):
             with socket.create_connection(("127.0.0.1", port), PATIENCE, (source, 0)) as client:
                 client.sendall(begins)
                 with suppress(ConnectionResetError):
                     assert client.recv(100) == b""
-    for why in ("refused: it is not from a network that proxy_from names", "refused: it does not begin with"):
-        until(lambda why=why: service.log.count(why) == 2, lambda: service.log)  # type: ignore[misc]
+    ends = {
+        MEMBER: "refused: it is not from a network that proxy_from names",
+        "127.0.0.1": "refused: it does not begin with a PROXY header",
+    }
+    for address, why in ends.items():
+        until(lambda: len(balanced.sessions(client=address, proxy=why)) == 2, lambda: service.log)  # noqa: B023 - called at once

@@ -453,8 +453,8 @@ def test_no_command_changes_the_address(play: Play) -> None:
 class _Transport(asyncio.Transport):
     """One end of nothing."""
 
-    def __init__(self) -> None:
-        super().__init__({"peername": ("10.0.0.11", 1)})
+    def __init__(self, peer: tuple[str, int] | None = ("10.0.0.11", 1)) -> None:
+        super().__init__({"peername": peer})
         self.aborted = False
         self.protocol: object = None
 
@@ -526,6 +526,14 @@ def test_what_stands_behind_the_header_is_handed_on_wherever_the_octets_were_cut
         assert protocol.octets == rest
     assert house.held == 0
     assert house.told == []
+
+
+def test_a_connection_that_is_gone_when_it_is_made_is_nobodys_and_is_not_told() -> None:
+    house = _House(DeadlineWheel(FakeLoop(), lambda error: pytest.fail(str(error))))
+    transport = _Transport(None)
+    gate_of(house, transport).connection_lost(None)
+    assert transport.aborted
+    assert (house.held, house.told) == (0, [])
 
 
 def test_a_header_that_comes_octet_by_octet_has_one_short_time_in_all() -> None:

@@ -85,7 +85,9 @@ class HeaderGate(asyncio.BufferedProtocol):
         """Wait for the header, if it is a load balancer that connects."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by their class
         self.address = peer_address(transport)
-        if not self._proxies.named(self.address):
+        if not self.address:
+            self._refuse(ENDED)  # it is gone already, and the system no longer knows who it was
+        elif not self._proxies.named(self.address):
             self._door.refuse_stranger(self.address, NOT_NAMED)
             self._refuse(NOT_NAMED)
         elif not self._reception.hold(self):
