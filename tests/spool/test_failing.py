@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from sams.app.storage import Storage
+from sams.core.clock import SystemClock
 from sams.spool import shelf as shelf_module
 from sams.spool import takeovers
 from sams.spool.failures import StorageFailed
@@ -243,11 +245,15 @@ async def test_a_stray_that_cannot_be_read_stops_no_start(tmp_path: Path) -> Non
     Layout(tmp_path, 0).database.write_bytes(b"garbage " * 10_000)
     Layout(tmp_path, 1).database.mkdir()
     told = Told()
-    spool = open_shelf(tmp_path, None, Clock(), SETTINGS, told.hooks())
-    await accepted(spool)
-    assert [standing.shard for standing in await spool.standings()] == [0, 1, 2]
+    storage = Storage(tmp_path, 0, 1, clock=SystemClock(), settings=SETTINGS, hooks=told.hooks())
+    storage.adopt()
+    await accepted(storage.primary)
+    assert [standing.shard for standing in await storage.standings()] == [0, 1, 2]
     assert len(told.troubled) == 3
-    await spool.close()
+    assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == [
+        f"shard-{number:04}" for number in range(4)
+    ]
+    await storage.close()
 
 
 def test_numbers_of_shards_that_were_removed_are_used_when_there_are_no_others(tmp_path: Path) -> None:

@@ -9,12 +9,14 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sams.app.storage import Storage
+from sams.core.clock import SystemClock
 from sams.core.errors import SamsError
 from sams.spool.failures import ShardDamaged
 from sams.spool.interface import DamagedEntry, Search, Settlement
 from sams.spool.layout import Layout, mark_failed
 from sams.spool.salvage import _beyond
-from sams.spool.shelf import Shelf, open_shelf
+from sams.spool.shelf import Shelf, open_shelf, open_successor
 from tests.spool.rig import HEAD, SETTINGS, Clock, Told, accepted, gone, on_loop, read, settle
 
 MESSAGES = 240
@@ -59,7 +61,7 @@ def _opened(data_dir: Path, told: Told) -> Shelf:
         return open_shelf(data_dir, 0, Clock(), SETTINGS, told.hooks())
     except ShardDamaged as error:
         mark_failed(Layout(data_dir, 0), str(error))
-        return open_shelf(data_dir, None, Clock(), SETTINGS, told.hooks())
+        return open_successor(data_dir, 0, Clock(), SETTINGS, told.hooks())
 
 
 async def _taken_over(spool: Shelf) -> None:
@@ -134,9 +136,12 @@ async def test_a_queue_of_which_nothing_can_be_read_is_kept_and_told_of(tmp_path
     Layout(tmp_path, 0).failed.write_text("it was in the fire\n")
     (tmp_path / "spool/shard-0000/queue.db").write_bytes(b"\xff" * PAGE * 20)
     told = Told()
-    spool = open_shelf(tmp_path, None, Clock(), SETTINGS, told.hooks())
-    [standing] = await spool.standings()
+    storage = Storage(tmp_path, 0, 1, clock=SystemClock(), settings=SETTINGS, hooks=told.hooks())
+    for _ in range(2):
+        assert storage.adopt() == []
+    [standing] = await storage.standings()
     assert (standing.shard, standing.reason) == (0, "it was in the fire")
     assert not standing.is_drained
-    await accepted(spool)
-    await spool.close()
+    assert len(told.troubled) == 1
+    await accepted(storage.primary)
+    await storage.close()

@@ -7,8 +7,10 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import apsw
 import pytest
 
+from sams.app.storage import Storage
 from sams.core.errors import OperatorError
 from sams.core.ids import shard_of
 from sams.spool.backups import restore
@@ -17,6 +19,7 @@ from sams.spool.interface import Search, Settled, Settlement
 from sams.spool.layout import Layout, discover, make_new_shard, mark_failed, strays
 from sams.spool.opening import open_files
 from sams.spool.shelf import Shelf, open_shelf
+from sams.spool.takeover import Page, take
 from tests.spool.faulty import Faults, FaultyVFS
 from tests.spool.rig import (
     DEFERRED,
@@ -188,13 +191,44 @@ async def test_a_shard_that_failed_without_a_successor_is_found_at_the_next_star
         mark_failed(Layout(tmp_path, shard), "the disk was sick")
     for _ in range(2):
         told = Told()
-        again = open_shelf(tmp_path, 2, Clock(START + 10), SETTINGS, told.hooks())
-        await again._active._take_overs.done()
-        assert [entry.message.id for entry in await again.search(Search(), None, 10)] == messages
-        assert [again.load(message).head for message in messages] == [HEAD, HEAD]
-        assert told.failed == []
-        await again.close()
+        storage = Storage(tmp_path, 0, 1, clock=Clock(START + 10), settings=SETTINGS, hooks=told.hooks())
+        storage.adopt()
+        found: dict[str, Shelf] = {}
+        for each in (storage.primary, *storage.further):
+            await each._active._take_overs.done()
+            found |= {entry.message.id: each for entry in await each.search(Search(), None, 10)}
+        assert sorted(found) == sorted(messages)
+        assert [found[message].load(message).head for message in messages] == [HEAD, HEAD]
+        assert (told.failed, told.troubled) == ([], [])
+        await storage.close()
     assert strays(tmp_path) == ()
+
+
+@on_loop
+async def test_messages_of_the_same_moment_in_two_shards_are_never_taken_for_one(tmp_path: Path) -> None:
+    """Row numbers are times: two shards that serve at once may give the same."""
+    messages: list[str] = []
+    for shard in (0, 1, 2):
+        async with sqlite_spool(tmp_path, Clock(), shard=shard) as spool:
+            messages.append(await accepted(spool))
+    for shard in (0, 1):
+        mark_failed(Layout(tmp_path, shard), "the disk was sick")
+    storage = Storage(tmp_path, 0, 1, clock=Clock(), settings=SETTINGS, hooks=Told().hooks())
+    storage.adopt()
+    found: list[str] = []
+    for shelf_ in (storage.primary, *storage.further):
+        await shelf_._active._take_overs.done()
+        found += [entry.message.id for entry in await shelf_.search(Search(), None, 10)]
+    assert sorted(found) == sorted(messages)
+    await storage.close()
+
+
+def test_two_messages_of_one_row_are_not_made_one() -> None:
+    connection = apsw.Connection(":memory:")
+    connection.execute("CREATE TABLE message(id INTEGER PRIMARY KEY, shard INTEGER)")
+    connection.execute("INSERT INTO message VALUES (7, 1)")
+    with pytest.raises(ValueError, match="row 7 is a message of shard 1 here, and of 0 there"):
+        take(connection, 0, Page([(7, 0)], [], 7, is_end=True), START)
 
 
 @on_loop

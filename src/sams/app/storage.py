@@ -20,9 +20,9 @@ from sams.core.errors import OperatorError
 from sams.spool.failures import ShardDamaged, ShardInUse
 from sams.spool.hooks import Hooks
 from sams.spool.interface import Spool
-from sams.spool.layout import Layout, discover, mark_failed
+from sams.spool.layout import Layout, discover, mark_failed, strays
 from sams.spool.settings import Settings
-from sams.spool.shelf import Shelf, open_shelf
+from sams.spool.shelf import Shelf, failure_text, open_shelf, open_successor
 from sams.spool.standings import Standing
 
 LOCK_PATIENCE = 5.0
@@ -48,6 +48,7 @@ class Storage:
         self._hooks = hooks
         self._seen: set[int] = set()
         self._troubles: dict[int, str] = {}
+        self._unread: dict[int, Standing] = {}
         self.primary = self._open_primary()
         self.further: list[Shelf] = []
 
@@ -72,8 +73,8 @@ class Storage:
                 self._put_off(shard, error)
             else:
                 self._troubles.pop(shard, None)
+        adopted += self._take_strays()
         self.further += adopted
-        self.primary.take_strays()
         return adopted
 
     @property
@@ -83,7 +84,8 @@ class Storage:
 
     async def standings(self) -> list[Standing]:
         """The failed shards of all spools."""
-        return [each for spool in (self.primary, *self.further) for each in await spool.standings()]
+        found = [each for spool in (self.primary, *self.further) for each in await spool.standings()]
+        return [*found, *self._unread.values()]
 
     async def damaged(self) -> int:
         """Messages that are set aside, over all spools."""
@@ -113,6 +115,31 @@ class Storage:
                 self._give_up(shard, error)
         first = Layout(self._data_dir, self._number)
         return self._open(None if first.folder.exists() else self._number)
+
+    def _take_strays(self) -> list[Shelf]:
+        """A successor for each shard of ours that failed and has none."""
+        found = []
+        for shard in strays(self._data_dir):
+            if shard % self._workers != self._number:
+                continue
+            try:
+                new = open_successor(self._data_dir, shard, self._clock, self._settings, self._hooks)
+            except ShardInUse:
+                continue
+            except OperatorError as error:
+                self._cannot_take(shard, str(error))
+            else:
+                self._unread.pop(shard, None)
+                self._seen.add(new.shard)
+                found.append(new)
+        return found
+
+    def _cannot_take(self, shard: int, why: str) -> None:
+        """Told once, however often it is tried."""
+        if shard not in self._unread:
+            self._hooks.troubled(why)
+            reason = failure_text(Layout(self._data_dir, shard))
+            self._unread[shard] = Standing(shard, reason, self._clock.now(), trouble=why)
 
     def _give_up(self, shard: int, error: ShardDamaged) -> None:
         """It is only read from now on, by the spool that takes its queue over."""

@@ -17,7 +17,7 @@ from sams.core.text import visible
 from sams.service.queue_view import ShardQueue
 from sams.spool.failures import ShardDamaged
 from sams.spool.hooks import Hooks
-from sams.spool.layout import discover
+from sams.spool.layout import discover, strays
 from sams.spool.settings import Settings
 from sams.spool.shelf import Shelf, open_shelf
 
@@ -125,6 +125,9 @@ class LocalQueue:
                 self._shards.append(open_shelf(self._data_dir, number, self._clock, Settings(), Hooks()))
             except ShardDamaged as error:
                 click.echo(f"sams: shard {number} is left out: {visible(str(error))}", err=True)
+        for number in strays(self._data_dir):
+            text = f"sams: shard {number} failed, and what waits there is taken over when the service starts"
+            click.echo(text, err=True)
 
     def _end(self) -> None:
         try:

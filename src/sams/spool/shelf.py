@@ -45,7 +45,6 @@ from sams.spool.layout import (
     mark_failed,
     note_replaced,
     replaced_by,
-    strays,
 )
 from sams.spool.lock import ShardLock, acquire
 from sams.spool.members import Settle
@@ -112,7 +111,7 @@ class Shelf:
         self._is_closing = False
         self._active = self._start(opened)
         self._mark_replaced()
-        self.take_strays()
+        self._look_again()
 
     @property
     def shard(self) -> int:
@@ -228,8 +227,16 @@ class Shelf:
         is_ours = any(one.shard == shard for one in self._retired)
         return FailedShard(layout, None if is_ours else acquire(layout), self._failed_vfs)
 
-    def take_strays(self) -> None:
-        """Take over what failed while there was no room or no time for a new shard, or could not be read then."""
+    def take(self, source: FailedShard) -> None:
+        """Take over a shard that failed and has no other successor; this one is new, and nothing is in it yet."""
+        shard = source.layout.shard
+        self._seen_failed.add(shard)
+        self._active.make_later_ids(source.latest_id())
+        self._coming = Standing(shard, failure_text(source.layout), self._clock.now())
+        self._active.take_over(source, self._coming.reason, self._coming.since, {})
+
+    def _look_again(self) -> None:
+        """Take over what could not be read when this shard took its place."""
         if self._stray_timer is not None:
             self._stray_timer.cancel()
             self._stray_timer = None
@@ -241,10 +248,10 @@ class Shelf:
             active.resume_take_overs(self._open_failed)
         except StorageFailed:
             return  # it has failed itself: its successor looks again
-        for shard in sorted({*strays(self._data_dir), *replaced_by(active.layout)} - known):
+        for shard in sorted(replaced_by(active.layout) - known):
             self._take_stray(active, Layout(self._data_dir, shard))
         if self._unread or active.has_unread:
-            self._stray_timer = self._loop.call_later(LONGEST_PAUSE, self.take_strays)
+            self._stray_timer = self._loop.call_later(LONGEST_PAUSE, self._look_again)
 
     def _take_stray(self, active: SqliteSpool, layout: Layout) -> None:
         shard = layout.shard
@@ -253,18 +260,17 @@ class Shelf:
         except ShardInUse:
             return
         except _TROUBLE as error:
-            self._cannot_read(Failure(shard, _reason(layout), self._clock.now()), error)
+            self._cannot_read(Failure(shard, failure_text(layout), self._clock.now()), error)
             return
         failure = self._unread.pop(shard, None)
         try:
             active.make_later_ids(source.latest_id())
-            note_replaced(active.layout, shard)
         except _TROUBLE as error:
             source.close()
-            self._cannot_read(Failure(shard, _reason(layout), self._clock.now()), error)
+            self._cannot_read(Failure(shard, failure_text(layout), self._clock.now()), error)
             return
         at = self._clock.now() if failure is None else failure.since
-        active.take_over(source, _reason(layout), at, {})
+        active.take_over(source, failure_text(layout), at, {})
 
     def _cannot_read(self, failure: Failure, error: Exception) -> None:
         """What waits in a failed shard is out of reach for now."""
@@ -276,7 +282,7 @@ class Shelf:
             failure.shard, failure.detail, failure.at, trouble=f"it cannot be read: {error}"
         )
         if self._stray_timer is None and not self._is_closing:
-            self._stray_timer = self._loop.call_later(LONGEST_PAUSE, self.take_strays)
+            self._stray_timer = self._loop.call_later(LONGEST_PAUSE, self._look_again)
 
     def _tell_drained(self, failed: set[int]) -> None:
         for shard in self._seen_failed - failed:
@@ -343,18 +349,7 @@ class Shelf:
     def _make_next(self, failed: Layout, detail: str) -> tuple[Opened, FailedShard | Exception]:
         """In a thread: the next shard, and the failed one for reading, or why it cannot be read."""
         mark_failed(failed, detail)
-        layout = make_new_shard(self._data_dir)
-        try:
-            opened = open_files(layout)
-        except BaseException:
-            discard_new_shard(layout)
-            raise
-        try:
-            note_replaced(layout, failed.shard)
-        except BaseException:
-            opened.close()
-            discard_new_shard(layout)
-            raise
+        opened = _new_in_place_of(failed.shard, self._data_dir)
         try:
             return opened, FailedShard(failed, None, self._failed_vfs)
         except _TROUBLE as error:
@@ -408,6 +403,52 @@ def open_shelf(
         opened = open_files(layout, lock)
     except (OSError, apsw.Error) as error:
         raise OperatorError(f"no shard can be opened in {data_dir}: {error}") from error
+    return _on_shelf(opened, clock, settings, hooks)
+
+
+def open_successor(
+    data_dir: Path, failed: int, clock: Clock, settings: Settings | None = None, hooks: Hooks | None = None
+) -> Shelf:
+    """Make a shard that takes over one which failed, and which no other takes over. Blocks for some syncs.
+
+    It is one of its own for each: row numbers of two shards that served at the same time may be the same.
+
+    Raises:
+        ShardInUse: another process is at it.
+        OperatorError: the failed one cannot be read now, or none can be made.
+    """
+    layout = Layout(data_dir, failed)
+    try:
+        source = FailedShard(layout, acquire(layout))
+    except (OSError, apsw.Error) as error:
+        raise OperatorError(f"what waits in shard {failed}, which failed, cannot be read: {error}") from error
+    try:
+        shelf = _on_shelf(_new_in_place_of(failed, data_dir), clock, settings, hooks)
+        shelf.take(source)
+    except (OSError, apsw.Error) as error:
+        source.close()
+        raise OperatorError(f"no shard can be made for what waits in shard {failed}: {error}") from error
+    return shelf
+
+
+def _new_in_place_of(failed: int, data_dir: Path) -> Opened:
+    """The files of a new shard, which names the failed one on disk."""
+    layout = make_new_shard(data_dir)
+    try:
+        opened = open_files(layout)
+    except BaseException:
+        discard_new_shard(layout)
+        raise
+    try:
+        note_replaced(layout, failed)
+    except BaseException:
+        opened.close()
+        discard_new_shard(layout)
+        raise
+    return opened
+
+
+def _on_shelf(opened: Opened, clock: Clock, settings: Settings | None, hooks: Hooks | None) -> Shelf:
     try:
         return Shelf(opened, clock, settings or Settings(), hooks or Hooks())
     except BaseException:
@@ -416,7 +457,7 @@ def open_shelf(
         raise
 
 
-def _reason(layout: Layout) -> str:
+def failure_text(layout: Layout) -> str:
     """Why a shard failed, by the mark beside it."""
     try:
         return layout.failed.read_text(errors="replace").strip()

@@ -33,7 +33,7 @@ from sams.spool.records import (
     Row,
 )
 from sams.spool.salvage import salvage
-from sams.spool.statements import Files, add_uses
+from sams.spool.statements import Files, add_uses, array_of
 
 STEP = 500
 FIRST_PLACE = -(2**63)
@@ -168,7 +168,7 @@ class FailedShard:
 
     def _check(self) -> None:
         """What is no queue at all is seen at once; what is one may have lost any of its pages."""
-        with contextlib.suppress(apsw.CorruptError, LookupError):
+        with contextlib.suppress(apsw.CorruptError, apsw.SQLError, LookupError):
             schema.check(self._in_thread, str(self.layout.database))
 
     def _rows(self, statement: str) -> list[Row]:
@@ -195,9 +195,19 @@ def begin(
 
 def take(connection: apsw.Connection, shard: int, page: Page, now: float) -> tuple[int, Files]:
     """Copy one step; what is damaged is set aside at `now`, UNIX seconds."""
+    _refuse_collision(connection, page)
     connection.executemany(COPY_MESSAGE, page.messages)
     connection.executemany(COPY_RECIPIENT, page.recipients)
     for row, reason in page.damaged:
         changes.set_aside(connection, row, shard, reason, now)
     connection.execute(_REACHED, (page.last, int(page.is_end), shard))
     return len(page.messages), []
+
+
+def _refuse_collision(connection: apsw.Connection, page: Page) -> None:
+    """Two shards may have made the same row number, where one is not the other's successor from the first."""
+    made_by = {row[0]: row[1] for row in page.messages}
+    numbers = array_of([int(row) for row in made_by])  # type: ignore[arg-type]
+    for row, shard in connection.execute("SELECT id, shard FROM message WHERE id IN carray(?)", (numbers,)):
+        if made_by[row] != shard:
+            raise ValueError(f"row {row} is a message of shard {shard} here, and of {made_by[row]} there")
