@@ -210,4 +210,4 @@ def _refuse_collision(connection: apsw.Connection, page: Page) -> None:
     numbers = array_of([int(row) for row in made_by])  # type: ignore[arg-type]
     for row, shard in connection.execute("SELECT id, shard FROM message WHERE id IN carray(?)", (numbers,)):
         if made_by[row] != shard:
-            raise ValueError(f"row {row} is a message of shard {shard} here, and of {made_by[row]} there")
+            raise ValueError(f"row {row} is a message of shard {shard} here, and of {made_by[row]!r} there")
