@@ -289,6 +289,13 @@ _LIES = {
         route={"connections": 1},
         ways=tuple(WAYS),
     ),
+    "keeps a transaction open behind a refused RSET": Row(
+        {"DATA": ["451 4.3.0 later", None], "RSET": "502 5.5.1 what?"},
+        but(TAKEN, a="deferred 451 4.3.0", b="deferred 451 4.3.0"),
+        DELIVERED,
+        route={"connections": 1},
+        ways=(ALONE, PIPELINING),
+    ),
     "puts off at RSET": Row(
         {"END": ["554 5.7.1 spam", None], "RSET": "450 4.3.2 later"},
         but(TAKEN, a="failed 554 5.7.1", b="failed 554 5.7.1"),

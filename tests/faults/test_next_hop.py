@@ -66,6 +66,9 @@ def judge_the_rest(world: World, hop: NextHop) -> None:
     assert len(world.attempts) <= MOST_CONNECTIONS
     assert hop.poured <= MOST_OF_A_FLOOD * max(1, hop.connections)
     assert hop.faults == []
+    messages = [{b"a@x.example", b"b@x.example"}, {b"c@x.example"}, {b"d@x.example"}]
+    for mail in [*hop.mails, *hop.refused]:
+        assert any(message.issuperset(mail.addresses) for message in messages), "recipients were mixed"
     assert not world.faults
     assert not world.spool.messages
     assert not len(world.window)

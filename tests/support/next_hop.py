@@ -518,8 +518,9 @@ class _Session(asyncio.Protocol):
         self._chunk_wanted = self._mail is not None and bool(self._mail.recipients) and answer is None
 
     def _do_rset(self, argument: bytes) -> None:
-        self._mail = None
-        self._reply("RSET", "250 2.0.0 ok")
+        if _is_positive(answer := self._hop.answer("RSET")):
+            self._mail = None
+        self._say(answer, "250 2.0.0 ok")
 
     def _do_noop(self, argument: bytes) -> None:
         self._reply("NOOP", "250 2.0.0 ok")

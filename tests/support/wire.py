@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 from tests.delivery.rig import VirtualLoop
@@ -20,6 +20,9 @@ PIECE = 65_536
 HIGH = 65_536
 """Octets on their way above which a side is asked to pause."""
 
+BUSY = 20_000
+"""Connections of one test: with so many it is no back-off, and might go on for ever."""
+
 Peer = Callable[[], asyncio.Protocol]
 
 
@@ -28,19 +31,22 @@ class WireLoop(VirtualLoop):
 
     peers: by port, what makes the session of a server. A port that is not there refuses the connection; None: it
         never answers.
-    dialled: when, and to which port, a connection was asked for.
+    dialled: when, and to which port, a connection was asked for. scene: the test itself.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.peers: dict[int, Peer | None] = {}
         self.dialled: list[tuple[float, int]] = []
+        self.scene: asyncio.Task[None] | None = None
 
     async def create_connection(  # type: ignore[override]
         self, protocol_factory: Callable[[], asyncio.Protocol], host: str, port: int, **_: object
     ) -> tuple[asyncio.Transport, asyncio.Protocol]:
         """Connect to the peer of this port, one latency later."""
         self.dialled.append((self.time(), port))
+        if len(self.dialled) > BUSY and self.scene is not None:
+            self.scene.cancel()
         if port in self.peers and self.peers[port] is None:
             await self.create_future()  # a SYN that nobody answers: who dials gives up
         await asyncio.sleep(LATENCY)
@@ -145,7 +151,15 @@ class Wire(asyncio.Transport):
             self.protocol.connection_lost(error)
 
 
-def on_wires(main: Callable[[WireLoop], Any]) -> None:
+def on_wires(main: Callable[[WireLoop], Coroutine[Any, Any, None]]) -> None:
     """Run a coroutine on such a loop."""
+
+    async def scene(loop: WireLoop) -> None:
+        loop.scene = asyncio.current_task()
+        try:
+            await main(loop)
+        except asyncio.CancelledError:
+            raise AssertionError(f"a busy loop: {len(loop.dialled)} connections") from None
+
     with asyncio.Runner(loop_factory=WireLoop) as runner:
-        runner.run(main(cast("WireLoop", runner.get_loop())))
+        runner.run(scene(cast("WireLoop", runner.get_loop())))
