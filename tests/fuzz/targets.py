@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.fuzz import client, header, mime, relay, replies, sasl, server
+from tests.fuzz import client, header, mime, proxy, relay, replies, sasl, server
 from tests.fuzz.target import Target
 
 TARGETS: Mapping[str, Target] = {
@@ -12,6 +12,7 @@ TARGETS: Mapping[str, Target] = {
     "client": client.TARGET,
     "header": header.TARGET,
     "mime": mime.TARGET,
+    "proxy": proxy.TARGET,
     "relay": relay.TARGET,
     "replies": replies.TARGET,
     "sasl": sasl.TARGET,
