@@ -77,6 +77,8 @@ REFUSED: list[tuple[Kind, object, str]] = [
     (DomainPattern(), "*example.org", "character"),
     (Address(), "localhost", "no IP address"),
     (Network(), "192.0.2.1/24", "host bits"),
+    (Network(), "::ffff:192.0.2.1", "never ::ffff:"),
+    (Network(), "::ffff:192.0.2.0/120", "never ::ffff:"),
     (NextHop(), "hub.example", "port"),
     (NextHop(), "hub.example:0", "port"),
     (NextHop(), "hub.example:65536", "port"),

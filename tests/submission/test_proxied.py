@@ -191,6 +191,18 @@ def test_what_is_sent_with_the_header_is_answered_after_the_greeting(play_on_eac
     play_on_each(scene)
 
 
+def test_many_at_once_are_each_served_as_who_they_are(play_on_each: Play) -> None:
+    members = [Endpoint(f"192.0.2.{number}", 1) for number in range(1, 25)]
+
+    async def scene(rig: Rig) -> None:
+        clients = await asyncio.gather(*(implicit(rig, made.binary(member, SERVER)) for member in members))
+        replies = await asyncio.gather(*(client.ask("EHLO client.example.com") for client in clients))
+        assert all("AUTH PLAIN" in each for each in replies)
+
+    rig = play_on_each(scene)
+    assert sorted(rig.told.clients) == sorted(member.address for member in members)
+
+
 def test_nothing_is_said_before_the_header_is_whole(play_on_each: Play) -> None:
     async def scene(rig: Rig) -> None:
         header = made.line(MEMBER, SERVER)

@@ -12,6 +12,9 @@ from sams.config.kinds import Quoted, Text, Unfit
 from sams.core.address import AddressError, domain_key, parse_domain, parse_mailbox
 
 
+_MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
+
+
 class HostPort(NamedTuple):
     """A next hop as the configuration names it; the port is 1 to 65535."""
 
@@ -79,9 +82,12 @@ class Network(Quoted):
         """The network in CIDR form."""
         text = Text(longest=100).read(value, base)
         try:
-            return str(ipaddress.ip_network(text))
+            network = ipaddress.ip_network(text)
         except ValueError as error:
             raise Unfit(str(error).replace(repr(text), "it")) from None
+        if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
+            raise Unfit("an IPv4 client is an IPv4 address here, never ::ffff:…; write the network so")
+        return str(network)
 
 
 @dataclass(frozen=True, slots=True)

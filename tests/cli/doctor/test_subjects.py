@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from sams.cli.doctor import clock, configuration, folders, names, ports
@@ -68,6 +69,8 @@ def test_a_port_is_free_taken_or_answered() -> None:
         assert ports.check_free(listener).level is Level.FAIL
         assert "ss -ltnp" in ports.check_free(listener).advice
         assert ports.check_answered(listener).level is Level.OK
+        behind = msgspec.structs.replace(listener, proxy_protocol=True, proxy_from=("10.0.0.11", "10.0.0.12"))
+        assert "those from 10.0.0.11, 10.0.0.12" in ports.check_answered(behind).what
     assert ports.check_free(listener).level is Level.OK
     assert ports.check_answered(listener).level is Level.FAIL
 

@@ -27,6 +27,8 @@ def check_answered(listener: Listener) -> Finding:
     except OSError as error:
         what = f"the service runs, but {target[0]} takes no connection: {error.strerror or error}"
         return fail(subject, what, "see the service's log and `sams health`; a new listener needs a restart")
+    if listener.proxy_protocol:
+        return ok(subject, f"takes connections, and serves those from {', '.join(listener.proxy_from)}")
     return ok(subject, "takes connections; that others reach it is up to firewalls on the way")
 
 
