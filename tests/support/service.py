@@ -166,6 +166,16 @@ class Service:
     def start(self) -> None:
         """Start it, and wait until every listener accepts."""
         already = self.log.count('"ready"')
+        self.launch()
+        assert self.process is not None
+        until = time.monotonic() + PATIENCE
+        while self.log.count('"ready"') == already:
+            assert self.process.poll() is None, f"the service ended:\n{self.log}"
+            assert time.monotonic() < until, f"the service is not ready:\n{self.log}"
+            time.sleep(0.02)
+
+    def launch(self) -> None:
+        """Start it, and do not wait."""
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*self.wrapper, sys.executable, "-m", "sams", "serve", "--config", str(self.config)],
@@ -176,11 +186,6 @@ class Service:
                 pass_fds=self.descriptors,
                 env={**os.environ, **self.environment},
             )
-        until = time.monotonic() + PATIENCE
-        while self.log.count('"ready"') == already:
-            assert self.process.poll() is None, f"the service ended:\n{self.log}"
-            assert time.monotonic() < until, f"the service is not ready:\n{self.log}"
-            time.sleep(0.02)
 
     def stop(self) -> int:
         """SIGTERM, and its exit status."""
