@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from sams.config.kinds import Quoted, Text, Unfit
 from sams.core.address import AddressError, domain_key, parse_domain, parse_mailbox
 
-
 _MAPPED = ipaddress.IPv6Network("::ffff:0:0/96")
 
 
