@@ -1,20 +1,21 @@
-"""What a claim costs does not depend on what waits."""
+"""What a start and a claim cost does not depend on what waits."""
 
 from __future__ import annotations
 
 from array import array
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
 from sams.spool import claims, records, statements
 from sams.spool.claims import Claims
-from sams.spool.connections import open_reader, open_writer
+from sams.spool.connections import ONE_PROCESS, open_reader, open_writer
 from sams.spool.interface import Cursor
 from sams.spool.keys import id_of
 from sams.spool.layout import Layout
-from tests.spool.rig import HEAD, START
+from tests.spool.rig import HEAD, START, on_loop, sqlite_spool
 
 
 def _filled(data_dir: Path, count: int) -> apsw.Connection:
@@ -74,6 +75,48 @@ def test_a_claim_takes_as_many_steps_from_a_deep_queue_as_from_a_short_one(tmp_p
     many = _steps_of_claims(_filled(tmp_path / "many", 100_000), 100_000)
     for short, deep in zip(few, many, strict=True):
         assert deep <= short * 1.1
+
+
+class _CountingVFS(apsw.VFS):
+    """The system's layer below SQLite, which counts reads."""
+
+    def __init__(self) -> None:
+        self.reads = 0
+        super().__init__("counting", base=ONE_PROCESS)
+
+    def xOpen(self, name: Any, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - SQLite's name
+        return _CountingFile(self, name, flags)
+
+
+class _CountingFile(apsw.VFSFile):
+    def __init__(self, layer: _CountingVFS, name: Any, flags: list[int]) -> None:
+        self._layer = layer
+        super().__init__(ONE_PROCESS, name, flags)
+
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - SQLite's name
+        self._layer.reads += 1
+        return super().xRead(amount, offset)
+
+
+async def _reads_of_a_start(data_dir: Path, count: int) -> int:
+    """How often the file of a queue of so many messages is read until the first of them are on their way."""
+    _filled(data_dir, count).close()
+    layer = _CountingVFS()
+    try:
+        async with sqlite_spool(data_dir, vfs="counting") as spool:
+            works, _ = spool.claim("hub", START + count, None, 20)
+            assert len(works) == 20
+            reads = layer.reads
+    finally:
+        layer.unregister()
+    return reads
+
+
+@on_loop
+async def test_a_start_reads_as_little_of_a_deep_queue_as_of_a_short_one(tmp_path: Path) -> None:
+    short = await _reads_of_a_start(tmp_path / "short", 500)
+    deep = await _reads_of_a_start(tmp_path / "deep", 50_000)
+    assert deep <= short + 20  # the trees are deeper by a level
 
 
 def test_claims_use_the_index_alone_to_find_their_place(tmp_path: Path) -> None:
