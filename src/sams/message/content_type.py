@@ -12,12 +12,12 @@ _TYPE = re.compile(
 _TOKEN = rb"[!#-'*+.0-9A-Z^-~-]"
 _OTHER = rb"[^!#-'*+.0-9A-Z^-~\";=-]*+"
 """White space, comments' parentheses and whatever else stands between tokens."""
-_QUOTED = rb'"((?:[^"\\]++|\\.)*+)(?:"|\\?\Z)'
+_QUOTED = rb'"((?>(?:[^"\\]++|\\.)*))(?:"|\\?\Z)'
 _BEHIND_NAME = _OTHER + rb"=" + _OTHER
 _BOUNDARY = re.compile(
-    rb"(?is)(?:\"(?:[^\"\\]++|\\.)*+(?:\"|\\?\Z)"  # other parameters
+    rb"(?is)(?>(?:\"(?>(?:[^\"\\]++|\\.)*)(?:\"|\\?\Z)"  # other parameters
     rb"|[^\";]++"
-    rb"|;(?!" + _OTHER + rb"boundary(?:\*[0-9]{1,2}+)?\*?" + _BEHIND_NAME + rb"(?:\"|" + _TOKEN + rb")))*+"
+    rb"|;(?!" + _OTHER + rb"boundary(?:\*[0-9]{1,2}+)?\*?" + _BEHIND_NAME + rb"(?:\"|" + _TOKEN + rb")))*)"
     rb";"
     + _OTHER
     + rb"boundary(\*[0-9]{1,2}+)?(\*)?"

@@ -39,7 +39,7 @@ _FIELDS = re.compile(rb"([!-9;-~]{1,255}+)([ \t]{0,255}+:[^\n]*+(?>(?:\n[ \t][^\
 """The same of any text."""
 _FIRST_LINE = re.compile(_NAME)
 _LINE = re.compile(rb"[ \t]|" + _NAME)
-HEADER_LINES = re.compile(rb"(?:(?:[ \t]|" + _NAME + rb")[^\n]*+\n)*+")
+HEADER_LINES = re.compile(rb"(?>(?:(?:[ \t]|" + _NAME + rb")[^\n]*+\n)*)")
 """Whole lines behind the first one of a header, as far as they are such."""
 _SHORTEST_FIELD = len(b"a:\r\n")
 _MAILBOX_LINE = re.compile(rb">?From (?![ \t]*+:)")
