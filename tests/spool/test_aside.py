@@ -13,11 +13,16 @@ from sams.app.storage import Storage
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
 from sams.core.ids import shard_of
+from sams.spool import damage
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import DamagedEntry, Search, Settlement
+from sams.spool.keys import id_of
 from sams.spool.layout import Layout, discover
 from sams.spool.opening import open_files
+from sams.spool.salvage import salvage
+from sams.spool.schema import prepare
 from sams.spool.shelf import open_shelf
+from sams.spool.takeover import FailedShard, Page, take
 from tests.spool.rig import (
     HEAD,
     SETTINGS,
@@ -98,6 +103,29 @@ async def test_what_was_set_aside_goes_along_when_the_shard_fails(tmp_path: Path
     assert await read(spool.load(large).body) == LARGE
     assert {entry.message.id for entry in await spool.search(Search(), None, 10)} == {large, small}
     await spool.close()
+
+
+@on_loop
+async def test_what_a_page_hid_is_seen_by_who_asks(tmp_path: Path) -> None:
+    """Nothing is left of the message but its recipients: it is told of, shown and not delivered."""
+    async with sqlite_spool(tmp_path) as spool:
+        lost, whole = await accepted(spool, "bob@example.org"), await accepted(spool)
+    connection = apsw.Connection(str(Layout(tmp_path, 0).database))
+    connection.execute("DELETE FROM message WHERE id = (SELECT min(id) FROM message)")
+    connection.close()
+    source = FailedShard(Layout(tmp_path, 0))
+    found = salvage(source._in_thread, -(2**63), 10)
+    source.close()
+    connection = apsw.Connection(":memory:")
+    prepare(connection, 1, ":memory:")
+    page = Page(found.messages, found.recipients, found.last, found.is_end, found.damaged)
+    take(connection, 0, page, START)
+    [shown] = damage.page(connection, -(2**63), 10, lambda shard: Layout(tmp_path, shard).bodies)
+    assert (shown.id, shown.recipients) == (lost, ("bob@example.org",))
+    assert "not in the database any more" in shown.reason
+    [(waiting,)] = connection.execute("SELECT id FROM message").fetchall()
+    assert id_of(int(waiting), 0) == whole  # type: ignore[arg-type]
+    assert connection.execute("SELECT count(DISTINCT message) FROM recipient").get == 1
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "link"])
