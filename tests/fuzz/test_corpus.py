@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.keeping import worth_keeping
 from tests.fuzz.target import pieces
 from tests.fuzz.targets import TARGETS
 
@@ -43,6 +44,14 @@ def test_words_put_together_hold(name: str) -> None:
 def test_the_corpus_is_small_and_of_known_targets() -> None:
     assert {path.name for path in CORPUS.iterdir()} == set(TARGETS)
     assert sum(path.stat().st_size for path in CORPUS.glob("*/*")) <= MOST_IN_ALL
+
+
+def test_an_input_is_worth_keeping_that_runs_what_none_before_it_has() -> None:
+    run = TARGETS["sasl"].run
+    plain, longer, malformed = b"\0\0alice\0sesame", b"\0\0alice\0sesame2", b"\0\0\0"
+    assert list(worth_keeping(run, [plain], [longer, malformed, plain], 100)) == [malformed]
+    assert list(worth_keeping(run, [], [longer, plain], 100)) == [plain]
+    assert not list(worth_keeping(run, [], [plain], 5))
 
 
 @pytest.mark.parametrize("style", range(4))
