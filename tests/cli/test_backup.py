@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 from collections.abc import Callable
@@ -83,23 +84,51 @@ def test_nothing_is_restored_under_a_running_service(full: Desk, tmp_path: Path)
     assert "stop it" in result.stderr
 
 
+def _writing(name: str) -> Callable[[Backup], Response]:
+    """A part of the service that writes one file."""
+
+    def handle(request: Backup) -> Response:
+        path = Path(request.target) / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(name)
+        return BackedUp((name,))
+
+    return handle
+
+
 def test_a_running_service_writes_its_own_part(desk: Desk, tmp_path: Path) -> None:
-    def write(name: str) -> Callable[[Backup], Response]:
-        def handle(request: Backup) -> Response:
-            path = Path(request.target) / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(name)
-            return BackedUp((name,))
-
-        return handle
-
     desk.data_dir.mkdir(mode=0o700)
-    service: Answers = {**supervisor(1), Backup: write("accounts.db")}
-    with listening(desk.data_dir, service, {Backup: write("spool/0")}):
+    service: Answers = {**supervisor(1), Backup: _writing("accounts.db")}
+    with listening(desk.data_dir, service, {Backup: _writing("spool/0")}):
         made = desk.json("backup", str(tmp_path / "copy"))
     assert made["files"] == ["accounts.db", "sams.toml", "spool/0"]
     assert archive.check(tmp_path / "copy").files.keys() == set(made["files"])
     assert [path.name for path in desk.data_dir.iterdir()] == ["control"]
+
+
+def test_what_a_killed_backup_left_in_the_data_folder_goes_with_the_next(desk: Desk, tmp_path: Path) -> None:
+    left = desk.data_dir / "backup-killed" / "spool"
+    left.mkdir(mode=0o700, parents=True)
+    (left / "queue.db").write_text("members' mail")
+    with listening(
+        desk.data_dir, {**supervisor(1), Backup: _writing("accounts.db")}, {Backup: _writing("spool/0")}
+    ):
+        desk.sams("backup", str(tmp_path / "copy"))
+    assert [path.name for path in desk.data_dir.iterdir()] == ["control"]
+
+
+def test_a_second_backup_leaves_the_first_alone(desk: Desk, tmp_path: Path) -> None:
+    first = desk.data_dir / "backup-first"
+    first.mkdir(mode=0o700, parents=True)
+    descriptor = os.open(desk.data_dir, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with listening(desk.data_dir, supervisor(1), {}):
+            refused = desk.sams("backup", str(tmp_path / "copy"), code=Exit.FAILED)
+    finally:
+        os.close(descriptor)
+    assert "another backup of this service runs" in refused.stderr
+    assert first.exists()
 
 
 @pytest.mark.parametrize(

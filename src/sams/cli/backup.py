@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -20,6 +23,9 @@ from sams.cli.render import count, print_json
 from sams.core.clock import SystemClock
 from sams.service.privileges import service_user
 from sams.spool.layout import make_with_parents
+
+_STAGING = "backup-"
+"""How the folders below data_dir begin in which a running service writes its part."""
 
 
 @click.command()
@@ -61,13 +67,34 @@ def _make(folder: Path) -> None:
 def _copy_running(place: Place, folder: Path) -> None:
     """By way of the data folder, the one place where a service that is locked in may write."""
     owner = place.data_dir.stat()
-    staging = Path(tempfile.mkdtemp(prefix="backup-", dir=place.data_dir))
+    with _alone(place.data_dir):
+        for abandoned in place.data_dir.glob(f"{_STAGING}*"):  # of one that was killed
+            shutil.rmtree(abandoned, ignore_errors=True)
+        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=place.data_dir))
+        try:
+            os.chown(staging, owner.st_uid, owner.st_gid, follow_symlinks=False)
+            place.service.backup(str(staging))
+            shutil.copytree(staging, folder, symlinks=True, dirs_exist_ok=True, copy_function=_copy_file)
+        finally:
+            shutil.rmtree(staging)
+
+
+@contextmanager
+def _alone(data_dir: Path) -> Iterator[None]:
+    """One backup at a time, for as long as its process lives."""
+    descriptor = os.open(data_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        os.chown(staging, owner.st_uid, owner.st_gid, follow_symlinks=False)
-        place.service.backup(str(staging))
-        shutil.copytree(staging, folder, symlinks=True, dirs_exist_ok=True, copy_function=_copy_file)
+        _lock(descriptor)
+        yield
     finally:
-        shutil.rmtree(staging)
+        os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failed("another backup of this service runs: wait until it has ended") from None
 
 
 def _copy_file(source: str, target: str) -> None:
