@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import shutil
 import signal
 import smtplib
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -77,6 +79,8 @@ def _moods(begin: float, end: float, chance: random.Random) -> Iterator[Step]:
 
 
 _MIB = 1_048_576
+_PATIENCE = 300.0
+"""Seconds for a command: the machine may be as busy as it likes."""
 RELOADS = ("good", "broken configuration", "broken certificate")
 COMMANDS = ("list", "depth", "hold", "retry", "activity", "health", "accounts", "backup")
 
@@ -103,6 +107,7 @@ class Faults:
     _password: str = PASSWORD
 
     def __post_init__(self) -> None:
+        self._networks = itertools.cycle(range(100, 250))
         self._sound = self.service.folder / "sound.toml"
         shutil.copyfile(self.service.config, self._sound)
 
@@ -123,14 +128,12 @@ class Faults:
             thread.start()
 
     def stop(self) -> None:
-        """Nothing of it is in force afterwards: the hop is well, the disk has room, nothing is held."""
+        """Nothing of it goes on afterwards: the hop is well, the disk has room. What is held stays so."""
         self._stop.set()
         for thread in self._threads:
             thread.join()
         self.hop.be(Mood.WELL)
         self.service.configure()
-        self.service.sams("queue", "release", "--all")
-        self.service.sams("queue", "retry", "--all")
 
     def _run(self, kind: str, act: Callable[[Step], None], steps: Sequence[Step]) -> None:
         began = time.monotonic()
@@ -144,9 +147,21 @@ class Faults:
             except Exception as error:  # noqa: BLE001 - whatever it is, it is told, and the soak goes on
                 self.ledger.fault(f"{kind} {step.detail}: {type(error).__name__}: {error}"[:600])
 
-    def _sams(self, *words: str, text: str = "", check: bool = True) -> subprocess.CompletedProcess[str]:
+    def sams(self, *words: str, text: str = "") -> subprocess.CompletedProcess[str]:
         """By a file of its own that is always sound: a reload breaks the service's now and then."""
-        return self.service.sams(*words, "--config", str(self._sound), text=text, check=check)
+        return subprocess.run(
+            [sys.executable, "-m", "sams", *words, "--config", str(self._sound)],
+            input=text,
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=_PATIENCE,
+        )
+
+    def let_go(self) -> None:
+        """Nothing is held, and everything is due."""
+        self.sams("queue", "release", "--all")
+        self.sams("queue", "retry", "--all")
 
     def _mood(self, step: Step) -> None:
         began = time.time()
@@ -200,7 +215,7 @@ class Faults:
     def _insist(self, *words: str, text: str = "") -> None:
         """Again and again while the disk is full, or the worker that was asked is killed: it takes either to fail."""
         until = time.monotonic() + 60.0
-        while (done := self._sams(*words, text=text, check=False)).returncode:
+        while (done := self.sams(*words, text=text)).returncode:
             if "ref " in done.stderr or "Traceback" in done.stderr:
                 self.ledger.fault(f"sams {words}: {done.stderr[-500:]}")
             if self._stop.wait(1.0):
@@ -222,9 +237,14 @@ class Faults:
         self.ledger.fault(f"{what}: no answer in 10 s")
 
     def _sign_in(self, password: str) -> int:
+        """From another network each time: old passwords from one would be guesses, and lock it."""
         try:
             with smtplib.SMTP_SSL(
-                "127.0.0.1", self.service.implicit, timeout=30, context=self.service.trust()
+                "127.0.0.1",
+                self.service.implicit,
+                timeout=30,
+                context=self.service.trust(),
+                source_address=(f"127.0.{next(self._networks)}.1", 0),
             ) as client:
                 return client.login(FICKLE, password)[0]
         except smtplib.SMTPResponseException as refusal:
@@ -234,17 +254,17 @@ class Faults:
 
     def _command(self, step: Step) -> None:
         """What people at the terminal do meanwhile. Any status is an answer: a worker may just have been killed."""
-        run = self._sams
+        run = self.sams
         if step.detail == "hold":
-            waiting = json.loads(run("queue", "list", "--limit", "5", "--json", check=False).stdout or "{}")
-            ids = [entry["id"] for entry in waiting.get("messages", ())]
-            if ids:
-                run("queue", "hold", *ids, check=False)
+            listed = run("queue", "list", "--limit", "5", "--json")
+            if listed.returncode == 0:
+                ids = [entry["id"] for entry in json.loads(listed.stdout)["messages"]]
+                run("queue", "hold", *ids)
                 self._stop.wait(2.0)
-            run("queue", "release", "--all", check=False)
+                run("queue", "release", "--all")
         elif step.detail == "backup":
             where = self.service.folder.parent / f"backup-{time.time_ns()}"
-            run("backup", str(where), check=False)
+            run("backup", str(where))
             shutil.rmtree(where, ignore_errors=True)
         else:
             words = {
@@ -255,7 +275,7 @@ class Faults:
                 "health": ("health", "--json"),
                 "accounts": ("account", "list", "--json"),
             }
-            done = run(*words[step.detail], check=False)
+            done = run(*words[step.detail])
             if "Traceback" in done.stderr:
                 self.ledger.fault(f"sams {words[step.detail]}: {done.stderr[-500:]}")
 

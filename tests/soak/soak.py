@@ -132,11 +132,9 @@ def _soak(order: Order, service: Service, next_hop: Hop, ledger: Ledger, disk: P
         faults = Faults(service, next_hop, ledger, sampler, make_plan(order.seconds, order.seed), disk)
         _send(order, service, ledger, faults)
     sampler.stop()
-    _drain(service, sampler, ledger)
+    _drain(faults, sampler, ledger)
     after = _at_rest(sampler, before)
-    problems = json.loads(service.sams("health", "--json", check=False).stdout or "{}").get(
-        "problems", ["silent"]
-    )
+    problems = json.loads(faults.sams("health", "--json").stdout or "{}").get("problems", ["silent"])
     for problem in problems:
         ledger.fault(f"health, in the end: {problem}")
     status = service.stop()
@@ -209,16 +207,17 @@ def _send(order: Order, service: Service, ledger: Ledger, faults: Faults) -> Non
         faults.stop()
 
 
-def _drain(service: Service, sampler: Sampler, ledger: Ledger) -> None:
+def _drain(faults: Faults, sampler: Sampler, ledger: Ledger) -> None:
     """Until nothing waits."""
     until = time.monotonic() + _PATIENCE
+    faults.let_go()
     while sampler.queued() != 0:
         if time.monotonic() > until:
             ledger.fault(f"{sampler.queued()} recipients still wait {_PATIENCE:g} s after the last fault")
-            ledger.fault(service.sams("queue", "list", "--limit", "5", check=False).stdout[:2_000])
+            ledger.fault(faults.sams("queue", "list", "--limit", "5").stdout[:2_000])
             return
-        service.sams("queue", "retry", "--all", check=False)
         time.sleep(1.0)
+        faults.let_go()
 
 
 def _at_rest(sampler: Sampler, before: Sample) -> Sample:
