@@ -64,7 +64,7 @@ def mended(made: Rig, what: object) -> None:
     made.scheduler._conclusions._tell = made.events.append
 
 
-@pytest.mark.parametrize("how", [DELIVERED, FAILED, DEFERRED])
+@pytest.mark.parametrize("how", [DELIVERED, FAILED, DEFERRED], ids=lambda how: how.result.value)
 @pytest.mark.parametrize("where", [in_health, in_judge, in_telling])
 @virtual
 async def test_wherever_a_bug_strikes_the_job_goes_back_with_a_time_of_its_own(

@@ -7,11 +7,12 @@ log and journal. The hops are scripted servers at the other end of a `Wire`.
 from __future__ import annotations
 
 import asyncio
+import email
 import random
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 from sams.activity.events import Alarmed, Attempted, ServiceChanged, ServiceEvent
 from sams.activity.logs import FactLog, make_logger
@@ -228,12 +229,21 @@ class World:
     def written(self) -> str:
         """All text that left: log, journal and reports."""
         lines = [str(value) for line in self.log.lines for value in _leaves(line)]
-        rows, reports = [row.record for row in self.journal.rows], [text for _, text in self.quick.reports]
+        rows = [row.record for row in self.journal.rows]
+        reports = [part for _, text in self.quick.reports for part in (text, *_decoded(text))]
         return "\n".join([*lines, *rows, *reports])
 
 
 def _addresses(mails: list[ReceivedMail]) -> Counter[str]:
     return Counter(each.decode().partition("@")[0] for mail in mails for each in mail.addresses)
+
+
+def _decoded(report: str) -> list[str]:
+    """The parts of a report as a mail program shows them."""
+    parts = [
+        part for part in email.message_from_string(report).walk() if part.get_content_maintype() == "text"
+    ]
+    return [cast("bytes", part.get_payload(decode=True)).decode() for part in parts]
 
 
 def _leaves(value: object) -> list[object]:

@@ -20,7 +20,7 @@ PIECE = 65_536
 HIGH = 65_536
 """Octets on their way above which a side is asked to pause."""
 
-BUSY = 20_000
+BUSY = 3_000
 """Connections of one test: with so many it is no back-off, and might go on for ever."""
 
 Peer = Callable[[], asyncio.Protocol]
