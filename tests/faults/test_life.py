@@ -613,11 +613,10 @@ def test_an_unprivileged_user_serves_on_a_system_that_may_only_be_read(workers: 
                 client.send_message(message("alice@example.org", body="x" * 70 + "\n"))
                 client.send_message(message("alice@example.org", body=("x" * 70 + "\n") * 4_000))
             until(lambda: len(hop.messages) == 2, "both arrived")
-            (status,) = {
-                Path(f"/proc/{pid}/status").read_text().split("NoNewPrivs:\t")[1][0]
-                for pid in processes(service)
-            }
-            assert status == "1"
+            for pid in processes(service):
+                status = Path(f"/proc/{pid}/status").read_text()
+                assert "\nNoNewPrivs:\t1\n" in status
+                assert "\nUmask:\t0077\n" in status
             service.sams("backup", str(folder / "backup"))
             assert service.stop() == 0
             assert open_to_others(data) == []

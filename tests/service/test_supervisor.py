@@ -306,11 +306,16 @@ def test_a_second_sigterm_tells_the_workers_to_hurry() -> None:
 
 
 def test_a_terminals_interrupt_reaches_workers_through_their_supervisor_alone() -> None:
-    with supervised(beats, workers=1) as stage:
+    def answers(stage: Stage, number: int, channel: Channel) -> int:
+        signal.signal(signal.SIGUSR1, lambda *_: stage.say("still here"))
+        return beats(stage, number, channel)
+
+    with supervised(answers, workers=1) as stage:
         stage.hear(1)
         worker = wait_ready(stage.board, 0)
         os.kill(worker, signal.SIGINT)
-        os.kill(stage.pid, signal.SIGHUP)
+        os.kill(worker, signal.SIGUSR1)
+        assert stage.hear(1) == ["still here"]
         os.kill(stage.pid, signal.SIGINT)
         assert stage.wait() == 0
         assert stage.board.read(0).restarts == 1  # its end
