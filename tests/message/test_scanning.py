@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from itertools import pairwise
 
 import pytest
@@ -144,3 +145,15 @@ def test_a_limit_that_a_large_body_exceeds_is_told_while_it_arrives() -> None:
         scanner.feed(part() + b"x" * 140)
     with pytest.raises(PermanentFailure, match="more than 1000 MIME parts"):
         scanner.feed(part() * 2)
+
+
+def test_a_small_body_in_very_many_pieces_is_kept_in_few() -> None:
+    tracemalloc.start()
+    try:
+        scanner = CompositeScanner(MIXED, LIMITS)
+        for _ in range(40_000):
+            scanner.feed(bytes(bytearray(b"xy")))
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2 * 80_000

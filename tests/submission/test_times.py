@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from sams.submission.connection import Connection
 from sams.submission.reception import HANDSHAKES
 from sams.submission.tls import ServerTls, TlsFacts
 from tests.submission.rig import Client, Rig, message, serving
@@ -233,5 +234,34 @@ def test_a_round_of_the_loop_has_few_handshakes_however_many_ask_at_once(
         assert max(rounds) <= HANDSHAKES
         for writer in writers:
             writer.transport.abort()
+
+    play(scene)
+
+
+def test_who_pipelines_without_end_is_read_from_once_in_a_round(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libuv reads up to 32 times in a round where each read is full: two seconds of work for one member."""
+    rounds: list[int] = []
+    buffer_updated = Connection.buffer_updated
+
+    def counted(connection: Connection, nbytes: int) -> None:
+        rounds[-1] += 1
+        buffer_updated(connection, nbytes)
+
+    def next_round() -> None:
+        rounds.append(0)
+        asyncio.get_running_loop().call_soon(next_round)
+
+    async def scene(rig: Rig, _: Clock) -> None:
+        next_round()
+        monkeypatch.setattr(Connection, "buffer_updated", counted)
+        client = await _begun(rig)
+        count = 8_000
+        client.send(b"RCPT TO:<x@elsewhere.invalid>\r\n" * count)
+        answers = [await client.reply() for _ in range(count)]
+        assert {answer[:4] for answer in answers} == {"550 "}
+        assert sum(rounds) >= 10
+        assert max(rounds) == 1
 
     play(scene)

@@ -112,18 +112,23 @@ def networks(config: Config) -> tuple[Network, ...]:
     return tuple(ipaddress.ip_network(text) for text in config.guard.allow)
 
 
-def admission(inherited: Inherited, number: int) -> Admission:
-    """Who may connect."""
-    limits = inherited.material.config.limits
-    settings = AdmissionLimits(
+def admission_limits(config: Config) -> AdmissionLimits:
+    """How many may connect."""
+    limits = config.limits
+    return AdmissionLimits(
         connections=limits.connections,
         per_address=limits.connections_per_address,
         new_per_minute=limits.new_connections_per_minute,
         per_login=limits.connections_per_login,
         pressure_at=limits.pressure_at,
-        allow=networks(inherited.material.config),
+        allow=networks(config),
     )
-    return Admission(inherited.memory.admission, number, inherited.clock, settings)
+
+
+def admission(inherited: Inherited, number: int) -> Admission:
+    """Who may connect."""
+    limits = admission_limits(inherited.material.config)
+    return Admission(inherited.memory.admission, number, inherited.clock, limits)
 
 
 def quota(inherited: Inherited) -> Quota:

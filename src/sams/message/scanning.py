@@ -18,6 +18,8 @@ _COMPOSITE = re.compile(rb"(?i)[ \t\r\n]*+m(?:ultipart|essage)")
 """How the type of whatever has parts begins."""
 _SMALL = 128 * 1024
 """Octets of a composite body that is kept until its end is seen; its writer has them in memory besides."""
+_MOST_PIECES = 64
+"""In which they are kept: many of few octets each would be many times as large."""
 
 
 def scanner_for(
@@ -63,6 +65,8 @@ class CompositeScanner:
         self._size += len(chunk)
         if self._size > _SMALL:
             self._take_apart()
+        elif len(self._pieces) > _MOST_PIECES:
+            self._pieces = [b"".join(self._pieces)]
 
     def finish(self) -> Structure | PlainScanner:
         """The body has ended: what was measured.
