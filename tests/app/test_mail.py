@@ -6,10 +6,13 @@ import asyncio
 import email
 from email import policy
 
+import pytest
+
 from sams.app.mail import ServiceMail
 from sams.core.address import Mailbox
 from sams.core.clock import SystemClock
-from sams.spool.interface import Search, Work
+from sams.spool.failures import StorageFailed
+from sams.spool.interface import NewMessage, Search, Work
 from sams.spool.memory import MemorySpool
 
 MEMBER = Mailbox("alice", "example.org")
@@ -50,3 +53,41 @@ def test_nothing_in_a_subject_becomes_a_header() -> None:
     octets, _, _ = asyncio.run(sent("hello\r\nBcc: everyone@example.org", "x\n"))
     message = email.message_from_bytes(octets, policy=policy.default)
     assert message["Bcc"] is None
+
+
+def test_what_the_spool_does_not_take_is_offered_again_and_given_up_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The alarm about a disk that fails is written when that disk takes no mail."""
+    monkeypatch.setattr("sams.app.mail.PAUSES", (0.0, 0.0, 0.0))
+    for failures, arrives in ((3, 1), (4, 0)):
+        assert asyncio.run(_offered(failures)) == (min(failures, 3) + 1, arrives)
+
+
+async def _offered(failures: int) -> tuple[int, int]:
+    """How often it was offered, and how many messages came of it."""
+    spool, submitted, ids = MemorySpool(SystemClock()), list[Work](), list[str]()
+    real = spool.accept
+
+    def accept(message: NewMessage) -> asyncio.Future[tuple[Work, ...]]:
+        ids.append(message.id)
+        if len(ids) > failures:
+            return real(message)
+        future: asyncio.Future[tuple[Work, ...]] = asyncio.get_running_loop().create_future()
+        future.set_exception(StorageFailed("the disk is sick"))
+        return future
+
+    spool.accept = accept  # type: ignore[method-assign]
+    mail = ServiceMail(
+        name="smtp.example.org",
+        author=Mailbox("postmaster", "example.org"),
+        clock=SystemClock(),
+        spool=spool,
+        route_of=lambda _: "hub",
+        submit=submitted.extend,
+    )
+    assert mail.send(MEMBER, "disk", "It fails.\n")
+    for _ in range(20):
+        await asyncio.sleep(0)
+    assert len(set(ids)) == len(ids)
+    return len(ids), len(submitted)
