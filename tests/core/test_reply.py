@@ -48,3 +48,14 @@ def test_an_error_keeps_what_the_peer_may_read_apart_from_the_detail(kind: type[
     assert (error.reply, error.detail, str(error)) == (public, "disk 7 is on fire", "disk 7 is on fire")
     assert str(kind(public)) == "451 4.3.0 Try again"
     assert not isinstance(error, OperatorError)
+
+
+def test_a_long_reply_is_shortened_to_what_is_shown_and_a_short_one_stays() -> None:
+    short = Reply(250, ("one", "two"), EnhancedStatus(2, 0, 0))
+    assert short.shortened(6) is short
+    assert short.shortened(4) == Reply(250, ("one", "…"), EnhancedStatus(2, 0, 0))
+    assert short.shortened(3).lines == ("one",)
+    assert short.shortened(2).lines == ("o…",)
+    long = Reply(550, ("x" * 700,) * 10, None, "K7Q2-4F").shortened()
+    assert [len(line) for line in long.lines] == [700, 300]
+    assert long.reference == "K7Q2-4F"

@@ -20,7 +20,7 @@ from sams.activity.metrics import Board
 from sams.activity.recorder import Recorder
 from sams.activity.rows import Row
 from sams.core.address import Mailbox, parse_mailbox
-from sams.core.envelope import Recipient
+from sams.core.envelope import Notify, Recipient
 from sams.delivery.backoff import RetryPolicy
 from sams.delivery.bounces import Bounces, ReportSettings
 from sams.delivery.connection import Connector
@@ -135,6 +135,7 @@ class World:
         body: bytes = b"text\r\n",
         facts: MessageFacts = PLAIN,
         login: str = "ann",
+        notify: Notify | None = None,
         **more: Any,
     ) -> str:
         """Accept a message; its id."""
@@ -146,7 +147,8 @@ class World:
             session="S",
             reverse_path=path,
             recipients=tuple(
-                NewRecipient(Recipient(each), self.table.route_of(each.domain) or "") for each in mailboxes
+                NewRecipient(Recipient(each, notify), self.table.route_of(each.domain) or "")
+                for each in mailboxes
             ),
             head=b"Subject: x\r\n\r\n",
             body=MemoryBody(body),

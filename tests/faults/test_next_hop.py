@@ -8,10 +8,13 @@ from collections import Counter
 
 import pytest
 
+from sams.core.envelope import Notify, Ret
+from sams.core.reply import SHORT
 from sams.core.text import is_visible
-from tests.faults.hop_rows import DELIVERED, ROWS, WAYS, Row, of
+from sams.spool.interface import MessageFacts
+from tests.faults.hop_rows import ALONE, DELIVERED, ROWS, WAYS, Row, liar, of
 from tests.faults.hop_world import HOUR, World
-from tests.support.next_hop import NextHop
+from tests.support.next_hop import EXTENSIONS, NextHop
 from tests.support.wire import WireLoop, on_wires
 
 HOURS = 1.5
@@ -75,3 +78,49 @@ def judge_the_rest(world: World, hop: NextHop) -> None:
     text = re.sub(r"\r?\n[ \t]?", "", world.written())
     assert is_visible(text), re.search(r".{30}[^\x20-\x7e].{30}", text)
     assert "A" * 2_000 not in text
+
+
+def test_of_long_replies_no_more_is_kept_than_is_shown() -> None:
+    async def main(loop: WireLoop) -> None:
+        lines = b"".join(b"450-4.2.1 " + b"long " * 200 + b"\r\n" for _ in range(7)) + b"450 4.2.1 later\r\n"
+        world = World(loop, NextHop({"RCPT": lines}))
+        await world.send(*[f"u{place}@x.example" for place in range(300)])
+        await asyncio.sleep(10.0)
+        ((_, recipients),) = world.spool.recipients.items()
+        kept = [one.last.reply.lines for one in recipients.values() if one.last is not None]
+        assert len(kept) == 300
+        assert max(sum(len(line) for line in each) for each in kept) <= SHORT
+        await world.close()
+
+    on_wires(main)
+
+
+@pytest.mark.parametrize(
+    ("unknown", "facts", "notify"),
+    [
+        (b" BODY=8BITMIME", MessageFacts(has_8bit_body=True), None),
+        (b" NOTIFY=", MessageFacts(), Notify.FAILURE),
+        (b" RET=", MessageFacts(), None),
+    ],
+)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_hop_that_offers_what_a_message_needs_and_refuses_it_gets_it_otherwise(
+    unknown: bytes, facts: MessageFacts, notify: Notify | None, way: str
+) -> None:
+    async def main(loop: WireLoop) -> None:
+        hop = liar(unknown)({}, extensions=(*EXTENSIONS, *WAYS[way]))
+        if way == ALONE:
+            hop.extensions.remove("PIPELINING")
+        world = World(loop, hop)
+        for _ in range(3):
+            text = "Grüße\r\n".encode() if facts.has_8bit_body else b"text\r\n"
+            await world.send("a@x.example", body=text, facts=facts, notify=notify, ret=Ret.HEADERS)
+            await asyncio.sleep(10.0)
+        assert world.first() == {"a": "delivered 250 2.0.0 taken"}
+        assert world.copies() == {"a": 3}
+        assert len(hop.mails) == 3
+        refusals = [each for each in hop.commands if unknown in each]
+        assert len(refusals) == 1, "it was said again"
+        await world.close()
+
+    on_wires(main)

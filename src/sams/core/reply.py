@@ -6,6 +6,8 @@ import re
 
 import msgspec
 
+SHORT = 1_000
+"""Characters of a peer's reply that are kept with a recipient: as many as are ever shown."""
 _STATUS = re.compile(r"([245])\.([0-9]{1,3})\.([0-9]{1,3})\Z")
 
 
@@ -65,6 +67,18 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
     def with_reference(self, reference: str) -> Reply:
         """The same reply with the reference by which the journal can tell more."""
         return Reply(self.code, self.lines, self.status, reference)
+
+    def shortened(self, most: int = SHORT) -> Reply:
+        """The same reply with so many characters of its text at most, for what is kept of many of them."""
+        if sum([len(line) for line in self.lines]) <= most:
+            return self
+        kept: list[str] = []
+        for line in self.lines:
+            if most <= 0:
+                break
+            kept.append(line if len(line) <= most else line[: most - 1] + "…")
+            most -= len(line)
+        return Reply(self.code, tuple(kept), self.status, self.reference)
 
     def __str__(self) -> str:
         status, text = self.status, " ".join(self.lines)

@@ -283,7 +283,7 @@ class TransactionDialogue:
             if unknown:
                 self._distrust |= unknown
             else:
-                self._decide_rest(Verdict(result_of(answer), answer, by_peer=True))
+                self._decide_rest(_said(answer))
 
     def _parameters(self) -> frozenset[str]:
         """The extensions that MAIL made use of."""
@@ -303,9 +303,9 @@ class TransactionDialogue:
         if answer.is_positive:
             self._accepted.append(number)
         elif self._accepted and _is_crowded(answer):
-            self._crowded.append((number, answer))
+            self._crowded.append((number, answer.shortened()))
         elif answer.code == _SIGN_IN_FIRST:
-            self._verdicts[number] = Verdict(Result.DEFERRED, answer, by_peer=True)
+            self._verdicts[number] = Verdict(Result.DEFERRED, answer.shortened(), by_peer=True)
         elif (
             answer.code in _UNKNOWN_PARAMETER
             and self._offered.dsn
@@ -313,7 +313,7 @@ class TransactionDialogue:
         ):
             self._distrust |= {"DSN"}
         else:
-            self._verdicts[number] = Verdict(result_of(answer), answer, by_peer=True)
+            self._verdicts[number] = _said(answer)
 
     # ---- the message
 
@@ -378,7 +378,7 @@ class TransactionDialogue:
     def _decide_accepted(self, answer: Reply) -> None:
         """The reply to DATA or to the message decides for all recipients that were accepted."""
         self._end = answer
-        verdict = Verdict(result_of(answer), answer, by_peer=True)
+        verdict = _said(answer)
         for number in self._accepted:
             self._verdicts[number] = verdict
 
@@ -398,7 +398,7 @@ class TransactionDialogue:
         if ended.by_peer and ended.stage is Stage.MESSAGE and ended.reply.code != _CLOSING:
             self._decide_accepted(ended.reply)
         for number, answer in self._crowded:
-            self._verdicts[number] = Verdict(Result.DEFERRED, answer, by_peer=True)
+            self._verdicts[number] = Verdict(Result.DEFERRED, answer.shortened(), by_peer=True)
         if not self._distrust:
             self._decide_rest(Verdict(Result.DEFERRED, ended.reply, by_peer=ended.by_peer))
         if ended.is_fault:
@@ -430,6 +430,11 @@ class TransactionDialogue:
             dsn_aware=self._offered.dsn,
             distrust=self._distrust,
         )
+
+
+def _said(answer: Reply) -> Verdict:
+    """What the hop's reply decides. Of a long one no more is kept than is shown: each recipient may have one."""
+    return Verdict(result_of(answer), answer.shortened(), by_peer=True)
 
 
 def _is_crowded(answer: Reply) -> bool:

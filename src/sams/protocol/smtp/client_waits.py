@@ -153,7 +153,7 @@ def refused(stage: Stage, answer: Reply) -> ConversationEnded:
     """The hop itself says that the conversation cannot go on; a code that is no refusal breaks the protocol."""
     if answer.is_positive:
         return broke_protocol(stage, f"{answer.code} in reply")
-    return ConversationEnded(stage, answer, by_peer=True)
+    return ConversationEnded(stage, answer.shortened(), by_peer=True)
 
 
 def broke_protocol(stage: Stage, detail: str) -> ConversationEnded:
