@@ -178,13 +178,17 @@ class _ProxiedDoor:
         """TLS from the first octet behind the header."""
         return self._door.implicit
 
-    def enter(self, connection: Connection, address: str) -> tuple[ServerEngine, Session] | Reply:
-        """As the client that the header names; the address of the connection itself is the balancer's."""
+    def enter(
+        self,
+        connection: Connection,
+        address: str,  # noqa: ARG002 - the connection's own is the balancer's
+    ) -> tuple[ServerEngine, Session] | Reply:
+        """As the client that the header names, or as the balancer itself."""
         client = self._header.client
         if client is not None:
             entered = self._door.enter(connection, client.address)
         else:
-            entered = self._door.enter(connection, address, own=True)
+            entered = self._door.enter(connection, self._proxy, own=True)
         if not isinstance(entered, Reply):
             entered[1].proxied(Proxied(self._proxy, self._header.version, client is None))
         return entered
