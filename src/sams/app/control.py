@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import apsw
 import msgspec
 
 from sams import __version__
@@ -60,8 +62,8 @@ def service_handlers(
         return Reloaded(await ask_for_reload())
 
     async def backup(request: Backup, _peer: Peer) -> BackedUp:
-        target = _existing(request.target) / "accounts.db"
-        await asyncio.to_thread(accounts.backup, target)
+        with backup_folder(request.target) as folder:
+            await asyncio.to_thread(accounts.backup, folder / "accounts.db")
         return BackedUp(("accounts.db",))
 
     async def metrics(_request: MetricsQuery, _peer: Peer) -> Metrics:
@@ -100,10 +102,11 @@ def worker_handlers(
         return Changed(reception.revoke(frozenset({request.login})))
 
     async def backup(request: Backup, _peer: Peer) -> BackedUp:
-        target = _existing(request.target) / "spool"
-        target.mkdir(mode=0o700, exist_ok=True)
-        paths = [f"spool/{spool.shard}" for spool in spools()]
-        await asyncio.gather(*(spool.backup(str(target / str(spool.shard))) for spool in spools()))
+        with backup_folder(request.target) as folder:
+            target = folder / "spool"
+            target.mkdir(mode=0o700, exist_ok=True)
+            paths = [f"spool/{spool.shard}" for spool in spools()]
+            await asyncio.gather(*(spool.backup(str(target / str(spool.shard))) for spool in spools()))
         return BackedUp(tuple(paths))
 
     return {
@@ -149,10 +152,21 @@ def worker_health(
     )
 
 
-def _existing(target: str) -> Path:
+@contextmanager
+def backup_folder(target: str) -> Iterator[Path]:
+    """Where a backup is to be written. That it cannot be is the disk's fault, and no bug.
+
+    Raises:
+        OperatorError: it is no existing folder by its whole path, or something cannot be written there.
+    """
     path = Path(target)
     if not path.is_absolute() or not path.is_dir():
         raise OperatorError(
             f"{target} is no existing folder, by its whole path, that the service may write to"
         )
-    return path
+    try:
+        yield path
+    except (apsw.Error, OSError) as error:
+        raise OperatorError(
+            f"the backup cannot be written: {error}. Is there room on the disk of data_dir (`sams doctor`)?"
+        ) from error
