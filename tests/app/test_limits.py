@@ -12,6 +12,7 @@ from sams.identity.guard import GuardSettings
 from sams.message.header import HeaderLimits
 from sams.message.mime import MimeLimits
 from sams.policy.admission import AdmissionLimits
+from sams.protocol.proxy import MAX_HEADER, MAX_LINE
 from sams.protocol.sasl.interface import MAX_PASSWORD_OCTETS
 from sams.protocol.smtp.settings import ServerSettings
 from sams.submission.deadlines import TimeLimits
@@ -47,6 +48,10 @@ PROMISED = {
     "10 s before AUTH": (TIMES.sign_in_under_pressure, 10),
     "300 s per command and before AUTH": ((TIMES.command, TIMES.sign_in), (300, 300)),
     "handshake 15 s": (TIMES.handshake, 15),
+    "PROXY header 5 s, at most 107 octets (version 1) or 4,096 (version 2)": (
+        (LIMITS.proxy_time, MAX_LINE, MAX_HEADER),
+        (5, 107, 4_096),
+    ),
     "data idle 180 s": (TIMES.body_idle, 180),
     "under 500 B/s after 60 s ends it": ((TIMES.body_rate, TIMES.body_grace), (500, 60)),
     "session 60 min": (TIMES.session, 3_600),

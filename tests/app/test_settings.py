@@ -86,3 +86,20 @@ def test_the_first_route_that_names_a_domain_takes_it() -> None:
         )
     )
     assert (table.route_of("Example.ORG"), table.route_of("example.com")) == ("local", "hub")
+
+
+def test_the_load_balancers_of_a_listener_are_those_it_names_and_none_by_default() -> None:
+    made = config(
+        PLAIN.replace(
+            "port = 587\n",
+            'port = 587\nproxy_protocol = true\nproxy_from = ["10.0.0.8/31", "2001:db8::/64"]\n'
+            "[[listener]]\nport = 2587\n",
+        )
+        + '[limits]\nproxy_time = "3 s"\n'
+    )
+    found = settings.proxies(made, made.listeners[0])
+    assert found is not None
+    assert found.patience == 3.0
+    addresses = ("10.0.0.8", "10.0.0.9", "10.0.0.10", "::ffff:10.0.0.9", "2001:db8::7", "2001:db8:0:1::7", "")
+    assert [found.named(address) for address in addresses] == [True, True, False, True, True, False, False]
+    assert settings.proxies(made, made.listeners[1]) is None
