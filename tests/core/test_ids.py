@@ -67,10 +67,28 @@ def test_a_shard_out_of_range_is_refused(shard: int) -> None:
         IdMaker(SetClock(0), shard)
 
 
-@pytest.mark.parametrize("text", ["", "0" * 14, "0" * 16, "U" * 15, "0" * 14 + "-", "0" * 14 + "é"])
+@pytest.mark.parametrize(
+    "text", ["", "0" * 14, "0" * 16, "U" * 15, "0" * 14 + "-", "0" * 14 + "é", "0" * 14 + "ß"]
+)
 def test_what_is_no_id_has_no_shard(text: str) -> None:
     with pytest.raises(ValueError):
         shard_of(text)
+
+
+@given(
+    st.text(st.sampled_from(ALPHABET + "abß\u017f\u0131KILOU-"), min_size=14, max_size=16)
+    | st.text(max_size=16)
+)
+def test_any_text_is_an_id_or_is_refused(text: str) -> None:
+    letters = set(ALPHABET + ALPHABET.lower())
+    try:
+        shard = shard_of(text)
+    except ValueError:
+        assert len(text) != 15 or not set(text) <= letters
+    else:
+        assert len(text) == 15
+        assert set(text) <= letters
+        assert 0 <= shard <= 1_023
 
 
 def test_an_id_is_read_in_lower_case_too() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import astuple
 
 from sams.core.errors import PermanentFailure
-from sams.message.encoding import Carries, encode
+from sams.message.encoding import Carries, Planner, encode
 from sams.message.header import HeaderLimits, read_header
 from sams.message.mime import MimeLimits, Part, Structure, StructureScanner
 from sams.message.scanning import scanner_for
@@ -98,11 +98,28 @@ def _check_encoded(body: bytes, head: bytes) -> None:
         sent = b"".join(encode(head, lambda: pieces(body, 2), carries))
     except PermanentFailure:
         return
+    assert sent == rewritten(body, head, carries), "the cut decided"
     assert sent.isascii()
     assert b"\0" not in sent
     assert not any(octet in sent.replace(b"\r\n", b"") for octet in b"\r\n"), "a bare newline was sent on"
     sent_head, _, sent_body = sent.partition(b"\r\n\r\n")
     assert b"".join(encode(sent_head + b"\r\n", lambda: [sent_body], carries)) == sent
+
+
+def rewritten(body: bytes, head: bytes, carries: Carries) -> bytes:
+    """The message with the plan's edits, all of it at once."""
+    planner = Planner(head, carries)
+    planner.feed(body)
+    plan, at = planner.finish(), 0
+    message = plan.head
+    for edit in plan.edits:
+        assert at <= edit.start <= edit.end <= len(body), "edits in order, none over another"
+        message += body[at : edit.start] + edit.octets
+        if edit.transform is not None:
+            transform = edit.transform()
+            message += transform.feed(body[edit.start : edit.end]) + transform.finish()
+        at = edit.end
+    return message + body[at:]
 
 
 TARGET = Target(run, WORDS, 1_500)

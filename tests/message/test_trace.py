@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from email.utils import parsedate_to_datetime
 
 import pytest
 from hypothesis import given
@@ -80,6 +81,11 @@ def test_a_recipient_that_is_not_ascii_stands_only_where_smtputf8_was_asked_for(
 )
 def test_dates_are_those_of_rfc_5322(at: float, text: str) -> None:
     assert date_time(at) == text
+
+
+@given(st.integers(0, 253_402_300_799))
+def test_a_date_is_read_as_it_was_meant(at: int) -> None:
+    assert parsedate_to_datetime(date_time(at)).timestamp() == at
 
 
 @given(st.text(), st.text())

@@ -69,7 +69,7 @@ def shard_of(identifier: str) -> int:
         ValueError: it is no id.
     """
     number = 0
-    if len(identifier) != ID_LENGTH:
+    if len(identifier) != ID_LENGTH or not identifier.isascii():
         raise ValueError(f"an id has {ID_LENGTH} characters: {identifier!r}")
     for letter in identifier.upper():
         if letter not in _VALUES:

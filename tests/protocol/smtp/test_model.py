@@ -319,7 +319,7 @@ class Peer(RuleBasedStateMachine):
         self.send(None)
 
 
-Peer.TestCase.settings = how(max_examples=60, stateful_step_count=25, deadline=None)
+Peer.TestCase.settings = how(max_examples=50, stateful_step_count=25, deadline=None)
 TestWhateverAPeerSaysIsAnsweredAsTheModelSays = Peer.TestCase
 
 
@@ -327,8 +327,8 @@ class PeerForLong(Peer):
     """The same, for many sessions."""
 
 
-PeerForLong.TestCase.settings = how(max_examples=1_000, stateful_step_count=40, deadline=None)
-TestWhateverAPeerSaysForLong = pytest.mark.long(PeerForLong.TestCase)
+PeerForLong.TestCase.settings = how(max_examples=300, stateful_step_count=40, deadline=None)
+TestWhateverAPeerSaysForLong = pytest.mark.long(pytest.mark.timeout(900)(PeerForLong.TestCase))
 
 
 def test_the_table_knows_every_verb_in_every_state() -> None:
