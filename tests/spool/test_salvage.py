@@ -12,6 +12,7 @@ import pytest
 from sams.app.storage import Storage
 from sams.core.clock import SystemClock
 from sams.core.errors import SamsError
+from sams.spool import takeovers
 from sams.spool.failures import ShardDamaged
 from sams.spool.interface import DamagedEntry, Search, Settlement
 from sams.spool.layout import Layout, mark_failed
@@ -21,6 +22,12 @@ from tests.spool.rig import HEAD, SETTINGS, Clock, Told, accepted, gone, on_loop
 
 MESSAGES = 240
 PAGE = 4096
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A damaged place is read some times before it is passed."""
+    monkeypatch.setattr(takeovers, "FIRST_PAUSE", 0.001)
 
 
 def test_the_end_of_a_hole_is_found_to_the_row() -> None:
@@ -68,7 +75,8 @@ async def _taken_over(spool: Shelf) -> None:
     async with asyncio.timeout(60):
         while spool.shard == 0:  # noqa: ASYNC110 - what it waits for is a thread's work
             await asyncio.sleep(0.001)
-        await spool._active._take_overs.done()
+        while spool._active._take_overs.is_under_way:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
 
 
 @pytest.mark.parametrize("table", ["message", "recipient", "recipient_due", "use_of_login"])

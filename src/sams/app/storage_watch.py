@@ -16,6 +16,7 @@ from sams.spool.hooks import Hooks
 from sams.spool.layout import Layout
 from sams.spool.standings import MANY, Standing
 
+_FAILURES = m.place(m.SHARD_FAILURES)
 LOOK_EVERY = 10
 """Beats between two looks at the gauges."""
 
@@ -84,9 +85,16 @@ class StorageWatch:
         self._depths = depths
         self._data_dir = data_dir
         self._looking: asyncio.Task[None] | None = None
+        self._beats = self._seen = 0
+        self._is_wrong = False
 
-    def look(self) -> None:
-        """Bring the gauges up to date, beside everything else."""
+    def beat(self) -> None:
+        """To be called once a second: brings the gauges up to date, now and then or while a shard has failed."""
+        self._beats += 1
+        failures = self._metrics.numbers[_FAILURES]
+        if self._beats % LOOK_EVERY and failures == self._seen and not self._is_wrong:
+            return
+        self._seen = failures
         if self._looking is None or self._looking.done():
             self._looking = asyncio.get_running_loop().create_task(self._look())
 
@@ -122,6 +130,7 @@ class StorageWatch:
     async def _look(self) -> None:
         standings, set_aside = await self._standings(), await self.set_aside()
         metrics, depths = self._metrics, self._depths_now()
+        self._is_wrong = bool(standings)
         metrics.show(m.FAILED_SHARDS, len(standings))
         metrics.show(m.STUCK_SHARDS, sum([1 for each in standings if each.trouble]))
         metrics.show(m.SET_ASIDE, set_aside)

@@ -17,7 +17,7 @@ from sams.app.inherited import Inherited, check_changeable
 from sams.app.mail import ServiceMail
 from sams.app.sharing import SharingWatch
 from sams.app.storage import Storage
-from sams.app.storage_watch import LOOK_EVERY, StorageWatch, hooks
+from sams.app.storage_watch import StorageWatch, hooks
 from sams.config.model import Config
 from sams.control import sockets
 from sams.control.peers import service_roles
@@ -265,8 +265,7 @@ class WorkerGraph:
         if self._beats % ADOPT_EVERY == 0:
             for spool in self._storage.adopt():
                 self._use_spool(spool)
-        if self._beats % LOOK_EVERY == 0:
-            self._storage_watch.look()
+        self._storage_watch.beat()
 
     # --- asked by commands
 

@@ -18,7 +18,7 @@ import apsw
 
 from sams.spool import changes, connections, damage, schema
 from sams.spool.claims import Claims, RawContent
-from sams.spool.failures import StorageFailed
+from sams.spool.failures import UNREADABLE, StorageFailed
 from sams.spool.interface import DamagedEntry
 from sams.spool.keys import id_of, time_of
 from sams.spool.layout import Layout
@@ -81,7 +81,8 @@ class FailedShard:
         """
         self.layout = layout
         self.takes_what_it_gets = False
-        """Whether what cannot be read from the disk is left out; otherwise only what SQLite calls damaged is."""
+        """Whether what cannot be read is left out. SQLite cannot tell a place that the disk does not give now
+        from one that is damaged: so it is tried some times before."""
         self._lock = lock
         self._open: list[apsw.Connection] = []
         try:
@@ -100,9 +101,7 @@ class FailedShard:
         """
         try:
             return self._page(start)
-        except apsw.CorruptError:
-            pass
-        except apsw.IOError:
+        except UNREADABLE:
             if not self.takes_what_it_gets:
                 raise
         found = salvage(self._in_thread, start, STEP)

@@ -27,10 +27,10 @@ AddChange: TypeAlias = Callable[[Callable[[apsw.Connection], tuple[int, Files]]]
 ReadPage: TypeAlias = Callable[[FailedShard, int], Awaitable[Page]]
 Step: TypeAlias = Callable[[], Awaitable[None]]
 
-FIRST_PAUSE = 5.0
+FIRST_PAUSE = 1.0
 LONGEST_PAUSE = 300.0
 _TRIES = 3
-"""So often a place that the disk does not give is read before it is passed."""
+"""So often something is tried before a person hears of it, and before a place that cannot be read is passed."""
 
 
 class TakeOvers:
@@ -164,11 +164,11 @@ class TakeOvers:
             pause = min(2 * pause, LONGEST_PAUSE)
 
     def _stands_still(self, error: Exception, tries: int) -> None:
-        if tries == 1:
+        if tries == _TRIES:
             self._troubled(
                 f"what waits in a failed shard cannot be taken over now, and is tried again: {error}"
             )
-        if tries >= _TRIES and isinstance(error, UNREADABLE):
+        if tries >= _TRIES - 1 and isinstance(error, UNREADABLE):
             for source in self.sources.values():
                 source.takes_what_it_gets = True
         self._rests.set()
