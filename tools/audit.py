@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -57,14 +58,15 @@ Ask = Callable[[Sequence[Pin]], Mapping[str, Answer]]
 class Report:
     """What was found.
 
-    rows: name, version, state. problems: what fails the audit. notes: what only should be known.
+    rows: name, version, state. unasked: pins that the index was not, or could not be, asked about.
+    problems: what fails the audit. notes: what only should be known.
     """
 
     rows: list[tuple[str, str, str]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unasked: list[str] = field(default_factory=list)
     clean: int = 0
-    unasked: int = 0
 
 
 @dataclass
@@ -104,8 +106,7 @@ def audit(files: Mapping[str, Sequence[Pin]], ask: Ask, judge: Judge) -> Report:
     for key, pin in sorted(every.items()):
         answer = answers.get(key)
         if answer is None:
-            report.unasked += 1
-            report.rows.append((pin.name, pin.version, "could not be asked"))
+            report.unasked.append(f"{pin.name} {pin.version}")
         elif not answer:
             report.clean += 1
             report.rows.append((pin.name, pin.version, "nothing known"))
@@ -225,15 +226,17 @@ def text_of(report: Report) -> str:
     lines = [f"{f'{name} {version}':<{wide}}  {state}" for name, version, state in report.rows]
     lines += [f"note: {note}" for note in report.notes]
     lines += [f"FAILS: {problem}" for problem in report.problems]
-    total = len({(name, version) for name, version, _ in report.rows})
-    lines.append(
-        f"audit: of {total} pins {report.clean} have no known weakness, {report.unasked} could not be asked about, "
-        f"{len(report.problems)} problems"
-    )
     if report.unasked:
-        lines.append(
-            "audit: this index does not tell known weaknesses of all pins: run it where the public one is in reach"
-        )
+        listed = textwrap.fill(", ".join(report.unasked), 110, initial_indent="  ", subsequent_indent="  ")
+        lines += [
+            "could not be asked about, and so not clean; run it where the public index is in reach:",
+            listed,
+        ]
+    known = len({(name, version) for name, version, _ in report.rows})
+    lines.append(
+        f"audit: of {known + len(report.unasked)} pins {report.clean} have no known weakness, "
+        f"{len(report.unasked)} could not be asked about; {len(report.problems)} problems"
+    )
     return "\n".join(lines)
 
 

@@ -73,7 +73,7 @@ def test_an_acceptance_of_nothing_is_named() -> None:
 @pytest.mark.parametrize("answers", [{}, {"one": None, "two": None}])
 def test_what_could_not_be_asked_is_neither_clean_nor_a_failure(answers: Mapping[str, Answer]) -> None:
     report = run(answers)
-    assert (report.clean, report.unasked, report.problems) == (0, 2, [])
+    assert (report.clean, report.unasked, report.problems) == (0, ["one 1.0", "two 1.0"], [])
     assert "2 could not be asked about" in text_of(report)
 
 
@@ -85,7 +85,7 @@ def test_an_index_that_tells_nothing_is_not_asked_about_the_rest() -> None:
         return {}
 
     files = {"build.txt": [pin("three")], "runtime.txt": [pin("one")]}
-    assert audit(files, ask, Judge([], TODAY)).unasked == 2
+    assert audit(files, ask, Judge([], TODAY)).unasked == ["one 1.0", "three 1.0"]
     assert asked == [["one"]]
 
 
