@@ -227,7 +227,7 @@ def text_of(report: Report) -> str:
     lines += [f"note: {note}" for note in report.notes]
     lines += [f"FAILS: {problem}" for problem in report.problems]
     if report.unasked:
-        listed = textwrap.fill(", ".join(report.unasked), 110, initial_indent="  ", subsequent_indent="  ")
+        listed = textwrap.indent(textwrap.fill(", ".join(report.unasked), 110, break_on_hyphens=False), "  ")
         lines += [
             "could not be asked about, and so not clean; run it where the public index is in reach:",
             listed,
