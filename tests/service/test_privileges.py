@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from sams.core.errors import OperatorError
-from sams.service.privileges import ServiceUser, become, may_run_program, prepare_data_dir, service_user
+from sams.service.privileges import (
+    ServiceUser,
+    become,
+    check_contents,
+    may_run_program,
+    prepare_data_dir,
+    service_user,
+)
 
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 
@@ -90,3 +97,25 @@ def test_root_without_a_user_is_told_whose_the_data_folder_is(tmp_path: Path) ->
     os.chown(folder, nobody().uid, nobody().gid)
     with pytest.raises(OperatorError, match='user = "nobody"'):
         prepare_data_dir(folder, None)
+
+
+@pytest.mark.parametrize("name", ["accounts.db", "control", "lanes", "lock"])
+@pytest.mark.parametrize("mode", [0o620, 0o602])
+def test_what_others_may_write_to_in_the_data_folder_is_refused_by_name(
+    name: str, mode: int, tmp_path: Path
+) -> None:
+    entry = tmp_path / name
+    entry.mkdir() if name in {"control", "lanes"} else entry.touch()
+    entry.chmod(mode)
+    with pytest.raises(OperatorError, match=f"write to {entry}.*chmod go-w"):
+        check_contents(tmp_path)
+
+
+def test_what_others_may_read_in_the_data_folder_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "accounts.db").touch(0o600)
+    (tmp_path / "control").mkdir(0o711)
+    (tmp_path / "link").symlink_to("/dev/null")
+    assert check_contents(tmp_path) == ()
+    (tmp_path / "accounts.db").chmod(0o640)
+    (warning,) = check_contents(tmp_path)
+    assert "chmod go-r" in warning

@@ -36,6 +36,7 @@ from sams.service.privileges import (
     UMASK,
     ServiceUser,
     become,
+    check_contents,
     may_run_program,
     prepare_data_dir,
     service_user,
@@ -102,6 +103,8 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
     control = config.control
     passable = bool(control.read or control.queue or control.accounts or control.admin)
     prepare_data_dir(config.server.data_dir, user, passable=passable)
+    for warning in check_contents(config.server.data_dir):
+        log.warning("data folder", note=warning)
     data_lock.take(config.server.data_dir)
     _raise_file_limit(config, log)
     workers = max(1, worker_count(config))

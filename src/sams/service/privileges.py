@@ -106,6 +106,32 @@ def prepare_data_dir(path: Path, user: ServiceUser | None, *, passable: bool = F
         path.chmod(_PASSABLE)
 
 
+def check_contents(path: Path) -> tuple[str, ...]:
+    """Refuse a data folder in which others may write to something; what they may read, as warnings.
+
+    What is below its folders is for those who open it: a shard looks at its own files.
+
+    Raises:
+        OperatorError: others may write to a file or a folder in it.
+    """
+    warnings = []
+    for entry in sorted(path.iterdir()):
+        try:
+            mode = entry.lstat().st_mode
+        except FileNotFoundError:  # a backup that ended just now
+            continue
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            continue
+        name = shlex.quote(str(entry))
+        if mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise OperatorError(
+                f"[server] data_dir: others than its owner may write to {entry}. Mend it with: chmod go-w {name}"
+            )
+        if mode & (stat.S_IRGRP | stat.S_IROTH):
+            warnings.append(f"others than its owner may read {entry}; mend it with: chmod go-r {name}")
+    return tuple(warnings)
+
+
 def _foreign(path: Path, owner: int, user: ServiceUser | None) -> str:
     """A data folder of somebody else: whose, and what is most likely meant."""
     try:
