@@ -158,7 +158,9 @@ def test_reloads_with_broken_files_in_between_lose_no_session_and_pile_up_nothin
     service.add_account("alice")
     with service.running():
         files = Original(service)
-        service.signed_in("alice").quit()
+        with service.signed_in("alice") as client:
+            client.send_message(message("alice@example.org"))
+        service.delivered(1)
         hang_up(service, broken=False)
         pids = processes(service)
         rest = [open_files(pid) for pid in pids]
@@ -181,10 +183,10 @@ def test_reloads_with_broken_files_in_between_lose_no_session_and_pile_up_nothin
         assert members.refused == []
         assert processes(service) == pids
         until(lambda: [open_files(pid) for pid in pids] <= rest, f"as few open files as before: {rest}")
-        service.delivered(len(members.promised) + len(kept) * len(BREAKS))
+        service.delivered(1 + len(members.promised) + len(kept) * len(BREAKS))
 
 
-@pytest.mark.parametrize("workers", [0, 2])
+@pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.long), 2])
 def test_sams_reload_says_what_came_of_it(tmp_path: Path, workers: int) -> None:
     service = Service(tmp_path / "service", workers=workers)
     with service.running():
@@ -205,7 +207,9 @@ def test_sams_reload_says_what_came_of_it(tmp_path: Path, workers: int) -> None:
 # --- the end
 
 
-@pytest.mark.parametrize(("workers", "number"), [(0, signal.SIGINT), (2, signal.SIGTERM)])
+@pytest.mark.parametrize(
+    ("workers", "number"), [pytest.param(0, signal.SIGINT, marks=pytest.mark.long), (2, signal.SIGTERM)]
+)
 def test_told_to_stop_twice_it_ends_at_once_but_in_order(
     tmp_path: Path, workers: int, number: signal.Signals
 ) -> None:
@@ -448,7 +452,7 @@ def test_without_dns_it_starts_takes_mail_and_puts_it_off_as_4_4_3(tmp_path: Pat
 
 
 @needs_root
-@pytest.mark.parametrize("workers", [0, 1])
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_a_resolver_that_never_answers_holds_up_neither_sessions_nor_the_end(
     tmp_path: Path, workers: int
 ) -> None:
@@ -560,11 +564,8 @@ def test_with_sockets_of_the_service_manager_a_restart_refuses_nobody(
             lambda: {shard_of(str(one["session"])) for one in events(service, "session")} == wanted,
             "all serve",
         )
-        for _ in range(2):
-            before = visitors.heard.total()
-            until(lambda: visitors.heard.total() > before + 20, "they come and go")  # noqa: B023 - waits here
-            assert service.stop() == 0
-            service.start()
+        assert service.stop() == 0
+        service.start()
         before = visitors.heard.total()
         until(lambda: visitors.heard.total() > before + 20, "they come and go")
         visitors.leave()
