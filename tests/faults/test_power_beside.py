@@ -23,7 +23,7 @@ from tests.support.power import cut_everywhere, recorded
 from tests.support.promises import LARGE, Client, Offered, broken_promises, found_in, storage
 from tests.support.recorded_disk import RecordedDisk, without_syncs
 
-pytestmark = pytest.mark.faults
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 
 def accounts_in(folder: Path) -> Accounts:

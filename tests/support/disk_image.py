@@ -118,6 +118,13 @@ class Nothing:
         return durable
 
 
+class Names(Nothing):
+    """Each change of names is there, and of the contents only what was synced: folders came first."""
+
+    def keeps_names(self) -> bool:
+        return True
+
+
 class Everything:
     """All is there, as after a kill."""
 
@@ -279,6 +286,7 @@ class Cut:
         yield "nothing unsynced is left", self.disk.survivors(Nothing())
         if not self.disk.has_pending:
             return
+        yield "names and nothing else unsynced are left", self.disk.survivors(Names())
         yield "all is left", self.disk.survivors(Everything())
         for number in range(draws):
             words = f"{seed}/{self.step}/{number}"
