@@ -216,6 +216,11 @@ class Referee:
     def in_transaction(self) -> bool:
         return self.state in TRANSACTION or (self.state == "octets" and self._pending is None)
 
+    @property
+    def is_behind_mail(self) -> bool:
+        """Octets are dropped, and the transaction that they did not belong to goes on."""
+        return self._pending is not None and self._pending[2] == "mail"
+
     def greeted(self, output: bytes) -> None:
         """The first words."""
         (greeting,) = read_replies(output)

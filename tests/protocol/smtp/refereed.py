@@ -17,10 +17,12 @@ from sams.protocol.smtp.events import (
     BodyEnd,
     BodyRefused,
     BodyStart,
+    Closed,
     Event,
     Mail,
     Need,
     Rcpt,
+    Reset,
     StartTls,
 )
 from sams.protocol.smtp.server import ServerEngine
@@ -58,6 +60,7 @@ class Refereed:
         self.referee.greeted(self._output)
         self._mechanism: ServerMechanism | None = None
         self._signed_in = False
+        self._is_open = False
         self._sender = ""
         self._message = b""
 
@@ -97,6 +100,7 @@ class Refereed:
         assert need is expected, (need, state)
         assert self.engine.authenticated == self.referee.signed_in or state == "closed"
         assert self.engine.in_transaction == self.referee.in_transaction
+        assert self._is_open == (self.engine.in_transaction or self.referee.is_behind_mail)
         assert self.engine._talk.inbox.size <= max(self.settings.auth_line, self.settings.command_line)
 
     def _drive(self) -> Need:
@@ -105,8 +109,18 @@ class Refereed:
             if isinstance(event, OF_MAIL):
                 assert self.engine.tls, "mail without TLS"
                 assert self._signed_in, "mail of a stranger"
+            self._follow(event)
             self._react(event)
         return event
+
+    def _follow(self, event: Event) -> None:
+        """A transaction is open from the yes to Mail on, and ends once (`events.py`)."""
+        if isinstance(event, Mail):
+            assert not self._is_open, "a transaction within another"
+        elif isinstance(event, Rcpt | BodyStart | BodyChunk | BodyEnd | BodyRefused | Reset):
+            assert self._is_open, f"{event} without a transaction"
+        if isinstance(event, BodyRefused | Reset | Closed):
+            self._is_open = False
 
     def _react(self, event: Event) -> None:
         match event:
@@ -158,6 +172,7 @@ class Refereed:
             self._tell(event, refusal, binary=binary)
         elif event == "Mail":
             self._note(event, (250, "2.1.0"), binary=binary)
+            self._is_open = True
             self.engine.accept_sender()
         else:
             self._note(event, (250, "2.1.5"))
@@ -171,12 +186,14 @@ class Refereed:
     def _start(self) -> None:
         self._message = b""
         if self._sender == "nodata":
+            self._is_open = False
             self._tell("BodyStart", NO_ROOM)
         else:
             self._note("BodyStart", None)
             self.engine.accept_body()
 
     def _end(self, content: bytes) -> None:
+        self._is_open = False
         refusal = next((WORDS[word] for word in WORDS if content.startswith(word.encode())), None)
         self._tell("BodyEnd", refusal or reply(250, "2.0.0", "Queued"), content)
 
