@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
+from sams.activity.events import Refused
 from sams.submission.connection import Connection
 from sams.submission.reception import HANDSHAKES
 from sams.submission.tls import ServerTls, TlsFacts
@@ -226,6 +227,8 @@ def test_a_round_of_the_loop_has_few_handshakes_however_many_ask_at_once(
         with contextlib.suppress(ssl.SSLWantReadError):
             rig.trust().wrap_bio(incoming, hello, server_hostname="localhost").do_handshake()
         octets = hello.read()
+        while len(rig.reception.sessions) < 40:  # noqa: ASYNC110 - who comes in sets no event
+            await asyncio.sleep(0.001)
         for writer in writers:
             writer.write(octets)
         member = await rig.signed_in()
@@ -263,5 +266,25 @@ def test_who_pipelines_without_end_is_read_from_once_in_a_round(
         assert {answer[:4] for answer in answers} == {"550 "}
         assert sum(rounds) >= 10
         assert max(rounds) == 1
+
+    play(scene)
+
+
+def test_who_does_not_take_the_replies_is_not_read_from(play: Play) -> None:
+    async def scene(rig: Rig, _: Clock) -> None:
+        client = await rig.signed_in()
+        (session,) = rig.reception.sessions
+        connection = session._connection
+        transport = connection._transport
+        assert transport is not None
+        before = len(rig.told.events)
+        connection.pause_writing()
+        assert not transport.is_reading()
+        client.send("MAIL FROM:<mallory@example.com>")
+        other = await rig.signed_in("bob")
+        assert (await other.submit(message("bob@example.org"), "bob@example.org")).startswith("250 ")
+        assert not any(isinstance(event, Refused) for event in rig.told.events[before:])
+        connection.resume_writing()
+        assert (await client.reply()).startswith("553 5.7.1 ")
 
     play(scene)
