@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from sams.activity.metrics import FAMILIES, Counter, Histogram
+from sams.app.exposition import OF_THE_BOARD
 from sams.config.reference import configuration_page, example_file
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -20,6 +22,7 @@ def pages() -> dict[str, str]:
         "configuration.md": configuration_page(),
         "sams.example.toml": example_file(),
         "commands.md": commands_page(root_command()),
+        "metrics.md": metrics_page(),
     }
 
 
@@ -42,6 +45,31 @@ def commands_page(command: click.Command) -> str:
     for context in _contexts(top):
         lines += [f"## {context.command_path}", "", "```text", context.get_help().rstrip(), "```", ""]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def metrics_page() -> str:
+    """Every counter and gauge with its meaning, in Markdown."""
+    lines = [
+        "# Metrics",
+        "",
+        "`sams metrics` prints them in Prometheus' text form; [monitoring](../admin/monitoring.md) says how they are",
+        "collected. All are of the whole service, over all workers; counters rise from 0 at its start. This page is",
+        "made from the code: `make docs` writes it.",
+        "",
+        "| name | type | meaning | labels |",
+        "|---|---|---|---|",
+    ]
+    for family in FAMILIES:
+        label = ""
+        if isinstance(family, Counter) and family.label:
+            values = ", ".join(f"`{value}`" for value in family.values)
+            label = f"`{family.label}`: {values}"
+        elif isinstance(family, Histogram):
+            label = "`le`: " + ", ".join(f"{bound:g}" for bound in family.bounds) + " (seconds)"
+        lines.append(f"| `{family.name}` | {type(family).__name__.lower()} | {family.help} | {label} |")
+    for name, kind, meaning, label in OF_THE_BOARD:
+        lines.append(f"| `{name}` | {kind} | {meaning} | {f'`{label}`' if label else ''} |")
+    return "\n".join(lines) + "\n"
 
 
 def stale(folder: Path) -> list[str]:

@@ -76,32 +76,61 @@ class Histogram:
         return len(self.bounds) + 2
 
 
-CONNECTIONS = Gauge("sams_connections_open", "Connections now.")
-CONNECTED = Counter("sams_connections_total", "Connections taken.")
-CLOSED = Counter("sams_closed_total", "Sessions that ended, by how.", "how", CLOSINGS)
-TLS = Counter("sams_tls_total", "Handshakes, by version.", "version", ("TLSv1.2", "TLSv1.3", "failed", OTHER))
-TLS_RESUMED = Counter("sams_tls_resumed_total", "Handshakes that resumed a session.")
+CONNECTIONS = Gauge("sams_connections_open", "Connections of members' programs that are open now.")
+CONNECTED = Counter("sams_connections_total", "Connections of members' programs that were taken.")
+CLOSED = Counter(
+    "sams_closed_total",
+    "Sessions that ended, by how: `quit` is the client's, `lost` a break.",
+    "how",
+    CLOSINGS,
+)
+TLS = Counter(
+    "sams_tls_total",
+    "TLS handshakes with members' programs, by version.",
+    "version",
+    ("TLSv1.2", "TLSv1.3", "failed", OTHER),
+)
+TLS_RESUMED = Counter("sams_tls_resumed_total", "Those of the handshakes that resumed an earlier session.")
 SIGNED_IN = Counter(
-    "sams_sign_ins_total", "Sign-ins, by whether the password was remembered.", "by", ("memory", "hash")
+    "sams_sign_ins_total",
+    "Sign-ins, by how the password was checked: against one remembered in memory, or by its hash.",
+    "by",
+    ("memory", "hash"),
 )
 SIGN_IN_REFUSED = Counter("sams_sign_ins_refused_total", "Refused sign-ins, by why.", "why", SIGN_IN_REFUSALS)
-ACCEPTED = Counter("sams_messages_accepted_total", "Messages that got their 250.")
-ACCEPTED_RECIPIENTS = Counter("sams_recipients_accepted_total", "Their recipients.")
-ACCEPTED_OCTETS = Counter("sams_octets_accepted_total", "Their octets.")
-REFUSED = Counter("sams_refused_total", "Refused commands and messages, by command.", "verb", REFUSALS)
-WARNED = Counter("sams_warnings_total", "What a stricter setting would refuse.")
-ATTEMPTED = Counter("sams_attempts_total", "Delivery attempts.")
+ACCEPTED = Counter(
+    "sams_messages_accepted_total", "Messages of members that got their 250: they are on disk."
+)
+ACCEPTED_RECIPIENTS = Counter(
+    "sams_recipients_accepted_total", "Recipients of the messages that got their 250."
+)
+ACCEPTED_OCTETS = Counter(
+    "sams_octets_accepted_total", "Octets of the messages that got their 250, header and body."
+)
+REFUSED = Counter(
+    "sams_refused_total",
+    "Refused commands and messages, by command: one for each 4yz and 5yz.",
+    "verb",
+    REFUSALS,
+)
+WARNED = Counter("sams_warnings_total", "What was let through and a stricter setting would refuse.")
+ATTEMPTED = Counter("sams_attempts_total", "Delivery attempts: one message on one route, once.")
 SETTLED = Counter(
     "sams_recipients_settled_total",
-    "Recipients, by what an attempt brought.",
+    "Recipients of delivery attempts, by what came of it; who is put off counts each time.",
     "result",
     ("delivered", "deferred", "failed", OTHER),
 )
 REPORTED = Counter(
-    "sams_reports_total", "Reports to senders, by what.", "what", ("failed", "delayed", "delivered", OTHER)
+    "sams_reports_total",
+    "Reports that were written to senders, by what about.",
+    "what",
+    ("failed", "delayed", "delivered", OTHER),
 )
-ALARMS = Counter("sams_alarms_total", "Alarms.")
-JOURNAL_LOST = Counter("sams_journal_lost_total", "Entries that the journal could not take.")
+ALARMS = Counter("sams_alarms_total", "Alarms, also those that no mail was sent for, as one had just been.")
+JOURNAL_LOST = Counter(
+    "sams_journal_lost_total", "Entries of the activity journal that could not be written."
+)
 QUEUED = Gauge("sams_queue_recipients", "Recipients that wait, as of at most 10 seconds ago.")
 DUE = Gauge("sams_queue_due_recipients", "Recipients that are due, as of at most 10 seconds ago.")
 SET_ASIDE = Gauge("sams_queue_damaged_messages", "Messages that were set aside, as they cannot be read.")
@@ -114,7 +143,10 @@ STUCK_SHARDS = Gauge(
     "sams_shards_stuck",
     "Failed shards that nothing could replace, or that cannot be read: see `sams health`.",
 )
-COMMIT = Histogram("sams_commit_seconds", "The time of a commit of the spool.")
+COMMIT = Histogram(
+    "sams_commit_seconds",
+    "The time of a commit of the queue, from the first row to on disk; several messages share one.",
+)
 ATTEMPT = Histogram(
     "sams_attempt_seconds", "The time of a delivery attempt.", (0.01, 0.05, 0.1, 0.5, 1, 5, 30, 60, 300)
 )
