@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.fuzz import client, header, mime, proxy, relay, replies, sasl, server
+from tests.fuzz import client, header, member, mime, proxy, relay, replies, sasl, server
 from tests.fuzz.target import Target
 
 TARGETS: Mapping[str, Target] = {
     "server": server.TARGET,
     "client": client.TARGET,
     "header": header.TARGET,
+    "member": member.TARGET,
     "mime": mime.TARGET,
     "proxy": proxy.TARGET,
     "relay": relay.TARGET,
