@@ -71,6 +71,11 @@ def test_a_recipient_that_is_not_ascii_stands_only_where_smtputf8_was_asked_for(
     assert "for <jörg@example.org>".encode() in Stamp(Trace("s", smtputf8=True)).received("I", DATE, joerg)
 
 
+def test_a_recipient_whose_domain_alone_is_not_ascii_makes_no_header_that_needs_smtputf8() -> None:
+    books = Mailbox("jo", "bücher.example")
+    assert Stamp(Trace("s", smtputf8=True)).received("I", DATE, books).isascii()
+
+
 @pytest.mark.parametrize(
     ("at", "text"),
     [

@@ -132,6 +132,7 @@ def test_a_foreign_author_is_refused_and_one_whom_the_member_stands_for_gets_a_s
         (FROM + b"\r\n" + b"x" * 999, False, False, 999),
         (FROM + b"\r\nh\xc3\xa9", False, True, 0),
         (FROM + b"Subject: h\xc3\xa9\r\n\r\n", True, False, 0),
+        (FROM + b"Bcc: h\xc3\xa9 <h@x.example>\r\n\r\n", False, False, 0),
         (
             FROM + b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nh\xe9\r\n--b--",
             False,
@@ -154,6 +155,13 @@ def test_the_facts_are_those_of_the_content_however_it_is_cut(
         assert (facts.has_8bit_header, facts.has_8bit_body) == (has_8bit_header, has_8bit_body)
         assert facts.longest_line == longest_line
         assert (message.body.in_memory() or b"") == content.partition(b"\r\n\r\n")[2]
+
+
+def test_a_header_that_a_sender_beyond_ascii_was_added_to_is_beyond_ascii() -> None:
+    jo = Identity("jo", ("jö@example.org",), ("boss@example.org",), Mailbox("jö", "example.org"), 1)
+    message = composed(composer(), b"From: boss@example.org\r\n\r\n", arrival(), jo)
+    assert "Sender: jö@example.org\r\n".encode() in message.head
+    assert message.facts.has_8bit_header
 
 
 def test_what_comes_as_binary_is_looked_at_for_what_only_binary_may_hold() -> None:

@@ -77,12 +77,16 @@ class Stamp:
             identifier: the message id.
             date: from `date_time`.
             only_recipient: the recipient where there is exactly one, else None; left out when it is not ASCII and
-                SMTPUTF8 was not asked for.
+                SMTPUTF8 was not asked for, or can be done without (its domain alone is not ASCII).
         """
         recipient = "" if only_recipient is None else f"\r\n\tfor <{only_recipient}>"
-        if not (recipient.isascii() or self._smtputf8):
+        if not recipient.isascii() and only_recipient is not None and not self._may_tell(only_recipient):
             recipient = ""
         return f"{self._front}{identifier}{recipient};\r\n\t{date}\r\n".encode()
+
+    def _may_tell(self, recipient: Mailbox) -> bool:
+        """Whether one beyond ASCII may stand there: where no next hop can do without SMTPUTF8 anyway."""
+        return self._smtputf8 and not recipient.local.isascii()
 
 
 def transmission_type(trace: Trace) -> str:

@@ -76,18 +76,19 @@ class Composer:
             raise PermanentFailure(verdict.reply)
         mail = transaction.mail
         parameters = mail.parameters
+        head = self._head(arrival, identity, transaction, header, verdict.add_sender)
         message = NewMessage(
             id=transaction.id,
             login=identity.login,
             session=arrival.session,
             reverse_path=mail.reverse_path,
             recipients=tuple(transaction.recipients),
-            head=self._head(arrival, identity, transaction, header, verdict.add_sender),
+            head=head,
             body=body,
             arrived=arrival.at,
             facts=MessageFacts(
                 has_8bit_body=measures.has_8bit_body,
-                has_8bit_header=header.has_8bit,
+                has_8bit_header=not head.isascii(),  # a Bcc may have gone, a Sender come
                 is_binary=measures.is_binary,
                 longest_line=measures.longest_line,
             ),
