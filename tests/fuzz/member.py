@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.utils
+import re
 
 from sams.config.model import Senders
 from sams.config.model import Trace as TraceSettings
@@ -24,6 +25,7 @@ from tests.fuzz.target import Target, pieces, split_head
 from tests.message.references import name_of, read_message
 
 ALICE = Identity("alice", ("alice@example.org",), ("boss@example.org",), Mailbox("alice", "example.org"), 1)
+_SPACE_BEFORE_COLON = re.compile(rb"(?m)^([!-9;-~]+)[ \t]+:")
 HERS = {"alice@example.org", "boss@example.org"}
 COMPOSER = Composer("s.example.org", SenderPolicy(Senders()), TraceSettings())
 ARRIVAL = Arrival("S1", "h", "192.0.2.1", extended=True, tls=None, at=0.0)
@@ -119,7 +121,7 @@ def _check(message: NewMessage, content: bytes, *, is_sound: bool) -> None:
 
 def _check_author(head: bytes) -> None:
     """The one address that Python's own parser sees belongs to alice; for the boss, Sender says who it was."""
-    seen = email.message_from_bytes(head)
+    seen = email.message_from_bytes(_SPACE_BEFORE_COLON.sub(rb"\1:", head))  # which it does not know
     values = [str(value).replace("\r\n", "") for value in seen.get_all("From", [])]
     addresses = [
         address.replace('"', "").lower() for _, address in email.utils.getaddresses(values) if address
