@@ -41,10 +41,6 @@ def log(_: Service, shard: Layout) -> tuple[Path, ...]:
     return (shard.folder / "queue.db-wal",)
 
 
-def database(_: Service, shard: Layout) -> tuple[Path, ...]:
-    return (shard.database,)
-
-
 def bodies(_: Service, shard: Layout) -> tuple[Path, ...]:
     return (shard.bodies,)
 
@@ -93,7 +89,6 @@ CASES = [
     Case((Injection("pwrite64", "EDQUOT", "1+"),), log, refusals=FULL),
     Case((Injection("pwrite64", "ENOSPC", "2"),), log, refusals=FULL),
     Case((Injection("pwrite64", "EROFS", "1"),), log, ends=True),
-    Case((Injection("pread64", "EIO"),), database, ends=True, refusals=BOTH, is_optional=True),
     Case((Injection("fsync", "EIO"),), bodies, ends=True, refusals=BOTH),
     Case((Injection("sync_file_range", "EIO"),), anywhere, ends=True, refusals=BOTH),
     Case((Injection("unlink", "EIO"),), anywhere, refusals=NONE),

@@ -165,12 +165,12 @@ async def test_a_bug_in_what_follows_a_commit_keeps_it_from_nobody_and_ends_no_c
 
         monkeypatch.setattr(Accept, "committed", committed)
         lost, *others = [spool.accept(message) for message in messages]
-        await asyncio.wait_for(asyncio.gather(*others), 30)
-        await asyncio.wait_for(accepted(spool), 30)
+        await asyncio.wait_for(asyncio.gather(*others), 10)
+        await asyncio.wait_for(accepted(spool), 10)
         assert not lost.done()
         monkeypatch.setattr(spool._housekeeper, "committed", lambda: 1 / 0)
-        await asyncio.wait_for(accepted(spool), 30)
-        await asyncio.wait_for(accepted(spool), 30)
+        await asyncio.wait_for(accepted(spool), 10)
+        await asyncio.wait_for(accepted(spool), 10)
     assert bugs[0] == "KeyError('a bug')"
     assert len(bugs) == 3
 
@@ -194,10 +194,10 @@ async def test_a_bug_in_what_follows_a_refusal_keeps_it_from_nobody(
         monkeypatch.setattr(Accept, "refused", refused)
         faults.fail_writes("-wal")
         _, *others = [spool.accept(message) for message in messages]
-        results = await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 30)
+        results = await asyncio.wait_for(asyncio.gather(*others, return_exceptions=True), 10)
         assert [type(result) for result in results] == [DiskFull, DiskFull]
         faults.heal()
-        await asyncio.wait_for(accepted(spool), 30)
+        await asyncio.wait_for(accepted(spool), 10)
     assert bugs == ["KeyError('a bug')"]
 
 
@@ -208,7 +208,7 @@ async def test_a_batch_hears_of_whatever_its_commit_raises(tmp_path: Path, fault
         await accepted(spool)
         faults.sync = lambda _: ValueError("no error of SQLite")
         with pytest.raises(StorageFailed):
-            await asyncio.wait_for(accepted(spool), 30)
+            await asyncio.wait_for(accepted(spool), 10)
         faults.heal()
     assert [shard for shard, _ in told.failed] == [0]
 

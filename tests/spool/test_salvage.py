@@ -15,8 +15,9 @@ from sams.core.errors import SamsError
 from sams.spool import takeovers
 from sams.spool.failures import ShardDamaged
 from sams.spool.interface import DamagedEntry, Search, Settlement
+from sams.spool.keys import id_of
 from sams.spool.layout import Layout, mark_failed
-from sams.spool.salvage import _beyond
+from sams.spool.salvage import _TREES, _beyond, _numbers
 from sams.spool.shelf import Shelf, open_shelf, open_successor
 from tests.spool.rig import HEAD, SETTINGS, Clock, Told, accepted, gone, on_loop, read, settle
 
@@ -112,6 +113,19 @@ async def test_what_a_damaged_page_hides_is_set_aside_and_the_rest_leaves(
     await asyncio.gather(*(settle(spool, Settlement(message, gone(0))) for message in waiting))
     assert await spool.search(Search(), None, 10) == []
     await spool.close()
+
+
+@on_loop
+async def test_rows_behind_a_damaged_page_are_found_in_their_own_table(tmp_path: Path) -> None:
+    messages = await _filled(tmp_path)
+    pages = _leaf_pages(tmp_path, "message")
+    _spoil(tmp_path, [pages[len(pages) // 2]])
+    connection = apsw.Connection(str(Layout(tmp_path, 0).database), flags=apsw.SQLITE_OPEN_READONLY)
+    found, trouble = _numbers(connection, _TREES[0], -(2**63), MESSAGES + 1)
+    connection.close()
+    assert trouble is not None
+    assert MESSAGES // 2 < len(found) < MESSAGES
+    assert [id_of(row, 0) for row in (found[0], found[-1])] == [messages[0], messages[-1]]
 
 
 @on_loop
