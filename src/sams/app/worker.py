@@ -186,7 +186,10 @@ class WorkerGraph:
         return [(door, one) for door, listener in pairs for one in listener.share(number, workers)]
 
     async def stop(self, grace: float) -> None:
-        """Finish what is under way, within `grace` seconds altogether."""
+        """Finish what is under way, within `grace` seconds altogether.
+
+        Who waits for a commit when they are over hears of it still: it is awaited in any case.
+        """
         began = self._loop.time()
         if self._timer is not None:
             self._timer.cancel()
