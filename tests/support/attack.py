@@ -105,6 +105,11 @@ async def _reply(reader: asyncio.StreamReader) -> bytes:
     return line
 
 
+async def _until_it_ends(reader: asyncio.StreamReader) -> None:
+    with contextlib.suppress(OSError):
+        await reader.read()
+
+
 # --- where a slow one stops being quick
 
 
@@ -208,7 +213,7 @@ class Attack:
                 if first:
                     self._one_more_is_there()
                     first = False
-                gone = asyncio.ensure_future(reader.read())
+                gone = asyncio.ensure_future(_until_it_ends(reader))
                 while not gone.done():
                     writer.write(b"\0" if stage in _STAGES[1:3] else b"a")
                     await asyncio.wait([gone], timeout=1.0)
@@ -223,7 +228,7 @@ class Attack:
                 if first:
                     self._one_more_is_there()
                     first = False
-                await reader.read()
+                await _until_it_ends(reader)
                 writer.transport.abort()
             await asyncio.sleep(1.0)
 
