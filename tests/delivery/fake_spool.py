@@ -17,6 +17,7 @@ from sams.spool.interface import (
     BodyWriter,
     Content,
     Cursor,
+    DamagedMessage,
     Entry,
     NewMessage,
     OnRefused,
@@ -190,6 +191,15 @@ class FakeSpool:
 
     def delete(self, search: Search) -> asyncio.Future[int]:
         return self._commit(lambda: self._delete(search))
+
+    def damaged(self, after: str | None, limit: int) -> asyncio.Future[Sequence[DamagedMessage]]:
+        return _done(())
+
+    def put_back(self, message_id: str) -> asyncio.Future[int]:
+        return _done(0)
+
+    def discard(self, message_id: str) -> asyncio.Future[int]:
+        return _done(0)
 
     def depth(self, now: float) -> Sequence[RouteDepth]:
         return ()
