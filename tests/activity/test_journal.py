@@ -362,3 +362,38 @@ def test_other_files_below_the_data_folder_are_no_journals(tmp_path: Path) -> No
         (tmp_path / "spool" / name).mkdir(parents=True)
         (tmp_path / "spool" / name / "activity.db").touch()
     assert [number for number, _ in journal_files(tmp_path)] == [7]
+
+
+@pytest.mark.parametrize("what", ["folder", "garbage", "row"])
+def test_whatever_stands_in_its_place_the_journal_goes_on(
+    what: str, tmp_path: Path, clock: FakeClock
+) -> None:
+    path = tmp_path / "spool/shard-0000/activity.db"
+    if what == "row":
+        first = journal_at(tmp_path, clock)
+        first.start()
+        first.put(row(NOW + 1, "lalice"))
+        assert first.flush()
+        first.close()
+        connection = apsw.Connection(str(path))
+        connection.execute("PRAGMA user_version = 1")
+        connection.execute("CREATE TABLE term(a); CREATE INDEX entry_keep ON entry(keep)")
+        connection.execute("UPDATE entry SET record = 'no record'")
+        connection.close()
+    else:
+        path.parent.mkdir(parents=True)
+        if what == "folder":
+            path.mkdir()
+        else:
+            path.write_bytes(b"garbage" * 5_000)
+    told: list[str] = []
+    journal = journal_at(tmp_path, clock, on_trouble=told.append)
+    journal.start()
+    try:
+        journal.put(row(NOW + 2, "lalice"))
+        assert told
+        if what != "row":  # which stays to be looked at, and is told of
+            assert journal.flush()
+            assert path.is_file()
+    finally:
+        journal.close()

@@ -20,6 +20,7 @@ from sams.core.errors import OperatorError
 from sams.core.outcome import Outcome, Result
 from sams.delivery import maildir
 from sams.delivery.maildir import Maildir, MaildirTemplate, NoMailbox
+from sams.spool.failures import StorageFailed
 from sams.spool.interface import Content, MessageFacts, QueuedMessage, QueuedRecipient, Work
 
 HEAD = b"Subject: x\r\nTo: bob@example.org\r\n\r\n"
@@ -250,3 +251,15 @@ def test_a_short_write_is_gone_on_with(tmp_path: Path, monkeypatch: pytest.Monke
     deliver(f"{tmp_path}/all", BOB, pieces=[b"0123456789\r\n"])
     monkeypatch.undo()
     assert only(tmp_path / "all").endswith(b"\n\n0123456789\n")
+
+
+def test_a_body_that_the_spool_cannot_read_now_is_tried_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sick(*_: object) -> Iterator[bytes]:
+        raise StorageFailed("Input/output error")
+
+    monkeypatch.setattr(PieceBody, "blocking_chunks", sick)
+    (outcome,) = deliver(f"{tmp_path}/{{local}}", BOB, pieces=[b"a", b"b"])
+    assert (outcome.result, outcome.reply.code) == (Result.DEFERRED, 451)
+    assert not list(tmp_path.rglob("tmp/*"))

@@ -17,7 +17,9 @@ from sams.core.ids import IdMaker
 from sams.spool.failures import DiskFull, StorageFailed
 from sams.spool.gathering import BUSY
 from sams.spool.interface import NewMessage, Search, Settlement
+from sams.spool.layout import Layout
 from sams.spool.members import Accept
+from sams.spool.opening import open_files
 from sams.spool.sqlite import SqliteSpool
 from tests.spool.faulty import Faults, FaultyVFS
 from tests.spool.rig import SETTINGS, Clock, Told, accepted, gone, new_message, on_loop, settle, sqlite_spool
@@ -204,12 +206,13 @@ async def test_a_bug_in_what_follows_a_refusal_keeps_it_from_nobody(
 @on_loop
 async def test_a_batch_hears_of_whatever_its_commit_raises(tmp_path: Path, faults: Faults) -> None:
     told = Told()
-    async with sqlite_spool(tmp_path, told=told, vfs="faulty") as spool:
-        await accepted(spool)
-        faults.sync = lambda _: ValueError("no error of SQLite")
-        with pytest.raises(StorageFailed):
-            await asyncio.wait_for(accepted(spool), 10)
-        faults.heal()
+    spool = SqliteSpool(open_files(Layout(tmp_path, 0), vfs="faulty"), Clock(), SETTINGS, told.hooks())
+    await accepted(spool)
+    faults.sync = lambda _: ValueError("no error of SQLite")
+    with pytest.raises(StorageFailed):
+        await asyncio.wait_for(accepted(spool), 10)
+    faults.heal()
+    await spool.close()
     assert [shard for shard, _ in told.failed] == [0]
 
 

@@ -55,7 +55,7 @@ async def shelf(data_dir: Path, told: Told, failed_vfs: str | None = None) -> As
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(15):
         while not condition():  # noqa: ASYNC110 - what it waits for is a thread's work
             await asyncio.sleep(0.001)
 

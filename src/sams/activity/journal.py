@@ -32,7 +32,8 @@ CLEAN_EVERY = 60.0
 MAX_ROWS = 20_000
 MAX_OCTETS = 32 * 2**20
 _ROW_OVERHEAD = 200
-_TROUBLE = (apsw.Error, OSError, JournalFull)
+_TROUBLE = (apsw.Error, OSError, JournalFull, ValueError, LookupError, TypeError)
+"""With what a damaged row or index raises when it is taken apart: the file is opened anew, and the thread goes on."""
 
 
 class Journal:
@@ -198,12 +199,20 @@ class Journal:
         if self._file is not None and not isinstance(error, JournalFull):
             self._file.close()
             self._file = None
-        if isinstance(error, DAMAGED) and self._path.exists():
-            set_aside(self._path)
-            text += "; the file was set aside, and a new one begun"
+        is_damaged = isinstance(error, DAMAGED) or not self._path.is_file()
+        if is_damaged and self._path.exists():
+            text += self._set_aside()
         if not self._trouble:
             self._on_trouble(text)
         self._trouble = text
+
+    def _set_aside(self) -> str:
+        """What became of it, in words."""
+        try:
+            set_aside(self._path)
+        except OSError as error:
+            return f"; the file cannot be set aside: {error}"
+        return "; the file was set aside, and a new one begun"
 
 
 def keep_times(times: ActivityTimes) -> dict[Keep, float]:

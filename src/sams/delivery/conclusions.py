@@ -33,10 +33,11 @@ from sams.delivery.judge import Judge, Judgement
 from sams.delivery.lane import Lane
 from sams.delivery.settling import FIRST_WAIT, LONGEST_WAIT, Settler
 from sams.delivery.window import Job, Step, Window
-from sams.spool.interface import Content, QueuedRecipient, Settled, Settlement, Spool, Work
+from sams.spool.interface import Content, DamagedEntry, QueuedRecipient, Settled, Settlement, Spool, Work
 
 _BUG_FIRST, _BUG_LONGEST = 60.0, 3_600.0
 """Seconds that a message waits where a bug keeps the retry policy from being asked."""
+_DAMAGED = reply(451, "4.3.0", "the message cannot be read here, and was set aside")
 _NO_ANSWER = reply(451, "4.3.0", "the attempt ended without an answer for this recipient")
 
 Tried = list[tuple[QueuedRecipient, Outcome]]
@@ -132,8 +133,14 @@ class Conclusions:
             self._changed()
 
     def fault(self, job: Job, error: BaseException) -> AttemptResult:
-        """A bug of ours: told with a reference, the recipients try again as after any temporary failure."""
-        outcome = self.tell_fault(job, error)
+        """A bug of ours: told with a reference, the recipients try again as after any temporary failure.
+
+        A message that turned out to be damaged is none: the spool has set it aside, and told so.
+        """
+        if isinstance(error, DamagedEntry):
+            outcome = Outcome(Result.DEFERRED, _DAMAGED, "", self._clock.now())
+        else:
+            outcome = self.tell_fault(job, error)
         return AttemptResult([(one.number, outcome) for one in job.work.recipients])
 
     def tell_fault(self, job: Job, error: BaseException) -> Outcome:

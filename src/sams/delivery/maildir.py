@@ -29,7 +29,7 @@ from pathlib import Path
 from sams.core.address import AddressError, Mailbox, domain_key
 from sams.core.clock import Clock
 from sams.core.envelope import Recipient
-from sams.core.errors import OperatorError
+from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import Reply, reply
 from sams.core.text import visible
@@ -161,6 +161,8 @@ class Maildir:
             store(folder, self._names.next(), itertools.chain((trace,), _unix_lines(content)))
         except NoMailbox:
             answer, result = _NO_MAILBOX, Result.FAILED
+        except TemporaryFailure as failure:  # the message cannot be read from the spool now
+            answer, result = failure.reply, Result.DEFERRED
         except OSError as error:
             answer = _reply_to(error)
             result = Result.FAILED if answer.is_permanent else Result.DEFERRED
