@@ -200,10 +200,10 @@ class WorkerGraph:
         await self._scheduler.drain(0.0 if self._is_hurried else left)
         for control in self._controls:
             await control.close()
+        await self._storage_watch.close()
         await self._storage.close()
         self._reception.cut()
         self._sign_ins.close()
-        await self._storage_watch.close()
         self._hops.close()
         await asyncio.to_thread(self._journal.close)
 
@@ -265,10 +265,10 @@ class WorkerGraph:
         if self._number == 0:
             self._certificates.look(self._inherited.material.hosts)
             self._sharing.look(self._reception.house.services.admission.shared_addresses)
+        self._storage_watch.beat()
         if self._beats % ADOPT_EVERY == 0:
             for spool in self._storage.adopt():
                 self._use_spool(spool)
-        self._storage_watch.beat()
 
     # --- asked by commands
 
@@ -330,11 +330,11 @@ class WorkerGraph:
     def _route_of(self, domain: str) -> str | None:
         return self._routes.route_of(domain)
 
-    def _alarm(self, kind: str, text: str, login: str = "") -> None:
-        self._activity.tell(Alarmed(kind, text, login))
-
     def _tell_activity(self, event: ServiceEvent) -> None:
         self._activity.tell(event)
+
+    def _alarm(self, kind: str, text: str, login: str = "") -> None:
+        self._activity.tell(Alarmed(kind, text, login))
 
     def _pass_on(self, event: Alarmed) -> None:
         """To whoever is told of alarms now: a reload may change that."""
