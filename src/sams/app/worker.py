@@ -217,7 +217,7 @@ class WorkerGraph:
         since = int(self._clock.now()) // 3_600 - _HOURS_OF_A_DAY + 1
         try:
             uses = [(use.login, use.hour, use.recipients) for use in spool.usage(since)]
-        except SamsError as error:  # the shard fails right now, which is told: its use is not known, its mail goes on
+        except SamsError as error:  # the shard fails right now, which is told: its mail goes on
             self._inherited.log.error("what accounts have used is not known", why=str(error))
             uses = []
         self._quota.load(spool.shard, uses)

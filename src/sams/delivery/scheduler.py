@@ -231,7 +231,9 @@ class Scheduler:
         try:
             waiting = spool.waiting_domains()
         except Exception as error:  # noqa: BLE001 - a spool that cannot be read must not stop the others
-            self._tell(Alarmed(alarm="spool", text=f"shard {spool.shard} cannot be read: {visible(str(error))}"))
+            self._tell(
+                Alarmed(alarm="spool", text=f"shard {spool.shard} cannot be read: {visible(str(error))}")
+            )
             return
         if self._table is not None:
             spool.reroute(self._table.moves(waiting))
