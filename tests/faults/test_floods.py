@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import select
 import smtplib
 import socket
 import ssl
@@ -145,6 +146,8 @@ class Pourer:
         self._socket.settimeout(PATIENCE)
         self.tail: deque[bytes] = deque(maxlen=8)
         self.is_closed = False
+        self._rest = b""
+        self._line_end = b"\n" if flood.where == "control" else b"\r\n"
         if flood.where not in {"plain", "fragments", "control"}:
             self._reply()
         for line in flood.begin:
@@ -154,14 +157,10 @@ class Pourer:
 
     def pour(self, octets: int, is_enough: Callable[[], bool]) -> int:
         """How many octets were taken before the end, or until nothing more was."""
-        reader = threading.Thread(target=self._read_all, daemon=True)
-        if self._flood.reads:
-            reader.start()
         sent = 0
         try:
             for piece in self._pieces(octets):
-                self._socket.settimeout(PATIENCE if self._flood.reads else STUCK_SECONDS)
-                self._socket.sendall(piece)
+                self._send(piece)
                 sent += len(piece)
                 if is_enough():
                     return sent
@@ -169,11 +168,10 @@ class Pourer:
             assert not self._flood.reads, f"stuck after {sent // MIB} MiB: {list(self.tail)}"
         except OSError:  # it was closed meanwhile
             pass
-        if not self._flood.reads:
-            assert sent < octets, "all was taken although no reply was"
+        if self._flood.reads:
+            self._read_to_the_end(sent)
         else:
-            reader.join(PATIENCE)
-            assert self.is_closed, f"open behind {sent // MIB} MiB: {list(self.tail)}"
+            assert sent < octets, "all was taken although no reply was"
         return sent
 
     def close(self) -> None:
@@ -201,13 +199,43 @@ class Pourer:
             line += octets
         return line
 
-    def _read_all(self) -> None:
-        rest = b""
-        with contextlib.suppress(OSError):
-            while octets := self._socket.recv(65_536):
-                *lines, rest = (rest + octets).split(b"\r\n" if self._flood.where != "control" else b"\n")
+    def _send(self, piece: bytes) -> None:
+        """In one thread with the reading: a TLS connection of OpenSSL must not be used by two at once."""
+        if not self._flood.reads:
+            self._socket.settimeout(STUCK_SECONDS)
+            self._socket.sendall(piece)
+            return
+        self._socket.settimeout(0)
+        rest, until_when = memoryview(piece), time.monotonic() + PATIENCE
+        while rest:
+            _, can_write, _ = select.select([self._socket], [self._socket], [], PATIENCE)
+            self._take_replies()
+            if time.monotonic() > until_when:
+                raise TimeoutError
+            if can_write:
+                with contextlib.suppress(BlockingIOError, ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                    rest = rest[self._socket.send(rest) :]
+
+    def _read_to_the_end(self, sent: int) -> None:
+        until_when = time.monotonic() + PATIENCE
+        while not self.is_closed and time.monotonic() < until_when:
+            select.select([self._socket], [], [], 0.1)
+            self._take_replies()
+        assert self.is_closed, f"open behind {sent // MIB} MiB: {list(self.tail)}"
+
+    def _take_replies(self) -> None:
+        """Whatever is there."""
+        self._socket.settimeout(0)
+        try:
+            while not self.is_closed:
+                octets = self._socket.recv(65_536)
+                *lines, self._rest = (self._rest + octets).split(self._line_end)
                 self.tail.extend(lines)
-        self.is_closed = True
+                self.is_closed = not octets
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            pass
+        except OSError:
+            self.is_closed = True
 
 
 def _connected(service: Service, flood: Flood) -> socket.socket:
