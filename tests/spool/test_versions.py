@@ -16,7 +16,7 @@ from sams.spool.interface import Search, Settlement
 from sams.spool.layout import Layout, mark_failed
 from sams.spool.opening import open_files
 from sams.spool.schema import SCHEMA, Schema
-from sams.spool.shelf import Shelf
+from sams.spool.shelf import open_successor
 from sams.spool.sqlite import SqliteSpool
 from tests.spool.rig import (
     BODY,
@@ -104,7 +104,7 @@ async def test_a_failed_shard_of_each_version_there_was_is_taken_over(tmp_path: 
     written_by_version_1(tmp_path)
     mark_failed(Layout(tmp_path, 0), "its disk, before the new version came")
     told = Told()
-    spool = Shelf(open_files(Layout(tmp_path, 1)), Clock(START + 60), SETTINGS, told.hooks())
+    spool = open_successor(tmp_path, 0, Clock(START + 60), SETTINGS, told.hooks())
     await spool._active._take_overs.done()
     found = await spool.search(Search(), None, 10)
     assert [entry.message.envid for entry in found] == ["tried", "new"]
