@@ -18,8 +18,8 @@ _COMPOSITE = re.compile(rb"(?i)[ \t\r\n]*+m(?:ultipart|essage)")
 """How the type of whatever has parts begins."""
 _SMALL = 128 * 1024
 """Octets of a composite body that is kept until its end is seen; its writer has them in memory besides."""
-_MOST_PIECES = 64
-"""In which they are kept: many of few octets each would be many times as large."""
+_MANY_PIECES = 64
+"""So many are joined to one block: those of few octets would be many times as large."""
 
 
 def scanner_for(
@@ -43,11 +43,12 @@ class CompositeScanner:
     Every line ends in CRLF and there is no NUL, as for the `PlainScanner`.
     """
 
-    __slots__ = ("_full", "_header", "_limits", "_pieces", "_size")
+    __slots__ = ("_blocks", "_full", "_header", "_limits", "_pieces", "_size")
 
     def __init__(self, header: Header, limits: MimeLimits) -> None:
         self._header = header
         self._limits = limits
+        self._blocks: list[bytes] = []
         self._pieces: list[bytes] = []
         self._size = 0
         self._full: StructureScanner | None = None
@@ -65,8 +66,9 @@ class CompositeScanner:
         self._size += len(chunk)
         if self._size > _SMALL:
             self._take_apart()
-        elif len(self._pieces) > _MOST_PIECES:
-            self._pieces = [b"".join(self._pieces)]
+        elif len(self._pieces) >= _MANY_PIECES:
+            self._blocks.append(b"".join(self._pieces))
+            self._pieces.clear()
 
     def finish(self) -> Structure | PlainScanner:
         """The body has ended: what was measured.
@@ -75,7 +77,7 @@ class CompositeScanner:
             PermanentFailure: as `StructureScanner.feed` does.
         """
         if self._full is None:
-            body = b"".join(self._pieces)
+            body = b"".join([*self._blocks, *self._pieces]) if self._blocks else b"".join(self._pieces)
             if _is_within(body, self._limits):
                 plain = PlainScanner()
                 plain.feed(body)
@@ -85,8 +87,9 @@ class CompositeScanner:
 
     def _take_apart(self) -> StructureScanner:
         self._full = full = StructureScanner(self._header, self._limits)
-        for piece in self._pieces:
+        for piece in (*self._blocks, *self._pieces):
             full.feed(piece)
+        self._blocks.clear()
         self._pieces.clear()
         return full
 
