@@ -238,7 +238,7 @@ def test_told_to_stop_twice_it_ends_at_once_but_in_order(
 
 _IMPATIENT = """
 from sams.service import slots, worker
-slots.HANG, worker.BEAT = 4.0, 0.2
+slots.HANG, worker.ALIVE_EVERY = 4.0, 0.2
 """
 
 

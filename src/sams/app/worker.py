@@ -38,10 +38,10 @@ from sams.submission.composition import Composer
 from sams.submission.reception import House, ListenerDoor, Reception
 from sams.submission.services import Services
 
-BEAT = 1.0
+LOOK_EVERY = 1.0
 """Seconds between two looks at what has to be looked at regularly."""
 ADOPT_EVERY = 30
-"""Beats between two looks for shards without an owner."""
+"""Of so many looks one is for shards without an owner as well."""
 _HOURS_OF_A_DAY = 24
 _ALARM_GRACE = 5.0
 _LEAST_DRAIN = 1.0
@@ -253,7 +253,7 @@ class WorkerGraph:
     # --- looked at once a second
 
     def _beat(self) -> None:
-        self._timer = self._loop.call_later(BEAT, self._beat)
+        self._timer = self._loop.call_later(LOOK_EVERY, self._beat)
         self._beats += 1
         self._activity.tick()
         self._alarms.tick()

@@ -27,7 +27,7 @@ from sams.service.material import Material, decode
 from sams.service.notify import ServiceManager
 from sams.service.reloads import REFUSED, tell_outcome
 
-BEAT = 5.0
+ALIVE_EVERY = 5.0
 """Seconds between two words to the supervisor that the loop turns."""
 _GONE = "the service ends: ask again when it is back"
 
@@ -157,7 +157,7 @@ class WorkerProcess:
     def _say_ready(self) -> None:
         if self.channel is not None:
             self.channel.say(Word.READY)
-            self._tell_alive(asyncio.get_running_loop(), self.channel.beat, BEAT)
+            self._tell_alive(asyncio.get_running_loop(), self.channel.beat, ALIVE_EVERY)
             return
         self.log.info("ready", workers=0)
         self.manager.ready()
