@@ -93,6 +93,14 @@ def test_what_libraries_log_comes_out_as_ours() -> None:
     assert (told["event"], told["source"], told["level"]) == ("slow x", "asyncio", "warning")
 
 
+def test_a_library_that_makes_its_line_wrongly_is_not_harmed_by_the_log() -> None:
+    lines = FakeLines()
+    wrong = {"name": "x", "msg": "%d\x1b", "args": ("no number",), "levelno": 50, "levelname": "CRITICAL"}
+    StandardLogs(logger(lines)).handle(logging.makeLogRecord(wrong))
+    (told,) = lines.told()
+    assert (told["event"], told["level"]) == ("%d\\x1b", "error")
+
+
 class Facts(msgspec.Struct, omit_defaults=True):
     who: str
     many: list[str]

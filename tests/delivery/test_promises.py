@@ -185,7 +185,7 @@ class Promises(RuleBasedStateMachine):
 
     async def _hold(self, login: str) -> None:
         await self.made.spool.hold(Search(login=login))
-        self.made.scheduler.hold_login(login)
+        self.made.scheduler.reread()
 
     @rule()
     def release(self) -> None:

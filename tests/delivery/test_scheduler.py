@@ -435,16 +435,6 @@ async def test_a_held_message_in_the_window_is_not_sent_and_goes_when_it_is_rele
 
 
 @virtual
-async def test_holding_a_login_leaves_its_messages_and_sends_the_others() -> None:
-    made = rig(hops={"hub": ScriptedHop(connections=1, seconds=1.0)})
-    ids = [await made.accept(login=login) for login in ("ann", "bad", "bad", "ann")]
-    await made.spool.hold(Search(login="bad"))
-    made.scheduler.hold_login("bad")
-    await asyncio.sleep(10)
-    assert made.hub.ids == [ids[0], ids[3]]
-
-
-@virtual
 async def test_after_a_hold_by_any_search_the_window_is_read_anew() -> None:
     made = rig(hops={"hub": ScriptedHop(connections=1, seconds=1.0)})
     ids = [await made.accept(login=login) for login in ("ann", "bad", "ann")]

@@ -1,8 +1,9 @@
 """The log: one line for each thing told, as JSON or for people, never a secret and nothing raw from outside.
 
-Nothing here configures structlog or logging for the process: a logger is made and handed on. What is rare goes
-through structlog. The two lines that every message brings, a session's and an attempt's, are made by `FactLog`
-where they are JSON with nothing to clean: the same lines for a tenth of the time.
+Nothing here configures structlog or logging for the process: a logger is made and handed on, and `app/serve.py`
+has what libraries log come to it. What is rare goes through structlog. The two lines that every message brings, a
+session's and an attempt's, are made by `FactLog` where they are JSON with nothing to clean: the same lines for a
+tenth of the time.
 """
 
 from __future__ import annotations
@@ -126,7 +127,11 @@ class StandardLogs(logging.Handler):
         """One record as one line."""
         level = "error" if record.levelno >= logging.ERROR else record.levelname.lower()
         tell = getattr(self._logger, level, self._logger.info)
-        tell(record.getMessage(), source=record.name, exc_info=record.exc_info or None)
+        try:
+            text = record.getMessage()
+        except Exception:  # noqa: BLE001 - their bug in a line of the log must not reach who wrote it
+            text = str(record.msg)
+        tell(text, source=record.name, exc_info=record.exc_info or None)
 
 
 class _Time:

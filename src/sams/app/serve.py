@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import os
 import resource
 import signal
@@ -14,7 +15,7 @@ from pathlib import Path
 from structlog.typing import FilteringBoundLogger
 
 from sams.activity.lines import Lines
-from sams.activity.logs import FactLog, is_for_people, make_logger
+from sams.activity.logs import FactLog, StandardLogs, is_for_people, make_logger
 from sams.app.hops import Hops
 from sams.app.inherited import (
     Inherited,
@@ -77,6 +78,7 @@ def run(config_path: Path, environment: Mapping[str, str] = os.environ) -> int:
     os.umask(UMASK)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     prepared = prepare(config_path, dict(environment))
+    logging.getLogger().addHandler(StandardLogs(prepared.inherited.log))
     if worker_count(prepared.config) == 0:
         return _serve_alone(prepared)
     return _supervise(prepared)

@@ -138,23 +138,3 @@ class Health:
             if not worker.ready:
                 found.append(f"worker {worker.number} is not ready")
         return tuple(found)
-
-
-class ServiceOperations(Protocol):
-    """The service as a whole; only a running one can be asked."""
-
-    def health(self) -> Health:
-        """How it is."""
-        ...
-
-    def reload(self) -> tuple[str, ...]:
-        """Have configuration and certificates read again; notes on what needs a restart.
-
-        Raises:
-            OperatorError: something is wrong; the old ones go on.
-        """
-        ...
-
-    def backup(self, target: str) -> tuple[str, ...]:
-        """Write consistent copies of accounts and all shards into an existing folder; the paths below it."""
-        ...

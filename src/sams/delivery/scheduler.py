@@ -176,10 +176,6 @@ class Scheduler:
         """These were held or deleted: none of them is sent from the window. What is being sent is let finish."""
         self._forget(self._window.find(frozenset(message_ids)))
 
-    def hold_login(self, login: str) -> None:
-        """The same for all messages of a login; call it after `Spool.hold`."""
-        self._forget(self._window.of_login(login))
-
     def reread(self) -> None:
         """The queue was changed in a way that ids do not tell: what waits in the window is claimed anew."""
         self._forget(self._window.all())

@@ -228,7 +228,3 @@ class Window:
     def all(self) -> list[Job]:
         """Every job."""
         return list(self._jobs.values())
-
-    def of_login(self, login: str) -> list[Job]:
-        """The jobs of a login."""
-        return [job for job in self._jobs.values() if job.work.message.login == login]
