@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from sams.config.loading import load
+from sams.config.loading import data_dir_beside_mistakes, load
 from sams.config.places import HostPort
 from sams.config.problems import ConfigError, Problem
-from tests.config.samples import MINIMAL, loaded, problems
+from tests.config.samples import HERE, MINIMAL, loaded, problems
 
 
 def test_a_small_file_is_enough_and_all_else_has_its_default() -> None:
@@ -135,6 +135,22 @@ def test_an_empty_list_of_sections_is_told() -> None:
 
 def test_broken_toml_is_told_with_its_line() -> None:
     assert problems(MINIMAL + "x = \n")[0].startswith("sams.toml:20: this is not TOML: ")
+
+
+@pytest.mark.parametrize(
+    ("text", "known"),
+    [
+        ('[server]\ndata_dir = "/srv/sams"\nnane = "x"\n[[[', None),
+        ('[server]\ndata_dir = "/srv/sams"\nnane = "x"\n[nonsense]\n', Path("/srv/sams")),
+        ('[server]\ndata_dir = "here"\nworkers = "many"\n', Path("/etc/sams/here")),
+        ("[server]\nname = 7\n", Path("/var/lib/sams")),
+        ('[server]\ndatadir = "/srv/sams"\n', None),
+        ('[sever]\ndata_dir = "/srv/sams"\n', None),
+        ("[server]\ndata_dir = 7\n", None),
+    ],
+)
+def test_the_data_folder_is_known_beside_mistakes_and_never_guessed(text: str, known: Path | None) -> None:
+    assert data_dir_beside_mistakes(text.encode(), HERE) == known
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:

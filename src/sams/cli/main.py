@@ -32,7 +32,8 @@ COMMANDS = {
 
 _EPILOG = (
     "Exit codes: 0 done, 1 failed or something found, 2 wrong use, 3 the service does not run, "
-    "4 not permitted. The environment variable SAMS_CONFIG names the configuration where --config is not given."
+    "4 not permitted. The environment variable SAMS_CONFIG names the configuration where --config is not given; "
+    "SAMS_DATA_DIR names the data folder of a running service whose configuration cannot be read just now."
 )
 
 

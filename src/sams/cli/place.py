@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Protocol
 
-from sams.config.loading import parse
+import click
+
+from sams.cli.render import count
+from sams.config.loading import data_dir_beside_mistakes, parse
 from sams.config.model import Config
 from sams.config.problems import ConfigError, Problem
 from sams.control.client import is_running
 from sams.control.operations import AccountOperations, DamagedOperations, NotPermitted, QueueOperations
 from sams.control.running import RunningAccounts, RunningQueue, RunningService
 from sams.core.clock import SystemClock
+from sams.core.text import visible
 from sams.service.privileges import become, prepare_data_dir, service_user
+
+DATA_DIR_VARIABLE = "SAMS_DATA_DIR"
+_STILL_REACHED = (
+    "a running service goes on with what it has read; to reach it meanwhile, name its data folder: "
+    f"{DATA_DIR_VARIABLE}=/var/lib/sams sams …"
+)
 
 
 class Queue(QueueOperations, DamagedOperations, Protocol):
@@ -26,27 +36,50 @@ class Queue(QueueOperations, DamagedOperations, Protocol):
 class Place:
     """One server, by its configuration.
 
-    Only the text of the configuration is checked here: who asks the running service need not read its keys.
+    Only the text of the configuration is checked here: who asks the running service need not read its keys. Nor need
+    all of it be right, for the service runs on with what it has read: it is enough to know where it listens.
     """
 
     def __init__(self, config_path: Path) -> None:
         self.path = config_path
-        self.config = read_config(config_path)
 
-    @property
+    @cached_property
+    def config(self) -> Config:
+        """The configuration.
+
+        Raises:
+            ConfigError: it is wrong, or cannot be read.
+            PermissionError: it may not be read.
+        """
+        return read_config(self.path)
+
+    @cached_property
     def data_dir(self) -> Path:
-        """Where everything is."""
-        return self.config.server.data_dir
+        """Where everything is; of a configuration with mistakes, what it says all the same, or SAMS_DATA_DIR.
+
+        Raises:
+            ConfigError: it is wrong, and neither of them tells.
+            PermissionError: it may not be read.
+        """
+        try:
+            return self.config.server.data_dir
+        except ConfigError as error:
+            found = self._data_dir_beside_mistakes()
+            if found is None:
+                raise ConfigError(self.path, [*error.problems, Problem("", _STILL_REACHED)]) from None
+            return found
 
     @cached_property
     def is_running(self) -> bool:
         """Whether the service listens for commands."""
         return is_running(self.data_dir)
 
-    @property
+    @cached_property
     def service(self) -> RunningService:
         """The running service; its calls raise NotRunning where there is none."""
-        return RunningService(self.data_dir)
+        service = RunningService(self.data_dir)
+        self._warn_of_mistakes()
+        return service
 
     @contextmanager
     def queue(self) -> Iterator[Queue]:
@@ -77,8 +110,8 @@ class Place:
         Raises:
             OperatorError: the data folder is not the service's, or cannot be made.
         """
-        self._refuse_stranger()
         user = service_user(self.config.server.user)
+        self._refuse_stranger()
         prepare_data_dir(self.data_dir, user)
         if user is not None:
             become(user)
@@ -91,6 +124,22 @@ class Place:
         if os.geteuid() not in {0, owner}:
             raise NotPermitted(f"{self.data_dir} is not yours: run this as root or as the service's own user")
 
+    def _data_dir_beside_mistakes(self) -> Path | None:
+        found = None
+        with suppress(ConfigError):  # a file that is not there
+            found = data_dir_beside_mistakes(_octets(self.path), self.path)
+        named = os.environ.get(DATA_DIR_VARIABLE)
+        return found or (Path(named) if named else None)
+
+    def _warn_of_mistakes(self) -> None:
+        try:
+            _ = self.config
+        except ConfigError as error:
+            first, *others = error.problems
+            more = f" (and {count(len(others), 'more mistake')})" if others else ""
+            text = f"warning: {first.show(self.path)}{more}; the service on {self.data_dir} is asked all the same"
+            click.echo(f"sams: {visible(text)}", err=True)
+
 
 def read_config(path: Path) -> Config:
     """The configuration, its text checked, but not the files that it names.
@@ -99,11 +148,14 @@ def read_config(path: Path) -> Config:
         ConfigError: it is wrong, or cannot be read.
         PermissionError: it may not be read.
     """
+    return parse(_octets(path), path).config
+
+
+def _octets(path: Path) -> bytes:
     try:
-        octets = path.read_bytes()
+        return path.read_bytes()
     except PermissionError:
         raise
     except OSError as error:
         text = f"cannot be read: {error.strerror}; name the configuration with --config or SAMS_CONFIG"
         raise ConfigError(path, [Problem("", text)]) from None
-    return parse(octets, path).config

@@ -12,7 +12,9 @@ from typing import Any
 import msgspec
 
 from sams.config.checks import Findings, check_values
-from sams.config.model import Config
+from sams.config.definition import Setting, members
+from sams.config.kinds import Unfit
+from sams.config.model import Config, Server
 from sams.config.positions import Positions
 from sams.config.problems import ConfigError, Problem
 from sams.config.reading import Reader
@@ -75,6 +77,25 @@ def parse(octets: bytes, path: Path, *, look_at_system: bool = False) -> Loaded:
     if findings.problems:
         raise ConfigError(path, _in_order(findings.problems))
     return Loaded(path, config, tuple(_in_order(findings.warnings)))
+
+
+def data_dir_beside_mistakes(octets: bytes, path: Path) -> Path | None:
+    """What a file that cannot be used still says of `[server] data_dir`; None: that cannot be known."""
+    try:
+        server = _toml(_decode(octets, path), path).get("server")
+    except ConfigError:
+        return None
+    known = members(Server)
+    setting = known["data_dir"]
+    assert isinstance(setting, Setting)
+    if not isinstance(server, dict) or ("data_dir" not in server and server.keys() - known.keys()):
+        return None  # it may stand there under a name that is mistyped
+    try:
+        found = setting.key.kind.read(server.get("data_dir", str(setting.default)), path.absolute().parent)
+    except Unfit:
+        return None
+    assert isinstance(found, Path)
+    return found
 
 
 def _decode(octets: bytes, path: Path) -> str:
