@@ -50,6 +50,17 @@ def test_a_private_key_that_others_may_read_or_change_is_refused(folder: Path, m
     assert "do: chmod 06" in text
 
 
+def test_a_certificate_in_the_place_of_the_key_is_told_before_its_rights(folder: Path) -> None:
+    (folder / "key.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    (folder / "key.pem").chmod(0o644)
+    assert told(folder).endswith("key.pem holds a certificate and no key: are the two swapped?")
+
+
+def test_a_key_may_stand_in_one_file_with_its_certificate(folder: Path) -> None:
+    (folder / "key.pem").write_text("-----BEGIN CERTIFICATE-----\n-----BEGIN EC PRIVATE KEY-----\n")
+    load(folder / "sams.toml")
+
+
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620])
 def test_a_password_file_is_for_its_owner_alone(folder: Path, mode: int) -> None:
     (folder / "password").chmod(mode)

@@ -13,9 +13,12 @@ from sams.config.positions import KeyPath
 from sams.config.secret_files import read_secret, refuse_if_shared
 from sams.core.errors import OperatorError
 
+_LOOKED_AT = 65_536
+"""Octets of a file."""
+
 
 def check_system(config: Config, findings: Findings) -> None:
-    """All checks of this file. Reads nothing but a few octets, changes nothing."""
+    """All checks of this file. Reads no more than the begin of a file, changes nothing."""
     _check_user(config, findings)
     _check_pairs(config, findings)
     for at, route in enumerate(config.routes):
@@ -51,31 +54,33 @@ def _check_pairs(config: Config, findings: Findings) -> None:
             _check_key(key, (*path, "private_key"), findings)
 
 
-def _check_readable(file: Path, path: KeyPath, findings: Findings) -> int | None:
-    """The file's mode; None when it cannot be read."""
+def _check_readable(file: Path, path: KeyPath, findings: Findings) -> tuple[int, bytes] | None:
+    """The file's mode and its begin; None when it cannot be read."""
     try:
         with file.open("rb") as opened:
-            mode = os.fstat(opened.fileno()).st_mode
-            opened.read(1)
+            return os.fstat(opened.fileno()).st_mode, opened.read(_LOOKED_AT)
     except PermissionError:
         findings.problem(
             path, f"{file} may not be read by this user; check as root, or as the service's user"
         )
     except OSError as error:
         findings.problem(path, f"{file} cannot be read: {error.strerror}")
-    else:
-        return mode
     return None
 
 
 def _check_key(file: Path, path: KeyPath, findings: Findings) -> None:
     """A private key may be read by a group (such as Debian's ssl-cert), never by everyone."""
-    mode = _check_readable(file, path, findings)
-    if mode is not None:
-        try:
-            refuse_if_shared(file, mode, stat.S_IRWXO | stat.S_IWGRP)
-        except OperatorError as error:
-            findings.problem(path, str(error))
+    found = _check_readable(file, path, findings)
+    if found is None:
+        return
+    mode, begin = found
+    if b"BEGIN CERTIFICATE" in begin and b"PRIVATE KEY" not in begin:
+        findings.problem(path, f"{file} holds a certificate and no key: are the two swapped?")
+        return
+    try:
+        refuse_if_shared(file, mode, stat.S_IRWXO | stat.S_IWGRP)
+    except OperatorError as error:
+        findings.problem(path, str(error))
 
 
 def _check_secret(file: Path, path: KeyPath, findings: Findings) -> None:
