@@ -139,7 +139,8 @@ class Tls(Section, frozen=True, kw_only=True):
         tuple[Path, ...],
         Key(
             Many(File(), least=1, most=4, or_one=True),
-            "The private key of each certificate, as PEM without a passphrase. Not readable for everyone.",
+            "The private key of each certificate, as PEM without a passphrase. It belongs to who starts the "
+            "service, with mode 400; a group may read it, others may not.",
             example='"key.pem"',
         ),
     ]

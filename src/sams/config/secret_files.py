@@ -34,9 +34,8 @@ def refuse_if_shared(path: Path, mode: int, forbidden: int) -> None:
         OperatorError: one of the `forbidden` bits is set.
     """
     if mode & forbidden:
-        present = stat.S_IMODE(mode)
-        advice = f"do: chmod {present & ~forbidden:04o} {shlex.quote(str(path))}"
-        raise OperatorError(f"{path}: others may read or change it (mode {present:04o}); {advice}")
+        advice = f"do: chmod 400 {shlex.quote(str(path))}"
+        raise OperatorError(f"{path}: others may read or change it (mode {stat.S_IMODE(mode):04o}); {advice}")
 
 
 def _first_line(path: Path, octets: bytes) -> str:
