@@ -133,6 +133,32 @@ def test_an_empty_list_of_sections_is_told() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (
+            MINIMAL + "[listener]\nport = 465\n",
+            "sams.toml:20: listener: there may be several of these: write [[listener]] in double brackets",
+        ),
+        (
+            "[ listener ]\nport = 465\n" + MINIMAL,
+            "sams.toml:1: listener: there may be several of these: write [[listener]] in double brackets",
+        ),
+        (
+            MINIMAL + "[[tls.host]]\n[tls.host]\n",
+            "sams.toml:21: tls.host: there may be several of these: write [[tls.host]] in double brackets",
+        ),
+        (MINIMAL + "[tls]\n", "sams.toml:20: tls: this section stands here a second time"),
+        (
+            MINIMAL + 'mail = "x"\n',
+            "sams.toml:20: this is not TOML: Cannot overwrite a value; this key stands here a second time",
+        ),
+    ],
+)
+def test_what_stands_twice_is_told_with_what_to_write(text: str, told: str) -> None:
+    assert problems(text) == [told]
+
+
 def test_broken_toml_is_told_with_its_line() -> None:
     assert problems(MINIMAL + "x = \n")[0].startswith("sams.toml:20: this is not TOML: ")
 

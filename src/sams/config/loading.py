@@ -12,16 +12,18 @@ from typing import Any
 import msgspec
 
 from sams.config.checks import Findings, check_values
-from sams.config.definition import Setting, members
+from sams.config.definition import Setting, members, tables
 from sams.config.kinds import Unfit
 from sams.config.model import Config, Server
 from sams.config.positions import Positions
 from sams.config.problems import ConfigError, Problem
-from sams.config.reading import Reader
+from sams.config.reading import Reader, several
 from sams.config.system_checks import check_system
 
 MAX_FILE = 2**20
 _TOML_LINE = re.compile(r"\s*\(at line (\d+), column \d+\)$")
+_HEADER = re.compile(r"[ \t]*\[+[ \t]*([A-Za-z_.]+)")
+_TWICE = ("Cannot declare ", "Cannot overwrite a value")
 _TOML_ADVICE = {
     "Invalid value": '; texts stand in quotes ("…"), and so do times and sizes; true, false and numbers do not',
     "Expected newline or end of document after a statement": "; texts, times and sizes stand in quotes",
@@ -112,14 +114,23 @@ def _toml(text: str, path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        message = str(error)
-        place = _TOML_LINE.search(message)
-        line = int(place[1]) if place else None
-        said = _TOML_LINE.sub("", message)
-        text = f"this is not TOML: {said}{_TOML_ADVICE.get(said, '')}"
-        raise ConfigError(path, [Problem("", text, line)]) from None
+        raise ConfigError(path, [_not_toml(str(error), text.split("\n"))]) from None
     except RecursionError:
         raise ConfigError(path, [Problem("", "lists or tables are nested too deeply")]) from None
+
+
+def _not_toml(message: str, lines: list[str]) -> Problem:
+    place = _TOML_LINE.search(message)
+    line = int(place[1]) if place else None
+    said = _TOML_LINE.sub("", message)
+    header = _HEADER.match(lines[line - 1]) if line and said.startswith(_TWICE) else None
+    if header is None:
+        return Problem("", f"this is not TOML: {said}{_TOML_ADVICE.get(said, '')}", line)
+    name = header[1]
+    if not any(table.many and name == ".".join(path) for path, table in tables(Config)):
+        return Problem(name, "this section stands here a second time", line)
+    single = (at for at, text in enumerate(lines, 1) if text.replace(" ", "").startswith(f"[{name}]"))
+    return Problem(name, several(name), next(single, line))
 
 
 def _with_verified_secrets(config: Config, raw: dict[str, Any]) -> Config:

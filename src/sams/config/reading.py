@@ -58,7 +58,7 @@ class Reader:
     def _tables(self, member: Table, value: Any, path: KeyPath) -> Any:
         names = ".".join(part for part in path if isinstance(part, str))
         if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
-            return self.report(path, f"there may be several of these: write [[{names}]] in double brackets")
+            return self.report(path, several(names))
         if not value:
             return self.report(path, f"there is none; write at least one [[{names}]]")
         return tuple(self._section(member.section, item, (*path, at)) for at, item in enumerate(value))
@@ -69,6 +69,11 @@ class Reader:
         except Unfit as error:
             self.report(path, f"found {found(value)}: {error}; allowed: {setting.key.kind.allowed}")
             return None
+
+
+def several(name: str) -> str:
+    """What is wrong with a section in single brackets of which there may be several."""
+    return f"there may be several of these: write [[{name}]] in double brackets"
 
 
 def _missing(member: Setting | Table) -> str:
