@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,10 @@ from structlog.typing import FilteringBoundLogger
 from sams.activity.logs import FactLog
 from sams.activity.metrics import Board as MetricsBoard
 from sams.app.settings import worker_count
+from sams.config.definition import settings
+from sams.config.key import Section
 from sams.config.model import Config, Listener
+from sams.config.showing import written
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
 from sams.identity.guard import PAYLOAD_OCTETS
@@ -36,6 +39,11 @@ KEYS_AT_START = {
     "server": ("grace",),
 }
 """What parts read when they are made, and which changes so seldom that a restart may be asked for."""
+KEYS_FOR_GOOD = {
+    "server": ("name", "data_dir", "user", "workers"),
+    "listener": ("address", "port", "security", "min_tls"),
+}
+"""What was settled before the fork, and cannot change in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +138,13 @@ def make_memory(config: Config, clock: Clock) -> SharedMemory:
 
 
 def unchangeable(old: Config, new: Config) -> tuple[str, ...]:
-    """What a reload cannot change in place, by key; empty where the new configuration can be used."""
-    found = [
-        f"[server] {key}"
-        for key in ("name", "data_dir", "user", "workers")
-        if getattr(old.server, key) != getattr(new.server, key)
-    ]
-    if [_place(listener) for listener in old.listeners] != [_place(listener) for listener in new.listeners]:
-        found.append("[[listener]] address, port, security or min_tls")
+    """What a reload cannot change in place, with both values; empty where the new configuration can be used."""
+    found = [*_changed("server", old.server, new.server, KEYS_FOR_GOOD["server"])]
+    before, after = len(old.listeners), len(new.listeners)
+    if before != after:
+        return (*found, f"the number of [[listener]]: {before} → {after}")
+    for number, pair in enumerate(zip(old.listeners, new.listeners, strict=True), 1):
+        found += _changed(f"listener[{number}]", *pair, KEYS_FOR_GOOD["listener"])
     return tuple(found)
 
 
@@ -154,7 +161,7 @@ def check_changeable(old: Config, new: Config) -> None:
     """Refuse a reload that needs a restart.
 
     Raises:
-        OperatorError: it names the keys.
+        OperatorError: it names the keys and their values.
     """
     found = unchangeable(old, new)
     if found:
@@ -163,8 +170,11 @@ def check_changeable(old: Config, new: Config) -> None:
         )
 
 
-def _place(listener: Listener) -> tuple[str, int, str, str]:
-    return listener.address, listener.port, listener.security, listener.min_tls
+def _changed(path: str, old: Section, new: Section, keys: Iterable[str]) -> Iterator[str]:
+    for setting in settings(type(old)):
+        before, after = getattr(old, setting.attribute), getattr(new, setting.attribute)
+        if setting.name in keys and before != after:
+            yield f"{path}.{setting.name}: {written(setting, before)} → {written(setting, after)}"
 
 
 def _refuse_strays(activated: Sequence[Activated], listeners: Sequence[Listener]) -> None:

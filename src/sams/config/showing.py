@@ -26,6 +26,11 @@ def effective(config: Section) -> dict[str, Any]:
     }
 
 
+def written(setting: Setting, value: Any) -> str:
+    """A value as the file writes it; what an unset one stands for, in words."""
+    return f"({setting.key.unset})" if is_unset(setting, value) else setting.key.kind.write(value)
+
+
 def _section(section: Section, path: tuple[str, ...]) -> Iterator[str]:
     for setting in settings(type(section)):
         yield _line(setting, getattr(section, setting.attribute))
