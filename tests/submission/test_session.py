@@ -430,9 +430,21 @@ def test_a_bug_ends_the_session_with_a_reference_and_the_others_go_on(
         assert "(ref " in answer
         assert await client.ended()
         assert (await other.submit(message())).startswith("250 ")
+        assert rig.told.ended == ["bug"]
 
     play(scene)
     assert "ZeroDivisionError" in capfd.readouterr().err
+
+
+def test_a_client_that_makes_too_many_mistakes_ends_by_the_protocol_and_by_no_bug(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.signed_in()
+        while not (await client.ask("XYZZY")).startswith("421 "):
+            pass
+        assert await client.ended()
+        assert rig.told.ended == ["protocol"]
+
+    play(scene)
 
 
 def test_a_wait_that_fails_as_expected_answers_the_message(

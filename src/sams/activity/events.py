@@ -131,7 +131,7 @@ class Omitted(Event, frozen=True, tag="omitted", gc=False):
 class Closed(Event, frozen=True, tag="closed", gc=False):
     """The session is over. The session's log tells this itself.
 
-    how: `quit`, `lost`, `timeout`, `errors`, `shutdown` or another word of the session's.
+    how: `quit`, `lost`, `timeout`, `protocol`, `shutdown` or another word of the session's (`metrics.CLOSINGS`).
     """
 
     how: str

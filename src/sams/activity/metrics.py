@@ -25,8 +25,8 @@ CLOSINGS = (
     "quit",
     "lost",
     "timeout",
-    "error",
-    "errors",
+    "bug",
+    "protocol",
     "limits",
     "tls",
     "proxy",
@@ -80,7 +80,8 @@ CONNECTIONS = Gauge("sams_connections_open", "Connections of members' programs t
 CONNECTED = Counter("sams_connections_total", "Connections of members' programs that were taken.")
 CLOSED = Counter(
     "sams_closed_total",
-    "Sessions that ended, by how: `quit` is the client's, `lost` a break.",
+    "Sessions that ended, by how: `quit` is the client's, `lost` a break, `protocol` too many mistakes of the "
+    "client, `bug` one of ours.",
     "how",
     CLOSINGS,
 )

@@ -158,7 +158,7 @@ class Session:
         """Log a bug whole under a reference; the peer gets the reference alone."""
         self._refund()
         answer = BUG.with_reference(self._services.reference())
-        self._how = "error"
+        self._how = "bug"
         self._services.log.error("bug", session=self.id, ref=answer.reference, exc_info=error)
         self._log.tell(
             told.Refused("?", str(answer), answer.reference or "", f"{type(error).__name__}: {error}")
@@ -258,7 +258,7 @@ class Session:
 
     def _closed(self, event: Closed) -> None:
         if event.reply is not None and not self._how:
-            self._how = "errors"
+            self._how = "protocol"
         self._connection.close()
 
     # --- signing in
