@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from sams.activity import metrics as m
@@ -224,6 +225,12 @@ def test_an_attempt_that_failed_for_one_shows_that_reply(rig: Rig) -> None:
     assert (line["level"], line["delivered"], line["failed"], line["reply"]) == ("warning", 1, 1, "550 no")
 
 
+def test_the_line_of_an_attempt_has_its_time_in_milliseconds(rig: Rig) -> None:
+    rig.recorder.tell(msgspec.structs.replace(ATTEMPT, seconds=0.0015787419999924168))
+    (line,) = rig.lines.told()
+    assert line["seconds"] == 0.002
+
+
 def test_long_replies_of_many_recipients_are_cut(rig: Rig) -> None:
     results = tuple(
         RecipientResult(f"{number}@x.example", "deferred", "450 " + "x" * 900) for number in range(1000)
@@ -253,6 +260,13 @@ def test_what_happens_to_the_service_is_kept_longest_and_logged(
     assert row.keep is Keep.SERVICE
     assert row.terms == ([term] if term else [])
     assert len(rig.lines.lines) == 1
+
+
+@pytest.mark.parametrize(("what", "level"), [("route down", "warning"), ("route up", "info")])
+def test_a_route_that_goes_down_is_a_warning(rig: Rig, what: str, level: str) -> None:
+    rig.recorder.tell(ServiceChanged(what, "hub: 451 4.4.1 refused"))
+    (line,) = rig.lines.told()
+    assert (line["level"], line["what"], line["detail"]) == (level, what, "hub: 451 4.4.1 refused")
 
 
 def test_an_alarm_is_handed_on(rig: Rig) -> None:

@@ -65,6 +65,9 @@ def test_a_message_under_way_is_finished_stored_and_its_sender_told_to_come_back
         writer.may_go_on.set()
         assert await member == [250, 421]
         await stopping
+        last = rig.log.lines[-1]
+        assert (last["event"], last["what"], last["detail"]) == ("service", "stopped", "worker 0")
+        assert "what='stopped'" in await asyncio.to_thread(rig.story)
 
     play(tmp_path, scene)
 

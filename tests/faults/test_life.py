@@ -231,6 +231,7 @@ def test_told_to_stop_twice_it_ends_at_once_but_in_order(
     assert service.process.wait(PATIENCE) == 0
     service.process = None
     assert "stop in time" not in service.log
+    assert json.loads(service.log.splitlines()[-1])["event"] == "stopped"
 
 
 # --- workers that hang

@@ -41,6 +41,8 @@ from sams.activity.rows import login_term, reference_term
 
 MAX_LISTED = 5
 """Messages, references and recipients that one line of the log names; more are counted."""
+TROUBLES = frozenset({"route down"})
+"""Changes of the service that are warnings in the log."""
 
 
 class Summary(msgspec.Struct, omit_defaults=True, gc=False):
@@ -111,7 +113,7 @@ def delivery(event: Attempted) -> Delivery:
         to=[each.recipient for each in recipients[:MAX_LISTED]],
         login=event.login,
         session=event.session,
-        seconds=event.seconds,
+        seconds=int(event.seconds * 1_000 + 0.5) / 1_000,
     )
     if len(recipients) == 1 and recipients[0].result == "delivered":
         line.delivered, line.reply = 1, recipients[0].reply
@@ -130,7 +132,8 @@ def log_service_event(log: FilteringBoundLogger, event: ServiceEvent) -> None:
         log.error("journal entries lost", entries=event.entries, why=event.why)
     else:
         fields = {name: value for name in event.__struct_fields__ if (value := getattr(event, name))}
-        log.info(kind_of(event), **fields)
+        is_trouble = isinstance(event, ServiceChanged) and event.what in TROUBLES
+        (log.warning if is_trouble else log.info)(kind_of(event), **fields)
 
 
 # --- what a step of a session does: to the counters, to the summary and to the terms by which its row is found

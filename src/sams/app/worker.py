@@ -205,6 +205,7 @@ class WorkerGraph:
         self._reception.cut()
         self._sign_ins.close()
         self._hops.close()
+        self._activity.tell(ServiceChanged("stopped", f"worker {self._number}"))
         await asyncio.to_thread(self._journal.close)
 
     def hurry(self) -> None:

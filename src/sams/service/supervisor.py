@@ -88,6 +88,7 @@ class Supervisor:
             self._start(slot)
         while not (self._stopping and all(slot.pid == 0 for slot in self._slots)):
             self._turn(reader)
+        self.log.info("stopped", pid=os.getpid())
         return self._status
 
     def _turn(self, reader: int) -> None:

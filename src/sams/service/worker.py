@@ -119,6 +119,8 @@ class WorkerProcess:
         await self._stop.wait()
         self.manager.stopping()
         await parts.stop(self.grace)
+        if self.channel is None:  # else the supervisor says it, when the last worker is gone
+            self.log.info("stopped")
         return 0
 
     def _told_to_stop(self) -> None:
