@@ -126,6 +126,27 @@ def test_a_mistake_is_told_with_what_to_write(change: tuple[str, str], told: str
     assert told in "\n".join(problems(MINIMAL.replace(*change)))
 
 
+@pytest.mark.parametrize(
+    ("key", "written"),
+    [
+        ("private_key", "key"),
+        ("private_key", "keyfile"),
+        ("private_key", "ssl-key"),
+        ("certificate", "cert"),
+        ("name", "hostname"),
+    ],
+)
+def test_an_unknown_key_beside_a_missing_one_is_asked_whether_it_was_meant(key: str, written: str) -> None:
+    told = problems(MINIMAL.replace(f"{key} = ", f"{written} = ", 1))
+    assert len(told) == 2
+    assert any(f'{written}: there is no such key; did you mean "{key}"?' in each for each in told)
+
+
+def test_an_unknown_key_that_is_like_nothing_missing_is_told_what_there_is() -> None:
+    told = problems(MINIMAL.replace("private_key = ", "xyzzy = "))
+    assert any("xyzzy: there is no such key; the keys here are" in each for each in told)
+
+
 def test_an_empty_list_of_sections_is_told() -> None:
     text = MINIMAL.replace("[[listener]]\nport = 587\n", "")
     assert problems("listener = []\n" + text) == [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ from sams.config.kinds import Unfit, found
 from sams.config.model import Config
 from sams.config.positions import KeyPath, Positions
 from sams.config.problems import Problem, key_path
+
+_ALIKE = 0.7
+_PARTLY_ALIKE = 0.5
 
 
 @dataclass(slots=True)
@@ -36,8 +40,9 @@ class Reader:
     def _section(self, section: type[Section], raw: dict[str, Any], path: KeyPath) -> Section | None:
         known = members(section)
         before = len(self.problems)
+        missing = [name for name, member in known.items() if member.required and name not in raw]
         for name in raw.keys() - known.keys():
-            self.report((*path, name), _unknown(name, tuple(known), section))
+            self.report((*path, name), _unknown(name, tuple(known), missing, section))
         values: dict[str, Any] = {}
         for name, member in known.items():
             if name in raw:
@@ -83,15 +88,25 @@ def _missing(member: Setting | Table) -> str:
     return f"this section is missing: {brackets}"
 
 
-def _unknown(name: str, known: tuple[str, ...], section: type[Section]) -> str:
+def _unknown(name: str, known: Sequence[str], missing: Sequence[str], section: type[Section]) -> str:
     kind, kinds = ("section", "sections") if section is Config else ("key", "keys")
-    near = difflib.get_close_matches(name.replace("-", "_").lower(), known, 1, 0.7)
-    if near:
-        return f'there is no such {kind}; did you mean "{near[0]}"?'
+    plain = name.replace("-", "_").lower()
     homes = [_header(path, table) for path, table in tables(Config) if name in members(table.section)]
+    if near := _near(plain, known, _ALIKE) or (not homes and _meant(plain, missing)):
+        return f'there is no such {kind}; did you mean "{near}"?'
     if homes:
         return f"there is no such key here; it belongs under {' or '.join(homes)}"
     return f"there is no such {kind}; the {kinds} here are {', '.join(sorted(known))}"
+
+
+def _meant(name: str, missing: Sequence[str]) -> str | None:
+    """What has to be there and is not may be what was meant by less: `key` or `keyfile` for `private_key`."""
+    shared = (each for each in missing if any(word in name for word in each.split("_")))
+    return next(shared, None) or _near(name, missing, _PARTLY_ALIKE)
+
+
+def _near(name: str, names: Sequence[str], alike: float) -> str | None:
+    return next(iter(difflib.get_close_matches(name, names, 1, alike)), None)
 
 
 def _header(path: tuple[str, ...], table: Table) -> str:
