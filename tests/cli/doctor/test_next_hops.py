@@ -28,9 +28,13 @@ def ca() -> trustme.CA:
 
 @contextmanager
 def _hub(
-    offers: str = _OFFERS, *, context: ssl.SSLContext | None = None, greeting: str = "220 hub"
+    offers: str = _OFFERS,
+    *,
+    context: ssl.SSLContext | None = None,
+    greeting: str = "220 hub",
+    heard: list[str] | None = None,
 ) -> Iterator[int]:
-    """A next hop on loopback that answers one client; STARTTLS where it is offered."""
+    """A next hop on loopback that answers one client, and notes what it `heard`; STARTTLS where it is offered."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve() -> None:
@@ -39,6 +43,8 @@ def _hub(
         try:
             connection.sendall(f"{greeting}\r\n".encode())
             while command := connection.recv(1_024).decode().strip().upper():
+                if heard is not None:
+                    heard.append(command)
                 if command == "STARTTLS" and context is not None:
                     connection.sendall(b"220 go on\r\n")
                     connection = context.wrap_socket(connection, server_side=True)
@@ -94,9 +100,11 @@ def test_a_hub_that_takes_less_than_we_do_is_found(desk: Desk) -> None:
 
 def test_a_good_hub_is_fine(desk: Desk, ca: trustme.CA, tmp_path: Path) -> None:
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    with _hub(f"STARTTLS\n{_OFFERS}", context=_server_context(ca, "127.0.0.1")) as port:
+    heard: list[str] = []
+    with _hub(f"STARTTLS\n{_OFFERS}", context=_server_context(ca, "127.0.0.1"), heard=heard) as port:
         found = _check(desk, port, security="verified", ca_file=tmp_path / "ca.pem")
     assert {level for level, _ in found} == {Level.OK}
+    assert heard[-1] == "QUIT"
     assert _level_of(found, "certificate verified") is Level.OK
 
 

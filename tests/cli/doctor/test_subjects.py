@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ from sams.cli.doctor import clock, configuration, folders, names, ports
 from sams.cli.doctor.finding import Level
 from sams.config.model import Listener
 from tests.cli.desk import Desk
+from tests.submission.rig import serving
 
 GIB = 2**30
 
@@ -68,11 +70,25 @@ def test_a_port_is_free_taken_or_answered() -> None:
         listener = Listener(address="127.0.0.1", port=taken.getsockname()[1])
         assert ports.check_free(listener).level is Level.FAIL
         assert "ss -ltnp" in ports.check_free(listener).advice
-        assert ports.check_answered(listener).level is Level.OK
+        assert ports.check_answered(listener, seconds=0.2).level is Level.OK
         behind = msgspec.structs.replace(listener, proxy_protocol=True, proxy_from=("10.0.0.11", "10.0.0.12"))
         assert "those from 10.0.0.11, 10.0.0.12" in ports.check_answered(behind).what
     assert ports.check_free(listener).level is Level.OK
     assert ports.check_answered(listener).level is Level.FAIL
+
+
+def test_a_look_at_a_port_is_a_session_that_ended_in_order(tmp_path: Path) -> None:
+    async def scene() -> list[str]:
+        async with serving(tmp_path) as rig:
+            for port, security in ((rig.starttls, "starttls"), (rig.implicit, "implicit")):
+                listener = Listener(address="127.0.0.1", port=port, security=security)  # type: ignore[arg-type]
+                finding = await asyncio.to_thread(ports.check_answered, listener)
+                assert finding.level is Level.OK
+            while len(rig.told.ended) < 2:  # noqa: ASYNC110 - the end of a session tells of no event
+                await asyncio.sleep(0.01)
+            return rig.told.ended
+
+    assert asyncio.run(asyncio.wait_for(scene(), 20)) == ["quit", "quit"]
 
 
 def test_an_address_of_another_machine_is_found() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import smtplib
 import ssl
@@ -70,6 +71,8 @@ class _Visit:
         except (OSError, smtplib.SMTPException) as error:
             what = f"broke off: {_reason(error)}"
             yield fail(self.subject, what, "see the log of that server")
+        else:
+            _take_leave(client)
         finally:
             client.close()
 
@@ -160,6 +163,13 @@ class _Visit:
             f"ask its administrator for a certificate for {self.host.host}, name its authority in ca_file, or choose "
             f'another security than "{self.route.security}"'
         )
+
+
+def _take_leave(client: smtplib.SMTP) -> None:
+    """A connection that is lost stands in the hop's log as a trouble."""
+    if client.sock is not None:
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            client.quit()
 
 
 def _reason(error: Exception) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
+import ssl
 from collections.abc import Iterator
 
 from sams.cli.doctor.finding import Finding, fail, ok, warn
 from sams.config.model import Config, Listener
 
 _SECONDS = 5.0
+_LINE = 2_048
 
 
 def check(config: Config, *, running: bool) -> Iterator[Finding]:
@@ -18,12 +21,13 @@ def check(config: Config, *, running: bool) -> Iterator[Finding]:
         yield check_answered(listener) if running else check_free(listener)
 
 
-def check_answered(listener: Listener) -> Finding:
-    """Whether somebody takes a connection there."""
+def check_answered(listener: Listener, seconds: float = _SECONDS) -> Finding:
+    """Whether somebody takes a connection there, within so many seconds."""
     subject = _subject(listener)
     target = (_reachable(listener.address), listener.port)
     try:
-        socket.create_connection(target, _SECONDS).close()
+        with socket.create_connection(target, seconds) as connection:
+            _take_leave(connection, listener)
     except OSError as error:
         what = f"the service runs, but {target[0]} takes no connection: {error.strerror or error}"
         return fail(subject, what, "see the service's log and `sams health`; a new listener needs a restart")
@@ -40,6 +44,33 @@ def check_free(listener: Listener) -> Finding:
     except OSError as error:
         return _refused(subject, listener, error)
     return ok(subject, "free; the service does not run")
+
+
+def _take_leave(connection: socket.socket, listener: Listener) -> None:
+    """Say QUIT, so that this is no lost session in journal, log and metrics; to who speaks PROXY first, nothing."""
+    if listener.proxy_protocol:
+        return
+    with contextlib.suppress(OSError):  # it took the connection, and that was asked
+        if listener.security == "starttls":
+            _quit(connection)
+            return
+        with _blind().wrap_socket(connection) as secured:
+            _quit(secured)
+
+
+def _quit(connection: socket.socket) -> None:
+    """Greeting and goodbye are one line each."""
+    connection.recv(_LINE)
+    connection.sendall(b"QUIT\r\n")
+    connection.recv(_LINE)
+
+
+def _blind() -> ssl.SSLContext:
+    """TLS with whatever certificate there is: `certificate.py` looks at that."""
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
 
 
 def _refused(subject: str, listener: Listener, error: OSError) -> Finding:
