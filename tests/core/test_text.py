@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import sys
 import unicodedata
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sams.core.text import ascii_line, visible
+from sams.core.text import ascii_line, visible, wrapped
 
 
 @pytest.mark.parametrize(
@@ -52,3 +53,21 @@ def test_an_ascii_line_is_printable_ascii_whatever_came(text: str | bytes) -> No
     line = ascii_line(text if isinstance(text, str) else text.decode("latin-1"), 20)
     assert line.isascii()
     assert line.isprintable()
+
+
+@given(st.text(" ab", max_size=60), st.integers(8, 20), st.sampled_from(["", "  "]))
+def test_wrapped_lines_keep_all_words_and_no_line_could_take_one_more(
+    text: str, width: int, indent: str
+) -> None:
+    lines = wrapped(text, width, indent, indent)
+    assert " ".join(lines).split() == text.split()
+    for line, following in pairwise([*lines, None]):
+        assert line.startswith(indent)
+        assert len(line) <= width or " " not in line.strip()
+        if following is not None:
+            assert len(line) + 1 + len(following.split()[0]) > width
+
+
+def test_a_text_that_grows_by_its_escapes_is_cut_to_length_as_well() -> None:
+    assert visible("\x01" * 50, 20) == "\\x01" * 4 + "\\x0…"
+    assert visible("\x01" * 5, 20) == "\\x01" * 5

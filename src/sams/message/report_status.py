@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import re
-import textwrap
 
 from sams.core.address import Mailbox
 from sams.core.envelope import OriginalRecipient
-from sams.core.text import ascii_line, visible
+from sams.core.outcome import Outcome
+from sams.core.text import ascii_line, visible, wrapped
 from sams.message.report_facts import Reported, ReportFacts, ReportKind, remote_host, status_of
 from sams.message.trace import date_time
 
 _NO_ATOM = re.compile(r"[^A-Za-z0-9-]")
+_WIDTH = 76
 _LONGEST_TEXT = 600
 """Characters of a value: folded or not, no line comes near 998."""
 
 
 def delivery_status(facts: ReportFacts) -> str:
     """The fields about the message, then those about each recipient, with an empty line between. Ends in CRLF."""
-    groups = [_of_message(facts), *[_of_recipient(facts, reported) for reported in facts.recipients]]
-    return "\r\n".join([_lines(group) for group in groups])
+    same: dict[Outcome, str] = {}
+    groups = [_lines(_of_message(facts))]
+    for reported in facts.recipients:
+        outcome = reported.outcome
+        if outcome not in same:
+            same[outcome] = _lines(_of_outcome(facts, outcome))
+        groups.append(_lines(_of_recipient(reported)) + same[outcome])
+    return "\r\n".join(groups)
 
 
 def _of_message(facts: ReportFacts) -> list[tuple[str, str]]:
@@ -31,20 +38,19 @@ def _of_message(facts: ReportFacts) -> list[tuple[str, str]]:
     return fields
 
 
-def _of_recipient(facts: ReportFacts, reported: Reported) -> list[tuple[str, str]]:
-    fields = []
-    if reported.recipient.original is not None:
-        fields.append(("Original-Recipient", _original(reported.recipient.original)))
-    fields.append(("Final-Recipient", _final(reported.recipient.mailbox)))
-    fields.append(("Action", facts.kind.value))
-    fields.append(("Status", str(status_of(facts.kind, reported.outcome))))
-    host = remote_host(reported.outcome)
+def _of_recipient(reported: Reported) -> list[tuple[str, str]]:
+    final = ("Final-Recipient", _final(reported.recipient.mailbox))
+    original = reported.recipient.original
+    return [final] if original is None else [("Original-Recipient", _original(original)), final]
+
+
+def _of_outcome(facts: ReportFacts, outcome: Outcome) -> list[tuple[str, str]]:
+    fields = [("Action", facts.kind.value), ("Status", str(status_of(facts.kind, outcome)))]
+    host = remote_host(outcome)
     if host:
         fields.append(("Remote-MTA", f"dns; {ascii_line(host, 255)}"))
-    fields.append(
-        ("Diagnostic-Code", f"{'smtp' if host else 'x-sams'}; {ascii_line(str(reported.outcome.reply))}")
-    )
-    fields.append(("Last-Attempt-Date", date_time(reported.outcome.at)))
+    fields.append(("Diagnostic-Code", f"{'smtp' if host else 'x-sams'}; {ascii_line(str(outcome.reply))}"))
+    fields.append(("Last-Attempt-Date", date_time(outcome.at)))
     if facts.kind is ReportKind.DELAYED and facts.retry_until is not None:
         fields.append(("Will-Retry-Until", date_time(facts.retry_until)))
     return fields
@@ -65,7 +71,5 @@ def _lines(fields: list[tuple[str, str]]) -> str:
 
 def _folded(name: str, value: str) -> str:
     value = value if len(value) <= _LONGEST_TEXT else value[: _LONGEST_TEXT - 3] + "..."
-    lines = textwrap.wrap(
-        f"{name}: {value}", 76, subsequent_indent=" ", break_long_words=False, break_on_hyphens=False
-    )
-    return "\r\n".join(lines)
+    line = f"{name}: {value}"
+    return line if len(line) <= _WIDTH and "  " not in line else "\r\n".join(wrapped(line, _WIDTH, rest=" "))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from sams.core.text import visible
+from sams.core.outcome import Outcome
+from sams.core.reply import Reply
+from sams.core.text import visible, wrapped
 from sams.message.advice import advice
 from sams.message.header import Header
 from sams.message.report_facts import Reported, ReportFacts, ReportKind, remote_host, status_of
@@ -59,9 +60,11 @@ def _lines(facts: ReportFacts, header: Header) -> Iterator[str]:
     yield "Hello,"
     yield ""
     yield from _wrapped(f"your message{_subject(header)} of {_day(facts.arrived)} {_NEWS[facts.kind]}")
-    for reported in facts.recipients:
+    for said, recipients in _by_outcome(facts):
         yield ""
-        yield from _of_recipient(facts, reported)
+        for reported in recipients:
+            yield from _recipient(reported)
+        yield from said
     yield ""
     yield from _wrapped(_what_next(facts))
     yield ""
@@ -70,18 +73,29 @@ def _lines(facts: ReportFacts, header: Header) -> Iterator[str]:
     )
 
 
-def _of_recipient(facts: ReportFacts, reported: Reported) -> Iterator[str]:
-    recipient, outcome = reported.recipient, reported.outcome
-    yield f"  {visible(str(recipient.mailbox))}"
+def _by_outcome(facts: ReportFacts) -> list[tuple[Sequence[str], list[Reported]]]:
+    """What is said of whom: those of whom the same is stand together."""
+    groups: dict[tuple[str, Reply], list[Reported]] = {}
+    for reported in facts.recipients:
+        outcome = reported.outcome
+        groups.setdefault((remote_host(outcome), outcome.reply), []).append(reported)
+    return [(_said(facts.kind, reported[0].outcome), reported) for reported in groups.values()]
+
+
+def _recipient(reported: Reported) -> Iterator[str]:
+    yield f"  {visible(str(reported.recipient.mailbox))}"
     original = _first_written(reported)
     if original:
         yield from _wrapped(f"(you wrote to {original})", "    ")
-    if facts.kind is ReportKind.FAILED:
-        yield from _wrapped(advice(status_of(facts.kind, outcome)), "    ")
-    if facts.kind in {ReportKind.FAILED, ReportKind.DELAYED}:
-        host = remote_host(outcome)
-        who = f"The server {visible(host, 255)} said: " if host else "Our server says: "
-        yield from _wrapped(who + visible(str(outcome.reply), _SHOWN_REPLY), "    ")
+
+
+def _said(kind: ReportKind, outcome: Outcome) -> list[str]:
+    if kind not in {ReportKind.FAILED, ReportKind.DELAYED}:
+        return []
+    host = remote_host(outcome)
+    who = f"The server {visible(host, 255)} said: " if host else "Our server says: "
+    said = _wrapped(who + visible(str(outcome.reply), _SHOWN_REPLY), "    ")
+    return [*_wrapped(advice(status_of(kind, outcome)), "    "), *said] if kind is ReportKind.FAILED else said
 
 
 def _first_written(reported: Reported) -> str:
@@ -112,11 +126,4 @@ def _day(at: float | None) -> str:
 
 
 def _wrapped(text: str, indent: str = "") -> list[str]:
-    return textwrap.wrap(
-        text,
-        _WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    return wrapped(text, _WIDTH, indent, indent)
