@@ -9,6 +9,8 @@ from sams.cli.failures import Exit
 from sams.control.messages import (
     AccountAdd,
     AccountChanged,
+    AccountShow,
+    AccountShown,
     AccountSuspend,
     Changed,
     Done,
@@ -63,6 +65,22 @@ def test_what_cannot_be_is_refused_with_a_reason(
     assert result.returncode in {Exit.FAILED, Exit.USAGE}
     assert said.lower() in result.stderr.lower()
     assert desk.json("account", "list") == {"accounts": []}
+
+
+def test_a_login_is_looked_at_before_its_password_is_asked_for(desk: Desk) -> None:
+    desk.add_account("ann", "ann@example.org")
+    again = ("account", "add", "Ann", "--address", "ann@example.org", "--password-stdin")
+    assert "there is an account ann already" in desk.sams(*again, code=Exit.FAILED).stderr
+    unknown = desk.sams("account", "passwd", "bob", "--password-stdin", code=Exit.FAILED)
+    assert "there is no account bob" in unknown.stderr
+
+
+@pytest.mark.parametrize(
+    ("password", "said"), [("", "is empty: it has to stand in the first line"), ("a\tb\n", "has a control")]
+)
+def test_a_password_is_refused_for_what_it_is(desk: Desk, password: str, said: str) -> None:
+    command = ("account", "add", "ann", "--address", "ann@example.org", "--password-stdin")
+    assert f"the password {said}" in desk.sams(*command, text=password, code=Exit.FAILED).stderr
 
 
 def test_an_account_is_suspended_with_its_queue_and_resumed(desk: Desk) -> None:
@@ -122,13 +140,19 @@ def test_a_running_service_is_told_the_prepared_login(desk: Desk) -> None:
 
         return answered
 
-    service: Answers = {**supervisor(1), AccountAdd: note(Done()), AccountSuspend: note(Done())}
+    service: Answers = {
+        **supervisor(1),
+        AccountShow: note(AccountShown(None)),
+        AccountAdd: note(Done()),
+        AccountSuspend: note(Done()),
+    }
     worker: Answers = {AccountChanged: note(Changed(1)), QueueHold: note(Changed(4))}
     desk.data_dir.mkdir(mode=0o700)
     with listening(desk.data_dir, service, worker):
         desk.add_account("ANN", "ann@example.org")
         assert "4 messages held" in desk.sams("account", "suspend", "Ann", "--hold-queue").stdout
     assert asked == [
+        AccountShow("ann"),
         AccountAdd("ann", PASSWORD, ("ann@example.org",)),
         AccountSuspend("ann", ""),
         AccountChanged("ann"),

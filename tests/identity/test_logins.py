@@ -71,6 +71,15 @@ def test_what_is_no_password_is_refused_without_being_shown(written: str) -> Non
     assert not written or written not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [("", "^the password is empty$"), ("tab\tbed", "^the password has a control character")],
+)
+def test_what_is_no_password_is_refused_for_what_it_is(written: str, told: str) -> None:
+    with pytest.raises(UnpreparableError, match=told):
+        prepare_password(written)
+
+
 @pytest.mark.parametrize(("octets", "too_long"), [(1024, False), (1025, True)])
 def test_a_password_of_more_than_a_kilobyte_is_too_long(octets: int, too_long: bool) -> None:
     assert is_too_long("x" * octets) is too_long

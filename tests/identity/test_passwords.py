@@ -56,7 +56,7 @@ def test_a_damaged_hash_is_an_error_and_no_wrong_password(stored: str) -> None:
 @pytest.mark.parametrize(
     ("password", "words"),
     [
-        ("", "not empty"),
+        ("", "is empty"),
         ("short 7", "too short"),
         ("aaaaaaaaaa", "too simple"),
         ("abcabcabcabc", "too simple"),

@@ -80,7 +80,11 @@ def add(
     """
     if not addresses:
         raise click.UsageError("an account needs an address to send from: --address alice@example.ac.uk")
-    place = Place(config_path)
+    accounts = Place(config_path).accounts
+    if accounts.show(login) is not None:
+        raise Failed(
+            f"there is an account {visible(login)} already: see `sams account show {visible(login)}`"
+        )
     entry = AccountEntry(
         login=login,
         addresses=addresses,
@@ -88,7 +92,7 @@ def add(
         recipients_per_hour=per_hour,
         recipients_per_day=per_day,
     )
-    place.accounts.add(entry, _read_password(from_stdin=password_stdin))
+    accounts.add(entry, _read_password(from_stdin=password_stdin))
     click.echo(f"{visible(login)} may now sign in and send from {visible(', '.join(addresses))}")
 
 
@@ -98,8 +102,9 @@ def add(
 @config_option
 def passwd(*, login: str, password_stdin: bool, config_path: Path) -> None:
     """Set another password. The old one and running sessions end at once."""
-    place = Place(config_path)
-    place.accounts.set_password(login, _read_password(from_stdin=password_stdin))
+    accounts = Place(config_path).accounts
+    _known(accounts, login)
+    accounts.set_password(login, _read_password(from_stdin=password_stdin))
     click.echo(f"the password of {visible(login)} is changed; running sessions ended")
 
 
@@ -261,6 +266,8 @@ def _read_password(*, from_stdin: bool) -> str:
     """One line; what follows its newline is left alone. Never echoed."""
     if from_stdin:
         line = sys.stdin.buffer.readline(_MAX_LINE).rstrip(b"\r\n")
+        if not line:
+            raise Failed("the password is empty: it has to stand in the first line of standard input")
         try:
             return line.decode()
         except UnicodeDecodeError:

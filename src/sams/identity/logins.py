@@ -54,12 +54,16 @@ def prepare_password(text: str) -> str:
     """
     if text.isascii() and text.isprintable() and 0 < len(text) <= MAX_PASSWORD_OCTETS:
         return text
+    if not text:
+        raise UnpreparableError("the password is empty")
     if is_too_long(text):
         raise UnpreparableError(f"a password has at most {MAX_PASSWORD_OCTETS} octets")
     try:
         return str(_PASSWORDS.enforce(text))
     except UnicodeError:
-        raise UnpreparableError("a password is not empty and has no control characters") from None
+        raise UnpreparableError(
+            "the password has a control character or an invisible one: use letters, digits, signs and spaces"
+        ) from None
 
 
 def is_too_long(password: str) -> bool:
