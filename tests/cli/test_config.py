@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -40,6 +42,18 @@ def test_a_key_of_another_certificate_is_found_before_the_start(desk: Desk) -> N
     place.write_bytes(key)
     (problem,) = desk.json("config", "check", code=Exit.FAILED)["problems"]
     assert "the key belongs to another certificate" in problem["text"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can read what the service's user cannot")
+def test_root_is_told_what_the_services_own_user_may_not_read(desk: Desk) -> None:
+    text = desk.server.config.read_text()
+    desk.server.config.write_text(text.replace("[server]\n", '[server]\nuser = "nobody"\n'))
+    checked = desk.json("config", "check")
+    assert checked["usable"]
+    told = {warning["key"]: warning["text"] for warning in checked["warnings"]}
+    assert told.keys() >= {"", "tls.certificate", "tls.private_key"}
+    assert told["tls.private_key"].startswith(f"nobody may not read {desk.server.folder}/key.pem")
+    assert "do: chown nobody" in told["tls.private_key"]
 
 
 def test_what_is_in_force_can_be_read_again(desk: Desk) -> None:

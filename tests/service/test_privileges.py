@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from sams.service.privileges import (
     ServiceUser,
     become,
     check_contents,
+    may_read,
     may_run_program,
     prepare_data_dir,
     service_user,
@@ -37,6 +39,19 @@ def test_a_user_that_may_not_read_the_program_is_found(
     tmp_path.chmod(0o700)
     monkeypatch.setattr("sys.executable", str(hidden))
     assert not may_run_program(nobody())
+
+
+@root_only
+def test_whether_a_user_may_read_a_file_is_told_by_its_rights_and_those_above_it() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder, file = Path(name), Path(name, "key.pem")
+        file.touch(mode=0o400)
+        folder.chmod(0o755)
+        assert not may_read(nobody(), file)
+        os.chown(file, nobody().uid, nobody().gid)
+        assert may_read(nobody(), file)
+        folder.chmod(0o700)
+        assert not may_read(nobody(), file)
 
 
 @root_only

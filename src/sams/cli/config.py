@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -10,11 +12,12 @@ from sams.cli.failures import Exit
 from sams.cli.options import config_option, json_option
 from sams.cli.place import read_config
 from sams.cli.render import print_json
-from sams.config.loading import load
-from sams.config.problems import ConfigError, Problem
+from sams.config.loading import Loaded, load
+from sams.config.problems import ConfigError, Problem, key_path
 from sams.config.reference import example_file
 from sams.config.showing import effective
 from sams.config.showing import show as show_text
+from sams.config.system_checks import files
 from sams.core.errors import OperatorError
 from sams.core.text import visible
 
@@ -36,7 +39,8 @@ def check(ctx: click.Context, *, config_path: Path, as_json: bool) -> None:
     warnings: tuple[Problem, ...] = ()
     problems: tuple[Problem, ...] = ()
     try:
-        warnings = load(config_path).warnings
+        loaded = load(config_path)
+        warnings = (*loaded.warnings, *_closed_to_user(loaded))
         problems = _unusable_pairs(config_path)
     except ConfigError as error:
         problems = error.problems
@@ -82,6 +86,20 @@ def _unusable_pairs(path: Path) -> tuple[Problem, ...]:
     except OperatorError as error:
         return (Problem("tls", str(error)),)
     return ()
+
+
+def _closed_to_user(loaded: Loaded) -> Iterator[Problem]:
+    """Asked as root: what the service's own user may not read, which a service that root starts reads before."""
+    from sams.service.privileges import may_read, service_user  # noqa: PLC0415 - for this command only
+
+    user = service_user(loaded.config.server.user)
+    if user is None:
+        return
+    for path, file in (((), loaded.path.absolute()), *files(loaded.config)):
+        if not may_read(user, file):
+            what = f"{user.name} may not read {file}, and the systemd unit starts the service as that user"
+            do = f"chown {user.name} {shlex.quote(str(file))}, or hand it a copy that it may read"
+            yield Problem(key_path(path), f"{what}; do: {do}")
 
 
 def _as_json(problem: Problem) -> dict[str, object]:

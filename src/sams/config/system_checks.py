@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 from sams.config.checks import Findings
@@ -20,16 +21,34 @@ _LOOKED_AT = 65_536
 def check_system(config: Config, findings: Findings) -> None:
     """All checks of this file. Reads no more than the begin of a file, changes nothing."""
     _check_user(config, findings)
-    _check_pairs(config, findings)
-    for at, route in enumerate(config.routes):
-        if route.ca_file:
-            _check_readable(route.ca_file, ("route", at, "ca_file"), findings)
-        if route.password_file:
-            _check_secret(route.password_file, ("route", at, "password_file"), findings)
+    for path, file in files(config):
+        if path[-1] == "private_key":
+            _check_key(file, path, findings)
+        elif path[-1] == "password_file":
+            _check_secret(file, path, findings)
+        else:
+            _check_readable(file, path, findings)
     if config.server.data_dir.exists() and not config.server.data_dir.is_dir():
         findings.problem(("server", "data_dir"), f"{config.server.data_dir} is no folder")
     if config.alarm.command and not os.access(config.alarm.command[0], os.X_OK):
         findings.problem(("alarm", "command"), f"{config.alarm.command[0]} is no program that can be started")
+
+
+def files(config: Config) -> Iterator[tuple[KeyPath, Path]]:
+    """Every file that the service reads, with the key that names it."""
+    for path, certificates, keys in _pairs(config):
+        yield from (((*path, "certificate"), file) for file in certificates)
+        yield from (((*path, "private_key"), file) for file in keys)
+    for at, route in enumerate(config.routes):
+        for key, named in (("ca_file", route.ca_file), ("password_file", route.password_file)):
+            if named:
+                yield ("route", at, key), named
+
+
+def _pairs(config: Config) -> Iterator[tuple[KeyPath, tuple[Path, ...], tuple[Path, ...]]]:
+    yield ("tls",), config.tls.certificate, config.tls.private_key
+    for at, host in enumerate(config.tls.hosts):
+        yield ("tls", "host", at), host.certificate, host.private_key
 
 
 def _check_user(config: Config, findings: Findings) -> None:
@@ -39,19 +58,6 @@ def _check_user(config: Config, findings: Findings) -> None:
         except KeyError:
             text = f'there is no system user "{config.server.user}"; make it with: adduser --system --group'
             findings.problem(("server", "user"), f"{text} {config.server.user}")
-
-
-def _check_pairs(config: Config, findings: Findings) -> None:
-    pairs: list[tuple[KeyPath, tuple[Path, ...], tuple[Path, ...]]] = [
-        (("tls",), config.tls.certificate, config.tls.private_key)
-    ]
-    for at, host in enumerate(config.tls.hosts):
-        pairs.append((("tls", "host", at), host.certificate, host.private_key))
-    for path, certificates, keys in pairs:
-        for certificate in certificates:
-            _check_readable(certificate, (*path, "certificate"), findings)
-        for key in keys:
-            _check_key(key, (*path, "private_key"), findings)
 
 
 def _check_readable(file: Path, path: KeyPath, findings: Findings) -> tuple[int, bytes] | None:

@@ -60,9 +60,17 @@ def may_run_program(user: ServiceUser) -> bool:
 
     Where it may not (an installation below /root), whatever is loaded after the change of user fails.
     """
-    command = [sys.executable, "-c", "import sams.core.errors"]
+    return _succeeds(user, [sys.executable, "-c", "import sams.core.errors"])
+
+
+def may_read(user: ServiceUser, path: Path) -> bool:
+    """Whether the user may read a file, by its rights and those of the folders above it; asked as root."""
+    return _succeeds(user, ["/usr/bin/test", "-r", str(path)])
+
+
+def _succeeds(user: ServiceUser, command: list[str]) -> bool:
     try:
-        done = subprocess.run(  # noqa: S603 - this very interpreter
+        done = subprocess.run(  # noqa: S603 - the two above
             command,
             user=user.uid,
             group=user.gid,
