@@ -62,6 +62,15 @@ def test_an_unknown_command_is_wrong_use() -> None:
     assert CliRunner().invoke(main, ["burn"]).exit_code == Exit.USAGE
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"), [(["que"], "'queue'"), (["quue", "list"], "'queue'"), (["queue", "lst"], "'list'")]
+)
+def test_a_command_that_is_nearly_there_is_suggested(written: list[str], meant: str) -> None:
+    ran = CliRunner().invoke(main, written)
+    assert ran.exit_code == Exit.USAGE
+    assert f"Did you mean {meant}?" in ran.stderr
+
+
 def test_a_group_lists_its_table_in_its_order() -> None:
     assert isinstance(main, LazyGroup)
     help_text = CliRunner().invoke(main, ["--help"]).stdout
