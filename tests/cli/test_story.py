@@ -61,6 +61,11 @@ def test_a_single_event_is_one_line() -> None:
     assert line.endswith("account ann: suspended by root: stolen")
 
 
+def test_the_size_at_acceptance_is_said_to_be_what_was_sent_and_not_what_is_delivered() -> None:
+    told = story.told(events.Accepted("M" * 15, 70, 1))
+    assert told == f"accepted as message {'M' * 15}: 70 B as it was sent, 1 recipient"
+
+
 def test_programs_get_every_field_with_its_time() -> None:
     told = story.as_json(_entry(events.Accepted("M" * 15, 5, 2)))
     assert told["steps"] == [

@@ -115,7 +115,8 @@ _WORDS: dict[type[events.Event], Callable[[Any], str]] = {
     events.Refused: lambda event: f"{event.verb} refused: {event.reply}{_with(event.detail)}",
     events.Warned: lambda event: f"let through, with a warning: {event.what}{_with(event.detail)}",
     events.Accepted: lambda event: (
-        f"accepted as message {event.message}: {size(event.size)}, {count(event.recipients, 'recipient')}"
+        f"accepted as message {event.message}: {size(event.size)} as it was sent, "
+        f"{count(event.recipients, 'recipient')}"
     ),
     events.Omitted: lambda event: f"… {count(event.events, 'event')} left out",
     events.Closed: lambda event: (
