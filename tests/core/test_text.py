@@ -61,11 +61,11 @@ def test_wrapped_lines_keep_all_words_and_no_line_could_take_one_more(
 ) -> None:
     lines = wrapped(text, width, indent, indent)
     assert " ".join(lines).split() == text.split()
-    for line, following in pairwise([*lines, None]):
+    for line in lines:
         assert line.startswith(indent)
         assert len(line) <= width or " " not in line.strip()
-        if following is not None:
-            assert len(line) + 1 + len(following.split()[0]) > width
+    for line, following in pairwise(lines):
+        assert len(line) + 1 + len(following.split()[0]) > width
 
 
 def test_a_text_that_grows_by_its_escapes_is_cut_to_length_as_well() -> None:

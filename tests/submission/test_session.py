@@ -545,3 +545,33 @@ def test_the_octets_of_a_message_are_acknowledged_at_once(
         assert all(asked)
 
     play(scene)
+
+
+def test_who_is_gone_in_the_moment_of_a_refusal_is_waited_for_no_more(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The refusal's delay was waited for by a connection that had let go of its session."""
+
+    async def scene(rig: Rig) -> None:
+        loop, broken = asyncio.get_running_loop(), list[object]()
+        loop.set_exception_handler(lambda _, context: broken.append(context))
+        verdict: asyncio.Future[SignInVerdict] = loop.create_future()
+        monkeypatch.setattr(PasswordAuthenticator, "verify", lambda *_: verdict)
+        client = await rig.secured()
+        client.send(plain("alice"))
+        (session,) = rig.reception.sessions
+        connection = session._connection
+        while connection.is_idle:  # noqa: ASYNC110 - a wait that begins sets no event
+            await asyncio.sleep(0.001)
+        transport = connection._transport
+        assert transport is not None
+        verdict.set_result(SignInVerdict(None, reply(535, "5.7.8", "Wrong"), "wrong password", delay=0.01))
+        connection.connection_lost(None)
+        await asyncio.sleep(0.05)
+        monkeypatch.setattr(Connection, "connection_lost", lambda *_: None)  # it has heard of it
+        transport.abort()
+        await asyncio.sleep(0.01)
+        assert broken == []
+        assert not hasattr(connection, "_handler")
+
+    play(scene)

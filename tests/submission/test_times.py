@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from sams.activity.events import Refused
+from sams.activity.events import Refused, TlsFailed
 from sams.submission.connection import Connection
 from sams.submission.reception import HANDSHAKES
 from sams.submission.tls import ServerTls, TlsFacts
@@ -61,6 +61,26 @@ async def _begun(rig: Rig, *lines: str) -> Client:
     for line in ("MAIL FROM:<alice@example.org>", *lines):
         assert (await client.ask(line))[0] in "23"
     return client
+
+
+def client_hello(octets: int) -> bytes:
+    """One of TLS 1.3, as large as that, whose groups and key shares nobody knows."""
+    groups = b"\x0a\x0a" * (octets // 4) + b"\x0b\x0b"
+    shares = b"\x0b\x0b\x00\x01\x00" * (octets // 10)
+    extensions = _extension(43, b"\x02\x03\x04") + _extension(10, _counted(groups))
+    extensions += _extension(13, _counted(b"\x04\x03\x08\x04")) + _extension(51, _counted(shares))
+    hello = b"\x03\x03" + bytes(32) + b"\0" + _counted(b"\x13\x01") + b"\x01\0" + _counted(extensions)
+    message_ = b"\x01" + len(hello).to_bytes(3, "big") + hello
+    pieces = [message_[start : start + 16_384] for start in range(0, len(message_), 16_384)]
+    return b"".join(b"\x16\x03\x01" + _counted(piece) for piece in pieces)
+
+
+def _counted(octets: bytes) -> bytes:
+    return len(octets).to_bytes(2, "big") + octets
+
+
+def _extension(kind: int, octets: bytes) -> bytes:
+    return kind.to_bytes(2, "big") + _counted(octets)
 
 
 def test_a_handshake_that_begins_late_has_its_own_time_and_no_more(play: Play) -> None:
@@ -237,6 +257,23 @@ def test_a_round_of_the_loop_has_few_handshakes_however_many_ask_at_once(
         assert max(rounds) <= HANDSHAKES
         for writer in writers:
             writer.transport.abort()
+
+    play(scene)
+
+
+def test_a_client_hello_with_many_groups_is_refused_before_openssl_looks_through_them(play: Play) -> None:
+    """For each key share it looks through all groups: 64 KiB of both are a quarter of a second."""
+
+    async def scene(rig: Rig, _: Clock) -> None:
+        for octets, is_heard in ((4_000, True), (40_000, False)):
+            reader, writer = await asyncio.open_connection("127.0.0.1", rig.implicit)
+            writer.write(client_hello(octets))
+            answer = b""
+            with contextlib.suppress(ConnectionResetError):
+                answer = await asyncio.wait_for(reader.read(), 20)
+            assert (answer[:1] == b"\x15") is is_heard, "OpenSSL's alert"
+            writer.close()
+        assert [one.why for one in rig.told.of(TlsFailed)] == ["NO_SUITABLE_KEY_SHARE", "HANDSHAKE_TOO_LONG"]
 
     play(scene)
 

@@ -376,7 +376,8 @@ class Connection(asyncio.BufferedProtocol):
         except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
             self._break(error)
         if self._transport is None:
-            del self._handler
+            if self._then is None:
+                del self._handler
         elif self._paused or self._then is not None:
             self._balance_reading()
 

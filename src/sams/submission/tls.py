@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 `ssl` is driven through two memory BIOs, so that TLS has no socket, no loop and no waiting of its own: ciphertext
 goes into `shake_hands` and `decrypt`, plain text comes out; plain text goes into `encrypt`; what is to be written
-to the peer besides gathers until `take_outgoing`. Whoever owns the socket decides when to write. Four things
+to the peer besides gathers until `take_outgoing`. Whoever owns the socket decides when to write. Five things
 follow that matter here:
 
 * The switch from plain text to TLS is one assignment in the connection. There is no stream whose buffers could
@@ -14,6 +14,8 @@ follow that matter here:
   handshake has to say goes at once.
 * One call of `read` gives one record. It is called again only while ciphertext is left, which spares an exception
   (`SSLWantReadError`) for each piece; and as it asks for the largest record, OpenSSL keeps no rest of one.
+* A handshake is short. OpenSSL looks through all groups that a client names for each of its key shares, so that a
+  ClientHello of the 64 KiB that it may have (RFC 8446 section 4) is a quarter of a second of work.
 * A memory BIO never gives back what it once held. A large read is therefore passed through it in pieces, so that
   who sent a large message and then waits does not keep room for it.
 """
@@ -26,6 +28,8 @@ import msgspec
 
 _RECORD = 16_384
 """Octets of plain text that a record holds at most (RFC 8446 section 5.1)."""
+HANDSHAKE_OCTETS = 12_288
+"""What a peer may send until the handshake is done. A ClientHello with every extension has 3,000, a chain as many."""
 _PIECE = 32_768
 """Octets of ciphertext given to OpenSSL at once."""
 
@@ -62,12 +66,13 @@ class ServerTls:
     peer_closed: the peer has said that it sends no more (close_notify).
     """
 
-    __slots__ = ("_incoming", "_object", "_outgoing", "established", "peer_closed")
+    __slots__ = ("_heard", "_incoming", "_object", "_outgoing", "established", "peer_closed")
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
+        self._heard = 0
         self.established = False
         self.peer_closed = False
 
@@ -80,6 +85,9 @@ class ServerTls:
             TlsError: the peer's bytes are no TLS that the context accepts. What `take_outgoing` then holds is
                 the alert that tells the peer so.
         """
+        self._heard += len(ciphertext)
+        if self._heard > HANDSHAKE_OCTETS:
+            raise TlsError("HANDSHAKE_TOO_LONG")
         self._incoming.write(ciphertext)
         try:
             self._object.do_handshake()
