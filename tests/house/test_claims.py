@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 
@@ -31,6 +32,33 @@ def missing(page: Path) -> list[str]:
 @each_page
 def test_every_test_that_a_page_names_is_there(page: Path) -> None:
     assert missing(page) == []
+
+
+def strange(text: str) -> list[str]:
+    """The modules that a text names by their file, and that are none of ours."""
+    there = [
+        f"/{path.relative_to(ROOT)}"
+        for folder in ("src", "tests", "tools", "benchmarks")
+        for path in modules(folder)
+    ]
+    named = {name for name in re.findall(r"`([\w/]+\.py)`", text) if "NAME" not in name}
+    return sorted(name for name in named if not any(path.endswith(f"/{name}") for path in there))
+
+
+def modules(folder: str) -> Iterable[Path]:
+    return (ROOT / folder).rglob("*.py")
+
+
+@each_page
+def test_every_module_that_a_page_names_is_there(page: Path) -> None:
+    assert strange(page.read_text()) == []
+
+
+def test_a_module_that_was_renamed_would_be_found() -> None:
+    assert strange("`core/text.py`, `text.py`, `verdict.py` and `core/tex.py`") == [
+        "core/tex.py",
+        "verdict.py",
+    ]
 
 
 @pytest.mark.parametrize("name", ["SECURITY.md", "docs/threat-model.md"])
