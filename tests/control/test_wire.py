@@ -69,6 +69,8 @@ def test_every_request_needs_a_role() -> None:
         (b'{"version":1,"message":{"type":"queue.show"}}', Trouble.MALFORMED),
         (b'{"version":1,"message":{"type":"queue.show","id":7}}', Trouble.MALFORMED),
         (b'{"version":1,"message":{"type":"queue.delete","search":{"sendre":"x"}}}', Trouble.MALFORMED),
+        (b'{"version":1,"message":{"type":"\xff"}}', Trouble.MALFORMED),
+        (b'{"version":1,"message":{"type":"queue.show","id":"\xff"}}', Trouble.MALFORMED),
         (b'{"version":1,"message":{"type":"queue.burn"}}', Trouble.UNKNOWN),
         (b'{"version":2,"message":{"type":"queue.burn","new":1}}', Trouble.VERSION),
     ],
@@ -77,6 +79,11 @@ def test_what_cannot_be_read_is_named(line: bytes, trouble: Trouble) -> None:
     with pytest.raises(wire.WireError) as caught:
         wire.decode_request(line)
     assert caught.value.trouble is trouble
+
+
+def test_an_answer_that_is_no_text_is_told_as_one_that_cannot_be_read() -> None:
+    with pytest.raises(wire.WireError, match="cannot be read"):
+        wire.decode_response(b'{"version":1,"message":{"type":"\xff"}}')
 
 
 def test_another_version_names_both() -> None:

@@ -45,6 +45,8 @@ _RESPONSE: msgspec.json.Decoder[Response] = msgspec.json.Decoder(Response)
 _TAG = msgspec.json.Decoder(_Tag)
 _ENCODER = msgspec.json.Encoder()
 _REQUEST_TAGS = frozenset(str(kind.__struct_config__.tag) for kind in ROLE_FOR)
+_UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoders raise for what somebody sent: text that is no UTF-8 is found when its field is read."""
 
 
 def encode(message: Request | Response) -> bytes:
@@ -68,7 +70,7 @@ def decode_request(line: bytes) -> Request:
     raw = _opened(line)
     try:
         return _REQUEST.decode(raw)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise WireError(_blame(raw), f"this request cannot be read: {error}") from None
 
 
@@ -81,14 +83,14 @@ def decode_response(line: bytes) -> Response:
     raw = _opened(line)
     try:
         return _RESPONSE.decode(raw)
-    except msgspec.DecodeError as error:
+    except _UNREADABLE as error:
         raise WireError(Trouble.MALFORMED, f"the service's answer cannot be read: {error}") from None
 
 
 def _opened(line: bytes) -> msgspec.Raw:
     try:
         opened = _LINE.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except _UNREADABLE as error:
         raise WireError(Trouble.MALFORMED, f"not a control message: {error}") from None
     if opened.version != VERSION:
         raise WireError(
@@ -102,5 +104,5 @@ def _opened(line: bytes) -> msgspec.Raw:
 def _blame(raw: msgspec.Raw) -> Trouble:
     try:
         return Trouble.MALFORMED if _TAG.decode(raw).type in _REQUEST_TAGS else Trouble.UNKNOWN
-    except msgspec.DecodeError:
+    except _UNREADABLE:
         return Trouble.MALFORMED
