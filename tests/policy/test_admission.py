@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -158,8 +159,42 @@ def test_nothing_is_kept_of_who_is_gone_or_was_refused() -> None:
         door.first.disconnected(f"192.0.2.{number}", None)
     assert len(door.books.workers[0].origins) == 30, "they count for this minute"
     door.clock.seconds += 60
-    door.first.connected(HOME)
+    for _ in range(8):
+        door.first.connected(HOME)
+        door.first.disconnected(HOME, None)
     assert (len(door.books.workers[0].origins), len(door.books.workers[0].logins)) == (1, 0)
+
+
+def test_what_a_flood_of_addresses_left_is_forgotten_a_few_at_a_time() -> None:
+    door = Door(AdmissionLimits(connections=2_000))
+    for number in range(1_000):
+        address = f"10.0.{number // 250}.{number % 250}"
+        door.first.connected(address)
+        if number % 10:
+            door.first.disconnected(address, None)
+    door.clock.seconds += 60
+    origins = door.books.workers[0].origins
+    kept = [len(origins)]
+    for _ in range(300):
+        door.first.connected(HOME)
+        door.first.disconnected(HOME, None)
+        kept.append(len(origins))
+    assert all(before - after <= 4 for before, after in pairwise(kept))
+    assert kept[-1] == 101, "who is still here is kept"
+
+
+def test_where_too_many_addresses_come_in_a_minute_only_the_oldest_are_forgotten() -> None:
+    door = Door()
+
+    def come(addresses: Iterable[str]) -> None:
+        for address in addresses:
+            door.first.connected(address)
+            door.first.disconnected(address, None)
+
+    come(f"10.0.{number // 250}.{number % 250}" for number in range(1_000))
+    come([CAFE] * 20)
+    come(f"10.1.{number // 250}.{number % 250}" for number in range(500))
+    assert "in a minute" in str(door.first.connected(CAFE))
 
 
 def test_a_flood_of_addresses_takes_no_more_than_the_room_for_it() -> None:

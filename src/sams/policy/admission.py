@@ -14,8 +14,10 @@ from __future__ import annotations
 
 import ipaddress
 import struct
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from msgspec import Struct
 
@@ -28,6 +30,8 @@ from sams.policy.shared_address import SharedAddresses
 DEFAULT_SLOTS = 65_536
 
 _MINUTE = 60
+_FORGET = 4
+"""Origins that a connection looks at, to let go of who is gone."""
 _RECORD = struct.Struct("<III")
 """Minute, new ones in it, and those held now."""
 _FULL = reply(421, "4.3.2", "Too many connections at the moment, try again later")
@@ -66,15 +70,17 @@ class _Count(Struct, gc=False):
 
 
 class _WorkerBooks:
-    """What one worker counts. table: where the others read it, None where there are none."""
+    """What one worker counts.
 
-    __slots__ = ("logins", "minute", "origins", "shared", "table")
+    origins: in the order of their minutes. table: where the others read it, None where there are none.
+    """
+
+    __slots__ = ("logins", "origins", "shared", "table")
 
     def __init__(self, table: OwnedTable | None) -> None:
         self.table = table
-        self.origins: dict[bytes, _Count] = {}
+        self.origins: OrderedDict[bytes, _Count] = OrderedDict()
         self.logins: dict[str, _Count] = {}
-        self.minute = 0
         self.shared = SharedAddresses()
 
 
@@ -237,14 +243,13 @@ class Admission:
     def _of_origin(self, key: bytes) -> _Count:
         """What this worker counts of it, in this minute."""
         minute = int(self._clock.monotonic()) // _MINUTE & 0xFFFF_FFFF
-        if minute != self._own.minute or len(self._own.origins) >= self._slots:
-            self._own.minute = minute
-            self._forget_passed()
-        count = self._own.origins.get(key)
+        self._forget_some(minute)
+        origins = self._own.origins
+        count = origins.get(key)
         if count is None:
-            count = self._own.origins[key] = _Count(self._tag(b"address\0", key))
-        if count.minute != minute:
-            count.minute, count.fresh = minute, 0
+            count = origins[key] = _Count(self._tag(b"address\0", key), minute)
+        elif count.minute != minute:
+            self._renew(key, count, minute)
         return count
 
     def _of_login(self, login: str) -> _Count:
@@ -272,13 +277,27 @@ class Admission:
             del self._own.logins[login]
         self._publish(count)
 
-    def _forget_passed(self) -> None:
-        """A minute is over, or too many came in it: keep only who is still here."""
+    def _forget_some(self, minute: int) -> None:
+        """Let go of a few who came in an earlier minute and are gone, or of the oldest where too many came.
+
+        A few at each connection, and more than it adds: what a flood leaves is never forgotten all at once.
+        """
         origins = self._own.origins
-        for key in [key for key, count in origins.items() if not count.held]:
-            count = origins.pop(key)
-            count.fresh = 0
-            self._publish(count)
+        for key, count in list(islice(origins.items(), _FORGET)):
+            if count.minute == minute and len(origins) < self._slots:
+                return
+            if count.held:
+                self._renew(key, count, minute)
+            else:
+                del origins[key]
+                count.fresh = 0
+                self._publish(count)
+
+    def _renew(self, key: bytes, count: _Count, minute: int) -> None:
+        """It is in this minute, too: what it counts by the minute begins anew."""
+        if count.minute != minute:
+            count.minute, count.fresh = minute, 0
+        self._own.origins.move_to_end(key)
 
     def _tag(self, kind: bytes, name: bytes) -> bytes:
         table = self._own.table
