@@ -17,6 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from email.policy import SMTP
 from pathlib import Path
 
 import pytest
@@ -149,6 +150,40 @@ def hang_up(service: Service, broken: bool) -> None:
     until(lambda: len(events(service, what)) > before, what)
 
 
+class Midway:
+    """Three members in the middle of a message each: behind MAIL, in the text of DATA, and in a chunk of BDAT."""
+
+    def __init__(self, service: Service) -> None:
+        self._clients = [service.signed_in("alice") for _ in range(3)]
+        self._text = message("alice@example.org").as_bytes(policy=SMTP)
+        self._half = len(self._text) // 2
+
+    def begin(self) -> None:
+        _, in_data, in_chunk = self._clients
+        for client in self._clients:
+            assert client.mail("alice@example.org")[0] == 250
+        for client in (in_data, in_chunk):
+            assert client.rcpt("friend@example.net")[0] == 250
+        assert in_data.docmd("DATA")[0] == 354
+        in_data.send(self._text[: self._half])
+        in_chunk.putcmd(f"BDAT {len(self._text)} LAST")
+        in_chunk.send(self._text[: self._half])
+
+    def finish(self) -> int:
+        """The rest; how many were taken."""
+        behind_mail, in_data, in_chunk = self._clients
+        assert behind_mail.rcpt("friend@example.net")[0] == 250
+        assert behind_mail.data(self._text)[0] == 250
+        in_data.send(self._text[self._half :] + b".\r\n")
+        in_chunk.send(self._text[self._half :])
+        assert [client.getreply()[0] for client in (in_data, in_chunk)] == [250, 250]
+        return len(self._clients)
+
+    def leave(self) -> None:
+        for client in self._clients:
+            assert client.quit()[0] == 221
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.long), 2])
 def test_reloads_with_broken_files_in_between_lose_no_session_and_pile_up_nothing(
@@ -164,26 +199,32 @@ def test_reloads_with_broken_files_in_between_lose_no_session_and_pile_up_nothin
         hang_up(service, broken=False)
         pids = processes(service)
         rest = [open_files(pid) for pid in pids]
-        members = Members(service, count=3, sizes=(500,))
+        members, midway = Members(service, count=3, sizes=(500,)), Midway(service)
         members.start()
         kept = [service.signed_in("alice") for _ in range(4)]
+        finished = 0
         for breaks in BREAKS:
             breaks(service)
+            midway.begin()
             hang_up(service, broken=True)
+            finished += midway.finish()
             files.put_back()
             for client in kept:
                 client.send_message(message("alice@example.org"))
             service.signed_in("alice").quit()  # with the last good certificate
+            midway.begin()
             hang_up(service, broken=False)
+            finished += midway.finish()
         promised = len(members.promised)
         until(lambda: len(members.promised) > promised + 5, "mail is taken")
         members.stop()
         for client in kept:
             client.quit()
-        assert members.refused == []
+        midway.leave()
+        assert (members.refused, members.lost) == ([], [])
         assert processes(service) == pids
         until(lambda: [open_files(pid) for pid in pids] <= rest, f"as few open files as before: {rest}")
-        service.delivered(1 + len(members.promised) + len(kept) * len(BREAKS))
+        service.delivered(1 + finished + len(members.promised) + len(kept) * len(BREAKS))
 
 
 @pytest.mark.parametrize("workers", [pytest.param(0, marks=pytest.mark.long), 2])
