@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 from msgspec.structs import replace
@@ -17,7 +18,8 @@ from sams.delivery.backoff import RetryPolicy
 from sams.delivery.bounces import Bounces, Report, ReportSettings
 from sams.delivery.judge import Judge, Judgement
 from sams.delivery.routes import Route, RouteTable
-from sams.spool.interface import Content, MessageFacts, QueuedMessage, QueuedRecipient
+from sams.spool.failures import StorageFailed
+from sams.spool.interface import Content, DamagedEntry, MessageFacts, QueuedMessage, QueuedRecipient
 from sams.spool.memory import MemorySpool
 from tests.delivery.fake_spool import MemoryBody
 from tests.delivery.rig import DEFERRED, DELIVERED, FAILED, SENDER, START, LoopClock, virtual
@@ -145,3 +147,33 @@ async def test_a_report_can_be_written_when_the_message_cannot_be_read_any_more(
     bounces = Bounces(SETTINGS, LoopClock(), TABLE.route_of)
     (report,) = await bounces.write(MemorySpool(LoopClock()), MESSAGE, None, judged(FAILED), is_final=False)
     assert "Action: failed\r\n" in await text(report)
+
+
+class SickBody:
+    """A body in a file that the disk does not give."""
+
+    size = 20
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def in_memory(self) -> bytes | None:
+        return None
+
+    async def chunks(self, size: int = 65_536) -> AsyncIterator[bytes]:
+        yield b"half of"
+        raise self.error
+
+    def blocking_chunks(self, size: int = 65_536) -> Iterator[bytes]:
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [StorageFailed("Input/output error"), DamagedEntry("it is cut")])
+@virtual
+async def test_a_report_does_without_a_body_that_cannot_be_read(error: Exception) -> None:
+    bounces, content = Bounces(SETTINGS, LoopClock(), TABLE.route_of), Content(HEAD, SickBody(error))
+    (report,) = await bounces.write(
+        MemorySpool(LoopClock()), MESSAGE, content, judged(FAILED), is_final=False
+    )
+    assert "Subject: hello" in await text(report)
+    assert "half of" not in await text(report)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
+from sams.activity.events import Alarmed, Attempted, Reported, ServiceEvent
 from sams.core.clock import SystemClock
 from sams.delivery.backoff import RetryPolicy
 from sams.delivery.routes import Route, RouteTable
 from sams.delivery.scheduler import Scheduler
 from sams.delivery.window import Window
-from sams.spool.interface import Search
+from sams.spool.failures import StorageFailed
+from sams.spool.interface import Content, Search
 from tests.delivery.rig import DEFERRED, FAILED, FakeReporter, ScriptedHop
 from tests.spool.rig import SETTINGS, new_message, sqlite_spool
 
@@ -48,5 +52,48 @@ def test_submitted_and_claimed_mail_leaves_a_shard_on_disk_and_a_report_enters_i
             assert await spool.search(Search(), None, 10) == []
         assert len(set(hop.ids)) == 2 * COUNT
         assert not faults
+
+    asyncio.run(story())
+
+
+def test_what_cannot_be_read_from_a_shard_is_one_alarm_and_is_reported_when_it_expires(
+    tmp_path: Path,
+) -> None:
+    async def story() -> None:
+        clock, reporter, events, is_told = (
+            SystemClock(),
+            FakeReporter(),
+            list[ServiceEvent](),
+            asyncio.Event(),
+        )
+
+        def tell(event: ServiceEvent) -> None:
+            events.append(event)
+            if isinstance(event, Reported):
+                is_told.set()
+
+        scheduler = Scheduler(
+            clock=clock,
+            policy=RetryPolicy(first=0.05, longest=0.05, expire=0.5, delay_notice=0),
+            reporter=reporter,
+            tell=tell,
+            faulted=lambda _, error: pytest.fail(str(error)),
+        )
+        async with sqlite_spool(tmp_path, clock, SETTINGS) as spool:  # type: ignore[arg-type]  # a real clock here
+            (work,) = await spool.accept(await new_message(spool, arrived=clock.now()))
+
+            def load(message_id: str) -> Content:
+                raise StorageFailed("its octets are in shard 0, which failed and cannot be read now")
+
+            spool.load = load  # type: ignore[method-assign]
+            scheduler.adopt(spool)
+            scheduler.set_routes(RouteTable([Route("hub", ("*",))]), {"hub": ScriptedHop()})
+            scheduler.start()
+            async with asyncio.timeout(10):
+                await is_told.wait()
+            await scheduler.drain(5.0)
+        assert [(what, message) for what, message, _ in reporter.told] == [("failed", work.message.id)]
+        assert sum(isinstance(each, Attempted) for each in events) > 3
+        assert sum(isinstance(each, Alarmed) for each in events) == 1
 
     asyncio.run(story())

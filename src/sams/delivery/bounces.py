@@ -14,11 +14,13 @@ from typing import Protocol
 from sams.core.address import Mailbox
 from sams.core.clock import Clock
 from sams.core.envelope import Body, Recipient, Ret
+from sams.core.errors import SamsError
 from sams.delivery.judge import Judged, Judgement
 from sams.message.report import build_report
 from sams.message.report_facts import DEFAULT_FULL_LIMIT, Reported, ReportFacts, ReportKind
 from sams.spool.interface import (
     Content,
+    DamagedEntry,
     MessageFacts,
     NewMessage,
     NewRecipient,
@@ -119,11 +121,14 @@ class Bounces:
         return tuple(written)
 
     async def _returned(self, message: QueuedMessage, content: Content | None) -> bytes | None:
-        """The body, where it is small enough to be returned: a large one is not read at all."""
+        """The body, where it is small enough to be returned and can be read: a large one is not read at all."""
         if content is None or message.ret is Ret.HEADERS or content.body.size > self._settings.full_limit:
             return None
         body = content.body.in_memory()
-        return body if body is not None else b"".join([piece async for piece in content.body.chunks()])
+        try:
+            return body if body is not None else b"".join([piece async for piece in content.body.chunks()])
+        except (SamsError, DamagedEntry):  # the news is due all the same
+            return None
 
     def _facts(
         self,

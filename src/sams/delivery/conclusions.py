@@ -21,7 +21,7 @@ from sams.activity.events import (
     ServiceEvent,
 )
 from sams.core.clock import Clock
-from sams.core.errors import SamsError
+from sams.core.errors import SamsError, TemporaryFailure
 from sams.core.ids import new_reference
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import reply
@@ -38,6 +38,7 @@ from sams.spool.interface import Content, DamagedEntry, QueuedRecipient, Settled
 _BUG_FIRST, _BUG_LONGEST = 60.0, 3_600.0
 """Seconds that a message waits where a bug keeps the retry policy from being asked."""
 _DAMAGED = reply(451, "4.3.0", "the message cannot be read here, and was set aside")
+_UNREAD = reply(451, "4.3.0", "the message cannot be read here at the moment")
 _NO_ANSWER = reply(451, "4.3.0", "the attempt ended without an answer for this recipient")
 
 Tried = list[tuple[QueuedRecipient, Outcome]]
@@ -86,13 +87,13 @@ class Conclusions:
         self,
         lane: Lane,
         job: Job,
-        content: Content,
+        content: Content | None,
         result: AttemptResult,
         seconds: float,
         *,
         is_final: bool,
     ) -> None:
-        """An attempt is over: tell of it, and settle or give back its job.
+        """An attempt is over: tell of it, and settle or give back its job. Without content, a report does without it.
 
         Never raises: a bug on the way there is told, and costs no more than its trace in the journal.
         """
@@ -132,6 +133,20 @@ class Conclusions:
         if lane.wants_more:
             self._changed()
 
+    def unread(self, lane: Lane, job: Job, error: Exception) -> None:
+        """Its octets could not be read for an attempt.
+
+        Its recipients have times of their own then, and are given up when it expires, as after any deferral: else
+        it would be tried for ever, and nobody told.
+        """
+        if isinstance(error, TemporaryFailure):
+            self._tell_unread(job, error)
+            outcome = Outcome(Result.DEFERRED, _UNREAD, "", self._clock.now())
+            result = AttemptResult([(one.number, outcome) for one in job.work.recipients])
+        else:
+            result = self.fault(job, error)
+        self.take_in(lane, job, None, result, 0.0, is_final=False)
+
     def fault(self, job: Job, error: BaseException) -> AttemptResult:
         """A bug of ours: told with a reference, the recipients try again as after any temporary failure.
 
@@ -156,11 +171,18 @@ class Conclusions:
         ours = reply(451, "4.3.0", "an unexpected error on our side").with_reference(reference)
         return Outcome(Result.DEFERRED, ours, "", self._clock.now())
 
+    def _tell_unread(self, job: Job, error: TemporaryFailure) -> None:
+        """An alarm for a message, not for each time it is tried."""
+        message = job.work.message
+        if any(one.last is None or one.last.reply != _UNREAD for one in job.work.recipients):
+            text = f"{message.id} waits, for it cannot be read for delivery: {visible(str(error))}"
+            self._tell(Alarmed(alarm="spool", text=text, login=message.login))
+
     def _take_in_each(
         self,
         lane: Lane,
         job: Job,
-        content: Content,
+        content: Content | None,
         result: AttemptResult,
         seconds: float,
         *,
@@ -176,7 +198,7 @@ class Conclusions:
         self,
         lane: Lane,
         job: Job,
-        content: Content,
+        content: Content | None,
         result: AttemptResult,
         error: Exception,
         *,
@@ -227,7 +249,7 @@ class Conclusions:
         lane.settling += 1
         self._window.drop_content(job)
 
-    def _go_by(self, lane: Lane, job: Job, content: Content, tried: Tried, *, is_final: bool) -> None:
+    def _go_by(self, lane: Lane, job: Job, content: Content | None, tried: Tried, *, is_final: bool) -> None:
         """Settle by outcomes; without any the job is as it was."""
         if not tried:
             self._give_back(lane, job, keep=not job.is_unwanted)

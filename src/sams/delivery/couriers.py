@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
+from sams.activity.events import ServiceChanged, ServiceEvent
 from sams.core.clock import Clock
 from sams.core.text import visible
 from sams.delivery.conclusions import Conclusions
@@ -26,7 +26,7 @@ from sams.delivery.health import State
 from sams.delivery.interface import AttemptResult, GroupUnderWay, Hop, NextHop, Unfinished
 from sams.delivery.lane import Lane
 from sams.delivery.window import Job, Step, Window
-from sams.spool.interface import Content, Work
+from sams.spool.interface import Content, DamagedEntry, Work
 
 Parcel = tuple[Work, Content]
 
@@ -178,24 +178,21 @@ class Couriers:
                 lane.turns.put_back(job)
                 break
             job.step = Step.SENDING
-            content = job.content or self._load(job)
-            if content is None:
-                self._conclusions.leave(lane, job)
-            else:
+            content = job.content or self._load(lane, job)
+            if content is not None:
                 jobs.append(job)
                 parcels.append((job.work, content))
         return jobs, parcels
 
-    def _load(self, job: Job) -> Content | None:
-        """Its octets; None when the message is gone (deleted meanwhile) or was set aside by the spool."""
+    def _load(self, lane: Lane, job: Job) -> Content | None:
+        """Its octets. None: it is out of hand, gone or set aside by the spool, or put off until they can be read."""
         try:
             return job.spool.load(job.work.message.id)
-        except KeyError:
-            return None
+        except (KeyError, DamagedEntry):  # deleted meanwhile; or the spool has told of it
+            self._conclusions.leave(lane, job)
         except Exception as error:  # noqa: BLE001 - one entry that cannot be read harms itself only
-            detail = f"{job.work.message.id} could not be read for delivery: {visible(str(error))}"
-            self._tell(Alarmed(alarm="spool", text=detail, login=job.work.message.login))
-            return None
+            self._conclusions.unread(lane, job, error)
+        return None
 
     def _spawn(
         self, courier: Courier, job: Job, content: Content, attempt: Coroutine[Any, Any, AttemptResult]
