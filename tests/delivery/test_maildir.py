@@ -5,9 +5,10 @@ import errno
 import os
 import re
 import stat
-from collections.abc import AsyncIterator, Iterator
+import threading
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ from sams.core.envelope import Body, Recipient
 from sams.core.errors import OperatorError
 from sams.core.outcome import Outcome, Result
 from sams.delivery import maildir
-from sams.delivery.maildir import Maildir, MaildirTemplate, NoMailbox
+from sams.delivery.interface import AttemptResult, Hop
+from sams.delivery.maildir import Maildir, MaildirTemplate, NoMailbox, store
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import Content, MessageFacts, QueuedMessage, QueuedRecipient, Work
+from tests.delivery.rig import rig
 
 HEAD = b"Subject: x\r\nTo: bob@example.org\r\n\r\n"
 
@@ -55,23 +58,27 @@ class PieceBody:
         return iter(self.pieces)
 
 
+def work_for(*addresses: Mailbox, sender: str | None = "ann@example.org") -> Work:
+    path = parse_mailbox(sender) if sender else None
+    message = QueuedMessage(
+        "id", "ann", "s", path, 0.0, 0, MessageFacts(), Body.SEVEN_BIT, smtputf8=False, ret=None, envid=None
+    )
+    recipients = tuple(QueuedRecipient(n, Recipient(each), "r", 0.0) for n, each in enumerate(addresses))
+    return Work(message, "r", recipients)
+
+
 def deliver(
     template: str,
     *addresses: Mailbox,
     pieces: list[bytes] | None = None,
     sender: str | None = "ann@example.org",
 ) -> list[Outcome]:
-    path = parse_mailbox(sender) if sender else None
-    message = QueuedMessage(
-        "id", "ann", "s", path, 0.0, 0, MessageFacts(), Body.SEVEN_BIT, smtputf8=False, ret=None, envid=None
-    )
-    recipients = tuple(QueuedRecipient(n, Recipient(each), "r", 0.0) for n, each in enumerate(addresses))
     content = Content(HEAD, PieceBody([b"Hi\r\n"] if pieces is None else pieces))
 
     async def main() -> list[Outcome]:
         with ThreadPoolExecutor(1) as executor:
             hop = Maildir(MaildirTemplate(template), executor, Clock(), host="mx/1:a.example.org")
-            result = await hop.deliver(Work(message, "r", recipients), content)
+            result = await hop.deliver(work_for(*addresses, sender=sender), content)
             await hop.close()
         assert [number for number, _ in result.outcomes] == list(range(len(addresses)))
         return [outcome for _, outcome in result.outcomes]
@@ -224,6 +231,24 @@ def test_what_the_disk_refuses_is_tried_later_and_leaves_nothing(
     assert not list((tmp_path / "all" / "tmp").iterdir())
 
 
+def test_where_the_sync_of_new_fails_no_copy_stays_for_each_try(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync = os.fsync
+
+    def fail(target: int) -> None:
+        if Path(f"/proc/self/fd/{target}").readlink().name == "new":
+            raise OSError(errno.EIO, "no")
+        sync(target)
+
+    deliver(f"{tmp_path}/all", BOB)
+    monkeypatch.setattr(os, "fsync", fail)
+    outcomes = [deliver(f"{tmp_path}/all", BOB)[0] for _ in range(3)]
+    assert [each.result for each in outcomes] == [Result.DEFERRED] * 3
+    assert len(list((tmp_path / "all" / "new").iterdir())) == 1
+    assert not list((tmp_path / "all" / "tmp").iterdir())
+
+
 def test_a_message_is_synced_before_it_is_shown_and_shown_before_it_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -263,3 +288,106 @@ def test_a_body_that_the_spool_cannot_read_now_is_tried_later(
     (outcome,) = deliver(f"{tmp_path}/{{local}}", BOB, pieces=[b"a", b"b"])
     assert (outcome.result, outcome.reply.code) == (Result.DEFERRED, 451)
     assert not list(tmp_path.rglob("tmp/*"))
+
+
+@dataclass
+class SlowDisk:
+    """Stores after `go`; `begun` is set as each store begins."""
+
+    begun: threading.Event = field(default_factory=threading.Event)
+    go: threading.Event = field(default_factory=threading.Event)
+
+    def store(self, folder: Path, name: str, pieces: Iterable[bytes]) -> None:
+        self.begun.set()
+        assert self.go.wait(10)
+        store(folder, name, pieces)
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> SlowDisk:
+    slow = SlowDisk()
+    monkeypatch.setattr(maildir, "store", slow.store)
+    return slow
+
+
+def cut(tmp_path: Path, disk: SlowDisk, *addresses: Mailbox, goes_on: bool) -> AttemptResult | None:
+    """An attempt that is cut while it stores for the first; None: nothing is known of it."""
+
+    async def main() -> AttemptResult | None:
+        hop = Maildir(MaildirTemplate(f"{tmp_path}/{{local}}"), executor, Clock(), host="mx")
+        attempt = asyncio.ensure_future(hop.deliver(work_for(*addresses), Content(HEAD, PieceBody([b""]))))
+        await asyncio.to_thread(disk.begun.wait, 10)
+        attempt.cancel()
+        asyncio.get_running_loop().call_later(0.05, disk.go.set if goes_on else bool)
+        await asyncio.wait([attempt])
+        return None if attempt.cancelled() else attempt.result()
+
+    with ThreadPoolExecutor(1) as executor:
+        try:
+            return asyncio.run(main())
+        finally:
+            disk.go.set()
+
+
+def test_an_attempt_that_is_cut_brings_what_its_thread_has_stored(tmp_path: Path, disk: SlowDisk) -> None:
+    result = cut(tmp_path, disk, BOB, goes_on=True)
+    assert result is not None
+    assert [outcome.result for _, outcome in result.outcomes] == [Result.DELIVERED]
+    assert result.hop is Hop.WORKS
+
+
+def test_after_a_cut_nobody_else_is_stored_for_and_these_wait_as_they_were(
+    tmp_path: Path, disk: SlowDisk
+) -> None:
+    result = cut(tmp_path, disk, BOB, parse_mailbox("eve@example.org"), goes_on=True)
+    assert result is not None
+    assert [number for number, _ in result.outcomes] == [0]
+    assert result.hop is Hop.DOWN
+    assert [each.name for each in tmp_path.iterdir()] == ["bob"]
+
+
+def test_a_thread_that_hangs_is_waited_for_some_seconds(
+    tmp_path: Path, disk: SlowDisk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(maildir, "LAST_WAIT", 0.05)
+    assert cut(tmp_path, disk, BOB, parse_mailbox("eve@example.org"), goes_on=False) is None
+    assert [each.name for each in tmp_path.iterdir()] == ["bob"]  # when the disk woke up
+
+
+def test_what_is_cut_before_it_has_a_thread_is_not_stored(tmp_path: Path, disk: SlowDisk) -> None:
+    async def main() -> list[asyncio.Task[AttemptResult]]:
+        hop = Maildir(MaildirTemplate(f"{tmp_path}/{{local}}"), executor, Clock(), host="mx")
+        content = Content(HEAD, PieceBody([b""]))
+        works = [work_for(BOB), work_for(parse_mailbox("eve@example.org"))]
+        attempts = [asyncio.ensure_future(hop.deliver(work, content)) for work in works]
+        await asyncio.to_thread(disk.begun.wait, 10)
+        attempts[1].cancel()
+        await asyncio.wait([attempts[1]])
+        disk.go.set()
+        await asyncio.wait(attempts)
+        return attempts
+
+    with ThreadPoolExecutor(1) as executor:
+        attempts = asyncio.run(main())
+    assert [each.cancelled() for each in attempts] == [False, True]
+    assert [each.name for each in tmp_path.iterdir()] == ["bob"]
+
+
+def test_a_stop_that_cuts_a_slow_sync_leaves_nothing_in_the_queue_that_was_stored(
+    tmp_path: Path, disk: SlowDisk
+) -> None:
+    async def main() -> None:
+        made = rig(started=False)
+        template = MaildirTemplate(f"{tmp_path}/{{local}}")
+        made.hops["hub"] = Maildir(template, executor, Clock(), host="mx")  # type: ignore[assignment]
+        made.begin()
+        await made.accept()
+        await asyncio.to_thread(disk.begun.wait, 10)
+        made.scheduler.hurry()
+        asyncio.get_running_loop().call_later(0.05, disk.go.set)
+        await made.scheduler.drain(0)
+        assert not made.spool.messages
+
+    with ThreadPoolExecutor(1) as executor:
+        asyncio.run(main())
+    assert len(list(tmp_path.glob("bob/new/*"))) == 1

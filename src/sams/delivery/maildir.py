@@ -22,8 +22,8 @@ import re
 import string
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass
+from concurrent.futures import Executor, Future
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from sams.core.address import AddressError, Mailbox, domain_key
@@ -33,7 +33,7 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import Reply, reply
 from sams.core.text import visible
-from sams.delivery.interface import AttemptResult, Landed
+from sams.delivery.interface import AttemptResult, Hop, Landed
 from sams.spool.interface import Content, StoredBody, Work
 
 _FOLDERS = ("cur", "new", "tmp")
@@ -45,11 +45,15 @@ _FIELDS = frozenset({"domain", "local"})
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/\\]|\A\.|\A\Z")
 _NO_HOST_CHARACTER = re.compile(r"[^A-Za-z0-9.-]")
 
+LAST_WAIT = 5.0
+"""Seconds that an attempt which is cut waits for its thread: a sync may be under way."""
+
 _DELIVERED = reply(250, "2.0.0", "Stored in the mailbox")
 _NO_MAILBOX = reply(550, "5.1.3", "There is no mailbox of this name here")
 _FULL = reply(452, "4.3.1", "The disk with the mailboxes is full")
 _QUOTA = reply(452, "4.2.2", "The mailbox is full")
 _BROKEN = reply(451, "4.3.0", "The mailbox cannot be written")
+_STOPPED = reply(451, "4.3.2", "The attempt was stopped before the message was stored for all")
 _REPLIES = {errno.ENOSPC: _FULL, errno.EDQUOT: _QUOTA, errno.ENAMETOOLONG: _NO_MAILBOX}
 
 
@@ -94,6 +98,14 @@ class MaildirTemplate:
         return Path(self.text.format(domain=_safe(domain), local=_safe(mailbox.local)))
 
 
+@dataclass(slots=True)
+class _Delivery:
+    """What the thread of one attempt has brought so far. is_cut: it stores for nobody else."""
+
+    outcomes: list[tuple[int, Outcome]] = field(default_factory=list)
+    is_cut: bool = False
+
+
 class Maildir:
     """Implements `NextHop`.
 
@@ -122,9 +134,16 @@ class Maildir:
 
     async def deliver(self, work: Work, content: Content) -> AttemptResult:
         """Store the message for each recipient of the work. See `NextHop.deliver`."""
-        loop = asyncio.get_running_loop()
-        outcomes = await loop.run_in_executor(self._executor, self._store_all, work, content)
-        return AttemptResult(outcomes)
+        delivery = _Delivery()
+        storing = self._executor.submit(self._store_all, delivery, work, content)
+        try:
+            await asyncio.wrap_future(storing)
+        except asyncio.CancelledError:
+            delivery.is_cut = True
+            await _ended(storing)
+            if not delivery.outcomes:
+                raise
+        return self._result(delivery, work)
 
     @property
     def group_size(self) -> int:
@@ -147,11 +166,18 @@ class Maildir:
     async def close(self) -> None:
         """Nothing is open."""
 
-    def _store_all(self, work: Work, content: Content) -> list[tuple[int, Outcome]]:
-        return [
-            (queued.number, self._store(work.message.reverse_path, queued.recipient, content))
-            for queued in work.recipients
-        ]
+    def _result(self, delivery: _Delivery, work: Work) -> AttemptResult:
+        if len(delivery.outcomes) == len(work.recipients):
+            return AttemptResult(delivery.outcomes)
+        stopped = Outcome(Result.DEFERRED, _STOPPED, "", self._clock.now())
+        return AttemptResult(tuple(delivery.outcomes), Hop.DOWN, stopped)
+
+    def _store_all(self, delivery: _Delivery, work: Work, content: Content) -> None:
+        for queued in work.recipients:
+            if delivery.is_cut:
+                return
+            outcome = self._store(work.message.reverse_path, queued.recipient, content)
+            delivery.outcomes.append((queued.number, outcome))
 
     def _store(self, reverse_path: Mailbox | None, recipient: Recipient, content: Content) -> Outcome:
         answer, result = _DELIVERED, Result.DELIVERED
@@ -175,7 +201,7 @@ def store(folder: Path, name: str, pieces: Iterable[bytes]) -> None:
     Raises:
         OSError: it was not written, or it is not sure to stay.
     """
-    waiting = folder / "tmp" / name
+    waiting, shown = folder / "tmp" / name, folder / "new" / name
     try:
         file = _create(waiting)
     except FileNotFoundError:
@@ -187,12 +213,23 @@ def store(folder: Path, name: str, pieces: Iterable[bytes]) -> None:
             os.fsync(file)
         finally:
             os.close(file)
-        waiting.rename(folder / "new" / name)
+        waiting.rename(shown)
+        _sync(shown.parent)
     except BaseException:
-        with contextlib.suppress(OSError):
-            waiting.unlink()
+        for each in (waiting, shown):  # it is stored again, under another name
+            with contextlib.suppress(OSError):
+                each.unlink()
         raise
-    _sync(folder / "new")
+
+
+async def _ended(storing: Future[None]) -> None:
+    """A thread cannot be cut, and what it stores must not be stored again: wait some seconds for it.
+
+    Raises:
+        CancelledError: told a second time.
+    """
+    if not storing.cancelled():
+        await asyncio.wait([asyncio.wrap_future(storing)], timeout=LAST_WAIT)
 
 
 class _Names:
