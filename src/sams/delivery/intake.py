@@ -7,6 +7,7 @@ recipients of it have become due, it is looked at again when it is done.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 
 from sams.activity.events import Alarmed, ServiceEvent
@@ -22,7 +23,6 @@ PAGE = 100
 PROBE_PAGE = 10
 PAUSE = 30.0
 """Seconds for which a spool that cannot be read is left alone."""
-_FAR = 10 * 365 * 86_400.0
 
 
 class Intake:
@@ -69,7 +69,8 @@ class Intake:
         for one in lane.passes.values():
             room = self._room(lane) if lane.health.is_up else self._probe_room(lane, monotonic)
             if room:
-                for work in self._read(lane, one, now + _FAR, Cursor(now + horizon, encode(0)), room)[0]:
+                front = Cursor(now + horizon, encode(0))
+                for work in self._read(lane, one, now, front, room, until=math.inf)[0]:
                     self._admit(lane, work, one.spool)
 
     def _is_welcome(self, lane: Lane, work: Work) -> bool:
@@ -112,10 +113,18 @@ class Intake:
                     one.over(self._next_due(lane, one, now))
 
     def _read(
-        self, lane: Lane, one: Pass, now: float, after: Cursor | None, limit: int
+        self,
+        lane: Lane,
+        one: Pass,
+        now: float,
+        after: Cursor | None,
+        limit: int,
+        *,
+        until: float | None = None,
     ) -> tuple[Iterable[Work], Cursor | None]:
+        """A claim of what is due now, or until another time."""
         try:
-            return one.spool.claim(lane.name, now, after, limit)
+            return one.spool.claim(lane.name, now if until is None else until, after, limit)
         except Exception as error:  # noqa: BLE001 - a spool that cannot be read must not stop the others
             self._pause(one, now, error)
             return (), one.cursor
