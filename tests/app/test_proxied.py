@@ -67,9 +67,9 @@ def test_members_who_all_come_from_one_private_address_are_a_problem_that_is_tol
         admission = rig.worker._reception.house.services.admission
         for number in range(SIGN_INS):
             assert admission.signed_in("10.0.0.11", f"member{number}") is None
-        await until(rig.worker._problems)
+        await until(rig.worker._sharing.problems)
         notes = [str(line["note"]) for line in rig.log.lines if line["event"] == "members share an address"]
-        assert notes == list(rig.worker._problems())
+        assert notes == list(rig.worker._sharing.problems())
         assert "10.0.0.11" in notes[0]
 
     play(tmp_path, scene)

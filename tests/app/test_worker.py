@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from sams.activity.journal import GATHER
+from sams.control.messages import RouteDown
+from sams.control.running import RunningService
 from sams.core.errors import OperatorError
 from tests.app.rig import Rig, worker
 from tests.support.next_hop import Answer, Authority, Do, NextHop, until
@@ -239,9 +241,26 @@ def test_a_reload_is_in_force_for_new_sessions_and_new_routes_for_mail_that_wait
     play(scene, NextHop({"MAIL": "450 4.2.0 later"}))
 
 
+def test_a_route_that_is_gone_is_told_only_while_mail_waits_for_it(play: Play) -> None:
+    async def told(rig: Rig) -> dict[str, RouteDown]:
+        return (await asyncio.to_thread(RunningService(rig.folder).health)).routes_down
+
+    async def scene(rig: Rig, hop: NextHop) -> None:
+        rig.reload(('name = "hub"', 'name = "other"'))
+        assert await told(rig) == {}
+        await rig.play(send())
+        await until(lambda: any(line.get("deferred") for line in rig.log.lines))
+        rig.reload(('domains = ["*"]', 'domains = ["example.edu"]'))
+        (gone,) = (await told(rig)).items()
+        assert (gone[0], gone[1].since) == ("other", None)
+        assert gone[1].reply == "the route is not in the configuration any more"
+
+    play(scene, NextHop({"MAIL": "450 4.2.0 later"}))
+
+
 def test_a_reload_that_needs_a_restart_is_refused_by_name_and_changes_nothing(play: Play) -> None:
     async def scene(rig: Rig, hop: NextHop) -> None:
-        with pytest.raises(OperatorError, match=r"\[server\] name"):
+        with pytest.raises(OperatorError, match=r"server\.name"):
             rig.reload(("smtp.example.org", "other.example.org"))
         await rig.play(send())
         await until(lambda: hop.mails)

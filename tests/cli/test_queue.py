@@ -2,11 +2,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from sams.cli.failures import Exit
-from sams.control.messages import Changed, QueueDelete, QueueHold, QueueList, QueuePage, QueueSearch, Response
+from sams.control.messages import (
+    Changed,
+    Depth,
+    QueueDelete,
+    QueueDepth,
+    QueueHold,
+    QueueList,
+    QueuePage,
+    QueueSearch,
+    QueueShow,
+    QueueShown,
+    Response,
+    RouteDown,
+    RouteEntry,
+)
 from sams.core.address import parse_mailbox
+from sams.core.clock import local_time
 from tests.cli.desk import Desk
 from tests.control.fakes import Answers, entry, listening, supervisor
 
@@ -179,3 +195,57 @@ def test_a_shard_in_use_is_not_opened(desk: Desk, three: list[str]) -> None:
 def test_an_address_with_any_letters_is_shown(desk: Desk) -> None:
     desk.queued(("bob@example.org",), reverse_path=parse_mailbox("jürgen@exämple.org"))
     assert "jürgen@exämple.org" in desk.sams("queue", "list").stdout
+
+
+DOWN = RouteDown(1_000.0, "451 4.4.1 refused\x1b", 2_000.0)
+TOLD = f"down since {local_time(1_000.0)}: 451 4.4.1 refused\\x1b"
+AS_JSON = {"since": 1_000.0, "reply": "451 4.4.1 refused\x1b", "at": 2_000.0}
+
+
+def _down() -> Answers:
+    """A worker with a message whose route is down, and one that is held."""
+    waits = msgspec.structs.replace(entry("0" * 15), routes_down={"hub": DOWN})
+    held = msgspec.structs.replace(entry("1" * 15, held=True), routes_down={"hub": DOWN})
+    routes = (RouteEntry("hub", 2, 1, 1_500.0, DOWN), RouteEntry("other", 1, 0, None))
+    return {
+        QueueList: lambda _: QueuePage((waits, held), more=False),
+        QueueShow: lambda _: QueueShown(waits),
+        QueueDepth: lambda _: Depth(routes),
+    }
+
+
+def test_a_list_says_whose_route_is_down_and_once_why(desk: Desk) -> None:
+    desk.data_dir.mkdir(mode=0o700)
+    with listening(desk.data_dir, supervisor(1), _down()):
+        lines = desk.sams("queue", "list").stdout.splitlines()
+        found = desk.json("queue", "list")["messages"]
+    assert "  route down  " in lines[1]
+    assert "  held  " in lines[2]
+    assert lines[3:] == [f"route hub is {TOLD}"]
+    assert [message["routes_down"] for message in found] == [{"hub": AS_JSON}] * 2
+
+
+def test_a_message_is_shown_with_the_reason_for_which_its_route_is_down(desk: Desk) -> None:
+    desk.data_dir.mkdir(mode=0o700)
+    with listening(desk.data_dir, supervisor(1), _down()):
+        text = desk.sams("queue", "show", "0" * 15).stdout
+        found = desk.json("queue", "show", "0" * 15)
+    assert f"route hub  {TOLD}\n" in text
+    assert text.splitlines()[-1].split()[2:] == ["0", "route", "down", "-"]
+    assert found["routes_down"] == {"hub": AS_JSON}
+
+
+def test_depth_says_which_routes_are_down(desk: Desk) -> None:
+    desk.data_dir.mkdir(mode=0o700)
+    with listening(desk.data_dir, supervisor(1), _down()):
+        lines = desk.sams("queue", "depth").stdout.splitlines()
+        found = desk.json("queue", "depth")["routes"]
+    assert lines[1].endswith(f"  hub    {TOLD}")
+    assert lines[2].endswith("  other")
+    assert [route["down"] for route in found] == [AS_JSON, None]
+
+
+def test_nothing_is_said_of_routes_while_the_service_is_down(desk: Desk, three: list[str]) -> None:
+    assert all(message["routes_down"] == {} for message in desk.json("queue", "list")["messages"])
+    assert all(route["down"] is None for route in desk.json("queue", "depth")["routes"])
+    assert "route down" not in desk.sams("queue", "list").stdout

@@ -143,6 +143,25 @@ def test_the_service_tells_how_it_is(server: Service) -> None:
     assert all(worker["ready"] for worker in found["workers"])
 
 
+def test_a_next_hop_that_is_not_there_is_told_wherever_somebody_asks_why_mail_waits(server: Service) -> None:
+    route = "127.0.0.1:9"
+    assert _sendmail(server, "x@down.example").returncode == SysExit.OK
+    until = time.monotonic() + PATIENCE
+    while not (found := json.loads(server.sams("health", "--json", check=False).stdout))["routes_down"]:
+        assert time.monotonic() < until, found
+    (problem,) = [one for one in found["problems"] if route in one]
+    assert " is down since 20" in problem
+    assert "451 4.4.1 " in problem
+    assert problem.endswith("; run `sams doctor`")
+    (message,) = _queue(server, "--recipient", "*@down.example")
+    shown = server.sams("queue", "show", str(message["id"])).stdout
+    assert f"route {route}  down since 20" in shown
+    assert f"route {route} is down since 20" in server.sams("queue", "list").stdout
+    assert "down since 20" in server.sams("queue", "depth").stdout
+    while f'sams_route_up{{route="{route}"}} 0.0' not in (told := server.sams("metrics").stdout):
+        assert time.monotonic() < until, told
+
+
 def test_a_story_is_told_while_the_service_runs(server: Service) -> None:
     assert _sendmail(server, "x@story.example").returncode == SysExit.OK
     (message,) = _queue(server, "--recipient", "*@story.example")

@@ -30,10 +30,12 @@ from sams.control.messages import (
     QueueShow,
     QueueShown,
     Response,
+    RouteDown,
     RouteEntry,
     WorkerHealth,
 )
 from sams.control.running import RunningAccounts, RunningQueue, RunningService, summed_depth
+from sams.core.clock import local_time
 from sams.core.errors import OperatorError
 from tests.control.fakes import Answers, entry, listening, supervisor
 
@@ -123,6 +125,26 @@ def test_health_passes_every_problem_on(tmp_path: Path) -> None:
         )
 
 
+def test_a_route_that_is_down_is_one_problem_over_all_workers_with_its_first_time_and_last_words(
+    tmp_path: Path,
+) -> None:
+    answers: list[Answers] = [
+        {HealthQuery: lambda _, found=found: WorkerHealth(0, 1, ready=True, routes_down=found)}  # type: ignore[misc]
+        for found in (
+            {"hub": RouteDown(2_000.0, "451 4.4.1 refused", 2_500.0)},
+            {"hub": RouteDown(1_000.0, "421 4.3.2 busy", 1_500.0), "alt": RouteDown(None, "gone", 1.0)},
+            {},
+        )
+    ]
+    with listening(tmp_path, supervisor(3), *answers):
+        health = RunningService(tmp_path).health()
+    assert health.routes_down["hub"] == RouteDown(1_000.0, "451 4.4.1 refused", 2_500.0)
+    assert health.problems == (
+        "the next hop of route alt is down: gone; run `sams doctor`",
+        f"the next hop of route hub is down since {local_time(1_000.0)}: 451 4.4.1 refused; run `sams doctor`",
+    )
+
+
 def test_a_suspension_is_written_first_and_then_ends_sessions_everywhere(tmp_path: Path) -> None:
     heard: list[object] = []
 
@@ -166,11 +188,12 @@ def test_depth_is_summed_by_route(tmp_path: Path) -> None:
     first: Answers = {
         QueueDepth: lambda _: Depth((RouteEntry("hub", 5, 2, 30.0), RouteEntry("alt", 1, 0, None)))
     }
-    second: Answers = {QueueDepth: lambda _: Depth((RouteEntry("hub", 2, 1, 20.0),))}
+    down = RouteDown(1_000.0, "451 4.4.1 refused", 2_000.0)
+    second: Answers = {QueueDepth: lambda _: Depth((RouteEntry("hub", 2, 1, 20.0, down),))}
     with listening(tmp_path, supervisor(2), first, second):
         assert RunningQueue(RunningService(tmp_path)).depth() == (
             RouteEntry("alt", 1, 0, None),
-            RouteEntry("hub", 7, 3, 20.0),
+            RouteEntry("hub", 7, 3, 20.0, down),
         )
 
 

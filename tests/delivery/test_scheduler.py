@@ -628,7 +628,12 @@ async def test_each_attempt_is_told_with_its_replies() -> None:
 @virtual
 async def test_a_route_that_stays_down_raises_one_alarm() -> None:
     made = rig(hops={"hub": ScriptedHop(usual=DOWN)})
+    began = made.clock.now()
     await made.accept()
     await asyncio.sleep(2 * HOUR)
     assert made.alarms() == ["route"]
-    assert [(one.route, one.is_up) for one in made.scheduler.status()] == [("hub", False), ("local", True)]
+    hub, local = made.scheduler.status()
+    assert (hub.route, hub.is_up, local.route, local.is_up) == ("hub", False, "local", True)
+    assert hub.since == pytest.approx(began, abs=0.1)
+    assert local.since is None
+    assert made.scheduler.down() == {"hub"}

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,20 @@ from sams.control.messages import (
     QueueSearch,
     QueueShow,
     QueueShown,
+    RouteDown,
 )
 from sams.control.peers import Peer
 from sams.core.errors import OperatorError
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import reply
-from sams.service.queue_view import LISTED_RECIPIENTS, ShardQueue, queue_handlers, search_from_wire
+from sams.delivery.interface import RouteStatus
+from sams.service.queue_view import (
+    LISTED_RECIPIENTS,
+    ShardQueue,
+    queue_handlers,
+    routes_down,
+    search_from_wire,
+)
 from sams.spool.interface import Search, Settled, Settlement, Spool
 from tests.spool.rig import START, Clock, accepted, on_loop, settle, sqlite_spool
 
@@ -100,6 +109,41 @@ def test_a_login_that_cannot_be_one_is_said_to_be_none() -> None:
     with pytest.raises(OperatorError, match="no login"):
         search_from_wire(QueueSearch(login="\u202e"))
     assert search_from_wire(QueueSearch(login="")).login == ""
+
+
+STATUS = RouteStatus("hub", False, 10.0, 5.0, None, 1, 0, 0, 0, 0)
+
+
+def test_the_last_words_of_a_next_hop_are_cleaned_and_cut() -> None:
+    trouble = Outcome(Result.DEFERRED, reply(451, "4.4.1", "\x1b" * 1_000), "hub:25", 20.0)
+    up = RouteStatus("local", True, None, 0.0, None, 0, 0, 0, 0, 4)
+    found = routes_down((replace(STATUS, trouble=trouble), up), 30.0)
+    assert list(found) == ["hub"]
+    assert (found["hub"].since, found["hub"].at) == (10.0, 20.0)
+    assert found["hub"].reply.startswith("451 4.4.1 \\x1b")
+    assert len(found["hub"].reply) < 1_500
+
+
+def test_a_route_that_is_gone_is_told_as_gone_and_a_silent_next_hop_as_silent() -> None:
+    gone = replace(STATUS, route="old", since=None)
+    assert routes_down((STATUS, gone), 30.0) == {
+        "hub": RouteDown(10.0, "no answer", 30.0),
+        "old": RouteDown(None, "the route is not in the configuration any more", 30.0),
+    }
+
+
+@on_loop
+async def test_a_message_and_its_route_say_that_the_route_is_down(tmp_path: Path) -> None:
+    down = {"hub": RouteDown(10.0, "451 4.4.1 refused", 20.0), "other": RouteDown(1.0, "421 x", 2.0)}
+    async with sqlite_spool(tmp_path) as spool:
+        message = await accepted(spool, "bob@example.org")
+        queue = ShardQueue(lambda: (spool,), Clock(), down=lambda: down)
+        (listed,) = (await queue.page(QueueSearch(), None, 10)).entries
+        shown = (await queue.show(message)).entry
+        assert shown is not None
+        assert listed.routes_down == shown.routes_down == {"hub": down["hub"]}
+        (route,) = queue.depth()
+        assert route.down == down["hub"]
 
 
 def test_depth_adds_shards_up(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from sams.control.messages import (
     MetricsQuery,
     Reload,
     Reloaded,
+    RouteDown,
     ServiceHealth,
     WorkerHealth,
     WorkerState,
@@ -84,6 +85,7 @@ def worker_handlers(
     inherited: Inherited,
     *,
     queue: ShardQueue,
+    down: Callable[[], dict[str, RouteDown]],
     storage: StorageWatch,
     spools: Callable[[], tuple[Spool, ...]],
     reception: Reception,
@@ -95,7 +97,10 @@ def worker_handlers(
     async def health(_request: HealthQuery, _peer: Peer) -> WorkerHealth:
         found = worker_health(number, inherited, queue, (*problems(), *await storage.problems()))
         return msgspec.structs.replace(
-            found, failed_shards=await storage.failed_shards(), set_aside=await storage.set_aside()
+            found,
+            failed_shards=await storage.failed_shards(),
+            set_aside=await storage.set_aside(),
+            routes_down=of_interest(down(), queue),
         )
 
     async def account_changed(request: AccountChanged, _peer: Peer) -> Changed:
@@ -150,6 +155,14 @@ def worker_health(
         oldest=min(oldest) if oldest else None,
         problems=problems,
     )
+
+
+def of_interest(down: dict[str, RouteDown], queue: ShardQueue) -> dict[str, RouteDown]:
+    """Without those that are gone from the configuration and for which nothing waits."""
+    if all(each.since is not None for each in down.values()):
+        return down
+    waiting = {each.route for each in queue.depth()}
+    return {name: each for name, each in down.items() if each.since is not None or name in waiting}
 
 
 @contextmanager

@@ -22,6 +22,12 @@ OF_THE_BOARD = (
         "worker",
     ),
     ("sams_worker_sessions_signed_in", "gauge", "Sessions of this worker that are signed in now.", "worker"),
+    (
+        "sams_route_up",
+        "gauge",
+        "1 while the route's next hop takes mail, 0 while a worker finds it down: see `sams health`.",
+        "route",
+    ),
 )
 """Name, type, meaning and label of what does not come from `activity.metrics`."""
 
@@ -45,6 +51,10 @@ def _of_the_board(inherited: Inherited) -> Iterator[Metric]:
         [(number, row.ready) for number, row in rows],
         [(number, row.restarts) for number, row in rows],
         [(number, row.signed_in) for number, row in rows],
+        [
+            (route.id, not inherited.memory.routes.is_down(place))
+            for place, route in enumerate(inherited.material.config.routes)
+        ],
     )
     for (name, kind, meaning, label), numbers in zip(OF_THE_BOARD, values, strict=True):
         family = CounterMetricFamily if kind == "counter" else GaugeMetricFamily

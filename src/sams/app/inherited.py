@@ -19,6 +19,7 @@ from sams.config.model import Config, Listener
 from sams.config.showing import written
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
+from sams.delivery.route_board import RouteBoard
 from sams.identity.guard import PAYLOAD_OCTETS
 from sams.identity.remembered import Remembered
 from sams.identity.shared_table import Columns, SharedTable
@@ -70,6 +71,7 @@ class SharedMemory:
     admission: AdmissionBooks
     metrics: MetricsBoard
     board: StatusBoard
+    routes: RouteBoard
 
 
 @dataclass(slots=True)
@@ -134,6 +136,7 @@ def make_memory(config: Config, clock: Clock) -> SharedMemory:
         admission=AdmissionBooks(workers, secrets.token_bytes(_KEY_OCTETS)),
         metrics=MetricsBoard(workers),
         board=StatusBoard(workers),
+        routes=RouteBoard(workers),
     )
 
 

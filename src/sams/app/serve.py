@@ -201,6 +201,7 @@ def _forget(inherited: Inherited, number: int) -> None:
     """What a dead worker held in shared memory."""
     inherited.memory.admission.forget(number)
     inherited.memory.metrics.clear_gauges(number)
+    inherited.memory.routes.forget(number)
     inherited.memory.hashing.numbers[number] = 0
 
 

@@ -20,6 +20,7 @@ from sams.app.storage import Storage
 from sams.app.storage_watch import StorageWatch, hooks
 from sams.config.model import Config
 from sams.control import sockets
+from sams.control.messages import RouteDown
 from sams.control.peers import service_roles
 from sams.control.server import ControlServer, Handlers
 from sams.core.address import parse_mailbox
@@ -31,7 +32,7 @@ from sams.identity.interface import Identity
 from sams.policy.senders import SenderPolicy
 from sams.protocol.sasl.registry import password_mechanisms
 from sams.service.material import Material
-from sams.service.queue_view import ShardQueue
+from sams.service.queue_view import ShardQueue, routes_down
 from sams.spool.interface import Search, Spool, Work
 from sams.spool.layout import Layout
 from sams.submission.composition import Composer
@@ -82,7 +83,9 @@ class WorkerGraph:
             settings=settings.spool_settings(config),
             hooks=hooks(self._loop, self._metrics, self._tell_activity),
         )
-        self._queue = ShardQueue(lambda: self._storage.spools, self._clock, self._queue_changed)
+        self._queue = ShardQueue(
+            lambda: self._storage.spools, self._clock, self._queue_changed, self._routes_down
+        )
         self._storage_watch = StorageWatch(
             self._storage, self._metrics, self._queue.depth, config.server.data_dir
         )
@@ -267,9 +270,14 @@ class WorkerGraph:
             self._certificates.look(self._inherited.material.hosts)
             self._sharing.look(self._reception.house.services.admission.shared_addresses)
         self._storage_watch.beat()
+        self._note_routes()
         if self._beats % ADOPT_EVERY == 0:
             for spool in self._storage.adopt():
                 self._use_spool(spool)
+
+    def _note_routes(self) -> None:
+        down = self._scheduler.down()
+        self._inherited.memory.routes.note(self._number, [name in down for name in self._routes.names])
 
     # --- asked by commands
 
@@ -288,11 +296,12 @@ class WorkerGraph:
             self._number,
             self._inherited,
             queue=self._queue,
+            down=self._routes_down,
             storage=self._storage_watch,
             spools=lambda: tuple(self._storage.spools),
             reception=self._reception,
             tell=self._activity.tell,
-            problems=self._problems,
+            problems=self._sharing.problems,
         )
         found = [(sockets.worker_path(data_dir, self._number), own)]
         if self._number == 0:
@@ -318,9 +327,8 @@ class WorkerGraph:
         else:
             self._scheduler.reread()
 
-    def _problems(self) -> tuple[str, ...]:
-        down = [status.route for status in self._scheduler.status() if not status.is_up]
-        return (*(f"the next hop of route {route} is down" for route in down), *self._sharing.problems())
+    def _routes_down(self) -> dict[str, RouteDown]:
+        return routes_down(self._scheduler.status(), self._clock.now())
 
     # --- told
 

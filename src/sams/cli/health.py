@@ -62,6 +62,7 @@ def _as_json(found: Health) -> dict[str, object]:
         "pid": found.service.pid,
         "started": found.service.started,
         "workers": workers,
+        "routes_down": msgspec.to_builtins(found.routes_down),
         "problems": list(found.problems),
     }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +17,9 @@ from sams.cli.options import DurationType, config_option, json_option
 from sams.cli.place import Place
 from sams.cli.render import count, print_facts, print_json, print_table, size, span, when
 from sams.control.messages import MAX_PAGE, QueueEntry, QueueSearch, RecipientEntry
-from sams.control.operations import QueueOperations
+from sams.control.operations import QueueOperations, merged_down, told_down
 from sams.core.ids import shard_of
+from sams.core.text import visible
 
 _COUNTED = 10_000
 """How many messages are counted before a deletion is confirmed; more are `more than`."""
@@ -95,7 +96,8 @@ def list_(*, search: QueueSearch, limit: int, after: str | None, config_path: Pa
     """List what waits, oldest first.
 
     With --json: {"messages": […], "next": ID or null}; times are UNIX seconds, sizes octets; of each message
-    the first recipients, all of them with `sams queue show`.
+    the first recipients, all of them with `sams queue show`. A message's "routes_down" names those of its
+    routes whose next hops are down, as the running service finds.
     """
     with Place(config_path).queue() as operations:
         entries = _entries(operations, search, after, limit or sys.maxsize)
@@ -111,6 +113,8 @@ def list_(*, search: QueueSearch, limit: int, after: str | None, config_path: Pa
         return
     columns = ("id", "age", "size", "login", "sender", "state", "recipients")
     print_table(columns, (_row(entry, now) for entry in shown), right=(2,))
+    for route, down in merged_down(entry.routes_down for entry in shown).items():
+        click.echo(visible(f"route {route} is {told_down(down)}"))
     if more:
         click.echo(f"… and more: sams queue list --after {shown[-1].id}")
 
@@ -165,8 +169,10 @@ def _row(entry: QueueEntry, now: float) -> tuple[str, ...]:
 def _state(entry: QueueEntry, now: float) -> str:
     if entry.held:
         return "held"
-    due = min((recipient.due for recipient in entry.recipients), default=now)
-    return "due" if due <= now else f"in {span(due - now)}"
+    due = [recipient for recipient in entry.recipients if recipient.due <= now]
+    if not due and entry.recipients:
+        return f"in {span(min(recipient.due for recipient in entry.recipients) - now)}"
+    return "route down" if due and all(one.route in entry.routes_down for one in due) else "due"
 
 
 @queue.command()
@@ -197,13 +203,16 @@ def _facts(entry: QueueEntry, now: float) -> Iterator[tuple[str, str]]:
     yield "sender", entry.sender or "<>"
     yield "arrived", f"{when(entry.arrived)}, {span(now - entry.arrived)} ago"
     yield "size", size(entry.size)
+    for route, down in entry.routes_down.items():
+        yield f"route {route}", told_down(down)
     yield "session", entry.session
     if entry.envid:
         yield "envelope id", entry.envid
 
 
 def _recipient_row(entry: QueueEntry, recipient: RecipientEntry, now: float) -> tuple[str, ...]:
-    waits = "now" if recipient.due <= now else f"in {span(recipient.due - now)}"
+    soon = "route down" if recipient.route in entry.routes_down else "now"
+    waits = soon if recipient.due <= now else f"in {span(recipient.due - now)}"
     following = "held" if entry.held else waits
     last = recipient.last
     told = (
@@ -314,11 +323,11 @@ def _tell(changed: int, done: str, search: QueueSearch, *, as_json: bool) -> Non
 @config_option
 @json_option
 def depth(*, config_path: Path, as_json: bool) -> None:
-    """Show how much waits for each route."""
+    """Show how much waits for each route, and since when and why its next hop is down."""
     with Place(config_path).queue() as operations:
-        routes: Sequence[Any] = operations.depth()
+        routes = operations.depth()
     if as_json:
-        print_json({"routes": [msgspec.structs.asdict(route) for route in routes]})
+        print_json({"routes": msgspec.to_builtins(routes)})
         return
     if not routes:
         click.echo("Nothing waits.")
@@ -330,7 +339,8 @@ def depth(*, config_path: Path, as_json: bool) -> None:
             str(route.due),
             "-" if route.oldest is None else span(now - route.oldest),
             route.route,
+            "" if route.down is None else told_down(route.down),
         )
         for route in routes
     ]
-    print_table(("recipients", "due", "oldest due for", "route"), rows, right=(0, 1, 2))
+    print_table(("recipients", "due", "oldest due for", "route", "state"), rows, right=(0, 1, 2))

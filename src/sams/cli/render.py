@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
 from typing import Any
 
 import click
 
+from sams.core.clock import local_time
 from sams.core.text import visible
 
+when = local_time
+"""A time in a table or a sentence."""
 _WIDE = 1_000
 """Columns where the output is no terminal: nothing is cut for a program that reads lines."""
 _UNITS = ((86_400.0, "d"), (3_600.0, "h"), (60.0, "min"), (1.0, "s"))
@@ -64,14 +66,6 @@ def _console() -> Any:
 
     width = None if sys.stdout.isatty() else _WIDE
     return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
-
-
-def when(at: float) -> str:
-    """A time in the local zone: `2026-03-01 14:05:09`."""
-    try:
-        return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):
-        return f"@{at}"
 
 
 def span(seconds: float) -> str:

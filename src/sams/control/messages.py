@@ -69,6 +69,18 @@ class LastAttempt(msgspec.Struct, frozen=True):
     at: float
 
 
+class RouteDown(msgspec.Struct, frozen=True):
+    """A next hop that takes no mail: what is for it waits, and one message at a time tries whether it is back.
+
+    since: UNIX seconds; None where the route has no next hop, as it is not in the configuration any more.
+    reply: what was heard of it last, cleaned and cut to length; at: when, UNIX seconds.
+    """
+
+    since: float | None
+    reply: str
+    at: float
+
+
 class RecipientEntry(msgspec.Struct, frozen=True):
     """One recipient that waits; due in UNIX seconds, attempts of its own."""
 
@@ -87,6 +99,7 @@ class QueueEntry(msgspec.Struct, frozen=True):
     sender: the reverse path, empty for `<>`.
     size: octets. arrived: UNIX seconds.
     recipients: in lists the first ones only; `recipient_count` says how many there are.
+    routes_down: those of its recipients' routes that are down, as the running service finds.
     """
 
     id: str
@@ -100,15 +113,20 @@ class QueueEntry(msgspec.Struct, frozen=True):
     envid: str | None
     recipient_count: int
     recipients: tuple[RecipientEntry, ...]
+    routes_down: dict[str, RouteDown] = {}
 
 
 class RouteEntry(msgspec.Struct, frozen=True):
-    """How much waits for one route; oldest: when the oldest due recipient became due, UNIX seconds."""
+    """How much waits for one route; oldest: when the oldest due recipient became due, UNIX seconds.
+
+    down: None while it is up, and where no service runs.
+    """
 
     route: str
     recipients: int
     due: int
     oldest: float | None
+    down: RouteDown | None = None
 
 
 class QueueList(_Message, frozen=True, tag="queue.list"):
@@ -390,6 +408,7 @@ class WorkerHealth(_Message, frozen=True, tag="health.worker"):
     connections: open now; signed_in: how many of them are. queued, due: recipients.
     oldest: when the oldest due recipient became due, UNIX seconds.
     failed_shards: of this worker. set_aside: messages that cannot be read.
+    routes_down: by name, as this worker finds.
     """
 
     number: int
@@ -403,6 +422,7 @@ class WorkerHealth(_Message, frozen=True, tag="health.worker"):
     problems: tuple[str, ...] = ()
     failed_shards: tuple[FailedShard, ...] = ()
     set_aside: int = 0
+    routes_down: dict[str, RouteDown] = {}
 
 
 class MetricsQuery(_Message, frozen=True, tag="metrics.query"):

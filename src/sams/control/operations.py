@@ -6,7 +6,7 @@ do not suffice.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,10 +15,12 @@ from sams.control.messages import (
     DamagedEntry,
     QueueEntry,
     QueueSearch,
+    RouteDown,
     RouteEntry,
     ServiceHealth,
     WorkerHealth,
 )
+from sams.core.clock import local_time
 from sams.core.errors import OperatorError
 
 
@@ -127,6 +129,11 @@ class Health:
     silent: tuple[int, ...] = ()
 
     @property
+    def routes_down(self) -> dict[str, RouteDown]:
+        """By name, over all workers."""
+        return merged_down(worker.routes_down for worker in self.workers)
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """One line for each thing that is wrong."""
         found = list(self.service.problems)
@@ -137,4 +144,30 @@ class Health:
             found += [f"worker {worker.number}: {problem}" for problem in worker.problems]
             if not worker.ready:
                 found.append(f"worker {worker.number} is not ready")
+        for route, down in self.routes_down.items():
+            found.append(f"the next hop of route {route} is {told_down(down)}; run `sams doctor`")
         return tuple(found)
+
+
+def merged_down(views: Iterable[Mapping[str, RouteDown]]) -> dict[str, RouteDown]:
+    """What several found, by name of the route: down since the first time, with what was heard last."""
+    found: dict[str, RouteDown] = {}
+    for view in views:
+        for route, down in view.items():
+            found[route] = both_down(found.get(route), down)
+    return dict(sorted(found.items()))
+
+
+def both_down(one: RouteDown | None, other: RouteDown) -> RouteDown:
+    """The same of two; None: the one found nothing."""
+    if one is None:
+        return other
+    last = max(one, other, key=lambda each: each.at)
+    times = [each.since for each in (one, other) if each.since is not None]
+    return RouteDown(min(times, default=None), last.reply, last.at)
+
+
+def told_down(down: RouteDown) -> str:
+    """In words: `down since 2026-03-01 14:05:09: 451 4.4.1 …`."""
+    since = "" if down.since is None else f" since {local_time(down.since)}"
+    return f"down{since}: {down.reply}"

@@ -62,7 +62,7 @@ from sams.control.messages import (
     ServiceHealth,
     WorkerHealth,
 )
-from sams.control.operations import Health, NotRunning
+from sams.control.operations import Health, NotRunning, both_down
 from sams.core.errors import OperatorError
 
 
@@ -304,7 +304,8 @@ def summed_depth(routes: Iterator[RouteEntry]) -> tuple[RouteEntry, ...]:
     for entry in routes:
         known = sums.get(entry.route, RouteEntry(entry.route, 0, 0, None))
         oldest = min((time for time in (known.oldest, entry.oldest) if time is not None), default=None)
+        down = known.down if entry.down is None else both_down(known.down, entry.down)
         sums[entry.route] = RouteEntry(
-            entry.route, known.recipients + entry.recipients, known.due + entry.due, oldest
+            entry.route, known.recipients + entry.recipients, known.due + entry.due, oldest, down
         )
     return tuple(sums[name] for name in sorted(sums))

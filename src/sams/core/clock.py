@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Protocol
 
 
@@ -27,3 +28,11 @@ class SystemClock:
     def __init__(self) -> None:
         self.now: Callable[[], float] = time.time
         self.monotonic: Callable[[], float] = time.monotonic
+
+
+def local_time(at: float) -> str:
+    """UNIX seconds in the machine's zone, for people: `2026-03-01 14:05:09`."""
+    try:
+        return datetime.fromtimestamp(at, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError, OSError):
+        return f"@{at}"

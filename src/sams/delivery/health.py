@@ -41,6 +41,7 @@ class Health:
     """One route's state, as this worker sees it. Times are monotonic seconds.
 
     is_steady: it is UP and at its most: one more success tells nothing new.
+    down_since: when it was first found DOWN; None while it is UP.
     """
 
     def __init__(self, policy: RetryPolicy, connections: int, draw: Callable[[], float]) -> None:
@@ -56,7 +57,7 @@ class Health:
         self._ceiling_until = 0.0
         self._strikes = 0
         self._failures = 0
-        self._down_since: float | None = None
+        self.down_since: float | None = None
         self._is_alarmed = False
 
     @property
@@ -101,7 +102,7 @@ class Health:
 
     def is_long_down(self, monotonic: float, seconds: float) -> bool:
         """Whether it has been down for so long; true once for each outage."""
-        since = self._down_since
+        since = self.down_since
         if since is None or self._is_alarmed or monotonic - since < seconds:
             return False
         self._is_alarmed = True
@@ -115,7 +116,7 @@ class Health:
         """Grow; the first success after a failure starts again from one."""
         if self.state is not State.UP:
             self.state, self.trouble, self._ramp, self._failures = State.UP, None, 1, 0
-            self._down_since, self._is_alarmed = None, False
+            self.down_since, self._is_alarmed = None, False
         self._strikes = 0
         self._ramp = min(self._ramp + 1, self.connections)
         self.is_steady = self._ramp == self.connections
@@ -137,5 +138,5 @@ class Health:
         self._failures += 1
         self._strikes = 0
         self._ceiling_until = 0.0  # what looked like a limit on its side was the outage
-        if self._down_since is None:
-            self._down_since = monotonic
+        if self.down_since is None:
+            self.down_since = monotonic

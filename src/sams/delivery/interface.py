@@ -147,6 +147,7 @@ class RouteStatus:
     """A route as `sams health` and the doctor show it.
 
     is_up: mail is sent as it comes; otherwise one message probes when `retry_in` is over.
+    since: when it was first found to be down, UNIX seconds; None while it is up, or where it has no next hop.
     retry_in: seconds to the next probe; 0 while it is up.
     trouble: the last thing that was wrong with the hop while it is not up, or None.
     waiting, sending, settling: messages in the window, by what is done with them now.
@@ -155,6 +156,7 @@ class RouteStatus:
 
     route: str
     is_up: bool
+    since: float | None
     retry_in: float
     trouble: Outcome | None
     waiting: int

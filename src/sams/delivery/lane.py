@@ -159,13 +159,15 @@ class Lane:
         """Whether a further attempt may begin now."""
         return self.hop is not None and self.attempts < self.health.allowed(monotonic)
 
-    def status(self, monotonic: float) -> RouteStatus:
+    def status(self, now: float, monotonic: float) -> RouteStatus:
         """For `sams health`."""
         health, allowed = self.health, self.health.allowed(monotonic) if self.hop else 0
+        since = health.down_since
         is_up = self.hop is not None and health.is_up
         return RouteStatus(
             route=self.name,
             is_up=is_up,
+            since=None if since is None else now - (monotonic - since),
             retry_in=0.0 if is_up else max(0.0, health.probe_at - monotonic),
             trouble=health.trouble,
             waiting=self.turns.count,

@@ -193,8 +193,12 @@ class Scheduler:
 
     def status(self) -> tuple[RouteStatus, ...]:
         """Each route's state."""
-        monotonic = self._clock.monotonic()
-        return tuple(lane.status(monotonic) for lane in self._lanes.values())
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        return tuple(lane.status(now, monotonic) for lane in self._lanes.values())
+
+    def down(self) -> frozenset[str]:
+        """The routes whose next hops are down: as `status`, for who asks each second."""
+        return frozenset([lane.name for lane in self._lanes.values() if not lane.health.is_up])
 
     async def drain(self, grace: float) -> None:
         """Stop: no new attempts; those under way finish within `grace` seconds, then connections are cut.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from itertools import islice
 
 import msgspec
@@ -36,6 +36,7 @@ from sams.control.messages import (
     QueueShow,
     QueueShown,
     RecipientEntry,
+    RouteDown,
     RouteEntry,
 )
 from sams.control.peers import Peer
@@ -45,6 +46,7 @@ from sams.core.clock import Clock
 from sams.core.errors import OperatorError
 from sams.core.outcome import Outcome
 from sams.core.text import visible
+from sams.delivery.interface import RouteStatus
 from sams.identity.logins import UnpreparableError, prepare_login
 from sams.spool.interface import Entry, QueuedRecipient, Search, Spool
 from sams.spool.keys import row_of
@@ -57,12 +59,17 @@ PAGE_OCTETS = 524_288
 """About what a page may have: half of a line, so that one more entry always fits."""
 _REPLY_CHARACTERS = 300
 _ENCODER = msgspec.json.Encoder()
+_NO_HOP = "the route is not in the configuration any more"
+_NO_ANSWER = "no answer"
 _Change = QueueHold | QueueRelease | QueueRetry | QueueDelete
 
 
-def entry_to_wire(entry: Entry, limit: int = LISTED_RECIPIENTS, after: int = -1) -> QueueEntry:
-    """A message with at most `limit` of its recipients numbered above `after`."""
+def entry_to_wire(
+    entry: Entry, down: Mapping[str, RouteDown], limit: int = LISTED_RECIPIENTS, after: int = -1
+) -> QueueEntry:
+    """A message with at most `limit` of its recipients numbered above `after`, and which of its routes are down."""
     message = entry.message
+    routes = {recipient.route for recipient in entry.recipients} if down else set()
     behind = (recipient for recipient in entry.recipients if recipient.number > after)
     return QueueEntry(
         id=message.id,
@@ -76,7 +83,20 @@ def entry_to_wire(entry: Entry, limit: int = LISTED_RECIPIENTS, after: int = -1)
         envid=message.envid,
         recipient_count=len(entry.recipients),
         recipients=tuple(_recipient(recipient) for recipient in islice(behind, limit)),
+        routes_down={route: down[route] for route in sorted(routes & down.keys())},
     )
+
+
+def routes_down(statuses: Sequence[RouteStatus], now: float) -> dict[str, RouteDown]:
+    """The routes that are down, by name."""
+    return {status.route: _down(status, now) for status in statuses if not status.is_up}
+
+
+def _down(status: RouteStatus, now: float) -> RouteDown:
+    trouble = status.trouble
+    if trouble is None:
+        return RouteDown(status.since, _NO_HOP if status.since is None else _NO_ANSWER, now)
+    return RouteDown(status.since, visible(str(trouble.reply), _REPLY_CHARACTERS), trouble.at)
 
 
 def search_from_wire(search: QueueSearch) -> Search:
@@ -103,6 +123,7 @@ class ShardQueue:
         spools: the shards open now; they may change when one fails or an orphan is adopted.
         changed: called with what was asked for (`hold`, `release`, `retry`, `delete`) after it is on disk, so
             that the scheduler lets go of what it has in hand, or looks for what became due.
+        down: the routes that are down now; nobody knows of any where nothing is delivered.
     """
 
     def __init__(
@@ -110,8 +131,10 @@ class ShardQueue:
         spools: Callable[[], Sequence[Spool]],
         clock: Clock,
         changed: Callable[[str, Search], None] | None = None,
+        down: Callable[[], Mapping[str, RouteDown]] = dict,
     ) -> None:
         self._spools = spools
+        self._down = down
         self._clock = clock
         self._changed = changed
 
@@ -122,12 +145,13 @@ class ShardQueue:
         searches = [spool.search(narrowed, after, wanted + 1) for spool in self._spools()]
         pages = await asyncio.gather(*searches)
         merged = heapq.merge(*pages, key=lambda entry: entry.message.id)
+        down = self._down()
         taken: list[QueueEntry] = []
         octets = 0
         for entry in merged:
             if len(taken) == wanted or octets > PAGE_OCTETS:
                 return QueuePage(tuple(taken), more=True)
-            taken.append(entry_to_wire(entry))
+            taken.append(entry_to_wire(entry, down))
             octets += len(_ENCODER.encode(taken[-1]))
         return QueuePage(tuple(taken), more=False)
 
@@ -136,7 +160,7 @@ class ShardQueue:
         search = Search(ids=(message_id.upper(),))
         for spool in self._spools():
             for entry in await spool.search(search, None, 1):
-                shown = entry_to_wire(entry, SHOWN_RECIPIENTS, after)
+                shown = entry_to_wire(entry, self._down(), SHOWN_RECIPIENTS, after)
                 last = entry.recipients[-1].number if entry.recipients else -1
                 return QueueShown(shown, more=bool(shown.recipients) and shown.recipients[-1].number < last)
         return QueueShown(None)
@@ -199,9 +223,9 @@ class ShardQueue:
 
     def depth(self) -> tuple[RouteEntry, ...]:
         """How much waits, by route."""
-        now = self._clock.now()
+        now, down = self._clock.now(), self._down()
         return summed_depth(
-            RouteEntry(depth.route, depth.recipients, depth.due, depth.oldest)
+            RouteEntry(depth.route, depth.recipients, depth.due, depth.oldest, down.get(depth.route))
             for spool in self._spools()
             for depth in spool.depth(now)
         )
