@@ -15,7 +15,7 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.lanes import Lanes
 from sams.identity.passwords import HashCost, Hashes, HashPool, check_new_password
 from sams.identity.shared_table import Columns
-from tests.identity.rig import CHEAP, ended_well, fork, in_child
+from tests.identity.rig import CAFE, CHEAP, HOME, ended_well, fork, in_child
 
 
 def test_a_hash_is_argon2id_with_its_parameters_and_matches_its_password_only() -> None:
@@ -38,6 +38,27 @@ def test_a_hash_of_another_cost_is_brought_up_to_todays() -> None:
 def test_a_wrong_password_brings_no_upgrade() -> None:
     stored = Hashes(CHEAP).make("correct horse")
     assert Hashes(HashCost(memory=16, passes=2)).compare(stored, "wrong").upgrade is None
+
+
+def test_what_can_be_no_password_is_wrong_at_the_same_cost_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    hashes, computed, matches = Hashes(CHEAP), list[str](), Hashes._matches
+
+    def counted(self: Hashes, stored: str, password: str) -> bool:
+        computed.append(stored)
+        return matches(self, stored, password)
+
+    monkeypatch.setattr(Hashes, "_matches", counted)
+    compared = hashes.compare(hashes.make("right"), "with\0nul")
+    assert not compared.is_right
+    assert "control" in compared.problem
+    assert len(computed) == 1
+
+
+def test_a_password_is_prepared_before_it_is_compared() -> None:
+    hashes = Hashes(CHEAP)
+    assert hashes.compare(hashes.make("Blaue Pferde é"), "Blaue\u00a0Pferde e\u0301").is_right
 
 
 def test_nobodys_hash_is_never_right() -> None:
@@ -82,33 +103,85 @@ def pool(
     return HashPool(Lanes(folder, at_once), columns, worker, at_once=at_once, max_waiting=waiting)
 
 
-async def _fill(hash_pool: HashPool, free: threading.Event, jobs: int) -> list[asyncio.Task[bool]]:
-    tasks = [asyncio.create_task(hash_pool.run(free.wait)) for _ in range(jobs)]
+async def _fill(
+    hash_pool: HashPool, free: threading.Event, jobs: int, address: str = CAFE
+) -> list[asyncio.Task[bool]]:
+    tasks = [asyncio.create_task(hash_pool.run(free.wait, address)) for _ in range(jobs)]
     await asyncio.sleep(0)
     return tasks
 
 
-def test_more_jobs_than_may_wait_are_refused_for_all_workers(tmp_path: Path) -> None:
-    columns = Columns(2)
-    busy, other = (
-        pool(tmp_path, columns, at_once=1, waiting=3),
-        pool(tmp_path, columns, worker=1, at_once=1, waiting=3),
-    )
+def test_more_jobs_than_may_wait_are_refused(tmp_path: Path) -> None:
+    columns = Columns(1)
+    hash_pool = pool(tmp_path, columns, at_once=1, waiting=3)
 
     async def main() -> None:
         free = threading.Event()
-        tasks = await _fill(busy, free, 4)
+        tasks = await _fill(hash_pool, free, 4)
         with pytest.raises(TemporaryFailure) as caught:
-            await other.run(lambda: True)
+            await hash_pool.run(lambda: True, CAFE)
         assert str(caught.value.reply).startswith("454 4.7.0")
         free.set()
         assert all(await asyncio.gather(*tasks))
-        assert await other.run(lambda: True)
+        assert await hash_pool.run(lambda: True, CAFE)
+
+    asyncio.run(main())
+    assert columns.total() == 0
+    hash_pool.close()
+
+
+def test_as_many_wait_over_all_workers_as_may_and_each_worker_has_places_of_its_own(tmp_path: Path) -> None:
+    columns = Columns(2)
+    busy, other = (pool(tmp_path, columns, worker=one, at_once=1, waiting=19) for one in (0, 1))
+
+    async def main() -> None:
+        free = threading.Event()
+        tasks = await _fill(busy, free, 40) + await _fill(other, free, 40)
+        assert list(columns.numbers) == [15, 5]
+        free.set()
+        ended = await asyncio.gather(*tasks, return_exceptions=True)
+        assert [isinstance(one, TemporaryFailure) for one in ended].count(True) == 60
 
     asyncio.run(main())
     assert columns.total() == 0
     busy.close()
     other.close()
+
+
+def test_who_comes_from_elsewhere_is_next_however_many_wait_from_one_place(tmp_path: Path) -> None:
+    hash_pool, order = pool(tmp_path, Columns(1), at_once=1), list[str]()
+
+    async def main() -> None:
+        free = threading.Event()
+        running = await _fill(hash_pool, free, 1)
+        crowd = [asyncio.create_task(hash_pool.run(partial(order.append, CAFE), CAFE)) for _ in range(50)]
+        await asyncio.sleep(0)
+        member = asyncio.create_task(hash_pool.run(partial(order.append, HOME), HOME))
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(*running, *crowd, member)
+
+    asyncio.run(main())
+    assert order.index(HOME) == 1
+    hash_pool.close()
+
+
+def test_in_a_full_queue_the_newest_of_a_crowd_gives_way_to_who_comes_from_elsewhere(tmp_path: Path) -> None:
+    columns = Columns(1)
+    hash_pool = pool(tmp_path, columns, at_once=1, waiting=3)
+
+    async def main() -> None:
+        free = threading.Event()
+        crowd = await _fill(hash_pool, free, 4)
+        member = await _fill(hash_pool, free, 1, HOME)
+        assert columns.total() == 4
+        free.set()
+        ended = await asyncio.gather(*crowd, *member, return_exceptions=True)
+        assert [isinstance(one, TemporaryFailure) for one in ended] == [False, False, False, True, False]
+
+    asyncio.run(main())
+    assert columns.total() == 0
+    hash_pool.close()
 
 
 def test_a_job_that_was_cancelled_or_failed_is_not_counted_on(tmp_path: Path) -> None:
@@ -125,7 +198,7 @@ def test_a_job_that_was_cancelled_or_failed_is_not_counted_on(tmp_path: Path) ->
         free.set()
         await tasks[0]
         with pytest.raises(ZeroDivisionError):
-            await hash_pool.run(lambda: 1 // 0)
+            await hash_pool.run(lambda: 1 // 0, HOME)
 
     asyncio.run(main())
     assert columns.total() == 0
@@ -215,8 +288,8 @@ def test_hashes_are_computed_at_low_priority_and_the_loop_is_not(tmp_path: Path)
     def measured(service: int) -> None:
         os.nice(service)
         hash_pool = pool(tmp_path, Columns(1))
-        assert asyncio.run(hash_pool.run(_priority)) == (min(19, own + service + 10), os.SCHED_BATCH)
-        assert _priority() == (own + service, os.SCHED_OTHER)
+        assert asyncio.run(hash_pool.run(_priority, HOME)) == (min(19, own + service + 10), os.SCHED_BATCH)
+        assert _priority() == (min(19, own + service), os.SCHED_OTHER)
         hash_pool.close()
 
     own = os.getpriority(os.PRIO_PROCESS, 0)
