@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
+import shutil
 import stat
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from sams.control.messages import BackedUp, Backup, Response
 from sams.core.errors import OperatorError
 from tests.cli.desk import PASSWORD, Desk
 from tests.control.fakes import Answers, listening, supervisor
+from tests.spool.rig import SETTINGS
 
 
 @pytest.fixture
@@ -153,3 +157,67 @@ def test_a_folder_that_is_not_what_its_manifest_says_is_no_backup(
         (tmp_path / name).write_text(text)
     with pytest.raises(OperatorError):
         archive.check(tmp_path)
+
+
+NOBODY = "nobody"
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root restores for another user")
+
+
+@pytest.fixture
+def owned() -> Iterator[Desk]:
+    """A server that nobody runs, without its data; root's backup of that holds a large message."""
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        folder = Path(name)
+        desk = Desk.at(folder / "server")
+        for each in (folder, desk.server.folder):
+            each.chmod(0o711)
+        desk.add_account("ann", "ann@example.org")
+        desk.queued(("bob@example.org",), body=b"x" * (SETTINGS.body_in_memory + 1))
+        desk.sams("backup", str(folder / "copy"))
+        desk.data_dir.rename(folder / "lost")
+        text = desk.server.config.read_text()
+        desk.server.config.write_text(text.replace("[server]\n", f'[server]\nuser = "{NOBODY}"\n'))
+        yield desk
+
+
+def _owners(folder: Path) -> set[str]:
+    return {path.owner() for path in (folder, *folder.rglob("*"))}
+
+
+@root_only
+def test_root_restores_its_own_backup_for_the_services_user_and_each_keeps_what_is_its(owned: Desk) -> None:
+    copy = owned.server.folder.parent / "copy"
+    owned.server.sams("restore", str(copy))
+    assert _owners(owned.data_dir) == {NOBODY}
+    assert _owners(copy) == {"root"}
+    assert [path.stat().st_nlink for path in owned.data_dir.glob("spool/*/bodies/*")] == [1]
+    assert {path.name for path in owned.data_dir.iterdir()} == {"accounts.db", "spool", "lock"}
+    assert len(json.loads(owned.server.sams("queue", "list", "--json").stdout)["messages"]) == 1
+
+
+@root_only
+def test_what_the_services_user_has_prepared_in_the_data_folder_changes_no_owner(owned: Desk) -> None:
+    """`control/` may be there already, and that user may swap what is in it meanwhile: nothing there is touched."""
+    folder = owned.server.folder.parent
+    victim, control = folder / "shadow", owned.data_dir / "control"
+    victim.write_text("root's")
+    (control / "etc").mkdir(parents=True)
+    (control / "link").symlink_to(victim)
+    os.link(victim, control / "etc" / "shadow")
+    owned.data_dir.chmod(0o700)
+    for path in (owned.data_dir, control, control / "etc"):
+        shutil.chown(path, NOBODY)
+    before = {path: path.lstat().st_ctime_ns for path in (victim, control, *control.rglob("*"))}
+    owned.server.sams("restore", str(folder / "copy"))
+    assert {path: path.lstat().st_ctime_ns for path in before} == before
+
+
+@root_only
+def test_a_restore_that_breaks_off_leaves_no_copy_of_the_backup_in_the_data_folder(owned: Desk) -> None:
+    copy = owned.server.folder.parent / "copy"
+    (copy / "spool" / "0" / "queue.db").write_bytes(b"no database")
+    (copy / archive.MANIFEST).unlink()
+    archive.seal(copy, 1_000.0)
+    refused = owned.server.sams("restore", str(copy), check=False)
+    assert "queue.db is damaged" in refused.stderr
+    assert {path.name for path in owned.data_dir.iterdir()} == {"lock"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 import sys
@@ -13,6 +14,7 @@ import pytest
 from sams.core.errors import OperatorError
 from sams.service.privileges import (
     ServiceUser,
+    acting_as,
     become,
     check_contents,
     may_read,
@@ -66,6 +68,16 @@ def test_a_process_that_became_the_user_is_no_more_root_and_cannot_be_again() ->
             os._exit(0 if fine else 1)
         os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@root_only
+def test_who_acts_as_the_user_for_a_while_has_its_rights_and_is_root_again_whatever_happens() -> None:
+    before = os.getresuid(), os.getresgid(), os.getgroups()
+    with contextlib.suppress(KeyError), acting_as(nobody()):
+        during = os.getresuid(), os.getegid(), os.getgroups()
+        raise KeyError
+    assert during == ((0, nobody().uid, 0), nobody().gid, [])
+    assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
 
 
 @root_only

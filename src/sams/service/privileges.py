@@ -8,6 +8,8 @@ import shlex
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +55,24 @@ def become(user: ServiceUser) -> None:
     os.initgroups(user.name, user.gid)
     os.setresgid(user.gid, user.gid, user.gid)
     os.setresuid(user.uid, user.uid, user.uid)
+
+
+@contextmanager
+def acting_as(user: ServiceUser) -> Iterator[None]:
+    """Do what follows with the rights of the user and its group, and be root again.
+
+    The real and the saved user stay root's: no process of the user may trace or signal this one meanwhile.
+    """
+    group, groups = os.getegid(), os.getgroups()
+    try:
+        os.setgroups([])
+        os.setegid(user.gid)
+        os.seteuid(user.uid)
+        yield
+    finally:
+        os.seteuid(0)
+        os.setegid(group)
+        os.setgroups(groups)
 
 
 def may_run_program(user: ServiceUser) -> bool:
