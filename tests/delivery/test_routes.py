@@ -53,6 +53,12 @@ def test_a_domain_without_a_route_has_none_and_its_mail_stays() -> None:
     ]
 
 
+def test_what_waits_for_what_is_no_domain_any_more_stays_and_stops_no_other() -> None:
+    table = RouteTable([Route("one", ("*",))])
+    assert table.stored_route_of("ex\ufffdmple.net") is None
+    assert table.moves([("ex\ufffdmple.net", "old"), ("example.org", "old")]) == [("example.org", "one")]
+
+
 @pytest.mark.parametrize("pattern", ["", "*.", "*example.org", "a b", "example..org", "*.*.org", "http://x"])
 def test_what_is_no_pattern_is_refused_with_the_route_and_the_pattern(pattern: str) -> None:
     with pytest.raises(OperatorError, match="hub") as refused:

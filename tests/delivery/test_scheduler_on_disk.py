@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from sams.activity.events import Alarmed, Attempted, Reported, ServiceEvent
@@ -95,5 +96,31 @@ def test_what_cannot_be_read_from_a_shard_is_one_alarm_and_is_reported_when_it_e
         assert [(what, message) for what, message, _ in reporter.told] == [("failed", work.message.id)]
         assert sum(isinstance(each, Attempted) for each in events) > 3
         assert sum(isinstance(each, Alarmed) for each in events) == 1
+
+    asyncio.run(story())
+
+
+def test_new_routes_pass_what_waits_for_what_is_no_domain_any_more(tmp_path: Path) -> None:
+    async def story() -> None:
+        clock, told = SystemClock(), list[ServiceEvent]()
+        scheduler = Scheduler(
+            clock=clock,
+            policy=RetryPolicy(),
+            reporter=FakeReporter(),
+            tell=told.append,
+            faulted=lambda _, error: pytest.fail(str(error)),
+        )
+        async with sqlite_spool(tmp_path, clock, SETTINGS) as spool:  # type: ignore[arg-type]  # a real clock here
+            spool.waiting_domains = lambda: [("ex\ufffdmple.net", "hub")]  # type: ignore[method-assign]
+            (work,) = await spool.accept(await new_message(spool, arrived=clock.now()))
+            mailbox = msgspec.structs.replace(work.recipients[0].recipient.mailbox, domain="ex\ufffdmple.net")
+            recipient = msgspec.structs.replace(work.recipients[0].recipient, mailbox=mailbox)
+            one = msgspec.structs.replace(work.recipients[0], recipient=recipient)
+            scheduler.adopt(spool)
+            scheduler.submit((msgspec.structs.replace(work, recipients=(one,)),), spool)
+            for name in ("hub", "other"):
+                scheduler.set_routes(RouteTable([Route(name, ("*",))]), {name: ScriptedHop()})
+            await scheduler.drain(0)
+        assert told == []
 
     asyncio.run(story())

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ParamSpec, TypeAlias
+
+import apsw
 
 from sams.core.address import Mailbox, parse_mailbox
 from sams.core.envelope import Body, Notify, OriginalRecipient, Recipient, Ret
@@ -34,6 +36,8 @@ from sams.spool.sqlite import SqliteSpool
 P = ParamSpec("P")
 Open: TypeAlias = "Callable[[Path, Clock], Spool]"
 
+FIRST = "(SELECT min(id) FROM message)"
+SECOND = "(SELECT id FROM message ORDER BY id LIMIT 1 OFFSET 1)"
 START = 1_700_000_000.0
 HEAD = b"From: Ann <ann@example.ac.uk>\r\nSubject: a message\r\n\r\n"
 BODY = b"Some text.\r\n"
@@ -200,6 +204,22 @@ def full_message(spool: Spool, body: StoredBody) -> NewMessage:
         ret=Ret.HEADERS,
         envid="QQ 314159",
     )
+
+
+def flip(database: apsw.Connection, table: str, column: str, where: str = "true") -> None:
+    """Make a text `ann` of which a bit was flipped: it is no UTF-8 any more."""
+    database.execute(f"UPDATE {table} SET {column} = CAST(x'e16e6e' AS TEXT) WHERE {where}")  # noqa: S608 - constants
+    assert database.changes()
+
+
+@contextmanager
+def closed_database(data_dir: Path, shard: int = 0) -> Iterator[apsw.Connection]:
+    """The database of a shard that nobody has open."""
+    connection = apsw.Connection(str(Layout(data_dir, shard).database))
+    try:
+        yield connection
+    finally:
+        connection.close()
 
 
 def _recipient(text: str, route: str) -> NewRecipient:

@@ -11,7 +11,7 @@ import pytest
 
 from sams.app.storage import Storage
 from sams.core.clock import SystemClock
-from sams.core.errors import SamsError
+from sams.core.errors import OperatorError, SamsError
 from sams.spool import takeovers
 from sams.spool.failures import ShardDamaged
 from sams.spool.interface import DamagedEntry, Search, Settlement
@@ -19,9 +19,24 @@ from sams.spool.keys import id_of
 from sams.spool.layout import Layout, mark_failed
 from sams.spool.salvage import _TREES, _beyond, _numbers
 from sams.spool.shelf import Shelf, open_shelf, open_successor
-from tests.spool.rig import HEAD, SETTINGS, Clock, Told, accepted, gone, on_loop, read, settle
+from tests.spool.rig import (
+    HEAD,
+    SECOND,
+    SETTINGS,
+    Clock,
+    Told,
+    accepted,
+    closed_database,
+    flip,
+    gone,
+    on_loop,
+    read,
+    settle,
+)
 
 MESSAGES = 240
+SHOWN = "\ufffdnn"
+"""`ann`, of which a bit was flipped: no UTF-8."""
 PAGE = 4096
 
 
@@ -72,9 +87,9 @@ def _opened(data_dir: Path, told: Told) -> Shelf:
         return open_successor(data_dir, 0, Clock(), SETTINGS, told.hooks())
 
 
-async def _taken_over(spool: Shelf) -> None:
+async def _taken_over(spool: Shelf, shard: int = 1) -> None:
     async with asyncio.timeout(60):
-        while spool.shard == 0:  # noqa: ASYNC110 - what it waits for is a thread's work
+        while spool.shard < shard:  # noqa: ASYNC110 - what it waits for is a thread's work
             await asyncio.sleep(0.001)
         while spool._active._take_overs.is_under_way:  # noqa: ASYNC110 - as above
             await asyncio.sleep(0.001)
@@ -167,3 +182,67 @@ async def test_a_queue_of_which_nothing_can_be_read_is_kept_and_told_of(tmp_path
     assert len(told.troubled) == 1
     await accepted(storage.primary)
     await storage.close()
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "where", "is_of_a_message"),
+    [
+        ("message", "login", f"id = {SECOND}", True),
+        ("recipient", "local", f"message = {SECOND}", True),
+        ("use_of_login", "login", "true", False),
+        ("shard_info", "key", "key = 'shard'", False),
+    ],
+    ids=["login", "address", "use", "fact"],
+)
+@on_loop
+async def test_a_flipped_bit_in_a_text_stops_no_take_over(
+    table: str, column: str, where: str, is_of_a_message: bool, tmp_path: Path
+) -> None:
+    spool = open_shelf(tmp_path, 0, Clock(), SETTINGS)
+    messages = [await accepted(spool, "bob@example.org") for _ in range(3)]
+    await spool.close()
+    with closed_database(tmp_path) as database:
+        flip(database, table, column, where)
+    told = Told()
+    spool = _opened(tmp_path, told)
+    if spool.shard == 0:
+        spool._active.fail("the disk is sick")
+    await _taken_over(spool)
+    aside = [messages[1]] if is_of_a_message else []
+    assert [message for message, _ in told.damaged] == aside
+    waiting = await spool.search(Search(), None, 10)
+    assert [entry.message.id for entry in waiting] == [each for each in messages if each not in aside]
+    shown = await spool.damaged(None, 10)
+    assert [each.id for each in shown] == aside
+    for each in shown:
+        assert SHOWN in {each.login, each.recipients[0].partition("@")[0]}
+        with pytest.raises(OperatorError, match="still cannot be read"):
+            await spool.put_back(each.id)
+    assert not told.troubled
+    assert await accepted(spool)
+    await spool.close()
+
+
+@on_loop
+async def test_what_was_set_aside_for_a_text_that_is_none_goes_along_as_it_was(tmp_path: Path) -> None:
+    spool = open_shelf(tmp_path, 0, Clock(), SETTINGS)
+    aside, waiting = await accepted(spool), await accepted(spool)
+    await spool.close()
+    with closed_database(tmp_path) as database:
+        flip(database, "message", "login", f"id < {SECOND}")
+    spool = open_shelf(tmp_path, 0, Clock(), SETTINGS)
+    spool.claim("hub", 2e9, None, 2)
+    await spool.hold(Search())
+    for shard in (1, 2):
+        spool._active.fail("the disk is sick")
+        await _taken_over(spool, shard)
+        flip(spool._active._opened.writer, "failed_shard", "reason")
+        assert [(each.id, each.login) for each in await spool.damaged(None, 10)] == [(aside, SHOWN)]
+        assert {each.reason for each in await spool.standings()} == {SHOWN}
+    await spool.close()
+    spool = open_shelf(tmp_path, 2, Clock(), SETTINGS)
+    assert spool.load(waiting).head == HEAD
+    await spool.close()
+    with closed_database(tmp_path, 2) as database:
+        [(login, kind)] = database.execute("SELECT CAST(login AS BLOB), typeof(login) FROM damaged_message")
+        assert (login, kind) == (b"\xe1nn", "text")

@@ -24,7 +24,6 @@ from sams.control.messages import RouteDown
 from sams.control.peers import service_roles
 from sams.control.server import ControlServer, Handlers
 from sams.core.address import parse_mailbox
-from sams.core.errors import SamsError
 from sams.core.ids import IdMaker, new_reference
 from sams.delivery.routes import RouteTable
 from sams.delivery.scheduler import Scheduler
@@ -221,7 +220,7 @@ class WorkerGraph:
         since = int(self._clock.now()) // 3_600 - _HOURS_OF_A_DAY + 1
         try:
             uses = [(use.login, use.hour, use.recipients) for use in spool.usage(since)]
-        except SamsError as error:  # the shard fails right now, which is told: its mail goes on
+        except Exception as error:  # noqa: BLE001 - whatever cannot be read of it, its mail goes on
             self._inherited.log.error("what accounts have used is not known", why=str(error))
             uses = []
         self._quota.load(spool.shard, uses)

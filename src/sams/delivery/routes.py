@@ -64,6 +64,13 @@ class RouteTable:
         self._chosen[domain] = chosen
         return chosen
 
+    def stored_route_of(self, domain: str) -> str | None:
+        """The same for a domain that was stored: a bit that flipped may have made it none; then None, too."""
+        try:
+            return self.route_of(domain)
+        except AddressError:
+            return None
+
     def moves(self, waiting: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
         """Which waiting domains another route takes now: what `Spool.reroute` is given.
 
@@ -72,7 +79,7 @@ class RouteTable:
         """
         moved = []
         for domain, route in waiting:
-            chosen = self.route_of(domain)
+            chosen = self.stored_route_of(domain)
             if chosen is not None and chosen != route:
                 moved.append((domain, chosen))
         return moved

@@ -141,7 +141,7 @@ class Scheduler:
         """
         for lane in self._lanes.values():
             self._release(lane, list(lane.turns))
-        self._window.move(table.route_of)
+        self._window.move(table.stored_route_of)
         self._table = table
         for spool in self._spools:
             self._reroute(spool)
@@ -230,13 +230,13 @@ class Scheduler:
         """Move what waits to the routes of now; what no route takes keeps a lane without a next hop."""
         try:
             waiting = spool.waiting_domains()
+            if self._table is not None:
+                spool.reroute(self._table.moves(waiting))
         except Exception as error:  # noqa: BLE001 - a spool that cannot be read must not stop the others
             self._tell(
                 Alarmed(alarm="spool", text=f"shard {spool.shard} cannot be read: {visible(str(error))}")
             )
             return
-        if self._table is not None:
-            spool.reroute(self._table.moves(waiting))
         for _, route in waiting:
             self._lane(route)
 

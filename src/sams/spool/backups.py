@@ -125,7 +125,7 @@ def _shard_of(backup: Path) -> int:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READONLY)
     try:
         return schema.check(connection, str(path))
-    except (apsw.NotADBError, apsw.CorruptError) as error:
+    except (apsw.NotADBError, apsw.CorruptError, UnicodeDecodeError) as error:
         raise OperatorError(f"{path} is damaged: {error}") from error
     finally:
         connection.close()

@@ -72,7 +72,7 @@ class Reroute:
     """Gives what waits its domain's route, one step at a time. A step that was rolled back is run again."""
 
     def __init__(self, routes: Mapping[str, str]) -> None:
-        self._routes = routes
+        self._routes = {domain.encode(): route.encode() for domain, route in routes.items()}
         self._after: tuple[int, int] | None = (-(2**63), -1)
         self._next: tuple[int, int] | None = None
 
@@ -88,13 +88,13 @@ class Reroute:
     def run(self, connection: apsw.Connection) -> tuple[int, Files]:
         """One step."""
         rows: list[tuple[Any, ...]] = connection.execute(
-            "SELECT message, number, domain_key, route FROM recipient WHERE (message, number) > (?, ?) "
-            "ORDER BY message, number LIMIT ?",
+            "SELECT message, number, CAST(domain_key AS BLOB), CAST(route AS BLOB) FROM recipient "
+            "WHERE (message, number) > (?, ?) ORDER BY message, number LIMIT ?",
             (*(self._after or ()), STEP),
         ).fetchall()
         self._next = (rows[-1][0], rows[-1][1]) if len(rows) == STEP else None
         moved = [
-            (self._routes[domain], message, number)
+            (self._routes[domain].decode(), message, number)
             for message, number, domain, route in rows
             if self._routes.get(domain, route) != route
         ]

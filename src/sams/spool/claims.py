@@ -7,7 +7,7 @@ different claims; each place in the index is passed once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import apsw
@@ -32,11 +32,16 @@ _PLACES = (
     "WHERE route = ? AND held = 0 AND due <= ? AND (due, message) > (?, ?) ORDER BY due, message"
 )
 CLAIM = f"SELECT {RECIPIENT_COLUMNS} FROM ({_PLACES}) CROSS JOIN recipient ON message = m AND number = n"  # noqa: S608 - constants
+_RECIPIENT = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message = ? AND number = ?"  # noqa: S608 - constants
 _MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id = ?"  # noqa: S608 - the columns are a constant
 _CONTENT = "SELECT head, head_sum, body, body_sum, body_size FROM content WHERE message = ?"
 NEXT_DUE = (
     "SELECT due FROM recipient INDEXED BY recipient_due WHERE route = ? AND held = 0 AND due > ? "
     "ORDER BY due LIMIT 1"
+)
+_DOMAINS = "SELECT DISTINCT CAST(domain_key AS BLOB), CAST(route AS BLOB) FROM recipient"
+_OF_DOMAIN = (
+    "SELECT DISTINCT message FROM recipient WHERE CAST(domain_key AS BLOB) = ? AND CAST(route AS BLOB) = ?"
 )
 _BEFORE_ALL = (float("-inf"), -(2**63))
 
@@ -84,19 +89,25 @@ class Claims:
         """See `interface.Spool.claim`."""
         start = _BEFORE_ALL if after is None else (after.due, row_of(after.message_id)[0])
         with self._connection:
-            found, last = self._gather(route, now, start, limit)
+            try:
+                rows = self._connection.execute(CLAIM, (route, now, *start))
+                found, last = self._gather(rows, start, limit)
+            except UnicodeDecodeError:
+                found, last = self._gather(self._one_by_one(route, now, start), start, limit)
+                found = [each for each in found if each.row not in self._bad]
             works = [work for each in found if (work := self._work(route, each)) is not None]
         cursor = None if last is None else Cursor(last[0], id_of(last[1], self._shard))
         return works, cursor
 
     def _gather(
-        self, route: str, now: float, start: tuple[float, int], limit: int
+        self, rows: Iterable[Row], start: tuple[float, int], limit: int
     ) -> tuple[list[_Found], tuple[float, int] | None]:
         """Rows by message, in the order of the index; and where it stopped, unless there is no more."""
         found: dict[int, _Found] = {}
         place, count = start, 0
-        for row in self._connection.execute(CLAIM, (route, now, *start)):
-            message, due = row[0], row[9]
+        for row in rows:
+            message: int = row[0]  # type: ignore[assignment]
+            due: float = row[9]  # type: ignore[assignment]
             if message not in found and message not in self._bad:
                 if len(found) >= limit or (count >= _MAX_ROWS and (due, message) != place):
                     return list(found.values()), place
@@ -106,10 +117,23 @@ class Claims:
             place, count = (due, message), count + 1
         return list(found.values()), None
 
+    def _one_by_one(self, route: str, now: float, start: tuple[float, int]) -> Iterator[Row]:
+        """The rows of a claim, without those that hold something that is no text."""
+        for message, number in self._connection.execute(_PLACES, (route, now, *start)):
+            try:
+                rows = self._connection.execute(_RECIPIENT, (message, number)).fetchall()
+            except UnicodeDecodeError as error:
+                self.set_aside(int(message), _no_text(error))
+            else:
+                yield from rows
+
     def _work(self, route: str, found: _Found) -> Work | None:
         try:
             message = self._message(found.row)
             recipients = tuple(map(recipient_value, found.rows))
+        except UnicodeDecodeError as error:
+            self.set_aside(found.row, _no_text(error))
+            return None
         except DecodeError as error:
             self.set_aside(found.row, str(error))
             return None
@@ -149,6 +173,17 @@ class Claims:
         found = self._connection.execute("SELECT shard FROM message WHERE id = ?", (row,)).fetchone()
         return self._shard if found is None else int(found[0])
 
+    def waiting_domains(self) -> Sequence[tuple[str, str]]:
+        """See `interface.Spool.waiting_domains`."""
+        found = []
+        for domain, route in self._connection.execute(_DOMAINS).fetchall():
+            try:
+                found.append((domain.decode(), route.decode()))  # type: ignore[union-attr]
+            except UnicodeDecodeError as error:
+                for (row,) in self._connection.execute(_OF_DOMAIN, (domain, route)).fetchall():
+                    self.set_aside(int(row), _no_text(error))  # type: ignore[arg-type]
+        return found
+
     def next_due(self, route: str, after: float) -> float | None:
         """See `interface.Spool.next_due`."""
         for (due,) in self._connection.execute(NEXT_DUE, (route, after)):
@@ -176,6 +211,10 @@ class Claims:
             raise KeyError(row)
         self.set_aside(row, "the message is there, but its content is not")
         raise DamagedEntry("the message is there, but its content is not")
+
+
+def _no_text(error: UnicodeDecodeError) -> str:
+    return f"a text in its rows cannot be read: {error}"
 
 
 def checked_content(row: int, values: Row) -> RawContent:

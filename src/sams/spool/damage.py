@@ -6,7 +6,7 @@ was wrong is right again (a file that came back from a backup, a disk that can b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import apsw
@@ -22,9 +22,12 @@ from sams.spool.records import (
     DecodeError,
     Row,
     Value,
+    as_octets,
     checksum,
+    copy_into,
     message_value,
     recipient_value,
+    text_of,
 )
 from sams.spool.statements import Files
 
@@ -44,11 +47,14 @@ _ALL = (
     *((f"damaged_{table}", key, columns) for table, key, columns in _TABLES),
 )
 _PAGE = (
-    "SELECT d.message, d.shard, d.found, d.reason, m.login, m.sender_local, m.sender_domain, m.arrived, m.size "
+    "SELECT d.message, d.shard, d.found, CAST(d.reason AS BLOB), CAST(m.login AS BLOB), "
+    "CAST(m.sender_local AS BLOB), CAST(m.sender_domain AS BLOB), m.arrived, m.size "
     "FROM damaged AS d LEFT JOIN damaged_message AS m ON m.id = d.message WHERE d.message > ? "
     "ORDER BY d.message LIMIT ?"
 )
-_RECIPIENTS = "SELECT local, domain FROM damaged_recipient WHERE message = ? LIMIT ?"
+_RECIPIENTS = (
+    "SELECT CAST(local AS BLOB), CAST(domain AS BLOB) FROM damaged_recipient WHERE message = ? LIMIT ?"
+)
 _IN_FILE = "SELECT 1 FROM damaged_content WHERE message = ? AND body IS NULL"
 
 BodiesOf = Callable[[int], Path]
@@ -82,6 +88,8 @@ def still_wrong(connection: apsw.Connection, row: int, shard: int, bodies_of: Bo
                 _check_file(bodies_of(shard) / id_of(row, shard), body_size, body_sum)
     except (DecodeError, OSError) as error:
         return str(error)
+    except UnicodeDecodeError as error:
+        return f"a text in its rows is none: {error}"
     return ""
 
 
@@ -111,14 +119,14 @@ def remove(connection: apsw.Connection, rows: Sequence[int]) -> tuple[int, Files
 def carried(read: Callable[[str], list[Row]]) -> list[list[Row]]:
     """The rows of what was set aside in a shard, one list for each table. `read` gives what can be read."""
     some = f"IN (SELECT message FROM damaged ORDER BY message LIMIT {CARRIED})"  # noqa: S608 - a constant
-    return [read(f"SELECT {columns} FROM {table} WHERE {key} {some}") for table, key, columns in _ALL]  # noqa: S608 - constants
+    statements = [(table, key, as_octets(columns)) for table, key, columns in _ALL]
+    return [read(f"SELECT {columns} FROM {table} WHERE {key} {some}") for table, key, columns in statements]  # noqa: S608 - constants
 
 
 def carry(connection: apsw.Connection, tables: Sequence[Sequence[Row]]) -> None:
     """Keep them in the shard that takes over."""
     for (table, _, columns), rows in zip(_ALL, tables, strict=True):
-        values = ",".join("?" * (columns.count(",") + 1))
-        connection.executemany(f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({values})", rows)  # noqa: S608 - constants
+        connection.executemany(copy_into(table, columns), rows)
 
 
 def _forget(connection: apsw.Connection, rows: Sequence[int]) -> Files:
@@ -145,15 +153,15 @@ def _shown(connection: apsw.Connection, row: Row, bodies_of: BodiesOf) -> Damage
     """Nothing of it is trusted to be what it should: it is shown as far as it goes."""
     key, shard, found, reason, login, local, domain, arrived, size = row
     message_id = id_of(int(key), int(shard))  # type: ignore[arg-type]
-    recipients: Iterable[tuple[object, object]] = connection.execute(_RECIPIENTS, (key, MOST_RECIPIENTS))
+    recipients = connection.execute(_RECIPIENTS, (key, MOST_RECIPIENTS))
     is_in_file = connection.execute(_IN_FILE, (key,)).fetchone() is not None
     return DamagedMessage(
         id=message_id,
         found=float(found),  # type: ignore[arg-type]
-        reason=visible(str(reason), _TEXT),
+        reason=_text(reason),
         login=_text(login),
         sender=f"{_text(local)}@{_text(domain)}" if local is not None else "",
-        recipients=tuple([visible(f"{one}@{other}", _TEXT) for one, other in recipients]),
+        recipients=tuple([f"{_text(one)}@{_text(other)}" for one, other in recipients]),
         arrived=float(arrived) if isinstance(arrived, (int, float)) else None,
         size=size if isinstance(size, int) else None,
         body_file=str(bodies_of(int(shard)) / message_id) if is_in_file else "",  # type: ignore[arg-type]
@@ -161,4 +169,4 @@ def _shown(connection: apsw.Connection, row: Row, bodies_of: BodiesOf) -> Damage
 
 
 def _text(value: Value) -> str:
-    return visible(value, _TEXT) if isinstance(value, str) else ""
+    return visible(text_of(value), _TEXT) if value is not None else ""

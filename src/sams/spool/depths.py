@@ -7,6 +7,7 @@ quickly counted, counts are made in a thread, and who asks meanwhile gets the la
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -19,7 +20,7 @@ _OLD = 10.0
 _ROUTES = (
     "WITH RECURSIVE routes(route) AS (SELECT (SELECT min(route) FROM recipient WHERE held = {held}) UNION ALL "
     "SELECT (SELECT min(route) FROM recipient WHERE held = {held} AND route > routes.route) FROM routes "
-    "WHERE routes.route IS NOT NULL) SELECT route FROM routes WHERE route IS NOT NULL"
+    "WHERE routes.route IS NOT NULL) SELECT CAST(route AS BLOB) FROM routes WHERE route IS NOT NULL"
 )
 _UP_TO = "SELECT count(*) FROM (SELECT 1 FROM recipient LIMIT ?)"
 _WAITING = "SELECT count(*), min(message) FROM recipient WHERE route = ? AND held = 0"
@@ -81,8 +82,12 @@ class Depths:
 
 
 def _count(connection: apsw.Connection, now: float) -> list[RouteDepth]:
-    routes = {str(route) for held in (0, 1) for (route,) in connection.execute(_ROUTES.format(held=held))}
-    return [_depth_of(connection, route, now) for route in sorted(routes)]
+    routes = {route for held in (0, 1) for (route,) in connection.execute(_ROUTES.format(held=held))}
+    names: set[str] = set()
+    for route in routes:
+        with contextlib.suppress(UnicodeDecodeError):  # what has no route any more is set aside elsewhere
+            names.add(route.decode())
+    return [_depth_of(connection, name, now) for name in sorted(names)]
 
 
 def _depth_of(connection: apsw.Connection, route: str, now: float) -> RouteDepth:

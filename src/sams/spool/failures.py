@@ -17,6 +17,8 @@ _PASSING = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, er
 
 UNREADABLE = (apsw.CorruptError, apsw.IOError, apsw.NotADBError)
 """What SQLite raises where a database, or the disk below it, cannot be read."""
+ILLEGIBLE = (*UNREADABLE, UnicodeDecodeError)
+"""The same, and what is raised where a text is none any more: that is a matter of its row alone."""
 
 
 class ShardInUse(OperatorError):

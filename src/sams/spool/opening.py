@@ -8,7 +8,7 @@ import apsw
 
 from sams.core.errors import OperatorError
 from sams.spool import connections
-from sams.spool.failures import UNREADABLE, ShardDamaged, is_no_room
+from sams.spool.failures import ILLEGIBLE, ShardDamaged, is_no_room
 from sams.spool.layout import Layout, sync_folder
 from sams.spool.lock import ShardLock, acquire
 from sams.spool.schema import SCHEMA, Schema
@@ -74,7 +74,7 @@ def open_files(
             connections.never_write_again(connection)
             connection.close()
         lock.release()
-        if isinstance(error, (*UNREADABLE, apsw.SQLError, LookupError)) and not is_no_room(error):
+        if isinstance(error, (*ILLEGIBLE, apsw.SQLError, LookupError)) and not is_no_room(error):
             raise ShardDamaged(f"{layout.database} cannot be used: {error}") from error
         raise
     writer, reader, checkpointer = opened

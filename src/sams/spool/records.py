@@ -5,6 +5,8 @@ Statements name their columns: a later version may have added some, and a releas
 
 from __future__ import annotations
 
+import contextlib
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
@@ -24,6 +26,7 @@ from sams.spool.interface import (
     Work,
 )
 from sams.spool.keys import id_of
+from sams.spool.schema import SCHEMA
 
 Value: TypeAlias = int | float | str | bytes | None
 Row: TypeAlias = tuple[Value, ...]
@@ -37,12 +40,8 @@ RECIPIENT_COLUMNS = (
     "last, delay_told, held"
 )
 CONTENT_COLUMNS = "message, head_sum, body_sum, body_size, head, body"
-_MESSAGE_VALUES = f"message ({MESSAGE_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-_CONTENT_VALUES = f"content ({CONTENT_COLUMNS}) VALUES (?,?,?,?,?,?)"
-_RECIPIENT_VALUES = f"recipient ({RECIPIENT_COLUMNS}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"
-COPY_MESSAGE = f"INSERT OR IGNORE INTO {_MESSAGE_VALUES}"
-COPY_CONTENT = f"INSERT OR IGNORE INTO {_CONTENT_VALUES}"
-COPY_RECIPIENT = f"INSERT OR IGNORE INTO {_RECIPIENT_VALUES}"
+_TEXTS = frozenset(re.findall(r"(\w+) TEXT", SCHEMA.tables))
+"""The columns that hold text: a bit that flips may leave octets that are none."""
 RECIPIENTS_OF = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message = ?"  # noqa: S608 - constants
 
 _8BIT_BODY, _8BIT_HEADER, _BINARY, _SMTPUTF8 = 1, 2, 4, 8
@@ -56,6 +55,39 @@ _outcome_decoder = msgspec.json.Decoder(Outcome)
 
 class DecodeError(Exception):
     """A row does not hold what this version of SAMS writes."""
+
+
+def as_octets(columns: str) -> str:
+    """The same columns, with texts as their octets: those can be read whatever they are."""
+    names = columns.split(", ")
+    return ", ".join([f"CAST({name} AS BLOB)" if name in _TEXTS else name for name in names])
+
+
+def copy_into(table: str, columns: str) -> str:
+    """A statement that takes rows as they were read, with texts as such or as octets."""
+    values = ["CAST(? AS TEXT)" if name in _TEXTS else "?" for name in columns.split(", ")]
+    return f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({', '.join(values)})"  # noqa: S608 - constants
+
+
+COPY_MESSAGE = copy_into("message", MESSAGE_COLUMNS)
+COPY_CONTENT = copy_into("content", CONTENT_COLUMNS)
+COPY_RECIPIENT = copy_into("recipient", RECIPIENT_COLUMNS)
+USE_COLUMNS = "hour, login, recipients"
+USES = f"SELECT {as_octets(USE_COLUMNS)} FROM use_of_login WHERE hour >= ?"  # noqa: S608 - constants
+
+
+def text_of(octets: Value) -> str:
+    """The octets of a text for a person, whatever they are."""
+    return octets.decode(errors="replace") if isinstance(octets, bytes) else str(octets)
+
+
+def legible_uses(found: Iterable[Row]) -> list[Row]:
+    """What logins used, from rows of `USES`; a row whose login is no text any more counts for nobody."""
+    uses: list[Row] = []
+    for hour, login, recipients in found:
+        with contextlib.suppress(UnicodeDecodeError):
+            uses.append((hour, login.decode(), recipients))  # type: ignore[union-attr]
+    return uses
 
 
 def message_row(message: NewMessage, row: int, shard: int, size: int) -> Row:

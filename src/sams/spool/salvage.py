@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import apsw
 
 from sams.spool.failures import UNREADABLE
-from sams.spool.records import MESSAGE_COLUMNS, RECIPIENTS_OF, Row
+from sams.spool.records import MESSAGE_COLUMNS, RECIPIENT_COLUMNS, RECIPIENTS_OF, Row, as_octets
 
 _LAST = 2**63 - 1
 _TREES = (
@@ -28,6 +28,8 @@ _TREES = (
     "SELECT message FROM content WHERE message > ? ORDER BY message LIMIT ?",
 )
 _MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id = ?"  # noqa: S608 - constants
+_MESSAGE_OCTETS = f"SELECT {as_octets(MESSAGE_COLUMNS)} FROM message WHERE id = ?"  # noqa: S608 - constants
+_RECIPIENTS_OCTETS = f"SELECT {as_octets(RECIPIENT_COLUMNS)} FROM recipient WHERE message = ?"  # noqa: S608 - constants
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +65,8 @@ def salvage(connection: apsw.Connection, after: int, limit: int) -> Salvaged:
 
 def _take(connection: apsw.Connection, row: int, step: Salvaged) -> None:
     """What is known of one message."""
-    messages, trouble = _rows(connection, _MESSAGE, row)
-    recipients, worse = _rows(connection, RECIPIENTS_OF, row)
+    messages, trouble = _legible(connection, _MESSAGE, _MESSAGE_OCTETS, row)
+    recipients, worse = _legible(connection, RECIPIENTS_OF, _RECIPIENTS_OCTETS, row)
     step.messages.extend(messages)
     step.recipients.extend(recipients)
     error = trouble or worse
@@ -73,6 +75,16 @@ def _take(connection: apsw.Connection, row: int, step: Salvaged) -> None:
     elif not messages or not recipients:
         missing = "its recipients are" if messages else "the row of the message is"
         step.damaged.append((row, f"{missing} not in the database any more"))
+
+
+def _legible(
+    connection: apsw.Connection, statement: str, octets: str, row: int
+) -> tuple[list[Row], Exception | None]:
+    """Rows; with texts as octets where one of them is none any more."""
+    try:
+        return _rows(connection, statement, row)
+    except UnicodeDecodeError as error:
+        return _rows(connection, octets, row)[0], error
 
 
 def _rows(connection: apsw.Connection, statement: str, row: int) -> tuple[list[Row], Exception | None]:

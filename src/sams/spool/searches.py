@@ -18,6 +18,7 @@ from sams.spool.records import (
     recipient_value,
 )
 
+_MESSAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id = ?"  # noqa: S608 - constants
 _FIRST = -(2**63)
 
 
@@ -39,13 +40,14 @@ class Condition:
             self._add("m.arrived < ?", search.arrived_before)
         self._add_recipient(search)
 
-    def rows(self, connection: apsw.Connection, after: int | None, limit: int) -> list[tuple[Value, ...]]:
-        """A page of `MESSAGE_COLUMNS`, by rising id."""
+    def rows(self, connection: apsw.Connection, after: int | None, limit: int) -> list[int]:
+        """A page of rows, rising."""
         terms = ["m.id > ?", *self._terms]
-        return connection.execute(
-            f"SELECT {MESSAGE_COLUMNS} FROM message AS m WHERE {' AND '.join(terms)} ORDER BY m.id LIMIT ?",  # noqa: S608 - the terms are constants of this file
+        found = connection.execute(
+            f"SELECT m.id FROM message AS m WHERE {' AND '.join(terms)} ORDER BY m.id LIMIT ?",  # noqa: S608 - the terms are constants of this file
             (_FIRST if after is None else after, *self._values, limit),
-        ).fetchall()
+        )
+        return [int(row) for (row,) in found]
 
     def _add(self, term: str, *values: Value) -> None:
         self._terms.append(term)
@@ -108,20 +110,21 @@ def page(connection: apsw.Connection, search: Search, after: str | None, limit: 
             entries += [entry for entry in found if after is None or entry.message.id > after]
         if not rows:
             break
-        place = int(rows[-1][0] or 0)
+        place = rows[-1]
     return entries
 
 
 def matching(connection: apsw.Connection, search: Search, after: int | None, limit: int) -> list[int]:
     """The rows of messages that match, a page at a time."""
-    return [int(row[0] or 0) for row in Condition(search).rows(connection, after, limit)]
+    return Condition(search).rows(connection, after, limit)
 
 
-def _entry(connection: apsw.Connection, row: tuple[Value, ...]) -> Entry | None:
-    recipients = connection.execute(RECIPIENTS_OF, (row[0],))
+def _entry(connection: apsw.Connection, row: int) -> Entry | None:
     try:
-        return Entry(message_value(row), tuple(map(recipient_value, recipients)))
-    except DecodeError:
+        [message] = connection.execute(_MESSAGE, (row,)).fetchall()
+        recipients = connection.execute(RECIPIENTS_OF, (row,))
+        return Entry(message_value(message), tuple(map(recipient_value, recipients)))
+    except (DecodeError, UnicodeDecodeError):
         return None
 
 

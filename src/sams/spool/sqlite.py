@@ -57,6 +57,7 @@ from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock
 from sams.spool.members import HOUR, UNKNOWN, Accept, Change, Lately, Settle
 from sams.spool.opening import Opened, open_files
+from sams.spool.records import USES, legible_uses
 from sams.spool.settings import Settings
 from sams.spool.standings import Standing
 from sams.spool.statements import Files
@@ -71,8 +72,6 @@ Successor = Callable[[str, list[Member]], None]
 
 _LATELY = 4_096
 """Messages of which is remembered how they were accepted: most mail is settled at once, and whole."""
-_DOMAINS = "SELECT DISTINCT domain_key, route FROM recipient"
-_USAGE = "SELECT login, hour, recipients FROM use_of_login WHERE hour >= ?"
 
 
 def open_shard(
@@ -249,9 +248,7 @@ class SqliteSpool:
 
     def waiting_domains(self) -> Sequence[tuple[str, str]]:
         """Each (recipient domain key, route) of which something waits."""
-        return self._read(
-            lambda: [(str(domain), str(route)) for domain, route in self._reader.execute(_DOMAINS)]
-        )
+        return self._read(self._claims.waiting_domains)
 
     def reroute(self, route_of: Iterable[tuple[str, str]]) -> None:
         """Give what waits its new routes, in steps, while the service runs on."""
@@ -305,7 +302,8 @@ class SqliteSpool:
 
     def usage(self, since_hour: int) -> Iterable[Use]:
         """What logins have used."""
-        return self._read(lambda: [Use(*row) for row in self._reader.execute(_USAGE, (since_hour,))])
+        found = self._read(lambda: legible_uses(self._reader.execute(USES, (since_hour,))))
+        return [Use(login, hour, recipients) for hour, login, recipients in found]  # type: ignore[arg-type]
 
     def backup(self, target: str) -> asyncio.Future[None]:
         """Write a consistent copy of the shard into a new folder."""
@@ -415,17 +413,22 @@ class SqliteSpool:
         """Read on the loop. A database that cannot be read has failed.
 
         Raises:
-            StorageFailed: it has.
+            StorageFailed: it has; or a text in it is none, which ends no shard.
         """
         try:
             return read()
         except UNREADABLE as error:
             raise self._unreadable(error) from error
+        except UnicodeDecodeError as error:
+            raise self._no_text(error) from error
 
     def _unreadable(self, error: Exception) -> StorageFailed:
         detail = f"{self.layout.database} cannot be read: {type(error).__name__}: {error}"
         self.fail(detail)
         return StorageFailed(detail)
+
+    def _no_text(self, error: UnicodeDecodeError) -> StorageFailed:
+        return StorageFailed(f"a text in {self.layout.database} cannot be read: {error}")
 
     def _committed(self, members: int, seconds: float, files: Files) -> None:
         self._hooks.committed(members, seconds)
@@ -523,7 +526,7 @@ class SqliteSpool:
         """Read in a thread, on a connection that is opened for it.
 
         Raises (in the task):
-            StorageFailed: the database cannot be read; it has failed.
+            StorageFailed: the database cannot be read, and has failed; or a text in it is none.
         """
         return self._loop.create_task(self._reading_aside(work))
 
@@ -532,6 +535,8 @@ class SqliteSpool:
             return await self._loop.run_in_executor(self._readers, self._with_reader, work)
         except UNREADABLE as error:
             raise self._unreadable(error) from error
+        except UnicodeDecodeError as error:
+            raise self._no_text(error) from error
 
     def _with_reader(self, work: Callable[[apsw.Connection], T]) -> T:
         connection = connections.open_reader(self.layout.database, self._opened.vfs, busy_timeout=1)

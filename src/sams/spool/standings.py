@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import apsw
 
+from sams.spool.records import text_of
 from sams.spool.takeover import FAILED_SHARDS
 
 MANY = 10_000
@@ -42,5 +43,5 @@ def read(connection: apsw.Connection) -> list[Standing]:
     found = []
     for shard, since, reason, place, complete in connection.execute(FAILED_SHARDS).fetchall():
         [(waiting,)] = connection.execute(_WAITING, (shard, place or 0, MANY))
-        found.append(Standing(int(shard), str(reason), float(since), int(waiting), bool(complete)))  # type: ignore[arg-type]
+        found.append(Standing(int(shard), text_of(reason), float(since), int(waiting), bool(complete)))  # type: ignore[arg-type]
     return found

@@ -18,7 +18,7 @@ import apsw
 
 from sams.spool import changes, connections, damage, schema
 from sams.spool.claims import Claims, RawContent
-from sams.spool.failures import UNREADABLE, StorageFailed
+from sams.spool.failures import ILLEGIBLE, StorageFailed
 from sams.spool.interface import DamagedEntry
 from sams.spool.keys import id_of, time_of
 from sams.spool.layout import Layout
@@ -30,7 +30,11 @@ from sams.spool.records import (
     COPY_RECIPIENT,
     MESSAGE_COLUMNS,
     RECIPIENT_COLUMNS,
+    USES,
     Row,
+    as_octets,
+    copy_into,
+    legible_uses,
 )
 from sams.spool.salvage import salvage
 from sams.spool.statements import Files, add_uses, array_of
@@ -40,12 +44,12 @@ FIRST_PLACE = -(2**63)
 _PAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id > ? ORDER BY id LIMIT ?"  # noqa: S608 - constants
 _RECIPIENTS = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message > ? AND message <= ?"  # noqa: S608 - constants
 _FAILED_COLUMNS = "shard, failed, reason, taken_over, complete"
-_BEGIN = f"INSERT OR IGNORE INTO failed_shard ({_FAILED_COLUMNS}) VALUES (?,?,?,?,?)"  # noqa: S608 - constants
+_BEGIN = copy_into("failed_shard", _FAILED_COLUMNS)
 UNFINISHED = (
-    f"SELECT {_FAILED_COLUMNS} FROM failed_shard WHERE complete = 0 OR EXISTS ("  # noqa: S608 - constants
+    f"SELECT {as_octets(_FAILED_COLUMNS)} FROM failed_shard WHERE complete = 0 OR EXISTS ("  # noqa: S608 - constants
     "SELECT 1 FROM message WHERE message.shard = failed_shard.shard AND message.id <= failed_shard.taken_over)"
 )
-FAILED_SHARDS = f"SELECT {_FAILED_COLUMNS} FROM failed_shard"  # noqa: S608 - constants
+FAILED_SHARDS = f"SELECT {as_octets(_FAILED_COLUMNS)} FROM failed_shard"  # noqa: S608 - constants
 _CONTENT = f"SELECT {CONTENT_COLUMNS} FROM content WHERE message = ?"  # noqa: S608 - constants
 _REACHED = "UPDATE failed_shard SET taken_over = ?, complete = ? WHERE shard = ?"
 
@@ -101,7 +105,7 @@ class FailedShard:
         """
         try:
             return self._page(start)
-        except UNREADABLE:
+        except ILLEGIBLE:
             if not self.takes_what_it_gets:
                 raise
         found = salvage(self._in_thread, start, STEP)
@@ -131,7 +135,7 @@ class FailedShard:
 
     def uses(self) -> list[Row]:
         """What logins used, as rows of `use_of_login`."""
-        return self._rows("SELECT hour, login, recipients FROM use_of_login")
+        return legible_uses(self._rows(USES, (0,)))
 
     def content(self, row: int, claims: Claims) -> RawContent:
         """The content of a message; `claims` are those of the shard where it waits.
@@ -167,14 +171,14 @@ class FailedShard:
 
     def _check(self) -> None:
         """What is no queue at all is seen at once; what is one may have lost any of its pages."""
-        with contextlib.suppress(apsw.CorruptError, apsw.SQLError, LookupError):
+        with contextlib.suppress(apsw.CorruptError, apsw.SQLError, LookupError, UnicodeDecodeError):
             schema.check(self._in_thread, str(self.layout.database))
 
-    def _rows(self, statement: str) -> list[Row]:
+    def _rows(self, statement: str, values: Row = ()) -> list[Row]:
         """All rows; of a damaged table, those before the damage."""
         found: list[Row] = []
         with contextlib.suppress(apsw.CorruptError):
-            found.extend(self._on_loop.execute(statement))
+            found.extend(self._on_loop.execute(statement, values))
         return found
 
 

@@ -16,7 +16,7 @@ import apsw
 
 from sams.core.errors import OperatorError
 from sams.spool import takeover
-from sams.spool.failures import UNREADABLE, StorageFailed
+from sams.spool.failures import ILLEGIBLE, StorageFailed
 from sams.spool.layout import mark_taken_over
 from sams.spool.members import Settle
 from sams.spool.records import Row
@@ -168,7 +168,7 @@ class TakeOvers:
             self._troubled(
                 f"what waits in a failed shard cannot be taken over now, and is tried again: {error}"
             )
-        if tries >= _TRIES - 1 and isinstance(error, UNREADABLE):
+        if tries >= _TRIES - 1 and isinstance(error, ILLEGIBLE):
             for source in self.sources.values():
                 source.takes_what_it_gets = True
         self._rests.set()
