@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
@@ -48,6 +49,10 @@ RECHECK = 30.0
 """Seconds: the longest sleep of the pump."""
 SWEEP_EVERY = 60.0
 """Seconds between two looks at the age of what waits on routes that are down."""
+SWEEP_ANEW = 3_600.0
+"""Seconds after which these looks begin with the oldest message again."""
+STORE_PATIENCE = 60.0
+"""Seconds that a look waits for what came of a page to be stored, before it goes on to other routes and shards."""
 JUMP = 60.0
 """Seconds by which the wall clock must part from the monotonic one between two looks to be called a jump."""
 DOWN_ALARM = 900.0
@@ -118,11 +123,13 @@ class Scheduler:
         )
         self._sweeps: dict[tuple[str, Spool], Sweep] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._sweeping: asyncio.Task[None] | None = None
         self._timer: asyncio.Handle | None = None
         self._is_poked = False
         self._is_running = False
         self._next_check = 0.0
         self._next_sweep = 0.0
+        self._next_anew = 0.0
         self._offset = clock.now() - clock.monotonic()
 
     def adopt(self, spool: Spool) -> None:
@@ -326,9 +333,9 @@ class Scheduler:
                 lane.look_again()
                 self._intake.rescue(lane, now, monotonic, self._policy.horizon)
             self._alarm(lane, monotonic)
-        if monotonic >= self._next_sweep and not self._tasks:
+        if monotonic >= self._next_sweep and (self._sweeping is None or self._sweeping.done()):
             self._next_sweep = monotonic + SWEEP_EVERY
-            self._spawn(self._sweep_all())
+            self._sweeping = self._spawn(self._sweep_all(monotonic))
 
     def _alarm(self, lane: Lane, monotonic: float) -> None:
         if lane.health.is_long_down(monotonic, DOWN_ALARM):
@@ -336,8 +343,12 @@ class Scheduler:
             said = visible(str(trouble.reply)) if trouble else "no answer"
             self._tell(Alarmed(alarm="route", text=f"route {lane.name} is down, its mail waits: {said}"))
 
-    async def _sweep_all(self) -> None:
+    async def _sweep_all(self, monotonic: float) -> None:
         """Expiry and delay notices for each route that is down, a page at a time."""
+        if monotonic >= self._next_anew:
+            self._next_anew = monotonic + SWEEP_ANEW
+            for sweep in self._sweeps.values():
+                sweep.restart()
         for lane in list(self._lanes.values()):
             for spool in list(self._spools):
                 await self._sweep(lane, spool)
@@ -357,7 +368,7 @@ class Scheduler:
         view = View(
             trouble=lane.health.trouble or self._trouble(lane),
             ended=lambda: lane.ended,
-            is_busy=lambda message_id: self._is_busy(message_id, lane.name),
+            step=lambda message_id: self._step(message_id, lane.name),
         )
         try:
             found, has_more = await sweep.page(age, self._clock.now(), view)
@@ -365,33 +376,29 @@ class Scheduler:
             text = f"shard {sweep.spool.shard} cannot be read for expiry: {visible(str(error))}"
             self._tell(Alarmed(alarm="spool", text=text))
             return False
-        await self._conclude_all(lane, sweep.spool, found)
-        return has_more
+        return await self._conclude_all(lane, sweep, found) and has_more
 
-    async def _conclude_all(self, lane: Lane, spool: Spool, found: Sequence[Overdue]) -> None:
-        """Settle a page, and wait until all of it is stored: the disk sets the pace."""
-        left = len(found)
-        is_done = asyncio.Event()
+    async def _conclude_all(self, lane: Lane, sweep: Sweep, found: Sequence[Overdue]) -> bool:
+        """Settle a page, and wait until it is stored: the disk sets the pace. False: some of it is not stored yet."""
+        left = {self._conclude(lane, sweep.spool, one) for one in found}
+        for each in left:
+            sweep.unstored.add(each)
+            each.add_done_callback(sweep.unstored.discard)
+        if left:
+            _, left = await asyncio.wait(left, timeout=STORE_PATIENCE)
+        return not left
 
-        def leave() -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                is_done.set()
-
-        for one in found:
-            self._conclude(lane, spool, one, leave)
-        if found:
-            await is_done.wait()
-
-    def _conclude(self, lane: Lane, spool: Spool, overdue: Overdue, leave: Callable[[], None]) -> None:
+    def _conclude(self, lane: Lane, spool: Spool, overdue: Overdue) -> asyncio.Future[None]:
+        """Settle one; done when that is stored."""
         waiting = self._window.get((overdue.work.message.id, lane.name))
         if waiting is not None:
             self._release(lane, [waiting])
         job = self._window.add(overdue.work, spool)
-        job.left = leave
+        stored: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        job.left = partial(stored.set_result, None)
         content = self._read(spool, overdue.work.message.id) if overdue.judgement.tells else None
         self._conclusions.conclude(lane, job, overdue.judgement, content, is_final=False)
+        return stored
 
     def _read(self, spool: Spool, message_id: str) -> Content | None:
         """A report can do without what it is about."""
@@ -405,18 +412,19 @@ class Scheduler:
     def _is_dead(self, lane: Lane) -> bool:
         return self._is_running and (lane.hop is None or lane.health.state is not State.UP)
 
-    def _is_busy(self, message_id: str, route: str) -> bool:
+    def _step(self, message_id: str, route: str) -> Step | None:
         job = self._window.get((message_id, route))
-        return job is not None and job.step is not Step.WAITING
+        return None if job is None else job.step
 
     def _trouble(self, lane: Lane) -> Outcome:
         said = _NO_ROUTE if lane.hop is None else _NOT_REACHED
         return Outcome(Result.DEFERRED, said, "", self._clock.now())
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._task_done)
+        return task
 
     def _task_done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
