@@ -16,7 +16,7 @@ from sams.core.ids import shard_of
 from sams.spool import damage
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import DamagedEntry, Search, Settlement
-from sams.spool.keys import id_of
+from sams.spool.keys import id_of, row_of
 from sams.spool.layout import Layout, discover
 from sams.spool.opening import open_files
 from sams.spool.salvage import salvage
@@ -80,6 +80,53 @@ async def test_a_message_set_aside_can_be_removed_with_its_file(tmp_path: Path) 
         assert await spool.discard(cut) == 0
         assert await spool.damaged(None, 10) == []
     assert list(spool.layout.bodies.iterdir()) == []
+
+
+@pytest.mark.parametrize("moment", ["accepted", "restarted", "failed"])
+@on_loop
+async def test_who_got_a_message_that_was_set_aside_meanwhile_does_not_get_it_again(
+    moment: str, tmp_path: Path
+) -> None:
+    """A message for two routes: one sends it, with its octets at hand, while the other cannot read them."""
+    spool = open_shelf(tmp_path, 0, Clock(), SETTINGS)
+    message = await accepted(spool, "a@example.org>one", "b@example.org>two", body=LARGE)
+    if moment == "restarted":
+        await spool.close()
+        spool = open_shelf(tmp_path, 0, Clock(), SETTINGS)
+    [work], _ = spool.claim("one", START, None, 9)
+    file = Layout(tmp_path, 0).bodies / message
+    file.rename(tmp_path / "kept")
+    with pytest.raises(DamagedEntry):
+        spool.load(message)
+    await spool.hold(Search(login="nobody"))
+    if moment == "failed":
+        spool._active.fail("the disk is sick")
+        async with asyncio.timeout(30):
+            while spool.shard == 0:  # noqa: ASYNC110 - what it waits for is a thread's work
+                await asyncio.sleep(0.001)
+    await settle(spool, Settlement(message, gone(*(one.number for one in work.recipients))))
+    (tmp_path / "kept").rename(file)
+    assert await spool.put_back(message) == 1
+    [entry] = await spool.search(Search(), None, 9)
+    assert [str(one.recipient.mailbox) for one in entry.recipients] == ["b@example.org"]
+    await settle(spool, Settlement(message, gone(1)))
+    assert await spool.search(Search(), None, 9) == []
+    await spool.close()
+
+
+@on_loop
+async def test_a_result_that_comes_with_the_order_to_put_its_message_back_is_not_lost(tmp_path: Path) -> None:
+    async with sqlite_spool(tmp_path) as spool:
+        message = await accepted(spool, "a@example.org>one", "b@example.org>two")
+        spool._claims.set_aside(row_of(message)[0], "it was damaged for a moment")
+        await spool.hold(Search(login="nobody"))
+        await spool._committer.pause()
+        back = spool._add_change(lambda connection: damage.put_back(connection, [row_of(message)[0]]))
+        settled = settle(spool, Settlement(message, gone(0)))
+        spool._committer.resume()
+        await asyncio.gather(back, settled)
+        [entry] = await spool.search(Search(), None, 9)
+        assert [one.number for one in entry.recipients] == [1]
 
 
 @on_loop

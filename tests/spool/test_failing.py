@@ -17,11 +17,23 @@ from sams.spool import shelf as shelf_module
 from sams.spool import takeovers
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import Search, Settlement
+from sams.spool.keys import row_of
 from sams.spool.layout import Layout, discover, make_new_shard, mark_failed, note_replaced, replaced, strays
 from sams.spool.opening import Opened, open_files
 from sams.spool.shelf import Shelf, open_shelf
 from tests.spool.faulty import READ_EIO, Fault, Faults, FaultyVFS
-from tests.spool.rig import HEAD, SETTINGS, Clock, Told, accepted, gone, on_loop, read, settle
+from tests.spool.rig import (
+    HEAD,
+    SETTINGS,
+    Clock,
+    Told,
+    accepted,
+    gone,
+    new_message,
+    on_loop,
+    read,
+    settle,
+)
 
 LARGE = b"x" * (SETTINGS.body_in_memory + 1)
 
@@ -272,3 +284,46 @@ async def test_contents_in_a_failed_shard_that_cannot_be_read_are_set_aside(tmp_
         await taken_over(spool)
         body = spool.load(message).body
         assert await read(body) == LARGE
+
+
+@pytest.mark.parametrize("body", [b"Not delivered.\r\n", LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+@on_loop
+async def test_a_report_that_was_written_in_a_shard_that_failed_is_stored_with_its_settlement_in_the_next(
+    moment: str, body: bytes, tmp_path: Path
+) -> None:
+    """Whether the settlement meets the failure, or was kept and is offered when the next shard is there."""
+    async with shelf(tmp_path, Told()) as spool:
+        message = await accepted(spool, "a@example.org", "b@example.org")
+        report = await new_message(spool, "ann@example.org", login="", body=body, reverse_path=None)
+        settlement = Settlement(message, gone(0, 1), (report,))
+        if moment == "before":
+            spool._active._committer.pause()
+            settled = settle(spool, settlement)
+            spool._active.fail("the disk is sick")
+            await taken_over(spool)
+        else:
+            spool._active.fail("the disk is sick")
+            await taken_over(spool)
+            settled = settle(spool, settlement)
+        [work] = await asyncio.wait_for(settled, 30)
+        assert row_of(work.message.id)[1] == 1
+        assert [entry.message.id for entry in await spool.search(Search(), None, 10)] == [work.message.id]
+        assert await read(spool.load(work.message.id).body) == body
+
+
+@on_loop
+async def test_a_settlement_whose_report_cannot_be_read_any_more_is_refused_and_may_be_offered_again(
+    tmp_path: Path,
+) -> None:
+    async with shelf(tmp_path, Told()) as spool:
+        message = await accepted(spool)
+        report = await new_message(spool, login="", body=LARGE, reverse_path=None)
+        spool._active.fail("the disk is sick")
+        await taken_over(spool)
+        file = Layout(tmp_path, 0).bodies / report.id
+        file.rename(tmp_path / "kept")
+        with pytest.raises(StorageFailed, match="report .* cannot be read"):
+            await settle(spool, Settlement(message, gone(0), (report,)))
+        (tmp_path / "kept").rename(file)
+        assert await settle(spool, Settlement(message, gone(0), (report,)))

@@ -8,7 +8,7 @@ from typing import Any
 import apsw
 
 from sams.spool.records import CONTENT_COLUMNS, MESSAGE_COLUMNS, RECIPIENT_COLUMNS
-from sams.spool.statements import Files, delete_contents
+from sams.spool.statements import Files, delete_contents, delete_if_done
 
 _TABLES = (
     ("message", "id", MESSAGE_COLUMNS),
@@ -60,6 +60,14 @@ def set_aside(
         )
         connection.execute(f"DELETE FROM {table} WHERE {key} = ?", (row,))  # noqa: S608 - names of this file
     return 1, []
+
+
+def settle_aside(connection: apsw.Connection, row: int, numbers: Sequence[int]) -> Files:
+    """Take recipients out of a message that was set aside, and may have been put back in the same batch."""
+    keys = [(row, number) for number in numbers]
+    for table in ("damaged_recipient", "recipient"):
+        connection.executemany(f"DELETE FROM {table} WHERE message = ? AND number = ?", keys)  # noqa: S608 - names of this file
+    return delete_if_done(connection, [row])
 
 
 def forget_use(connection: apsw.Connection, before_hour: int) -> tuple[int, Files]:

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 import apsw
-from msgspec.structs import replace
 
+from sams.spool import changes
 from sams.spool.interface import Content, NewMessage, OnRefused, OnStored, QueuedRecipient, Settlement, Work
 from sams.spool.keys import row_of
 from sams.spool.records import message_row, outcome_text, queued, queued_recipients, recipient_row, works_of
@@ -146,9 +146,9 @@ class Settle:
         self._refused = refused
         self._row, self._all = known
 
-    def move_to(self, shard: int, next_id: Callable[[], str]) -> None:
-        """Reports are accepted by another shard, under ids of its own."""
-        self._reports = [Arriving(replace(each.message, id=next_id()), shard) for each in self._reports]
+    def hand_on(self, settle: Callable[[Settlement, OnStored, OnRefused], None]) -> None:
+        """Let another spool store it, or this one look at it again."""
+        settle(self.settlement, self._stored, self._refused)
 
     def add_to(self, rows: Rows) -> None:
         """Its rows."""
@@ -186,6 +186,22 @@ class Settle:
             for one in self.settlement.recipients
             if one.due is not None
         ]
+
+
+class SettleAside(Settle):
+    """The result of an attempt at a message that was set aside while it was being sent."""
+
+    __slots__ = ()
+
+    def add_to(self, rows: Rows) -> None:
+        """Where it lies now."""
+        super().add_to(rows)
+        rows.calls.append(self._take_out)
+
+    def _take_out(self, connection: apsw.Connection) -> Files:
+        row, _ = row_of(self.settlement.message_id)
+        gone = [settled.number for settled in self.settlement.recipients if settled.due is None]
+        return changes.settle_aside(connection, row, gone)
 
 
 class Change:

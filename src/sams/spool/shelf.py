@@ -327,7 +327,7 @@ class Shelf:
         except _TROUBLE as error:
             self._not_placed(failure, error)
             return False
-        new.make_later_ids(old.latest_id)
+        new.follow(old)
         self._replaced_at = self._clock.monotonic()
         self._active, self._unplaced = new, None
         self._retired.append(old)
@@ -341,7 +341,7 @@ class Shelf:
             self._cannot_read(failure, source)
         for member in left:
             if isinstance(member, Settle):
-                new.adopt(member)
+                member.hand_on(new.settle)
             else:
                 member.refused(StorageFailed(failure.detail))
         return True

@@ -28,7 +28,7 @@ import apsw
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.ids import IdMaker
-from sams.spool import backups, changes, connections, damage, orphans, searches, standings
+from sams.spool import backups, changes, connections, damage, foreign, orphans, searches, standings
 from sams.spool.bodies import BodyStore, SpoolBodyWriter
 from sams.spool.claims import Claims, RawContent
 from sams.spool.commits import BatchLimits, Committer, Member
@@ -49,13 +49,14 @@ from sams.spool.interface import (
     RouteDepth,
     Search,
     Settlement,
+    StoredBody,
     Use,
     Work,
 )
 from sams.spool.keys import id_of, row_of, time_of
 from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock
-from sams.spool.members import HOUR, UNKNOWN, Accept, Change, Lately, Settle
+from sams.spool.members import HOUR, UNKNOWN, Accept, Change, Lately, Settle, SettleAside
 from sams.spool.opening import Opened, open_files
 from sams.spool.records import USES, legible_uses
 from sams.spool.settings import Settings
@@ -148,13 +149,15 @@ class SqliteSpool:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._next_hour = 0
         self._lately: Lately = {}
+        self._aside: set[int] = set()
+        """What was set aside since the start: it may be on its way still, with its octets at hand."""
         self._take_overs = TakeOvers(
             self.shard,
             add_change=self._add_change,
             read_page=self._read_page,
-            settle=self._committer.add,
+            settle=lambda member: member.hand_on(self.settle),
             now=clock.now,
-            on_damaged=lambda row, made_by, reason: hooks.damaged(id_of(row, made_by), reason),
+            on_damaged=self._found_damaged,
             troubled=hooks.troubled,
         )
         self._depths = Depths(opened.reader, clock, self._read_aside)
@@ -187,12 +190,14 @@ class SqliteSpool:
 
     def settle(self, settlement: Settlement, stored: OnStored, refused: OnRefused) -> None:
         """Store what an attempt brought."""
+        if settlement.reports and foreign.has_foreign(settlement, self.shard):
+            self._start(self._settle_foreign(settlement, stored, refused))
+            return
         known = self._lately.pop(settlement.message_id, UNKNOWN)
-        member = Settle(settlement, self.shard, stored, refused, known)
         if known is UNKNOWN:
-            self._settle(member)
+            self._settle(settlement, stored, refused)
         else:
-            self._committer.add(member)
+            self._committer.add(Settle(settlement, self.shard, stored, refused, known))
 
     # Handing out work.
 
@@ -331,6 +336,11 @@ class SqliteSpool:
         """The time of its last id, microseconds since 1970."""
         return self._ids.latest
 
+    def follow(self, old: SqliteSpool) -> None:
+        """Go on for a shard that failed: with later ids, and knowing what was set aside while it was being sent."""
+        self.make_later_ids(old.latest_id)
+        self._aside |= old._aside
+
     def make_later_ids(self, microseconds: int) -> None:
         """Ids of this shard are later than those that it takes over."""
         self._ids.skip(microseconds + 1)
@@ -370,11 +380,6 @@ class SqliteSpool:
         """The failed shards that this one read, for the one that takes it over."""
         return self._take_overs.hand_over()
 
-    def adopt(self, member: Settle) -> None:
-        """Take a settlement that a failed shard could not store; its reports get ids of this shard."""
-        member.move_to(self.shard, self.next_id)
-        self._settle(member)
-
     # Parts.
 
     def _skip_taken_ids(self) -> None:
@@ -385,9 +390,24 @@ class SqliteSpool:
         if last is not None:
             self._ids.skip(time_of(int(last)) + 1)
 
-    def _settle(self, member: Settle) -> None:
+    async def _settle_foreign(self, settlement: Settlement, stored: OnStored, refused: OnRefused) -> None:
+        """Its reports were made for a shard that failed meanwhile."""
+        try:
+            moved = await foreign.brought_home(settlement, self.next_id, self._read_all)
+        except Exception as error:  # noqa: BLE001 - whatever it is, who made the settlement keeps it
+            detail = f"a report that was written in a shard which failed cannot be read: {error}"
+            Settle(settlement, self.shard, stored, refused).refused(StorageFailed(detail))
+        else:
+            self.settle(moved, stored, refused)
+
+    def _read_all(self, body: StoredBody) -> asyncio.Future[bytes]:
+        return self._loop.run_in_executor(self._readers, lambda: b"".join(body.blocking_chunks()))
+
+    def _settle(self, settlement: Settlement, stored: OnStored, refused: OnRefused) -> None:
         """It may be of a message that is still being taken over, or cannot be yet: then it is kept by who made it."""
-        shard = row_of(member.settlement.message_id)[1]
+        row, shard = row_of(settlement.message_id)
+        kind = SettleAside if row in self._aside else Settle
+        member = kind(settlement, self.shard, stored, refused)
         if shard in self._take_overs.expected:
             member.refused(StorageFailed(f"what waits in shard {shard}, which failed, cannot be read yet"))
         elif self._take_overs.is_under_way and shard != self.shard:
@@ -464,10 +484,15 @@ class SqliteSpool:
 
     def _set_aside(self, row: int, reason: str) -> None:
         shard = self._read(lambda: self._claims.shard_of(row))
-        self._hooks.damaged(id_of(row, shard), reason)
+        self._lately.pop(id_of(row, shard), None)
+        self._found_damaged(row, shard, reason)
         now = self._clock.now()
         future = self._add_change(lambda connection: changes.set_aside(connection, row, shard, reason, now))
         future.add_done_callback(lambda done: None if done.exception() else self._claims.was_set_aside(row))
+
+    def _found_damaged(self, row: int, shard: int, reason: str) -> None:
+        self._aside.add(row)
+        self._hooks.damaged(id_of(row, shard), reason)
 
     def _add_change(self, apply: Callable[[apsw.Connection], tuple[int, Files]]) -> asyncio.Future[int]:
         future: asyncio.Future[int] = self._loop.create_future()
@@ -494,6 +519,7 @@ class SqliteSpool:
         if wrong:
             raise OperatorError(f"{message_id} still cannot be read: {wrong}")
         count = await self._add_change(_to([row], damage.put_back))
+        self._aside.discard(row)
         self._claims.was_set_aside(row)
         return count
 

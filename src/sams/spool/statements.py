@@ -120,7 +120,7 @@ class Rows:
             connection.executemany(_DELETE_RECIPIENT, self.left)
         if self.deferred:
             connection.executemany(_DEFER_RECIPIENT, self.deferred)
-        files = _delete_if_done(connection, self.touched) if self.touched else []
+        files = delete_if_done(connection, self.touched) if self.touched else []
         for call in self.calls:
             files += call(connection)
         return files
@@ -144,7 +144,7 @@ def array_of(numbers: Iterable[int]) -> apsw.CArrayBinding:
     return apsw.carray(array("q", numbers) or _NO_ROWS, flags=apsw.SQLITE_CARRAY_INT64)
 
 
-def _delete_if_done(connection: apsw.Connection, messages: Iterable[int]) -> Files:
+def delete_if_done(connection: apsw.Connection, messages: Iterable[int]) -> Files:
     """Delete those messages that have no recipient left; the result is those that had a body file."""
     gone = connection.execute(_DELETE_IF_DONE, (array_of(messages),)).fetchall()
     return delete_contents(connection, gone) if gone else []

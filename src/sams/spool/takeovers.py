@@ -53,7 +53,7 @@ class TakeOvers:
             shard: who takes over.
             add_change: stores a step.
             read_page: reads one in a thread.
-            settle: takes a settlement that waited.
+            settle: looks again at a settlement that waited.
             now: UNIX seconds.
             on_damaged: row, shard and reason of a message that was set aside.
             troubled: told what stands in the way, once for each take-over.
