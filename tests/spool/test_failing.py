@@ -323,7 +323,7 @@ async def test_a_settlement_whose_report_cannot_be_read_any_more_is_refused_and_
         await taken_over(spool)
         file = Layout(tmp_path, 0).bodies / report.id
         file.rename(tmp_path / "kept")
-        with pytest.raises(StorageFailed, match="report .* cannot be read"):
+        with pytest.raises(StorageFailed, match=r"report .* cannot be read"):
             await settle(spool, Settlement(message, gone(0), (report,)))
         (tmp_path / "kept").rename(file)
         assert await settle(spool, Settlement(message, gone(0), (report,)))

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import apsw
 import pytest
 
 from sams.core.errors import TemporaryFailure
@@ -17,6 +18,7 @@ from sams.spool.failures import DiskFull, StorageFailed
 from sams.spool.interface import Search, Settlement
 from sams.spool.layout import Layout, discover
 from sams.spool.opening import open_files
+from sams.spool.schema import PAGE_SIZE
 from sams.spool.shelf import Shelf, open_shelf
 from tests.spool.faulty import (
     READ_EIO,
@@ -193,3 +195,34 @@ async def test_a_sync_that_failed_is_not_tried_again_whatever_it_said(
             await settle(spool, Settlement(kept, gone(0)))
         assert faults.writes == []
         assert [shard for shard, _ in told.failed] == [0]
+
+
+@on_loop
+async def test_a_quota_that_was_used_up_once_makes_no_full_disk_of_damage_that_comes_later(
+    tmp_path: Path, faults: Faults
+) -> None:
+    """SQLite keeps the number of the system's last error beside errors that the system has no part in."""
+    told = Told()
+    spool = Shelf(open_files(Layout(tmp_path, 0), vfs="faulty"), Clock(), SETTINGS, told.hooks())
+    for _ in range(100):
+        await accepted(spool)
+    faults.fault = Fault("write", "-wal", WRITE_EDQUOT)
+    with pytest.raises(DiskFull):
+        await accepted(spool)
+    faults.heal()
+    opened = spool._active._opened
+    opened.checkpointer.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+    opened.writer.pragma("shrink_memory")
+    size = opened.layout.database.stat().st_size
+    with opened.layout.database.open("r+b") as file:
+        file.seek(PAGE_SIZE * 2)
+        file.write(b"\xee" * (size - PAGE_SIZE * 2))
+    with pytest.raises(StorageFailed) as refused:
+        await accepted(spool)
+    assert "quota" not in refused.value.detail
+    assert [shard for shard, _ in told.failed] == [0]
+    async with asyncio.timeout(15):
+        while spool.shard == 0:  # noqa: ASYNC110 - what it waits for is a thread's work
+            await asyncio.sleep(0.001)
+    await accepted(spool)
+    await spool.close()

@@ -57,7 +57,7 @@ def is_no_room(error: BaseException, system_errno: int = 0) -> bool:
         return error.errno in _NO_ROOM
     if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _SYNCS:
         return False
-    return isinstance(error, apsw.FullError) or system_errno in _NO_ROOM
+    return isinstance(error, apsw.FullError) or _number_of(error, system_errno) in _NO_ROOM
 
 
 def is_passing(error: BaseException) -> bool:
@@ -67,9 +67,14 @@ def is_passing(error: BaseException) -> bool:
     return isinstance(error, (apsw.BusyError, apsw.LockedError, apsw.NoMemError, MemoryError))
 
 
+def _number_of(error: BaseException, system_errno: int) -> int:
+    """The number that the system gave with this error; SQLite keeps that of an earlier one with all other errors."""
+    return system_errno if isinstance(error, (apsw.IOError, apsw.CantOpenError)) else 0
+
+
 def failure_of(error: BaseException, system_errno: int = 0) -> TemporaryFailure:
     """What is told of an error. The detail names the error, never the data."""
     detail = f"{type(error).__name__}: {error}"
-    if system_errno:
-        detail += f" ({os.strerror(system_errno)})"
+    if number := _number_of(error, system_errno):
+        detail += f" ({os.strerror(number)})"
     return DiskFull(detail) if is_no_room(error, system_errno) else StorageFailed(detail)
