@@ -28,6 +28,8 @@ WORDS = (
     b"Content-Type: multipart/digest; boundary=i\r\n\r\n",
     b'Content-Type: multipart/mixed; boundary="i"\r\n\r\n',
     b"Content-Type: message/rfc822\r\n\r\n",
+    b"Content-Type: multipart/mixed; boundary*=''i%0A.%0Ai\r\n\r\n",
+    b"\r\n--i\n.\ni\r\n",
     b"Content-Transfer-Encoding: base64\r\n",
     b"Content-Transfer-Encoding: quoted-printable\r\n",
     b"Content-Transfer-Encoding: binary\r\n",

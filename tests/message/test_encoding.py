@@ -218,6 +218,8 @@ abc
         ("Content-Type: multipart/mixed; boundary=a\n\n--a\nX: é\n\nascii\n--a--\n", "5.6.7"),
         ("Content-Type: multipart/mixed; boundary=a\n\n--a\nX: a\r.\rb\n\nascii\n--a--\n", "5.6.3"),
         ("Content-Type: multipart/mixed; boundary=a\n\n--a\nX: a\0b\n\nascii\n--a--\n", "5.6.3"),
+        ("Content-Type: multipart/mixed; boundary*=''a%0D\n\n--a\r\n\nascii\n--a\r--\n", "5.6.3"),
+        ("Content-Type: multipart/mixed; boundary*=''%C3%A9\n\n--é\n\nascii\n--é--\n", "5.6.3"),
     ],
 )
 def test_what_may_not_be_changed_is_refused(message: str, status: str) -> None:

@@ -11,6 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sams.core.errors import PermanentFailure
+from sams.message import mime
+from sams.message.content_type import ContentType
 from sams.message.header import HeaderReader, read_header
 from sams.message.mime import MimeLimits, Part, Structure, StructureScanner
 
@@ -257,6 +259,44 @@ def test_what_only_binarymime_carries_is_told_of_the_header_of_a_part_too(
     for cut in range(len(header) + 1):
         assert scan(message, [cut]).is_binary is is_binary
         assert scan(message, [cut]).has_binary_part_header is is_binary
+
+
+ENCODED_BOUNDARY = b"multipart/mixed; boundary*=utf-8''x%0A.%0AMAIL%20FROM:<>"
+
+
+def test_no_boundary_hides_from_the_measures_what_only_binarymime_carries() -> None:
+    """Boundary lines are passed on as they are: an encoded boundary brought bare LFs to a hop without BINARYMIME."""
+    body = b"--x\n.\nMAIL FROM:<>\r\n\r\nhello\r\n"
+    for cut in range(len(body) + 1):
+        assert scan(b"Content-Type: " + ENCODED_BOUNDARY + b"\r\n\r\n" + body, [cut]).is_binary
+
+
+@pytest.mark.parametrize(
+    ("boundary", "fact"),
+    [
+        (b"a\nb", "has_bare_newline"),
+        (b"a\rb", "has_bare_newline"),
+        (b"a\0b", "has_nul"),
+        (b"\xe9", "has_8bit"),
+    ],
+)
+def test_boundary_lines_are_measured_whatever_may_be_a_boundary(
+    boundary: bytes, fact: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kind = ContentType("multipart", "mixed", boundary)
+    monkeypatch.setattr(mime, "parse_content_type", lambda value, default: kind if value else default)
+    body = b"--" + boundary + b"\r\n\r\ntext\r\n"
+    for cut in range(len(body) + 1):
+        whole, part = scan(b"Content-Type: x\r\n\r\n" + body, [cut]).parts
+        assert getattr(whole, fact)
+        assert not getattr(part, fact)
+
+
+@pytest.mark.parametrize(("spaces", "longest"), [(995, 0), (996, 999), (997, 1_000)])
+def test_a_boundary_line_may_be_too_long(spaces: int, longest: int) -> None:
+    body = b"--o" + b" " * spaces + b"\r\n\r\ntext\r\n--o--\r\n"
+    found = scan(b"Content-Type: multipart/mixed; boundary=o\r\n\r\n" + body)
+    assert (len(found.parts), found.longest_line) == (2, longest)
 
 
 @pytest.mark.parametrize("step", [1, 2, 3, 4, 5])

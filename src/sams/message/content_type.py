@@ -33,6 +33,8 @@ _ESCAPED = re.compile(rb"(?s)\\(.)")
 _ENCODING = re.compile(rb"[ \t\r\n]*+([!#-'*+.0-9A-Z^-~-]{1,100}+)")
 MAX_BOUNDARY = 200
 """RFC 2046 allows 70 octets; programs that write a few more are understood."""
+_IN_BOUNDARY = re.compile(rb"[ -~]{1,%d}" % MAX_BOUNDARY)
+"""RFC 2046 allows fewer characters; no other may stand in a line that is nobody's text."""
 _MOST_SECTIONS = 20
 """Of a boundary that is written in pieces: 70 octets fit into one."""
 
@@ -94,8 +96,12 @@ def _boundary(value: bytes, start: int) -> bytes | None:
 
 
 def _usable(boundary: bytes) -> bytes | None:
-    boundary = boundary.rstrip()
-    return boundary if 0 < len(boundary) <= MAX_BOUNDARY else None
+    """The boundary without white space at its end; None where no line of a message can be one of it.
+
+    Percent signs (RFC 2231) may stand for any octet, a bare LF as well: lines with it would be passed on unmeasured.
+    """
+    boundary = boundary.rstrip(b" \t")
+    return boundary if _IN_BOUNDARY.fullmatch(boundary) else None
 
 
 def _decoded(text: bytes, *, first: bool) -> bytes:

@@ -17,8 +17,8 @@ A piece may end anywhere: what could still become `CRLF --`, or the rest of a bo
 1,004 octets); `_done` counts the octets of it that were passed on already.
 
 A boundary line is `--boundary` or `--boundary--` with nothing but spaces and tabs behind. RFC 2046 would have a
-longer line count too; programs compare exactly, and so do we. A container's own octets (preamble, epilogue) are
-measured as its own.
+longer line count too; programs compare exactly, and so do we. A container's own octets (preamble, epilogue, boundary
+lines) are measured as its own.
 """
 
 from __future__ import annotations
@@ -233,6 +233,7 @@ class StructureScanner:
                 self._pass_on(data[done:found], base + found)
             done, search = min(end + 2, len(data)), end
             self._meet_boundary(place, base + found, base + done)
+            self._measures.take_line(self._open[place[0]].part, data[found + 2 : end])
         self._keep(data, base, done, len(data) if is_last else self._kept_from(data, found, search))
 
     def _next_delimiter(self, data: bytes, start: int) -> int:
@@ -407,6 +408,15 @@ class _Measures:
             part.has_bare_newline = self._find_bare_newline(piece)
         self._line, longest = measure_lines(piece, self._line)
         part.longest_line = max(part.longest_line, longest)
+
+    def take_line(self, part: Part, line: bytes) -> None:
+        """A boundary line of this container, without its CRLF."""
+        part.has_8bit = part.has_8bit or not line.isascii()
+        part.has_nul = part.has_nul or b"\0" in line
+        if self._look_for_bare_newlines and (b"\n" in line or b"\r" in line):
+            part.has_bare_newline = True
+        if len(line) > LINE_LIMIT:
+            part.longest_line = max(part.longest_line, len(line))
 
     def stop(self) -> None:
         """The part, or its text before a part in it, has ended."""
