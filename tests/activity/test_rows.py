@@ -71,6 +71,10 @@ def test_spellings_of_one_recipient_have_one_term() -> None:
     assert recipient_term("no address ü") == "ano address ü"
 
 
+def test_the_term_of_a_recipient_is_the_one_under_which_older_journals_keep_it() -> None:
+    assert recipient_term("Straße@example.org") == "astrasse@example.org"
+
+
 def test_every_kind_of_event_has_a_rule() -> None:
     assert set(STEPS) == set(SessionEvent.__args__)
     assert set(COUNTS) == set(ServiceEvent.__args__)

@@ -1,10 +1,22 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
+import idna
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sams.core.address import AddressError, Mailbox, domain_key, parse_domain, parse_mailbox, quote_local
+from sams.core.address import (
+    _LEAST_ADDED,
+    AddressError,
+    Mailbox,
+    _a_labels,
+    domain_key,
+    parse_domain,
+    parse_mailbox,
+    quote_local,
+)
 
 
 @pytest.mark.parametrize(
@@ -103,11 +115,32 @@ def test_any_text_is_a_mailbox_that_reads_the_same_again_or_refused(text: str) -
         ("A@Example.ORG", "a@example.org"),
         ('"a"@b', "a@b"),
         ("a@bücher.example", "a@XN--BCHER-KVA.example"),
-        ("Straße@b", "STRASSE@b"),
+        ("STRAẞE@b", "straße@b"),
+        ("ANDRE\u0301@b", "andré@b"),
     ],
 )
 def test_two_spellings_of_one_mailbox_have_one_key(one: str, other: str) -> None:
     assert parse_mailbox(one).key == parse_mailbox(other).key
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("straße@b", "strasse@b"),
+        ("νίκος@b", "νίκοσ@b"),
+        ("ﬁona@b", "fiona@b"),
+        ("\u0131@b", "i@b"),
+        ("a@ß.example", "a@ss.example"),
+    ],
+)
+def test_two_people_whose_names_differ_in_more_than_case_have_two_keys(one: str, other: str) -> None:
+    assert parse_mailbox(one).key != parse_mailbox(other).key
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=9))
+def test_the_key_of_a_key_is_the_same(local: str) -> None:
+    key = Mailbox(local, "b").key
+    assert Mailbox(key.removesuffix("@b"), "b").key == key
 
 
 def test_a_local_part_is_quoted_where_it_must_be() -> None:
@@ -128,3 +161,56 @@ def test_domains_stand_alone_too() -> None:
     assert domain_key("BÜCHER.example") == "xn--bcher-kva.example"
     with pytest.raises(AddressError):
         parse_domain("")
+
+
+# --- domains beyond ASCII, which cost much
+
+
+@given(st.lists(st.text(st.characters(codec="utf-8"), max_size=70), max_size=40).map(".".join))
+def test_a_domain_that_is_refused_by_counting_has_no_a_labels(domain: str) -> None:
+    try:
+        expected = idna.encode(domain, uts46=True).decode().lower()
+    except idna.IDNAError:
+        expected = ""
+    assert _a_labels(domain) == expected
+
+
+@given(st.text(st.sampled_from("\u00b7é-a0ßй\u0627中가\U0001d51e\U00010330"), min_size=1, max_size=70))
+def test_an_a_label_is_as_much_longer_as_the_count_says(label: str) -> None:
+    with suppress(idna.IDNAError):
+        assert label.isascii() or len(idna.alabel(label)) >= len(label) + _LEAST_ADDED
+
+
+COUNTED_OUT = [
+    ".".join(["é"] * 85),
+    ".".join(["\u0627"] * 60),
+    "".join(map(chr, range(0x4E00, 0x4E00 + 58))) + ".example",
+    "\ufdfa" * 85,
+]
+
+
+@pytest.mark.parametrize("domain", COUNTED_OUT)
+def test_what_cannot_become_short_enough_is_refused_without_being_converted(
+    domain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idna, "alabel", None)
+    monkeypatch.setattr(idna, "encode", None)
+    with pytest.raises(AddressError, match="internationalised"):
+        parse_domain(domain)
+
+
+@pytest.mark.parametrize("domain", ["grün.example", "grün\u3002", "-ü.example"])
+def test_a_domain_is_converted_once_whether_it_has_a_labels_or_not(
+    domain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with suppress(AddressError):
+        parse_domain(domain)
+    monkeypatch.setattr(idna, "uts46_remap", None)
+    with suppress(AddressError):
+        parse_domain(domain)
+
+
+def test_no_more_domains_are_remembered_than_a_worker_has_room_for() -> None:
+    for number in range(1_100):
+        parse_domain(f"ü{number}.example")
+    assert _a_labels.cache_info().currsize <= 1_024

@@ -23,7 +23,7 @@ from sams.activity.events import (
     Reported,
     Warned,
 )
-from sams.core.address import AddressError, parse_mailbox
+from sams.core.address import AddressError, domain_key, parse_mailbox
 
 SESSION = "session"
 MAX_RECORD = 262_144
@@ -161,11 +161,15 @@ def session_term(session: str) -> str:
 
 
 def recipient_term(recipient: str) -> str:
-    """The term of a recipient: spellings of one mailbox have the same."""
+    """The term of a recipient: spellings of one mailbox have the same.
+
+    Case is folded, as it is in the journals that are there: who looks for `straße` finds `strasse` as well.
+    """
     if recipient.isascii() and '"' not in recipient:
         return "a" + recipient.lower()
     try:
-        return "a" + parse_mailbox(recipient).key
+        mailbox = parse_mailbox(recipient)
+        return f"a{mailbox.local.casefold()}@{domain_key(mailbox.domain)}"
     except AddressError:
         return "a" + recipient.casefold()
 

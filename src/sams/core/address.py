@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
+import unicodedata
+from functools import lru_cache
 
 import idna
 import msgspec
@@ -16,6 +18,14 @@ MAX_DOMAIN_OCTETS = 255
 """RFC 5321 section 4.5.3.1.2."""
 MAX_MAILBOX_OCTETS = 254
 """RFC 5321 section 4.5.3.1.3: a path has 256 octets, two of them its angle brackets."""
+
+_MAX_LABEL = 63
+"""Octets of a label in DNS."""
+_LEAST_ADDED = 6
+"""By how many octets an A-label is longer, at the least, than its U-label has characters: by `xn--`, and because the
+first character beyond ASCII takes three digits of Punycode."""
+_REMEMBERED = 1_024
+"""Internationalised domain names whose A-labels are kept: to make them costs half a millisecond."""
 
 _ATEXT = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~\-\u0080-\U0010FFFF]"
 _DOT_STRING = re.compile(rf"{_ATEXT}+(?:\.{_ATEXT}+)*\Z")
@@ -62,9 +72,14 @@ class Mailbox(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def key(self) -> str:
-        """What two spellings of one mailbox have in common: case folded, the domain as A-labels."""
-        domain = self.domain
-        return f"{self.local.casefold()}@{domain.lower() if domain.isascii() else domain_key(domain)}"
+        """What two spellings of one mailbox have in common: in lower case and NFC, the domain as A-labels.
+
+        Case is not folded: that would make one mailbox of `straße` and `strasse`, who may be two people.
+        """
+        local, domain = self.local.lower(), self.domain
+        if not local.isascii():
+            local = unicodedata.normalize("NFC", local)
+        return f"{local}@{domain.lower() if domain.isascii() else domain_key(domain)}"
 
 
 def parse_mailbox(text: str) -> Mailbox:
@@ -154,10 +169,26 @@ def _checked_literal(text: str) -> str:
 
 
 def _to_ascii(domain: str) -> str:
-    try:
-        encoded = idna.encode(domain, uts46=True).decode("ascii").lower()
-    except idna.IDNAError:
-        raise AddressError("the domain is not a valid internationalised domain name") from None
+    encoded = _a_labels(domain) if len(domain) <= MAX_DOMAIN_OCTETS else ""
+    if not encoded:
+        raise AddressError("the domain is not a valid internationalised domain name")
     if encoded.endswith("."):  # of an ideographic full stop: another spelling that no route or account has
         raise AddressError("the domain ends with a dot")
     return encoded
+
+
+@lru_cache(_REMEMBERED)
+def _a_labels(domain: str) -> str:
+    """The domain's A-labels in lower case (IDNA 2008, UTS #46); nothing where it has none, which is kept as well."""
+    try:
+        mapped = idna.uts46_remap(domain, std3_rules=False)
+        return idna.encode(mapped).decode("ascii").lower() if _may_fit(mapped) else ""
+    except idna.IDNAError:
+        return ""
+
+
+def _may_fit(mapped: str) -> bool:
+    """Whether the A-labels may be short enough: told by counting, for to make them is what takes time."""
+    labels = mapped.split(".")
+    octets = [len(label) + (0 if label.isascii() else _LEAST_ADDED) for label in labels]
+    return max(octets) <= _MAX_LABEL and sum(octets) + len(labels) - 1 <= MAX_DOMAIN_OCTETS

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import time
 
 import pytest
@@ -64,6 +65,8 @@ def test_no_line_with_a_flaw_is_a_plain_command(line: bytes) -> None:
         (rb'FROM:<"a\">b"@c> RET=FULL', r'"a\">b"@c', b"RET=FULL"),
         (b"FROM:<@x.example:a@b>", "a@b", b""),
         (b"FROM:<@x.example,@[192.0.2.1],@[IPv6:2001:db8::1]:a@b>", "a@b", b""),
+        (b"FROM:<@xn--bcher-kva.example:a@b>", "a@b", b""),
+        (b"FROM:<" + b"@x," * 83 + b"@abcde:a@b>", "a@b", b""),
         ("FROM:<jürgen@bücher.example>".encode(), "jürgen@bücher.example", b""),
     ],
 )
@@ -87,6 +90,13 @@ def test_a_path_stands_between_brackets(argument: bytes, path: str, rest: bytes)
         (b"FROM:<@x.example>", "5.1.7"),
         (b"FROM:<@x..example:a@b>", "5.1.7"),
         (b"FROM:<@x.example,y.example:a@b>", "5.1.7"),
+        (b"FROM:<@x.example,:a@b>", "5.1.7"),
+        (b"FROM:<@-x.example:a@b>", "5.1.7"),
+        (b"FROM:<@x-.example:a@b>", "5.1.7"),
+        (b"FROM:<@[]:a@b>", "5.1.7"),
+        (b"FROM:<@x.example a@b>", "5.1.7"),
+        ("FROM:<@bücher.example:a@b>".encode(), "5.1.7"),
+        (b"FROM:<" + b"@x," * 83 + b"@abcdef:a@b>", "5.1.7"),
     ],
 )
 def test_what_is_no_path_is_refused_with_what_is_allowed(argument: bytes, status: str) -> None:
@@ -94,6 +104,28 @@ def test_what_is_no_path_is_refused_with_what_is_allowed(argument: bytes, status
         split_path(argument, MAIL_PATH)
     assert refused.value.reply.code == 501
     assert str(refused.value.reply.status) == status
+
+
+ROUTES = st.lists(st.sampled_from(["@", "a", "1", "-", ".", ",", ":", "[", "]", "@x", ",@"]), max_size=14)
+
+
+def is_at_domain(text: str) -> bool:
+    """Read label by label."""
+    if text.startswith("["):
+        return text.endswith("]") and len(text) > 2 and re.fullmatch("[a-z0-9.:]+", text[1:-1]) is not None
+    labels = text.split(".")
+    return all(re.fullmatch("[a-z0-9-]+", label) and "-" not in (label[0], label[-1]) for label in labels)
+
+
+@given(ROUTES.map("".join))
+def test_a_source_route_is_what_its_grammar_says(route: str) -> None:
+    ends = [place for place, mark in enumerate(route) if mark == ":"]
+    sound = [end for end in ends if all(is_at_domain(hop) for hop in route[:end].split(",@"))]
+    try:
+        path: str | None = split_path(f"FROM:<@{route}>".encode(), MAIL_PATH)[0]
+    except PeerFault:
+        path = None
+    assert path == (route[sound[0] + 1 :] if sound else None)
 
 
 def test_each_command_has_the_word_of_its_own() -> None:
