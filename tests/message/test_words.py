@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import encodings
+
 import pytest
 
-from sams.message.words import decode_words
+from sams.message.words import _CHARSETS, decode_words
 
 
 @pytest.mark.parametrize(
@@ -22,6 +25,10 @@ from sams.message.words import decode_words
         ("=?rot13?q?a?=", "=?rot13?q?a?="),
         ("=?idna?q?a?=", "=?idna?q?a?="),
         ("=?utf-99?q?a?=", "=?utf-99?q?a?="),
+        ("=?KOI8-U?q?=C1?=", "\u0430"),
+        ("=?Windows-1252?q?=80?=", "€"),
+        ("=?ISO_8859-1:1987?q?=E9?=", "é"),
+        ("=?cp0937?q?a?=", "=?cp0937?q?a?="),
         ("=?utf-8?b?a?=", "=?utf-8?b?a?="),
         ("=?utf-8?x?a?=", "=?utf-8?x?a?="),
         ("=?", "=?"),
@@ -29,3 +36,16 @@ from sams.message.words import decode_words
 )
 def test_words_are_decoded_and_what_is_no_word_is_left(text: str, shown: str) -> None:
     assert decode_words(text) == shown
+
+
+def test_a_charset_that_nobody_knows_leaves_no_trace() -> None:
+    """Whatever name reaches the codecs is tried as a module, and its failure is kept for ever."""
+    before = len(encodings._cache)
+    for number in range(50):
+        decode_words(f"=?iso-{number:x}-nobodys?q?a?=")
+    assert len(encodings._cache) == before
+
+
+def test_every_charset_is_one_of_text() -> None:
+    for codec in set(_CHARSETS.values()):
+        assert codecs.lookup(codec)._is_text_encoding, codec

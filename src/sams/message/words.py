@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import binascii
 import re
+from encodings.aliases import aliases
 
 _ENCODED = re.compile(r"=\?([!-)+->@-~]{1,60}+)(?:\*[!->@-~]{0,30}+)?\?([BbQq])\?([!->@-~ ]{0,1000}+)\?=")
 _BETWEEN = re.compile(r"(?<=\?=)[ \t\r\n]{1,100}(?==\?)")
 _ESCAPE = re.compile(rb"=([0-9A-Fa-f]{2})")
-_CHARSETS = re.compile(
-    r"(?i)us-ascii|utf-?(?:7|8|16|32)(?:-?[bl]e)?|(?:iso|windows|cp|koi8|gb|big|euc|shift|mac)[a-z0-9_-]*"
-)
-"""Text encodings only: some codecs are no charset of mail, and slow or strange."""
+_NO_CHARSETS = frozenset({"mbcs", "rot_13"})
+"""These, and all whose name ends in `_codec`, make no text of octets."""
+_WITHOUT_ALIAS = ("cp720", "cp737", "cp874", "koi8_t", "koi8_u", "mac_arabic", "mac_croatian", "mac_romanian")
+_CHARSETS = {
+    name: codec
+    for alias, codec in [*aliases.items(), *zip(_WITHOUT_ALIAS, _WITHOUT_ALIAS, strict=True)]
+    if not codec.endswith("_codec") and codec not in _NO_CHARSETS
+    for name in (alias, codec)
+}
+"""Python's name of each charset, by all its names. No other name may reach the codecs: they would try to import it,
+and keep it for ever."""
+_SEPARATORS = str.maketrans("-:.", "___")
 
 
 def decode_words(text: str) -> str:
@@ -27,12 +36,13 @@ def decode_words(text: str) -> str:
 
 def _decoded(match: re.Match[str]) -> str:
     charset, kind, body = match.groups()
-    if not _CHARSETS.fullmatch(charset):
+    codec = _CHARSETS.get(charset.lower().translate(_SEPARATORS))
+    if codec is None:
         return match[0]
     try:
         octets = _base64(body) if kind in "Bb" else _q(body)
-        return octets.decode(charset, "replace")
-    except (LookupError, ValueError):
+        return octets.decode(codec, "replace")
+    except ValueError:
         return match[0]
 
 
