@@ -39,6 +39,8 @@ WORDS = (
     b"a@b.cd, c@d.ef",
     b"Group: a@b.cd;",
     b"(comment (nested))",
+    b"(boss@x.org)",
+    b" <a@b.cd>",
     b"=?utf-8?q?a=40b=2Ecd?= ",
     b'"\\""',
     b"<@a,@b:c@d>",
@@ -126,6 +128,15 @@ def check_addresses(value: bytes) -> None:
         theirs = [_bare(address) for _, address in seen if address]
         ours = [_bare(str(address.mailbox)) for address in addresses]
         assert theirs in ([], ours), "somebody sees others"  # from 3.13 on what is odd is nothing
+        if theirs:
+            _check_names([name for name, address in seen if address], addresses)
+
+
+def _check_names(theirs: list[str], addresses: tuple[HeaderAddress, ...]) -> None:
+    """What another program shows as a name shows no address that ours does not."""
+    for name, address in zip(theirs, addresses, strict=True):
+        if foreign_address_in_display_name(name) is not None:
+            assert foreign_address_in_display_name(address.display_name) is not None, name
 
 
 def _bare(address: str) -> str:

@@ -1,4 +1,4 @@
-"""A whole message of a member: cut anywhere, the same is stored, and any other program sees the same author in it."""
+"""A whole message of a member: cut anywhere, the same is stored, and any other program sees the same senders."""
 
 from __future__ import annotations
 
@@ -38,6 +38,10 @@ WORDS = (
     b"<alice@example.org>",
     b"<ceo@example.org>",
     b"Resent-From: ",
+    b"Resent-Sender: ",
+    b"Sender: x:;\r\n",
+    b"Sender: <ceo@example.org>\r\n",
+    b"Content-Type: multipart/mixed; boundary*=''o%0A.%0Ao\r\n\r\n--o\n.\no\r\n",
     b"Content-Type: multipart/mixed; boundary=o\r\n\r\n",
 )
 
@@ -120,16 +124,30 @@ def _check(message: NewMessage, content: bytes, *, is_sound: bool) -> None:
 
 
 def _check_author(head: bytes) -> None:
-    """The one address that Python's own parser sees belongs to alice; for the boss, Sender says who it was."""
+    """Who Python's own parser sees as the sender is alice, or the boss for whom she may; then Sender says so."""
     seen = email.message_from_bytes(_SPACE_BEFORE_COLON.sub(rb"\1:", head))  # which it does not know
-    values = [str(value).replace("\r\n", "") for value in seen.get_all("From", [])]
-    addresses = [
-        address.replace('"', "").lower() for _, address in email.utils.getaddresses(values) if address
-    ]
-    assert len(values) == len(addresses) == 1, (values, addresses)
-    assert addresses[0] in HERS, addresses
-    if addresses[0] != "alice@example.org":
+    (author,) = _addresses(seen, "From")
+    assert author in HERS, author
+    if author != "alice@example.org":
         assert seen.get_all("Sender") == ["alice@example.org"]
+    senders = _addresses(seen, "Sender")
+    assert len(senders) <= 1
+    assert HERS.issuperset(senders), senders
+    resent = _addresses(seen, "Resent-From")
+    assert HERS.issuperset(resent[:1]), resent
+    if "Resent-Sender" in seen:
+        assert resent, "who resent it is not told"
+
+
+def _addresses(seen: email.message.Message, name: str) -> list[str]:
+    """One address of each field of this name."""
+    values = [str(value).replace("\r\n", "") for value in seen.get_all(name, [])]
+    found = [email.utils.getaddresses([value]) for value in values]
+    if name.startswith("Resent"):
+        found = found[:1]  # the others tell what came before
+    addresses = [address.replace('"', "").lower() for one in found for _, address in one if address]
+    assert len(addresses) == len(found), (values, addresses)
+    return addresses
 
 
 TARGET = Target(run, WORDS, 900)

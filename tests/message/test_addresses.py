@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sams.core.address import Mailbox
 from sams.message.addresses import (
     AddressListError,
+    first_addresses,
     foreign_address_in_display_name,
     parse_address_list,
     plain_address,
@@ -32,7 +33,7 @@ def parsed(value: str) -> list[tuple[str, str]]:
         ("John Q. Public <j@example.org>", [("John Q. Public", "j@example.org")]),
         ("Ann\r\n Smith\r\n\t<ann@example.org>", [("Ann Smith", "ann@example.org")]),
         ("ann@example.org (Ann (A.) Smith)", [("Ann (A.) Smith", "ann@example.org")]),
-        ("(x) Ann (y) <(z) ann (a) @ (b) example.org (c)> (d)", [("Ann", "ann@example.org")]),
+        ("(x) Ann (y) <(z) ann (a) @ (b) example.org (c)> (d)", [("Ann x y z a b c d", "ann@example.org")]),
         ("a@x.org, B <b@x.org>,c@x.org", [("", "a@x.org"), ("B", "b@x.org"), ("", "c@x.org")]),
         ("Team: a@x.org, B <b@x.org>;", [("Team", "a@x.org"), ("Team B", "b@x.org")]),
         ("undisclosed-recipients:;", []),
@@ -131,6 +132,10 @@ def test_the_words_of_a_refusal_hold_nothing_raw() -> None:
         ('"boss@bank.example": Ann <ann@own.example>;', "boss@bank.example Ann"),
         ("(boss@bank.example) ann@own.example", "boss@bank.example"),
         ("ann@own.example (boss@bank.example) (x)", "boss@bank.example x"),
+        ("(boss@bank.example) <ann@own.example>", "boss@bank.example"),
+        ("<ann@own.example> (boss@bank.example)", "boss@bank.example"),
+        ("Ann <ann@own.example> (boss@bank.example)", "Ann boss@bank.example"),
+        ("(boss) <ann@own.example> (@bank.example)", "boss @bank.example"),
         ("ann (boss@bank.example) @own.example", "boss@bank.example"),
     ],
 )
@@ -185,11 +190,45 @@ def test_any_value_is_read_or_refused_and_nothing_else(value: str) -> None:
         ("=?utf-8?b?!!!?= =?no-such?q?x=40y.org?=", None),
         ("@", None),
         ("@@@@", None),
+        (".@example.com", None),
+        ("boss @example.com", "boss@example.com"),
+        ("boss@ example.com", "boss@example.com"),
+        ("boss\u3000@\u00a0example.com", "boss@example.com"),
+        ("boss@example\u3002com", "boss@example.com"),
+        ("\u00abboss@example.com\u00bb", "boss@example.com"),
+        ("\u201cann@own.example\u201d", None),
+        ("\u4e2d" * 40 + "boss@example.com", "\u4e2d" * 40 + "boss@example.com"),
+        ("boss@example.com\u1160", "boss@example.com\u1160"),
+        ("x@\u00fc.-a boss@example.com", "x@\u00fc.-a"),
+        ("boss@b\u00fccher.example", "boss@b\u00fccher.example"),
+        ("see you @ 8...", None),
+        ("=?utf-8?q?a?=" * 80 + " boss@example.com", "boss@example.com"),
     ],
 )
 def test_an_address_shown_in_a_display_name_is_found(display: str, address: str | None) -> None:
-    found = foreign_address_in_display_name(display, frozenset({"ann@own.example"}))
+    found = foreign_address_in_display_name(display, lambda shown: shown.key == "ann@own.example")
     assert (str(found) if found else None) == address
+
+
+def test_the_first_addresses_of_a_list_are_read_and_nothing_behind_them() -> None:
+    assert len(first_addresses(b"a@x.org", 2)) == 1
+    assert len(first_addresses(b"a@x.org, b@x.org, (", 2)) == 2
+    assert first_addresses(b"none:;", 2) == ()
+    with pytest.raises(AddressListError):
+        first_addresses(b"a@x.org, (", 2)
+
+
+@pytest.mark.parametrize("piece", ["()", "(())", '"a"', "é ", "\r\n é", "a:;,", "(\\a)", '"a".'])
+def test_more_pieces_than_any_name_has_are_refused(piece: str) -> None:
+    with pytest.raises(AddressListError, match="too many words and comments"):
+        first_addresses((piece * 1_000 + "<a@x.org>").encode(), 2)
+
+
+def test_a_long_name_and_a_long_list_are_read() -> None:
+    name = "Universität " * 150
+    assert parsed(f"{name}<a@x.org>") == [(name.strip(), "a@x.org")]
+    many = b", ".join([b"Ann M. (IT) <a@x.org>"] * 1_000)
+    assert len(parse_address_list(many, 1_000)) == 1_000
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sams.config.model import Senders
-from sams.core.address import Mailbox, parse_mailbox
+from sams.core.address import Mailbox, _a_labels, parse_mailbox
 from sams.identity.interface import Identity
 from sams.identity.patterns import covers, pattern_key
 from sams.message.addresses import HeaderAddress, parse_address_list
@@ -42,7 +42,9 @@ def header(author: str, *, resent: str = "", sender: str = "") -> HeaderSenders:
     def parsed(text: str) -> tuple[HeaderAddress, ...]:
         return parse_address_list(text.encode(), 10) if text else ()
 
-    return HeaderSenders(1, parsed(author), int(bool(resent)), parsed(resent), parsed(sender))
+    return HeaderSenders(
+        1, parsed(author), int(bool(resent)), parsed(resent), parsed(sender), int(bool(sender))
+    )
 
 
 # --- the envelope
@@ -135,7 +137,7 @@ def test_for_whom_the_member_may_send_a_sender_is_added() -> None:
         (HeaderSenders(1, ()), "From has no addresses"),
         (
             HeaderSenders(1, parse_address_list(b"alice@example.org, info@example.org", 9)),
-            "From has 2 addresses",
+            "From has several addresses",
         ),
         (
             HeaderSenders(1, Unreadable("a quoted name has no end\r\n")),
@@ -174,6 +176,50 @@ def test_redirecting_is_by_setting_and_by_oneself(resent: str, setting: str, wor
     assert words in str(verdict.reply)
 
 
+OWN_BLOCK = "Resent-Date: x\r\nResent-From: alice@example.org\r\nResent-To: c@example.org\r\n"
+OLDER_BLOCK = "Resent-Sender: aide@x.org\r\nResent-From: boss@x.org\r\nResent-Date: x\r\n"
+
+
+@pytest.mark.parametrize("resent", ["reject", "allow"])
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        (OWN_BLOCK, ""),
+        (OWN_BLOCK + "Resent-Sender: info@example.org\r\n", ""),
+        (OWN_BLOCK + "Received: x\r\n" + OLDER_BLOCK, ""),
+        (OWN_BLOCK + "Resent-From: boss@x.org\r\nResent-Sender: aide@x.org\r\n", ""),
+        ("Resent-From: boss@x.org\r\n", "Resent-From must be"),
+        ("Subject: x\r\nResent-From: boss@x.org\r\nSubject: y\r\n" + OWN_BLOCK, "Resent-From must be"),
+        ("Resent-From: x:;\r\n", "Resent-From must be"),
+        ("Resent-From: alice@example.org, boss@x.org\r\n", "Resent-From must be"),
+        ("Resent-From: <\r\n", "Resent-From field cannot be read"),
+        ("Resent-Sender: boss@x.org\r\n", "Resent-From must be"),
+        ("Resent-Sender: alice@example.org\r\n", "Resent-From must be"),
+        ("Resent-Sender: alice@example.org\r\nReceived: x\r\n" + OWN_BLOCK, "Resent-From must be"),
+        ("Resent-Sender: boss@x.org\r\n" + OWN_BLOCK, "Resent-Sender must be"),
+        (OWN_BLOCK + "Resent-Sender: boss@x.org\r\n", "Resent-Sender must be"),
+        (OWN_BLOCK + "Subject: x\r\nResent-Sender: boss@x.org\r\n", "Resent-Sender must be"),
+        (OWN_BLOCK + "Return-Path: <>\r\nResent-Sender: boss@x.org\r\n", "Resent-Sender must be"),
+        (OWN_BLOCK + "Resent-Sender: <\r\n", "Resent-Sender must be"),
+        (OWN_BLOCK + 2 * "Resent-Sender: alice@example.org\r\n", "Resent-Sender must be"),
+    ],
+)
+def test_who_resends_says_so_of_themselves_and_older_blocks_are_history(
+    fields: str, words: str, resent: str
+) -> None:
+    said = read_header(f"From: alice@example.org\r\n{fields}".encode())
+    verdict = policy(resent=resent).check_header(ALICE, said)
+    assert (verdict.reply is not None) is bool(words)
+    assert words in str(verdict.reply)
+
+
+def test_only_the_first_block_makes_a_message_of_others_one_that_is_resent() -> None:
+    said = read_header(
+        f"From: boss@x.org\r\nResent-Sender: alice@example.org\r\nReceived: x\r\n{OWN_BLOCK}".encode()
+    )
+    assert "You may not send with boss@x.org" in str(policy(resent="allow").check_header(ALICE, said).reply)
+
+
 def test_a_resent_from_that_cannot_be_read_redirects_nothing() -> None:
     said = HeaderSenders(1, parse_address_list(b"boss@other.example", 9), 1, Unreadable("a comma too many"))
     assert "a comma too many" in str(policy(resent="allow").check_senders(ALICE, said).reply)
@@ -189,6 +235,8 @@ def test_a_resent_from_that_cannot_be_read_redirects_nothing() -> None:
         "=?utf-8?q?ceo=40bank.example?=",
         '"ceo\uff20bank.example"',
         '"Boss <ceo@bank.example>"',
+        '"ceo @bank.example"',
+        "(ceo@bank.example)",
     ],
 )
 def test_a_name_that_shows_a_foreign_address_is_told_of_or_refused_by_setting(name: str) -> None:
@@ -207,6 +255,21 @@ def test_a_name_that_shows_only_own_addresses_is_no_matter(name: str) -> None:
     assert policy().check_senders(ALICE, header(f"{name} <alice@example.org>")) == SenderVerdict()
 
 
+def test_a_name_behind_the_address_is_one_too() -> None:
+    said = header("<alice@example.org> (ceo@bank.example)")
+    assert "ceo@bank.example" in policy().check_senders(ALICE, said).warnings[0]
+
+
+def test_any_number_of_own_addresses_in_a_name_is_no_matter() -> None:
+    name = " ".join(f"x{number}@team.example" for number in range(20))
+    assert policy().check_senders(ALICE, header(f'"{name}" <alice@example.org>')) == SenderVerdict()
+
+
+def test_a_domain_in_a_name_that_cannot_be_one_is_nobodys() -> None:
+    said = header('"ceo@bank.\u00fc-" <alice@example.org>')
+    assert policy().check_senders(ALICE, said).warnings
+
+
 def test_own_addresses_in_a_name_do_not_hide_a_foreign_one() -> None:
     said = header('"x@team.example y@team.example ceo@bank.example" <alice@example.org>')
     assert "ceo@bank.example" in policy().check_senders(ALICE, said).warnings[0]
@@ -223,8 +286,29 @@ def test_a_foreign_sender_is_replaced_by_the_members_own(sender: str, replaced: 
 
 
 def test_a_sender_that_cannot_be_read_is_replaced() -> None:
-    said = HeaderSenders(1, parse_address_list(b"alice@example.org", 9), sender=Unreadable("no"))
+    author = parse_address_list(b"alice@example.org", 9)
+    said = HeaderSenders(1, author, sender=Unreadable("no"), sender_fields=1)
     assert policy().check_senders(ALICE, said).add_sender == ALICE.default_address
+
+
+@pytest.mark.parametrize(
+    ("fields", "replaced"),
+    [
+        ("Sender: x:;\r\nSender: boss@example.org\r\n", True),
+        ("Sender: alice@example.org\r\nSender: boss@example.org\r\n", True),
+        ("Sender: alice@example.org\r\nSender: alice@example.org\r\n", True),
+        ("Sender: alice@example.org, boss@example.org\r\n", True),
+        ("Sender: x:;\r\n", True),
+        ("Sender:\r\n", True),
+        ("Sender: Alice <alice@example.org>\r\n", False),
+        ("", False),
+    ],
+)
+def test_whatever_stands_in_sender_but_one_own_address_is_replaced(fields: str, replaced: bool) -> None:
+    said = read_header(f"From: alice@example.org\r\n{fields}".encode())
+    verdict = policy().check_header(ALICE, said)
+    assert verdict.reply is None
+    assert (verdict.add_sender == ALICE.default_address) is replaced
 
 
 # --- the short ways say what the long ones say
@@ -238,7 +322,13 @@ def test_a_sender_that_cannot_be_read_is_replaced() -> None:
         ["{}", "<{}>", "Alice <{}>", '"A, B" <{}>', "boss@x.org <{}>", "=?utf-8?q?a?= <{}>", "{}, {}", "("]
     ),
     st.sampled_from(
-        ["", "Sender: alice@example.org\r\n", "Sender: bob@x.org\r\n", "Resent-From: alice@example.org\r\n"]
+        [
+            "",
+            "Sender: alice@example.org\r\n",
+            "Sender: bob@x.org\r\n",
+            "Resent-From: alice@example.org\r\n",
+            "Resent-Sender: bob@x.org\r\n",
+        ]
     ),
     st.sampled_from(["enforce", "warn", "off"]),
 )
@@ -267,3 +357,20 @@ def test_a_from_of_more_octets_than_are_looked_at_is_refused() -> None:
     verdict = SenderPolicy(Senders()).check_header(ALICE, read_header(from_field))
     assert verdict.reply is not None
     assert f"cannot be read: it has more than {MOST_OCTETS} octets" in verdict.reply.lines[0]
+
+
+def test_who_owns_one_address_does_not_own_another_that_folds_to_it() -> None:
+    owner = member("strasse@example.org")
+    assert policy().check_envelope(owner, parse_mailbox("straße@example.org")).reply is not None
+    said = read_header("From: straße@example.org\r\n".encode())
+    assert policy().check_header(owner, said).reply is not None
+
+
+def test_of_many_authors_no_more_domains_are_converted_than_decide() -> None:
+    """A hundred authors with eighteen labels each, in three fields, took a third of a second from all others."""
+    many = ",".join(f"x@{number}.ü{number}.example" for number in range(100))
+    fields = "".join(f"{name}: {many}\r\n" for name in ("From", "Sender", "Resent-From", "Resent-Sender"))
+    before = _a_labels.cache_info()
+    assert policy().check_header(ALICE, read_header(fields.encode())).reply is not None
+    after = _a_labels.cache_info()
+    assert after.misses + after.hits - before.misses - before.hits <= 8

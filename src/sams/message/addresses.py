@@ -22,12 +22,13 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from sams.core.address import MAX_MAILBOX_OCTETS, AddressError, Mailbox, parse_mailbox
+from sams.core.address import MAX_MAILBOX_OCTETS, AddressError, Mailbox, parse_domain, parse_mailbox
 from sams.core.text import visible
 from sams.message.words import decode_words
 
@@ -75,8 +76,17 @@ _PLAIN = re.compile(
 )  # fmt: skip - one line for each form
 """`a@b`, `Name <a@b>` and `"Name" <a@b>` in ASCII, where the name holds neither an @ nor an encoded word."""
 _SEPARATED = "addresses are separated by commas, and a name that holds an @ needs quotes around it"
+_MOST_PIECES = 500
+"""Words, marks, gaps and comments that any list may have: enough for a name of two hundred words …"""
+_PIECES_EACH = 50
+"""… and for each address so many more."""
 _SHOWN = 1_000
-"""So many characters of a display name are looked at: no program shows more."""
+"""So many characters of a display name are looked at, twice as many once wide ones are taken apart: no program shows
+more."""
+_WRITTEN = 4_096
+"""So many characters of a display name are decoded: by its encoded words it is longer than what is shown."""
+_SIGNS = {"P": " ", "S": " ", "Z": " ", "C": ""}
+"""By their category's first letter: quotes and the like stand beside an address, invisible ones within it."""
 _LOOKS_LIKE_ADDRESS = re.compile(rf"[{_ATEXT}.]{{1,64}}+$")
 _DOMAIN_BEHIND = re.compile(r"[A-Za-z0-9\u0080-\U0010FFFF.-]{1,255}")
 
@@ -88,9 +98,9 @@ class AddressListError(ValueError):
 class HeaderAddress(Struct, frozen=True, gc=False):
     """One mailbox of a list.
 
-    display_name: all that programs show as a name, quotes and escapes taken off, encoded words left as they are:
-        the phrase before the address, or the comments beside an address without angle brackets, which programs
-        show in its place; the name of the group that it stands in comes first. Empty where there is nothing.
+    display_name: all that programs may show as a name, quotes and escapes taken off, encoded words left as they
+        are: the name of the group that it stands in, the phrase before the address, and the comments beside it,
+        which some programs show too. Empty where there is nothing.
     """
 
     display_name: str
@@ -115,13 +125,19 @@ def parse_address_list(value: bytes, limit: int) -> tuple[HeaderAddress, ...]:
         limit: how many mailboxes there may be.
 
     Raises:
-        AddressListError: it does not fit the grammar above, is no UTF-8, or has more than `limit` mailboxes.
+        AddressListError: it does not fit the grammar above, is no UTF-8, or has more than `limit` mailboxes, or
+            very many words or comments beside them.
     """
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        raise AddressListError("the address field is not valid UTF-8") from None
-    return tuple(_Parser(text, limit).addresses())
+    return tuple(_Parser(_text(value), limit).addresses())
+
+
+def first_addresses(value: bytes, count: int) -> tuple[HeaderAddress, ...]:
+    """The same of a list of any length; behind the mailbox with which there are `count` nothing is looked at.
+
+    Raises:
+        AddressListError: as `parse_address_list` does, for what is looked at.
+    """
+    return tuple(islice(_Parser(_text(value), count).addresses(), count))
 
 
 def plain_address(value: bytes) -> str | None:
@@ -136,36 +152,67 @@ def plain_address(value: bytes) -> str | None:
     return spec.decode().lower() if len(spec) <= MAX_MAILBOX_OCTETS else None
 
 
-def foreign_address_in_display_name(display: str, own: frozenset[str] = frozenset()) -> Mailbox | None:
-    """The first address that a program would show inside this display name, but for those in `own`.
+def foreign_address_in_display_name(
+    display: str, is_own: Callable[[Mailbox], bool] = lambda _: False
+) -> Mailbox | None:
+    """The first address that a program would show inside this display name, but for the member's own.
 
-    Encoded words are decoded first, wide and invisible characters are seen through; at most the first 1,000
-    characters are looked at.
+    Encoded words are decoded first, wide and invisible characters and spaces beside an @ are seen through; at most
+    the first 1,000 characters are looked at. What looks like an address with a domain beyond ASCII counts as one
+    even if there can be no such domain: then it is nobody's own.
 
     Args:
         display: `HeaderAddress.display_name`.
-        own: keys (`Mailbox.key`) of addresses that may stand there.
+        is_own: whether an address may stand there.
     """
-    shown = unicodedata.normalize("NFKC", decode_words(display)[:_SHOWN])
-    shown = "".join([letter for letter in shown if unicodedata.category(letter) not in {"Cf", "Cc"}])
-    before, *others = shown.split("@")
+    before, *others = _seen(display).split("@")
     for behind in others:
         mailbox = _address_around(before, behind)
-        if mailbox is not None and mailbox.key not in own:
+        if mailbox is not None and _is_foreign(mailbox, is_own):
             return mailbox
         before = behind
     return None
 
 
+def _seen(display: str) -> str:
+    """What a reader sees of a display name, in plain characters."""
+    written = decode_words(display[:_WRITTEN])[:_SHOWN]
+    shown = unicodedata.normalize("NFKC", written)[: 2 * _SHOWN]
+    return "".join(
+        [letter if " " <= letter <= "~" or letter.isalnum() else _sign(letter) for letter in shown]
+    )
+
+
+def _sign(letter: str) -> str:
+    """What counts for a character that is neither ASCII nor a letter nor a digit: marks belong to a letter."""
+    if letter == "\u3002":
+        return "."  # for IDNA it is one
+    return _SIGNS.get(unicodedata.category(letter)[0], letter)
+
+
 def _address_around(before: str, behind: str) -> Mailbox | None:
-    """The mailbox that the ends beside an @ make, if they make one with a dotted domain."""
-    local, domain = _LOOKS_LIKE_ADDRESS.search(before[-64:]), _DOMAIN_BEHIND.match(behind)
+    """What the ends beside an @ make, if they look like an address with a dotted domain."""
+    local = _LOOKS_LIKE_ADDRESS.search(before.rstrip()[-64:])
+    domain = _DOMAIN_BEHIND.match(behind.lstrip())
     if local is None or domain is None or "." not in (name := domain[0].strip(".-")):
         return None
+    local_part = local[0].strip(".")
+    return Mailbox(local_part, name) if local_part else None
+
+
+def _is_foreign(shown: Mailbox, is_own: Callable[[Mailbox], bool]) -> bool:
     try:
-        return parse_mailbox(f"{local[0].strip('.')}@{name}")
+        parse_domain(shown.domain)
     except AddressError:
-        return None
+        return not shown.domain.isascii()
+    return not is_own(shown)
+
+
+def _text(value: bytes) -> str:
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise AddressListError("the address field is not valid UTF-8") from None
 
 
 class _Parser:
@@ -174,6 +221,7 @@ class _Parser:
     def __init__(self, text: str, limit: int) -> None:
         self._limit = limit
         self._count = 0
+        self._pieces_left = _MOST_PIECES + limit * _PIECES_EACH
         self._comments: list[str] = []
         self._tokens = self._scan(text)
         self._next = next(self._tokens)
@@ -203,7 +251,9 @@ class _Parser:
         if self._count > self._limit:
             raise AddressListError(f"more than {self._limit} addresses in one field")
         if self._next.text == "<":
-            return HeaderAddress(_joined(group, _phrase(words)), self._angle())
+            name = _phrase(words)
+            mailbox = self._angle()  # reads on to the comments behind it
+            return HeaderAddress(_joined(group, name, *self._comments), mailbox)
         if self._next.text != "@":
             raise AddressListError(self._why_no_mailbox(words))
         if len(words) != 1:
@@ -259,6 +309,7 @@ class _Parser:
     def _scan(self, text: str) -> Iterator[_Token]:
         at, gap = 0, False
         while at < len(text):
+            self._count_piece()
             if text[at] == "(":
                 at, gap = self._skip_comment(text, at), True
                 continue
@@ -277,6 +328,7 @@ class _Parser:
         """The end of the comment that begins at `start`; comments nest. Its text may be shown as a name."""
         depth, at = 0, start
         while True:
+            self._count_piece()
             part = _COMMENT_PART.match(text, at)
             if part is None:
                 raise AddressListError(
@@ -287,6 +339,12 @@ class _Parser:
             if depth == 0:
                 self._comments.append(_plain(text[start + 1 : at - 1]))
                 return at
+
+    def _count_piece(self) -> None:
+        """Pieces are what takes time: a field has fewer of them than octets, and a sound one has few."""
+        self._pieces_left -= 1
+        if self._pieces_left < 0:
+            raise AddressListError("there are too many words and comments in the field")
 
 
 def _why_no_token(text: str, at: int) -> str:

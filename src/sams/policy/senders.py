@@ -3,6 +3,11 @@
 The reverse path and the one address of the one From field are the member's own, or of someone for whom the
 member may send; then a Sender field with the member's own address is added. Three settings of `[senders]` say
 how strict that is: `enforce` refuses, `warn` lets through and tells the journal, `off` does not look.
+
+Who resends a message puts a block of Resent- fields above those that stand there (RFC 5322 section 3.6.6). So the
+first block is what the member says: whatever From is, its one Resent-From is the member's own, and its Resent-Sender
+if there is one. Older blocks tell what others did before, and are left alone. A block ends before the next
+Resent-From, and before Received, with which a message begins that once came in (Return-Path is taken out by us).
 """
 
 from __future__ import annotations
@@ -20,23 +25,19 @@ from sams.identity.patterns import covers
 from sams.message.addresses import (
     AddressListError,
     HeaderAddress,
+    first_addresses,
     foreign_address_in_display_name,
-    parse_address_list,
     plain_address,
 )
 from sams.message.header import Header
 
-MOST_AUTHORS = 100
-"""Addresses of one From, Sender or Resent-From field that are looked at; more are refused."""
-MOST_OCTETS = 16_384
-"""Octets of such a field that are looked at; a longer one is refused."""
+MOST_OCTETS = 4_096
+"""Octets of one From, Sender, Resent-From or Resent-Sender field that are looked at; a longer one is refused."""
 MOST_SHOWN = 5
 """How many of the member's addresses a refusal lists."""
 _LINE = 400
 """Characters of a reply's text: with code and reference it stays below RFC 5321's 512 octets."""
-_NAMES_LOOKED_AT = 5
-"""Addresses of the member's own domains that are passed over in one display name."""
-_OTHER_SENDERS = frozenset({b"sender", b"resent-from"})
+_OTHER_SENDERS = frozenset({b"sender", b"resent-from", b"resent-sender"})
 
 
 class Unreadable(Struct, frozen=True, gc=False):
@@ -48,8 +49,10 @@ class Unreadable(Struct, frozen=True, gc=False):
 class HeaderSenders(Struct, frozen=True, gc=False):
     """What a header says of who sends.
 
-    from_fields, resent_fields, sender_fields: how many From, Resent-From and Sender fields there are.
-    authors, resent, sender: the addresses of the first From, Resent-From and Sender; empty without one.
+    from_fields, sender_fields: how many From and Sender fields there are.
+    resent_fields, resent_sender_fields: how many Resent-From and Resent-Sender the first block of them has.
+    authors, resent, resent_sender, sender: the addresses of the first From, of the Resent-From and the first
+        Resent-Sender of that block, and of the first Sender; no more than two, which are too many; empty without one.
     """
 
     from_fields: int
@@ -58,6 +61,8 @@ class HeaderSenders(Struct, frozen=True, gc=False):
     resent: tuple[HeaderAddress, ...] | Unreadable = ()
     sender: tuple[HeaderAddress, ...] | Unreadable = ()
     sender_fields: int = 0
+    resent_sender: tuple[HeaderAddress, ...] | Unreadable = ()
+    resent_sender_fields: int = 0
 
 
 class SenderVerdict(Struct, frozen=True, gc=False):
@@ -119,7 +124,9 @@ class SenderPolicy:
         mode = self._settings.header
         if mode == "off":
             return _YES
-        problem = _author_problem(header) or self._foreign(identity, header)
+        problem = (
+            _author_problem(header) or self._foreign(identity, header) or _resent_problem(identity, header)
+        )
         if problem is not None and mode == "enforce":
             return _refused(problem)
         warnings = () if problem is None else (f"header: {_line(problem)}",)
@@ -136,7 +143,7 @@ class SenderPolicy:
         return SenderVerdict(add_sender=self._sender(identity, header), warnings=warnings)
 
     def _foreign(self, identity: Identity, header: HeaderSenders) -> str | None:
-        """Why the author may not be this member's; None: it may."""
+        """Why there may not be this author; None: it is the member's, or that of a message that is resent."""
         author = _author(header)
         if author is None or _may_use(identity, author.mailbox):
             return None
@@ -147,7 +154,7 @@ class SenderPolicy:
                 f"Redirecting mail of others (Resent-From over a From of {author.mailbox}) is not allowed "
                 "here: forward it instead"
             )
-        return _resent_problem(identity, header)
+        return None
 
     def _name_problem(self, identity: Identity, header: HeaderSenders) -> str | None:
         author = _author(header)
@@ -166,21 +173,35 @@ class SenderPolicy:
         for_another = not covers(identity.addresses, author.mailbox) and covers(
             identity.may_send_as, author.mailbox
         )
-        is_one = header.sender_fields <= 1 and _is_one_of(identity, header.sender)
-        is_foreign = header.sender != () and not is_one
+        is_one = header.sender_fields == 1 and _is_one_of(identity, header.sender)
+        is_foreign = header.sender_fields > 0 and not is_one
         return identity.default_address if for_another or is_foreign else None
 
 
 def header_senders(header: Header) -> HeaderSenders:
     """What the header says of who sends."""
+    block = _first_resent_block(header)
     return HeaderSenders(
         from_fields=header.count(b"from"),
         authors=_addresses(header, b"from"),
-        resent_fields=header.count(b"resent-from"),
-        resent=_addresses(header, b"resent-from"),
+        resent_fields=block.count(b"resent-from"),
+        resent=_addresses(header, b"resent-from") if b"resent-from" in block else (),
         sender=_addresses(header, b"sender"),
         sender_fields=header.count(b"sender"),
+        resent_sender=_addresses(header, b"resent-sender") if b"resent-sender" in block else (),
+        resent_sender_fields=block.count(b"resent-sender"),
     )
+
+
+def _first_resent_block(header: Header) -> list[bytes]:
+    """The names of its Resent-From and Resent-Sender fields; the first ones of the header are the block's."""
+    block: list[bytes] = []
+    for name in header.names:
+        if block and (name == b"received" or (name == b"resent-from" and name in block)):
+            break
+        if name in {b"resent-from", b"resent-sender"}:
+            block.append(name)
+    return block
 
 
 def _addresses(header: Header, name: bytes) -> tuple[HeaderAddress, ...] | Unreadable:
@@ -190,7 +211,7 @@ def _addresses(header: Header, name: bytes) -> tuple[HeaderAddress, ...] | Unrea
     if len(value) > MOST_OCTETS:
         return Unreadable(f"it has more than {MOST_OCTETS} octets")
     try:
-        return parse_address_list(value, MOST_AUTHORS)
+        return first_addresses(value, 2)
     except AddressListError as error:
         return Unreadable(str(error))
 
@@ -210,15 +231,22 @@ def _author_problem(header: HeaderSenders) -> str | None:
     if isinstance(header.authors, Unreadable):
         return f"The From field cannot be read: {header.authors.why}"
     if len(header.authors) != 1:
-        return f"From has {len(header.authors) or 'no'} addresses: it must be one"
+        return f"From has {'several' if header.authors else 'no'} addresses: it must be one"
     return None
 
 
 def _resent_problem(identity: Identity, header: HeaderSenders) -> str | None:
+    """Why the member may not have resent it so; None: it is not resent, or may be."""
+    if not header.resent_fields and not header.resent_sender_fields:
+        return None
     if isinstance(header.resent, Unreadable):
         return f"The Resent-From field cannot be read: {header.resent.why}"
     if not _is_one_of(identity, header.resent):
         return f"Resent-From must be one address of yours{_yours(identity)}"
+    if header.resent_sender_fields and not (
+        header.resent_sender_fields == 1 and _is_one_of(identity, header.resent_sender)
+    ):
+        return f"Resent-Sender must be one address of yours{_yours(identity)}"
     return None
 
 
@@ -235,13 +263,10 @@ def _may_use(identity: Identity, mailbox: Mailbox) -> bool:
 
 
 def _foreign_in_name(identity: Identity, author: HeaderAddress) -> Mailbox | None:
-    own = {*identity.addresses, *identity.may_send_as, author.mailbox.key}
-    for _ in range(_NAMES_LOOKED_AT):
-        shown = foreign_address_in_display_name(author.display_name, frozenset(own))
-        if shown is None or not _may_use(identity, shown):
-            return shown
-        own.add(shown.key)
-    return None
+    def is_own(shown: Mailbox) -> bool:
+        return _may_use(identity, shown) or shown.key == author.mailbox.key
+
+    return foreign_address_in_display_name(author.display_name, is_own)
 
 
 def _is_plain(name: str) -> bool:
