@@ -187,7 +187,7 @@ def _written(plan: Plan, body: Callable[[], Iterable[bytes]]) -> Iterator[bytes]
 
 def _plan(header: Header, structure: Structure, carries: Carries) -> Plan:
     editor = _Editor(structure, carries)
-    labels = [editor.treat(part) for part in structure.parts]
+    labels = [editor.treat(place) for place in range(len(structure.parts))]
     label_edits = [
         _label_edit(part, label)
         for part, label in zip(structure.parts, labels, strict=True)
@@ -211,19 +211,23 @@ class _Editor:
         self._parts = structure.parts
         self._binary = carries.binary
         self._eight_bit = carries.eight_bit or carries.binary
+        self._parts_of: dict[int, list[Part]] = {}
+        for part in structure.parts[1:]:
+            self._parts_of.setdefault(part.parent or 0, []).append(part)
         if structure.has_8bit_part_header and not self._eight_bit:
             raise _refused("5.6.7", "the header of a part has characters that are not ASCII")
         if structure.has_binary_part_header and not carries.binary:
             raise _refused("5.6.3", "the header of a part has a NUL, or a CR or LF that stands alone")
 
-    def treat(self, part: Part) -> str | None:
-        """Note the edits of the part's body. The result is its new label, None where the old one stays."""
+    def treat(self, place: int) -> str | None:
+        """Note the edits of a part's body. The result is its new label, None where the old one stays."""
+        part = self._parts[place]
         is_bad = self._has_bad_octets(part)
         if is_bad and part.is_sealed:
             raise _refused("5.6.3", "the message is signed or encrypted, so nothing in it may be changed")
         if part.is_container:
             if is_bad:
-                self._mask_gaps(part)
+                self._mask_gaps(part, self._parts_of.get(place, []))
             return self._honest_label(part)
         if is_bad or (part.longest_line and not self._binary and not part.is_sealed):
             return self._encode(part, must=is_bad)
@@ -259,16 +263,14 @@ class _Editor:
             self.edits.append(Edit(end, end, b"\r\n"))
         return label
 
-    def _mask_gaps(self, container: Part) -> None:
+    def _mask_gaps(self, container: Part, parts: list[Part]) -> None:
         """Before, between and behind a multipart's parts."""
         if container.has_bare_newline:
             raise _refused("5.6.3", "the text before or behind a multipart's parts is binary")
-        place = next(index for index, part in enumerate(self._parts) if part is container)
         at = container.body_start
-        for part in self._parts[place + 1 :]:
-            if part.parent == place:
-                self.edits.append(Edit(at, max(at, part.header_start), transform=Masked))
-                at = max(part.body_end, part.header_end)
+        for part in parts:
+            self.edits.append(Edit(at, max(at, part.header_start), transform=Masked))
+            at = max(part.body_end, part.header_end)
         self.edits.append(Edit(at, max(at, container.body_end), transform=Masked))
 
 
