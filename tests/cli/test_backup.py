@@ -15,6 +15,7 @@ from sams.cli import archive
 from sams.cli.failures import Exit
 from sams.control.messages import BackedUp, Backup, Response
 from sams.core.errors import OperatorError
+from sams.spool.layout import Layout, mark_failed
 from tests.cli.desk import PASSWORD, Desk
 from tests.control.fakes import Answers, listening, supervisor
 from tests.spool.rig import SETTINGS
@@ -221,3 +222,22 @@ def test_a_restore_that_breaks_off_leaves_no_copy_of_the_backup_in_the_data_fold
     refused = owned.server.sams("restore", str(copy), check=False)
     assert "queue.db is damaged" in refused.stderr
     assert {path.name for path in owned.data_dir.iterdir()} == {"lock"}
+
+
+def test_a_backup_that_lacks_something_is_written_says_so_and_says_it_again_at_the_restore(
+    full: Desk, tmp_path: Path
+) -> None:
+    """As where a disk failed: here, one shard of which nothing can be read."""
+    layout = Layout(full.data_dir, 1)
+    mark_failed(layout, "the disk is gone")
+    found = full.sams("backup", str(tmp_path / "copy"), code=Exit.FAILED)
+    assert "it is not whole: shard 1 could not be opened" in found.stderr
+    made = full.sams("backup", "--json", str(tmp_path / "another"), code=Exit.FAILED)
+    assert json.loads(made.stdout)["lacks"] == ["shard 1 could not be opened"]
+    copy = tmp_path / "copy"
+    (copy / "manifest.json").unlink()
+    (copy / "spool/0/lacks").write_text("what waits in shard 7 could not be read\n")
+    manifest = archive.seal(copy, 0.0)
+    assert archive.lacks(copy, manifest) == ["what waits in shard 7 could not be read"]
+    full.data_dir.rename(tmp_path / "lost")
+    assert "what waits in shard 7 could not be read" in full.sams("restore", str(copy)).stderr

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Never
 
+import apsw
 import pytest
 
 from sams.core.errors import OperatorError
+from sams.spool import backups
 from sams.spool.backups import restore
 from sams.spool.interface import Search, Settlement
+from sams.spool.keys import row_of
 from sams.spool.layout import Layout
 from tests.spool.rig import (
     SETTINGS,
@@ -96,6 +100,42 @@ async def test_a_body_that_goes_while_it_is_copied_is_no_error(folders: tuple[Pa
     restore(backup, other)
     async with sqlite_spool(other) as spool:
         assert [entry.message.id for entry in await spool.search(Search(), None, 10)] == [kept]
+
+
+@on_loop
+async def test_what_was_set_aside_is_in_a_backup_with_its_body_and_can_be_put_back_after_a_restore(
+    folders: tuple[Path, Path, Path],
+) -> None:
+    data, backup, other = folders
+    async with sqlite_spool(data) as spool:
+        message = await accepted(spool, body=LARGE)
+        lost = await accepted(spool, body=LARGE)
+        for each in (message, lost):
+            spool._claims.set_aside(row_of(each)[0], "the disk was sick")
+        (spool.layout.bodies / lost).unlink()
+        await spool.backup(str(backup))
+    restore(backup, other)
+    async with sqlite_spool(other) as spool:
+        assert [shown.id for shown in await spool.damaged(None, 10)] == [message, lost]
+        assert await spool.put_back(message) == 1
+        assert await read(spool.load(message).body) == LARGE
+
+
+@on_loop
+async def test_an_error_of_the_disk_that_a_backup_goes_to_ends_no_shard(
+    folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sick(*_: object) -> Never:
+        raise apsw.IOError("disk I/O error")
+
+    data, backup, _ = folders
+    told = Told()
+    async with sqlite_spool(data, told=told) as spool:
+        monkeypatch.setattr(backups, "_copy_database", sick)
+        with pytest.raises(apsw.IOError):
+            await spool.backup(str(backup))
+        await accepted(spool)
+    assert told.failed == []
 
 
 @on_loop

@@ -14,7 +14,8 @@ import pytest
 from sams.app.storage import Storage
 from sams.core.clock import SystemClock
 from sams.spool import shelf as shelf_module
-from sams.spool import takeovers
+from sams.spool import takeover, takeovers
+from sams.spool.backups import restore
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import Search, Settlement
 from sams.spool.keys import row_of
@@ -25,6 +26,7 @@ from tests.spool.faulty import READ_EIO, Fault, Faults, FaultyVFS
 from tests.spool.rig import (
     HEAD,
     SETTINGS,
+    START,
     Clock,
     Told,
     accepted,
@@ -327,3 +329,71 @@ async def test_a_settlement_whose_report_cannot_be_read_any_more_is_refused_and_
             await settle(spool, Settlement(message, gone(0), (report,)))
         (tmp_path / "kept").rename(file)
         assert await settle(spool, Settlement(message, gone(0), (report,)))
+
+
+@on_loop
+async def test_a_backup_says_what_it_could_not_read_in_a_failed_shard(tmp_path: Path, faults: Faults) -> None:
+    async with shelf(tmp_path, Told(), failed_vfs="faulty") as spool:
+        await accepted(spool)
+        faults.fault = Fault("read", ".db", READ_EIO, many=2**60)
+        spool._active.fail("the disk is gone")
+        await until(lambda: spool.shard == 1)
+        await spool.backup(str(tmp_path / "copy"))
+        told = (tmp_path / "copy/lacks").read_text()
+        assert told == "what waits in shard 0, which failed, could not all be read yet\n"
+        faults.heal()
+        await until(lambda: 0 in spool._active._take_overs.sources)
+        await taken_over(spool)
+        source = spool._active._take_overs.sources[0]
+        faults.fault = Fault("read", "", READ_EIO, many=2**60)
+        source._in_thread.pragma("shrink_memory")
+        await spool.backup(str(tmp_path / "another"))
+        told = (tmp_path / "another/lacks").read_text()
+        assert told == "messages in shard 0, which failed, whose contents could not be read: 1\n"
+
+
+@on_loop
+async def test_what_a_backup_during_a_take_over_that_stands_still_has_is_delivered_once_after_a_restore(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, other = tmp_path / "data", tmp_path / "other"
+    for folder in (data, other):
+        folder.mkdir()
+    real = takeover.FailedShard.page
+
+    def first_alone(self: takeover.FailedShard, start: int) -> takeover.Page:
+        if start != takeover.FIRST_PLACE:
+            raise OSError(5, "Input/output error")
+        return real(self, start)
+
+    monkeypatch.setattr(takeover, "STEP", 2)
+    monkeypatch.setattr(takeover.FailedShard, "page", first_alone)
+    async with shelf(data, Told()) as spool:
+        messages = [await accepted(spool, body=LARGE) for _ in range(3)]
+        spool._active.fail("the disk is sick")
+        await until(lambda: spool.shard == 1)
+        await spool.backup(str(tmp_path / "copy"))
+        assert "shard 0" in (tmp_path / "copy/lacks").read_text()
+    told = Told()
+    assert restore(tmp_path / "copy", other) == 1
+    again = open_shelf(other, 1, Clock(), SETTINGS, told.hooks())
+    works, _ = again.claim("hub", START, None, 10)
+    assert [work.message.id for work in works] == messages[:2]
+    for message in messages[:2]:
+        assert await read(again.load(message).body) == LARGE
+        await settle(again, Settlement(message, gone(0)))
+    assert (await again.standings(), told.troubled) == ([], [])
+    await again.close()
+
+
+@on_loop
+async def test_what_is_here_is_settled_though_more_is_to_come_from_a_failed_shard(tmp_path: Path) -> None:
+    async with shelf(tmp_path, Told()) as spool:
+        message, other = await accepted(spool), await accepted(spool)
+        spool._active.fail("the disk is sick")
+        await taken_over(spool)
+        await spool.delete(Search(ids=(other,)))
+        spool._active.expect(0)
+        await settle(spool, Settlement(message, gone(0)))
+        with pytest.raises(StorageFailed):
+            await settle(spool, Settlement(other, gone(0)))

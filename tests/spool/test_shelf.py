@@ -233,21 +233,25 @@ def test_two_messages_of_one_row_are_not_made_one() -> None:
 
 @on_loop
 async def test_a_backup_stands_without_the_failed_shard(tmp_path: Path) -> None:
-    data, target, other = (tmp_path / name for name in ("data", "backup", "other"))
-    for folder in (data, other):
+    data, target, other, third = (tmp_path / name for name in ("data", "backup", "other", "third"))
+    for folder in (data, other, third):
         folder.mkdir()
     async with shelf(data, Told(), vfs=None) as spool:
         messages = [await accepted(spool), await accepted(spool, body=LARGE)]
         spool._active.fail("the disk is sick")
         await replaced(spool)
         await spool.backup(str(target))
+    assert not (target / "lacks").exists()
     assert restore(target, other) == 1
     async with sqlite_spool(other, shard=1) as spool_again:
+        await spool_again.backup(str(tmp_path / "another"))
+    assert restore(tmp_path / "another", third) == 1
+    async with sqlite_spool(third, shard=1) as spool_again:
         assert spool_again.load(messages[0]).head == HEAD
         assert await read(spool_again.load(messages[1]).body) == LARGE
         for message in messages:
             await settle(spool_again, Settlement(message, gone(0)))
-    assert list((other / "spool/shard-0001/bodies").iterdir()) == []
+    assert list((third / "spool/shard-0001/bodies").iterdir()) == []
 
 
 def _octets(data_dir: Path) -> dict[str, bytes]:

@@ -3,7 +3,7 @@
 manifest.json     written last: a folder without it is no backup
 sams.toml         the configuration as it was; the files it names (certificates, secrets) are not in here
 accounts.db       the built-in accounts
-spool/N/          shard N: queue.db and bodies/
+spool/N/          shard N: queue.db and bodies/, and `lacks` where a part of the queue could not be read
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from typing import Any
 
 from sams import __version__
 from sams.core.errors import OperatorError
+from sams.core.text import visible
+from sams.spool.backups import LACKS
 
 MANIFEST = "manifest.json"
 CONFIG = "sams.toml"
@@ -74,6 +76,12 @@ def check(folder: Path) -> Manifest:
     if wrong:
         raise OperatorError(f"{folder} cannot be trusted: {'; '.join(wrong[:10])}. Take another backup")
     return manifest
+
+
+def lacks(folder: Path, manifest: Manifest) -> list[str]:
+    """What a backup that was sealed does not hold, in words, because it could not be read when it was made."""
+    names = sorted(name for name in manifest.files if Path(name).parts[::2] == (SPOOL, LACKS))
+    return [visible(line) for name in names for line in (folder / name).read_text().splitlines()]
 
 
 def write_config(folder: Path, octets: bytes) -> None:

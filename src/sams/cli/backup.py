@@ -22,7 +22,7 @@ from sams.cli.place import Place
 from sams.cli.render import count, print_json
 from sams.core.clock import SystemClock
 from sams.service.privileges import service_user
-from sams.spool.layout import make_with_parents
+from sams.spool.layout import discover, make_with_parents, strays
 
 _STAGING = "backup-"
 """How the folders below data_dir begin in which a running service writes its part."""
@@ -36,7 +36,8 @@ def backup(*, folder: Path, config_path: Path, as_json: bool) -> None:
     """Write a backup of accounts, queue and configuration into the new or empty folder DIR.
 
     The service may run meanwhile. Messages that leave the queue after the copy began are in the backup too: after
-    a restore they are delivered twice. Certificates and files with secrets are not in it.
+    a restore they are delivered twice. Certificates and files with secrets are not in it. Where a part of the queue
+    cannot be read, the rest is written, and the exit code is 1.
     """
     place = Place(config_path)
     octets = config_path.read_bytes()
@@ -48,12 +49,22 @@ def backup(*, folder: Path, config_path: Path, as_json: bool) -> None:
         _copy_stopped(place, folder)
     archive.write_config(folder, octets)
     manifest = archive.seal(folder, time.time())
+    lacks = [*archive.lacks(folder, manifest), *_left_out(place.data_dir, manifest)]
     if as_json:
-        print_json({"folder": str(folder), "made": manifest.made, "files": sorted(manifest.files)})
+        files = sorted(manifest.files)
+        print_json({"folder": str(folder), "made": manifest.made, "files": files, "lacks": lacks})
     else:
         click.echo(
             f"{folder}: {count(len(manifest.files), 'file')} from {count(len(manifest.shards), 'shard')}"
         )
+    if lacks:
+        raise Failed(f"the backup is written, but it is not whole: {'; '.join(lacks)}. See `sams health`")
+
+
+def _left_out(data_dir: Path, manifest: archive.Manifest) -> list[str]:
+    shards = sorted({*discover(data_dir), *strays(data_dir)})
+    missing = [shard for shard in shards if f"{archive.SPOOL}/{shard}" not in manifest.shards]
+    return [f"shard {shard} could not be opened" for shard in missing]
 
 
 def _make(folder: Path) -> None:

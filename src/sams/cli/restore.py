@@ -47,6 +47,7 @@ def restore(*, folder: Path, config_path: Path, as_json: bool) -> None:
         raise Failed("the service runs: stop it before its data is restored")
     _refuse_full(place.data_dir)
     manifest = archive.check(folder)
+    lacks = archive.lacks(folder, manifest)
     user = _prepare(place)
     with data_lock.held(place.data_dir):
         _refuse_full(place.data_dir)
@@ -57,6 +58,8 @@ def restore(*, folder: Path, config_path: Path, as_json: bool) -> None:
         shards = count(len(manifest.shards), "shard")
         click.echo(f"{place.data_dir}: restored {shards} and the accounts as of {when(manifest.made)}")
         click.echo("Now start the service: what waited is delivered again.")
+    for line in lacks:
+        click.echo(f"sams: when the backup was made, {line}", err=True)
 
 
 def _refuse_full(data_dir: Path) -> None:

@@ -4,33 +4,65 @@ The database is copied by SQLite's backup, in steps, under one snapshot: what is
 in the copy and does not begin it anew. (The log is not restarted until it is done, and grows.) Body files
 never change once they are named, so a hard link is a copy where the file system allows one. A message that was
 delivered in the meantime may have lost its file: it goes from the copy.
+
+A backup stands alone: what lies in failed shards is brought home, and the copy knows nothing of them. What could not
+be read there is named in a file of its own (`LACKS`), so that nobody takes the backup for all there was.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import apsw
 
 from sams.core.errors import OperatorError
 from sams.spool import schema
+from sams.spool.failures import UNREADABLE
 from sams.spool.keys import id_of
 from sams.spool.layout import FILE_MODE, Layout, make_folder, sync_folder
 from sams.spool.lock import acquire
-from sams.spool.records import Row
+from sams.spool.records import CONTENT_COLUMNS, Row, copy_into
 from sams.spool.takeover import FailedShard
 
+LACKS = "lacks"
+"""The file that says what a backup lacks, a line for each; there is none where it lacks nothing."""
+_CONTENTS_ELSEWHERE = {
+    "content": (
+        "SELECT id, shard FROM message WHERE shard <> ? AND NOT EXISTS "
+        "(SELECT 1 FROM content WHERE content.message = message.id)"
+    ),
+    "damaged_content": (
+        "SELECT message, shard FROM damaged WHERE shard <> ? AND message NOT IN "
+        "(SELECT message FROM damaged_content)"
+    ),
+}
+"""What of other shards has its content there, by the table where that belongs."""
+_WAITING_FILES = "SELECT id, shard FROM content JOIN message ON id = message WHERE body IS NULL"
+_ASIDE_FILES = "SELECT message, shard FROM damaged_content JOIN damaged USING (message) WHERE body IS NULL"
 _PAGES = 512
 _COPY = 1024 * 1024
 
 
 def copy_shard(
-    layout: Layout, reader: apsw.Connection, sources: dict[int, FailedShard], target: Path
+    layout: Layout,
+    reader: apsw.Connection,
+    sources: dict[int, FailedShard],
+    target: Path,
+    unread: Iterable[int] = (),
 ) -> None:
     """Write a shard's copy into the new folder `target`. Blocks: for a thread.
+
+    Args:
+        layout: the shard's.
+        reader: of its database.
+        sources: the failed shards that it reads.
+        target: where to.
+        unread: failed shards of which it could take nothing over yet.
 
     Raises:
         OperatorError: the folder is there already, or its parent is not.
@@ -42,11 +74,15 @@ def copy_shard(
     make_folder(target / "bodies")
     copy = _copy_database(reader, target / "queue.db")
     try:
-        _copy_bodies(layout, copy, target / "bodies")
-        _bring_home(copy, sources, layout.shard, target / "bodies")
+        lacks = _unfinished(copy, unread)
+        _bring_home(copy, sources, layout.shard)
+        lacks += _lost(copy, layout.shard, _copy_bodies(layout, copy, target / "bodies"))
+        copy.execute("DELETE FROM failed_shard")
         copy.pragma("journal_mode", "DELETE")
     finally:
         copy.close()
+    if lacks:
+        _write(target / LACKS, "".join(f"{line}\n" for line in lacks))
     sync_folder(target)
 
 
@@ -89,27 +125,66 @@ def _copy_database(reader: apsw.Connection, path: Path) -> apsw.Connection:
     return copy
 
 
-def _copy_bodies(layout: Layout, copy: apsw.Connection, target: Path) -> None:
-    rows = copy.execute("SELECT message FROM content WHERE body IS NULL").fetchall()
+def _bring_home(copy: apsw.Connection, sources: dict[int, FailedShard], shard: int) -> None:
+    """Copy the contents that still lie in failed shards, of what waits and of what was set aside."""
+    for table, missing in _CONTENTS_ELSEWHERE.items():
+        for row, made_by in _pairs(copy, missing, shard):
+            if (source := sources.get(made_by)) is not None:
+                with contextlib.suppress(*UNREADABLE):
+                    copy.executemany(copy_into(table, CONTENT_COLUMNS), source.stored_content(row))
+
+
+def _copy_bodies(layout: Layout, copy: apsw.Connection, target: Path) -> dict[int, int]:
+    """Copy the files; how many of what waits could not be, by the failed shards where they lie."""
+    lost: Counter[int] = Counter()
     gone: list[Row] = []
-    for (row,) in rows:
-        name = id_of(int(row), layout.shard)  # type: ignore[arg-type]
-        try:
-            _link(layout.bodies / name, target / name)
-        except FileNotFoundError:
-            gone.append((row,))
+    for row, shard in _pairs(copy, _WAITING_FILES):
+        if not _has_copied(layout, row, shard, target):
+            if shard == layout.shard:
+                gone.append((row,))
+            else:
+                lost[shard] += 1
+    for row, shard in _pairs(copy, _ASIDE_FILES):
+        _has_copied(layout, row, shard, target)
     _forget(copy, gone)
     sync_folder(target)
+    return lost
 
 
-def _bring_home(copy: apsw.Connection, sources: dict[int, FailedShard], shard: int, target: Path) -> None:
-    """Copy the contents that still lie in failed shards: a backup stands alone."""
-    for number, source in sources.items():
-        rows = copy.execute(
-            "SELECT id FROM message WHERE shard = ? AND shard <> ?", (number, shard)
-        ).fetchall()
-        for (row,) in rows:
-            source.copy_content(int(row), copy, target)  # type: ignore[arg-type]
+def _has_copied(layout: Layout, row: int, shard: int, target: Path) -> bool:
+    """Copy a body's file, from here or from the shard that made it; whether there is one that can be read."""
+    name = id_of(row, shard)
+    for source in dict.fromkeys((layout, Layout(layout.data_dir, shard))):
+        try:
+            _link(source.bodies / name, target / name)
+        except FileNotFoundError:
+            continue
+        except OSError:
+            if source == layout:
+                raise
+            (target / name).unlink(missing_ok=True)
+        else:
+            return True
+    return False
+
+
+def _unfinished(copy: apsw.Connection, unread: Iterable[int]) -> list[str]:
+    begun = copy.execute("SELECT shard FROM failed_shard WHERE complete = 0").fetchall()
+    shards = sorted({*(int(shard) for (shard,) in begun), *unread})  # type: ignore[arg-type]
+    return [f"what waits in shard {shard}, which failed, could not all be read yet" for shard in shards]
+
+
+def _lost(copy: apsw.Connection, shard: int, files: dict[int, int]) -> list[str]:
+    lost = Counter(files)
+    lost.update(made_by for _, made_by in _pairs(copy, _CONTENTS_ELSEWHERE["content"], shard))
+    return [
+        f"messages in shard {made_by}, which failed, whose contents could not be read: {count}"
+        for made_by, count in sorted(lost.items())
+    ]
+
+
+def _pairs(copy: apsw.Connection, statement: str, *values: int) -> list[tuple[int, int]]:
+    return [(int(row), int(shard)) for row, shard in copy.execute(statement, values).fetchall()]  # type: ignore[arg-type]
 
 
 def _forget(copy: apsw.Connection, gone: Sequence[Row]) -> None:
@@ -147,6 +222,14 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _write(path: Path, text: str) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+    with os.fdopen(descriptor, "w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _copy_file(source: Path, target: Path) -> None:

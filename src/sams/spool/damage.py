@@ -57,8 +57,8 @@ _RECIPIENTS = (
 )
 _IN_FILE = "SELECT 1 FROM damaged_content WHERE message = ? AND body IS NULL"
 
-BodiesOf = Callable[[int], Path]
-"""The folder of the body files of a shard."""
+FileOf = Callable[[int, int], Path]
+"""Where the body of a message is, by its row and the shard that made it, if it is in a file."""
 
 
 def count(connection: apsw.Connection) -> int:
@@ -66,13 +66,13 @@ def count(connection: apsw.Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM damaged").get)
 
 
-def page(connection: apsw.Connection, after: int, limit: int, bodies_of: BodiesOf) -> list[DamagedMessage]:
+def page(connection: apsw.Connection, after: int, limit: int, file_of: FileOf) -> list[DamagedMessage]:
     """Some of them by rising id, behind a row."""
     rows = connection.execute(_PAGE, (after, limit)).fetchall()
-    return [_shown(connection, row, bodies_of) for row in rows]
+    return [_shown(connection, row, file_of) for row in rows]
 
 
-def still_wrong(connection: apsw.Connection, row: int, shard: int, bodies_of: BodiesOf) -> str:
+def still_wrong(connection: apsw.Connection, row: int, shard: int, file_of: FileOf) -> str:
     """Why a message that was set aside cannot be delivered; empty: it can be, as far as is seen here. Blocks."""
     try:
         messages = _rows(connection, "message", row)
@@ -85,7 +85,7 @@ def still_wrong(connection: apsw.Connection, row: int, shard: int, bodies_of: Bo
         for _, head_sum, body_sum, body_size, head, body in _rows(connection, "content", row):
             checked_content(row, (head, head_sum, body, body_sum, body_size))
             if body is None:
-                _check_file(bodies_of(shard) / id_of(row, shard), body_size, body_sum)
+                _check_file(file_of(row, shard), body_size, body_sum)
     except (DecodeError, OSError) as error:
         return str(error)
     except UnicodeDecodeError as error:
@@ -149,7 +149,7 @@ def _check_file(path: Path, size: Value, body_sum: Value) -> None:
         raise DecodeError(f"the body file {path} does not have its size and checksum")
 
 
-def _shown(connection: apsw.Connection, row: Row, bodies_of: BodiesOf) -> DamagedMessage:
+def _shown(connection: apsw.Connection, row: Row, file_of: FileOf) -> DamagedMessage:
     """Nothing of it is trusted to be what it should: it is shown as far as it goes."""
     key, shard, found, reason, login, local, domain, arrived, size = row
     message_id = id_of(int(key), int(shard))  # type: ignore[arg-type]
@@ -164,7 +164,7 @@ def _shown(connection: apsw.Connection, row: Row, bodies_of: BodiesOf) -> Damage
         recipients=tuple([f"{_text(one)}@{_text(other)}" for one, other in recipients]),
         arrived=float(arrived) if isinstance(arrived, (int, float)) else None,
         size=size if isinstance(size, int) else None,
-        body_file=str(bodies_of(int(shard)) / message_id) if is_in_file else "",  # type: ignore[arg-type]
+        body_file=str(file_of(int(key), int(shard))) if is_in_file else "",  # type: ignore[arg-type]
     )
 
 

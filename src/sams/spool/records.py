@@ -70,7 +70,6 @@ def copy_into(table: str, columns: str) -> str:
 
 
 COPY_MESSAGE = copy_into("message", MESSAGE_COLUMNS)
-COPY_CONTENT = copy_into("content", CONTENT_COLUMNS)
 COPY_RECIPIENT = copy_into("recipient", RECIPIENT_COLUMNS)
 USE_COLUMNS = "hour, login, recipients"
 USES = f"SELECT {as_octets(USE_COLUMNS)} FROM use_of_login WHERE hour >= ?"  # noqa: S608 - constants

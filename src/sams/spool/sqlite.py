@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -287,7 +288,7 @@ class SqliteSpool:
     def damaged(self, after: str | None, limit: int) -> asyncio.Future[Sequence[DamagedMessage]]:
         """What was set aside."""
         place = -(2**63) if after is None else row_of(after)[0]
-        return self._read_aside(lambda connection: damage.page(connection, place, limit, self._bodies_of))
+        return self._read_aside(lambda connection: damage.page(connection, place, limit, self._file_of))
 
     def count_damaged(self) -> asyncio.Future[int]:
         """How many messages are set aside."""
@@ -408,22 +409,28 @@ class SqliteSpool:
         row, shard = row_of(settlement.message_id)
         kind = SettleAside if row in self._aside else Settle
         member = kind(settlement, self.shard, stored, refused)
-        if shard in self._take_overs.expected:
+        if shard in self._take_overs.expected and self._is_missing(row):
             member.refused(StorageFailed(f"what waits in shard {shard}, which failed, cannot be read yet"))
         elif self._take_overs.is_under_way and shard != self.shard:
             self._take_overs.wait(member)
         else:
             self._committer.add(member)
 
+    def _is_missing(self, row: int) -> bool:
+        try:
+            return not self._read(lambda: self._claims.has(row))
+        except StorageFailed:
+            return True
+
     def _read_page(self, source: FailedShard, after: int) -> asyncio.Future[Page]:
         return self._loop.run_in_executor(self._readers, source.page, after)
 
     async def _backup(self, target: Path) -> None:
+        """An error may be of the disk that it is written to: it ends no shard."""
         await self._take_overs.done()
-        sources = dict(self._take_overs.sources)
-        await self._read_aside(
-            lambda connection: backups.copy_shard(self.layout, connection, sources, target)
-        )
+        sources, unread = dict(self._take_overs.sources), set(self._take_overs.expected)
+        work = partial(backups.copy_shard, self.layout, sources=sources, target=target, unread=unread)
+        await self._loop.run_in_executor(self._readers, self._with_reader, work)
 
     @property
     def _reader(self) -> apsw.Connection:
@@ -514,7 +521,7 @@ class SqliteSpool:
             return 0
         row, shard = row_of(message_id)
         wrong = await self._read_aside(
-            lambda connection: damage.still_wrong(connection, row, shard, self._bodies_of)
+            lambda connection: damage.still_wrong(connection, row, shard, self._file_of)
         )
         if wrong:
             raise OperatorError(f"{message_id} still cannot be read: {wrong}")
@@ -530,13 +537,12 @@ class SqliteSpool:
 
     async def _is_aside(self, message_id: str) -> bool:
         row, _ = row_of(message_id)
-        found = await self._read_aside(
-            lambda connection: damage.page(connection, row - 1, 1, self._bodies_of)
-        )
+        found = await self._read_aside(lambda connection: damage.page(connection, row - 1, 1, self._file_of))
         return [one.id for one in found] == [message_id]
 
-    def _bodies_of(self, shard: int) -> Path:
-        return Layout(self.layout.data_dir, shard).bodies
+    def _file_of(self, row: int, shard: int) -> Path:
+        name = id_of(row, shard)
+        return self._layout_of(name, shard).bodies / name
 
     def _matching(self, search: Search, after: int | None) -> asyncio.Future[list[int]]:
         return self._read_aside(lambda connection: searches.matching(connection, search, after, changes.STEP))

@@ -9,10 +9,8 @@ files are never written: the connection is read-only, and no close copies its lo
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import apsw
 
@@ -20,12 +18,11 @@ from sams.spool import changes, connections, damage, schema
 from sams.spool.claims import Claims, RawContent
 from sams.spool.failures import ILLEGIBLE, StorageFailed
 from sams.spool.interface import DamagedEntry
-from sams.spool.keys import id_of, time_of
+from sams.spool.keys import time_of
 from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock
 from sams.spool.records import (
     CONTENT_COLUMNS,
-    COPY_CONTENT,
     COPY_MESSAGE,
     COPY_RECIPIENT,
     MESSAGE_COLUMNS,
@@ -51,6 +48,7 @@ UNFINISHED = (
 )
 FAILED_SHARDS = f"SELECT {as_octets(_FAILED_COLUMNS)} FROM failed_shard"  # noqa: S608 - constants
 _CONTENT = f"SELECT {CONTENT_COLUMNS} FROM content WHERE message = ?"  # noqa: S608 - constants
+_CONTENT_ASIDE = f"SELECT {CONTENT_COLUMNS} FROM damaged_content WHERE message = ?"  # noqa: S608 - constants
 _REACHED = "UPDATE failed_shard SET taken_over = ?, complete = ? WHERE shard = ?"
 
 
@@ -154,13 +152,14 @@ class FailedShard:
         except apsw.IOError as error:
             raise StorageFailed(f"{self.layout.database} cannot be read: {error}") from error
 
-    def copy_content(self, row: int, copy: apsw.Connection, bodies: Path) -> None:
-        """Copy a message's octets into a backup. Blocks."""
+    def stored_content(self, row: int) -> list[Row]:
+        """The row of a message's content, whether it waited there or was set aside. Blocks.
+
+        Raises:
+            apsw.Error: it cannot be read.
+        """
         found = self._in_thread.execute(_CONTENT, (row,)).fetchall()
-        copy.executemany(COPY_CONTENT, found)
-        name = id_of(row, self.layout.shard)
-        if found and found[0][5] is None:
-            shutil.copyfile(self.layout.bodies / name, bodies / name)
+        return found or self._in_thread.execute(_CONTENT_ASIDE, (row,)).fetchall()
 
     def close(self) -> None:
         """Let go of it."""
