@@ -12,7 +12,8 @@ import pytest
 import uvloop
 
 from sams.activity.events import Refused, TlsFailed
-from sams.submission.connection import Connection
+from sams.protocol.smtp.server import ServerEngine
+from sams.submission.connection import EVENTS_AT_ONCE, Connection
 from sams.submission.reception import HANDSHAKES
 from sams.submission.tls import ServerTls, TlsFacts
 from tests.submission.rig import Client, Rig, message, serving
@@ -303,6 +304,49 @@ def test_who_pipelines_without_end_is_read_from_once_in_a_round(
         assert {answer[:4] for answer in answers} == {"550 "}
         assert sum(rounds) >= 10
         assert max(rounds) == 1
+
+    play(scene)
+
+
+def test_many_commands_of_one_read_are_answered_some_in_a_round(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Hundreds of recipients in domains that were never seen before were a tenth of a second for everybody."""
+    rounds: list[int] = []
+    next_event = ServerEngine.next_event
+
+    def counted(engine: ServerEngine) -> object:
+        rounds[-1] += 1
+        return next_event(engine)
+
+    def next_round() -> None:
+        rounds.append(0)
+        asyncio.get_running_loop().call_soon(next_round)
+
+    async def scene(rig: Rig, _: Clock) -> None:
+        client = await _begun(rig)
+        next_round()
+        monkeypatch.setattr(ServerEngine, "next_event", counted)
+        client.send(b"RCPT TO:<x@elsewhere.invalid>\r\n" * 500)
+        answers = [await client.reply() for _ in range(500)]
+        assert {answer[:4] for answer in answers} == {"550 "}
+        assert sum(rounds) > 500
+        assert max(rounds) <= EVENTS_AT_ONCE
+
+    play(scene)
+
+
+@pytest.mark.parametrize("recipients", [10, 150])
+def test_who_says_all_at_once_and_ends_is_answered_to_the_end(play: Play, recipients: int) -> None:
+    async def scene(rig: Rig, _: Clock) -> None:
+        client = await rig.signed_in()
+        content = message()
+        lines = ["MAIL FROM:<alice@example.org>", *["RCPT TO:<x@example.net>"] * recipients]
+        lines += [f"BDAT {len(content)} LAST", ""]
+        client.send("\r\n".join(lines).encode() + content + b"QUIT\r\n")
+        client.writer.close()
+        while not await rig.waiting():  # noqa: ASYNC110 - what was accepted sets no event
+            await asyncio.sleep(0.001)
 
     play(scene)
 

@@ -12,9 +12,10 @@ read, for the socket is paused until the answer is there. So a peer that ends it
 its answer. Reading is paused as well while the peer does not take our replies.
 
 The receive buffer belongs to the worker, not to the connection: a read fills it and the same callback empties it,
-so that an idle connection holds no buffer at all. A body is read in larger pieces than commands are, and who
-sends much of it, or many commands, at once stands in line before the next read (`core/turns.py`). So does a
-handshake that would be one too many in this round of the loop; what the peer sent for it is kept meanwhile.
+so that an idle connection holds no buffer at all. A body is read in larger pieces than commands are. Who sends much
+of it at once stands in line before the next read (`core/turns.py`), and who sends many commands does with those that
+are not answered yet. So does a handshake that would be one too many in this round of the loop; what the peer sent
+for it is kept meanwhile.
 
 Connection and session know each other. The connection lets go of the session at its end, so that both, the engine
 and what OpenSSL holds are freed there and then, and not by the collector of cycles when it happens to come by.
@@ -48,6 +49,8 @@ LARGE_READ = 32_768
 """Octets: who sends more of a body at once stands in line before the next read."""
 MANY_COMMANDS = 4_096
 """The same of all else. It is some hundred commands; a program that pipelines a hundred recipients sends less."""
+EVENTS_AT_ONCE = 64
+"""Who sends more in one read stands in line with the rest: a command costs up to half a millisecond."""
 LINGER = 30.0
 """Seconds that a peer has to take the last replies."""
 BUG = reply(451, "4.3.0", "Something went wrong here; try again later")
@@ -174,9 +177,9 @@ class Connection(asyncio.BufferedProtocol):
             self._balance_reading()
 
     def eof_received(self) -> bool:
-        """The peer sends no more. An answer that it waits for is still given to it."""
+        """The peer sends no more. What it waits for, or has in line, is still answered."""
         self._ended_by_peer = True
-        return self._then is not None and self._tls is None
+        return (self._then is not None or not self._has_turn) and self._tls is None
 
     def pause_writing(self) -> None:
         """The peer does not take our replies: take no more of its commands."""
@@ -285,12 +288,16 @@ class Connection(asyncio.BufferedProtocol):
     def _pump(self) -> None:
         """Hand the session one event after another, then say all that it answered in one write."""
         engine, session = self._engine, self._handler
-        handlers = session.handlers
+        handlers, left = session.handlers, EVENTS_AT_ONCE
         while self._then is None and not self._closing:
             event = engine.next_event()
             if event.__class__ is Need:
                 break
             handlers[event.__class__](session, event)
+            left -= 1
+            if not left:
+                self._stand_in_line()
+                break
         output = engine.take_output()
         if output and self._transport is not None:
             self._transport.write(output if self._tls is None else self._tls.encrypt(output))
@@ -316,8 +323,9 @@ class Connection(asyncio.BufferedProtocol):
         self._handshakes.stand_in_line(lambda: self._take_handshakes_turn(tls, kept))
 
     def _take_handshakes_turn(self, tls: ServerTls, octets: bytes) -> None:
+        self._has_turn = True
+        self._balance_reading()
         if not self._closing:
-            self._take_turn()
             self._go_on_with_handshake(tls, octets)
 
     def _go_on_with_handshake(self, tls: ServerTls, octets: memoryview | bytes) -> None:
@@ -400,13 +408,22 @@ class Connection(asyncio.BufferedProtocol):
             self._acknowledge_at_once()
 
     def _stand_in_line(self) -> None:
-        self._has_turn = False
-        self._balance_reading()
-        self._turns.stand_in_line(self._take_turn)
+        if self._has_turn:
+            self._has_turn = False
+            self._balance_reading()
+            self._turns.stand_in_line(self._take_turn)
 
     def _take_turn(self) -> None:
-        """Those who stood in line before have read."""
+        """Those who stood in line before have had theirs."""
         self._has_turn = True
+        if self._closing:
+            return
+        try:
+            if self._then is None:
+                self._pump()
+            self._close_if_ended()
+        except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
+            self._break(error)
         self._balance_reading()
 
     def _balance_reading(self) -> None:
@@ -435,7 +452,7 @@ class Connection(asyncio.BufferedProtocol):
         transport.close()
 
     def _close_if_ended(self) -> None:
-        if self._ended_by_peer and self._then is None and not self._closing:
+        if self._ended_by_peer and self._then is None and self._has_turn and not self._closing:
             self.close()
 
     def _hang_up(self, transport: asyncio.Transport) -> None:
