@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import stat
 import threading
 import tracemalloc
 import zlib
@@ -26,7 +27,17 @@ from sams.spool.failures import DiskFull, StorageFailed
 from sams.spool.interface import DamagedEntry
 from sams.spool.settings import KIB, MIB
 from sams.spool.storedbody import FileBody, Readers
-from tests.spool.rig import SETTINGS, Told, new_message, on_loop, read, sqlite_spool, stored, written
+from tests.spool.rig import (
+    SETTINGS,
+    Told,
+    accepted,
+    new_message,
+    on_loop,
+    read,
+    sqlite_spool,
+    stored,
+    written,
+)
 
 LIMIT = SETTINGS.body_in_memory
 
@@ -254,6 +265,8 @@ FAILURES = [
     Failing("pwrite", errno.EIO, StorageFailed, 1),
     Failing("fsync", errno.EIO, StorageFailed, 1),
     Failing("fsync", errno.ENOSPC, DiskFull, 0),
+    Failing("open", errno.ENOSPC, DiskFull, 0),
+    Failing("open", errno.EIO, StorageFailed, 1),
     Failing("open", errno.EMFILE, StorageFailed, 0),
 ]
 
@@ -280,6 +293,32 @@ async def test_a_body_that_cannot_be_stored_is_refused(
                 writer.finish()
     assert _files(spool.layout.bodies) == []
     assert len(told.failed) == case.shards_failed
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.ENOSPC, errno.EDQUOT, errno.ENOMEM])
+@on_loop
+async def test_a_folder_whose_sync_failed_is_never_trusted_again(
+    code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The entry of another body may be lost with it, though the sync of that one succeeds."""
+    fsync = os.fsync
+
+    def fail(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(code, os.strerror(code))
+        fsync(descriptor)
+
+    told = Told()
+    async with sqlite_spool(tmp_path, told=told) as spool:
+        with monkeypatch.context() as patch:
+            patch.setattr("sams.spool.bodies.os.fsync", fail)
+            writer = spool.new_body(spool.next_id())
+            writer.write(b"x" * (LIMIT + 1))
+            with pytest.raises(StorageFailed):
+                await stored(writer.finish())
+        with pytest.raises(StorageFailed):
+            await accepted(spool)
+    assert len(told.failed) == 1
 
 
 @pytest.mark.parametrize(

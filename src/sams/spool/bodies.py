@@ -11,7 +11,9 @@ threads take at the interpreter meanwhile, cost more than the writing of many oc
 
 The system is asked early to begin writing what is dirty, so that the sync at the end has little left to do.
 A body is complete when its file and the folder's entry are synced; only then does a commit name it. Until
-then a crash leaves a file that no row names: these are removed at the next start.
+then a crash leaves a file that no row names: these are removed at the next start. A file that could not be synced
+for want of room is refused and removed, and no other depends on it. The folder is everybody's: once its sync has
+failed, for whatever reason, the next may succeed without what the failed one had lost, so that the shard is over.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from pathlib import Path
 
 from sams.core.errors import TemporaryFailure
 from sams.core.turns import Turns
-from sams.spool.failures import StorageFailed, failure_of, is_no_room, is_passing
+from sams.spool.failures import StorageFailed, SyncFailed, failure_of, is_no_room, is_passing
 from sams.spool.interface import StoredBody
 from sams.spool.layout import FILE_MODE
 from sams.spool.settings import Settings
@@ -276,11 +278,18 @@ class GrowingFile:
             self._dirty_from = self._size
 
     def complete(self, octets: bytes) -> None:
-        """Write the last of it; put the file and its entry in the folder on disk."""
+        """Write the last of it; put the file and its entry in the folder on disk.
+
+        Raises:
+            SyncFailed: the folder could not be synced.
+        """
         self._write(octets)
         os.fsync(self._descriptor)
         self.close()
-        os.fsync(self._folder)
+        try:
+            os.fsync(self._folder)
+        except OSError as error:
+            raise SyncFailed(*error.args) from error
 
     def close(self) -> None:
         """Close it, complete or not."""

@@ -47,6 +47,10 @@ class StorageFailed(TemporaryFailure):
         )
 
 
+class SyncFailed(OSError):
+    """A sync failed of what others share: what it was to put on disk may be lost, whatever the number says."""
+
+
 def is_no_room(error: BaseException, system_errno: int = 0) -> bool:
     """Whether an error of SQLite or of the system only says that the disk (or the quota) is full.
 
@@ -54,7 +58,7 @@ def is_no_room(error: BaseException, system_errno: int = 0) -> bool:
     written is lost all the same, and nothing of it may be trusted.
     """
     if isinstance(error, OSError):
-        return error.errno in _NO_ROOM
+        return error.errno in _NO_ROOM and not isinstance(error, SyncFailed)
     if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", 0) in _SYNCS:
         return False
     return isinstance(error, apsw.FullError) or _number_of(error, system_errno) in _NO_ROOM
@@ -63,7 +67,7 @@ def is_no_room(error: BaseException, system_errno: int = 0) -> bool:
 def is_passing(error: BaseException) -> bool:
     """Whether an error tells of a want that passes (descriptors, memory, a lock), not of a failing disk."""
     if isinstance(error, OSError):
-        return error.errno in _PASSING
+        return error.errno in _PASSING and not isinstance(error, SyncFailed)
     return isinstance(error, (apsw.BusyError, apsw.LockedError, apsw.NoMemError, MemoryError))
 
 
