@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
@@ -13,7 +14,7 @@ from sams.app.storage import Storage
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
 from sams.core.ids import shard_of
-from sams.spool import damage
+from sams.spool import damage, takeover, takeovers
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import DamagedEntry, Search, Settlement
 from sams.spool.keys import id_of, row_of
@@ -22,6 +23,7 @@ from sams.spool.opening import open_files
 from sams.spool.salvage import salvage
 from sams.spool.schema import prepare
 from sams.spool.shelf import open_shelf
+from sams.spool.statements import Files
 from sams.spool.takeover import FailedShard, Page, take
 from tests.spool.rig import (
     HEAD,
@@ -304,3 +306,66 @@ async def test_the_entry_of_a_new_log_is_on_disk_before_anything_is_taken(
 
 def _sick(*_: object) -> bytes:
     raise OSError(5, "Input/output error")
+
+
+@on_loop
+async def test_a_failed_shard_is_told_of_while_what_was_set_aside_lies_there(tmp_path: Path) -> None:
+    told = Told()
+    spool = open_shelf(tmp_path, 0, Clock(), SETTINGS, told.hooks())
+    small, large, other, last = [
+        await accepted(spool, body=body) for body in (b"small", LARGE, LARGE, b"the last of all")
+    ]
+    for message in (small, large, other, last):
+        spool._active._claims.set_aside(row_of(message)[0], "the disk was sick")
+    await spool._active._add_change(lambda _: (0, []))
+    spool._active.fail("the disk is sick")
+    async with asyncio.timeout(30):
+        while spool.shard == 0:  # noqa: ASYNC110 - what it waits for is a thread's work
+            await asyncio.sleep(0.001)
+    await spool._active._take_overs.done()
+    [standing] = await spool.standings()
+    assert (standing.waiting, standing.set_aside) == (0, 2)
+    assert await spool.put_back(large) == 1
+    [standing] = await spool.standings()
+    assert (standing.waiting, standing.set_aside) == (1, 1)
+    await spool.close()
+    spool = open_shelf(tmp_path, 1, Clock(), SETTINGS, told.hooks())
+    assert await read(spool.load(large).body) == LARGE
+    assert len(await spool.standings()) == 1
+    await settle(spool, Settlement(large, gone(0)))
+    assert len(await spool.standings()) == 1
+    assert told.drained == []
+    assert await spool.discard(other) == 1
+    assert await spool.standings() == []
+    assert told.drained == [(0, str(tmp_path / "spool/shard-0000"))]
+    assert await spool.put_back(small) == await spool.put_back(last) == 1
+    assert await read(spool.load(last).body) == b"the last of all"
+    await spool.close()
+
+
+@on_loop
+async def test_all_that_was_set_aside_goes_along_and_each_once_however_often_it_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(damage, "CARRIED", 2)
+    monkeypatch.setattr(takeovers, "FIRST_PAUSE", 0.001)
+    tries, real = list[int](), takeover.begin
+
+    def begin(*values: Any) -> tuple[int, Files]:
+        tries.append(1)
+        return real(*values) if len(tries) > 2 else (1 // 0, [])
+
+    monkeypatch.setattr(takeover, "begin", begin)
+    spool = open_shelf(tmp_path, 0, Clock(), SETTINGS)
+    messages = [await accepted(spool, "a@example.org", "b@example.org") for _ in range(5)]
+    for message in messages:
+        spool._active._claims.set_aside(row_of(message)[0], "the disk was sick")
+    await spool._active._add_change(lambda _: (0, []))
+    spool._active.fail("the disk is sick")
+    async with asyncio.timeout(30):
+        while len(tries) < 3 or spool._active._take_overs.is_under_way:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+    shown = await spool.damaged(None, 10)
+    assert [each.id for each in shown] == messages
+    assert {len(each.recipients) for each in shown} == {2}
+    await spool.close()

@@ -17,7 +17,7 @@ from sams.spool.failures import ShardDamaged
 from sams.spool.interface import DamagedEntry, Search, Settlement
 from sams.spool.keys import id_of
 from sams.spool.layout import Layout, mark_failed
-from sams.spool.salvage import _TREES, _beyond, _numbers
+from sams.spool.salvage import _TREES, _beyond, numbers
 from sams.spool.shelf import Shelf, open_shelf, open_successor
 from tests.spool.rig import (
     HEAD,
@@ -136,7 +136,7 @@ async def test_rows_behind_a_damaged_page_are_found_in_their_own_table(tmp_path:
     pages = _leaf_pages(tmp_path, "message")
     _spoil(tmp_path, [pages[len(pages) // 2]])
     connection = apsw.Connection(str(Layout(tmp_path, 0).database), flags=apsw.SQLITE_OPEN_READONLY)
-    found, trouble = _numbers(connection, _TREES[0], -(2**63), MESSAGES + 1)
+    found, trouble = numbers(connection, _TREES[0], -(2**63), MESSAGES + 1)
     connection.close()
     assert trouble is not None
     assert MESSAGES // 2 < len(found) < MESSAGES

@@ -145,7 +145,7 @@ class StorageWatch:
 
     def _shown(self, one: Standing) -> FailedShard:
         folder = str(Layout(self._data_dir, one.shard).folder)
-        return FailedShard(one.shard, one.since, one.reason, one.waiting, one.trouble, folder)
+        return FailedShard(one.shard, one.since, one.reason, one.waiting, one.trouble, folder, one.set_aside)
 
 
 def _told(one: FailedShard) -> str:
@@ -153,8 +153,9 @@ def _told(one: FailedShard) -> str:
         return (
             f"shard {one.shard} failed ({one.reason}), and {one.trouble}; look at the disk with {one.folder}"
         )
+    aside = f", and {one.set_aside} set aside (`sams queue damaged list`)" if one.set_aside else ""
     many = f"{MANY} or more" if one.waiting >= MANY else str(one.waiting)
     return (
         f"shard {one.shard} failed ({one.reason}); mail goes on in another, and {many} messages are still to be "
-        f"delivered from {one.folder}: leave it there until this line is gone, and look at the disk"
+        f"delivered from {one.folder}{aside}: leave it there until this line is gone, and look at the disk"
     )

@@ -392,6 +392,7 @@ class FailedShard(msgspec.Struct, frozen=True):
 
     since: UNIX seconds. waiting: messages that are still read from it (at most 10,000 are counted).
     trouble: what stands in the way of mail going on without it; empty where nothing does. folder: where it is.
+    set_aside: damaged messages of which a part may be there alone.
     """
 
     shard: int
@@ -400,6 +401,7 @@ class FailedShard(msgspec.Struct, frozen=True):
     waiting: int
     trouble: str
     folder: str
+    set_aside: int = 0
 
 
 class WorkerHealth(_Message, frozen=True, tag="health.worker"):

@@ -29,12 +29,13 @@ from sams.spool.records import (
     recipient_value,
     text_of,
 )
-from sams.spool.statements import Files
+from sams.spool.statements import Files, array_of
 
 MOST_RECIPIENTS = 100
 """Recipients of one message that are shown."""
-CARRIED = 1_000
-"""Messages set aside that go along when a shard's queue is taken over; more stay in the failed one's tables."""
+CARRIED = 100
+"""Messages set aside that go along in one step when a shard's queue is taken over."""
+ROWS = "SELECT message FROM damaged WHERE message > ? ORDER BY message LIMIT ?"
 _TEXT = 500
 _READ = 1024 * 1024
 _TABLES = (
@@ -46,6 +47,8 @@ _ALL = (
     ("damaged", "message", "message, shard, found, reason"),
     *((f"damaged_{table}", key, columns) for table, key, columns in _TABLES),
 )
+_SOME = "SELECT {columns} FROM {table} WHERE {key} IN carray(?)"
+_CARRIED = [_SOME.format(columns=as_octets(columns), table=name, key=key) for name, key, columns in _ALL]
 _PAGE = (
     "SELECT d.message, d.shard, d.found, CAST(d.reason AS BLOB), CAST(m.login AS BLOB), "
     "CAST(m.sender_local AS BLOB), CAST(m.sender_domain AS BLOB), m.arrived, m.size "
@@ -117,16 +120,23 @@ def remove(connection: apsw.Connection, rows: Sequence[int]) -> tuple[int, Files
 
 
 def carried(read: Callable[[str], list[Row]]) -> list[list[Row]]:
-    """The rows of what was set aside in a shard, one list for each table. `read` gives what can be read."""
-    some = f"IN (SELECT message FROM damaged ORDER BY message LIMIT {CARRIED})"  # noqa: S608 - a constant
-    statements = [(table, key, as_octets(columns)) for table, key, columns in _ALL]
-    return [read(f"SELECT {columns} FROM {table} WHERE {key} {some}") for table, key, columns in statements]  # noqa: S608 - constants
+    """The rows of messages that were set aside, one list for each table.
+
+    `read` runs a statement with the messages' rows as one array, and gives what can be read.
+    """
+    return [read(statement) for statement in _CARRIED]
 
 
-def carry(connection: apsw.Connection, tables: Sequence[Sequence[Row]]) -> None:
-    """Keep them in the shard that takes over."""
-    for (table, _, columns), rows in zip(_ALL, tables, strict=True):
-        connection.executemany(copy_into(table, columns), rows)
+def carry(connection: apsw.Connection, tables: Sequence[Sequence[Row]]) -> tuple[int, Files]:
+    """Keep them in the shard that takes over, each once, however often a step is tried."""
+    rows = array_of(int(row[0]) for row in tables[0])  # type: ignore[arg-type]
+    known = {
+        row
+        for (row,) in connection.execute("SELECT message FROM damaged WHERE message IN carray(?)", (rows,))
+    }
+    for (table, _, columns), found in zip(_ALL, tables, strict=True):
+        connection.executemany(copy_into(table, columns), [row for row in found if row[0] not in known])
+    return len(tables[0]) - len(known), []
 
 
 def _forget(connection: apsw.Connection, rows: Sequence[int]) -> Files:

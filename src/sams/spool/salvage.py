@@ -49,14 +49,14 @@ def salvage(connection: apsw.Connection, after: int, limit: int) -> Salvaged:
     Raises:
         apsw.Error: nothing at all can be read.
     """
-    found = [_numbers(connection, tree, after, limit) for tree in _TREES]
-    if all(error is not None and not numbers for numbers, error in found):
+    found = [numbers(connection, tree, after, limit) for tree in _TREES]
+    if all(error is not None and not rows for rows, error in found):
         error = found[0][1]
         assert error is not None
         raise error
-    full = [numbers[-1] for numbers, _ in found if len(numbers) == limit]
+    full = [rows[-1] for rows, _ in found if len(rows) == limit]
     last = min(full, default=None)
-    rows = sorted({row for numbers, _ in found for row in numbers if last is None or row <= last})
+    rows = sorted({row for some, _ in found for row in some if last is None or row <= last})
     step = Salvaged([], [], [], rows[-1] if rows else after, last is None)
     for row in rows:
         _take(connection, row, step)
@@ -96,10 +96,13 @@ def _rows(connection: apsw.Connection, statement: str, row: int) -> tuple[list[R
     return found, None
 
 
-def _numbers(
+def numbers(
     connection: apsw.Connection, tree: str, after: int, limit: int
 ) -> tuple[list[int], Exception | None]:
-    """Numbers behind a place that a table still has, rising; and the last error on the way."""
+    """Numbers behind a place that a table still has, rising; and the last error on the way.
+
+    `tree` asks for the first ones behind a place, a limited number of them.
+    """
     found: list[int] = []
     trouble: Exception | None = None
     place: int | None = after

@@ -64,7 +64,7 @@ from sams.spool.settings import Settings
 from sams.spool.standings import Standing
 from sams.spool.statements import Files
 from sams.spool.storedbody import FileBody, MemoryBody
-from sams.spool.takeover import UNFINISHED, FailedShard, Page
+from sams.spool.takeover import UNFINISHED, Aside, FailedShard, Page
 from sams.spool.takeovers import TakeOvers
 
 T = TypeVar("T")
@@ -156,6 +156,7 @@ class SqliteSpool:
             self.shard,
             add_change=self._add_change,
             read_page=self._read_page,
+            read_aside=self._read_set_aside,
             settle=lambda member: member.hand_on(self.settle),
             now=clock.now,
             on_damaged=self._found_damaged,
@@ -424,6 +425,9 @@ class SqliteSpool:
 
     def _read_page(self, source: FailedShard, after: int) -> asyncio.Future[Page]:
         return self._loop.run_in_executor(self._readers, source.page, after)
+
+    def _read_set_aside(self, source: FailedShard, after: int) -> asyncio.Future[Aside]:
+        return self._loop.run_in_executor(self._readers, source.set_aside, after)
 
     async def _backup(self, target: Path) -> None:
         """An error may be of the disk that it is written to: it ends no shard."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import apsw
 
@@ -18,6 +18,7 @@ class Standing:
     """A shard that is not written any more.
 
     since: UNIX seconds. waiting: messages whose octets are only there (at most `MANY` are counted).
+    set_aside: the same of messages that were set aside.
     trouble: what stands in the way of its take-over, or of a shard in its place; empty where nothing does.
     """
 
@@ -27,15 +28,20 @@ class Standing:
     waiting: int = 0
     is_taken_over: bool = False
     trouble: str = ""
+    set_aside: int = 0
 
     @property
     def is_drained(self) -> bool:
-        """Nothing waits there: its folder may go."""
-        return self.is_taken_over and not self.waiting
+        """Nothing is there that is not elsewhere: its folder may go."""
+        return self.is_taken_over and not self.waiting and not self.set_aside
 
 
 _WAITING = "SELECT count(*) FROM (SELECT 1 FROM message WHERE shard = ? AND id <= ? LIMIT ?)"
 """What was taken over is older than all that came later: the rest of a deep queue is not looked at."""
+_ASIDE = (
+    "SELECT count(*) FROM damaged WHERE shard = ? AND message NOT IN "
+    "(SELECT message FROM damaged_content WHERE body IS NOT NULL)"
+)
 
 
 def read(connection: apsw.Connection) -> list[Standing]:
@@ -43,5 +49,7 @@ def read(connection: apsw.Connection) -> list[Standing]:
     found = []
     for shard, since, reason, place, complete in connection.execute(FAILED_SHARDS).fetchall():
         [(waiting,)] = connection.execute(_WAITING, (shard, place or 0, MANY))
-        found.append(Standing(int(shard), text_of(reason), float(since), int(waiting), bool(complete)))  # type: ignore[arg-type]
+        [(aside,)] = connection.execute(_ASIDE, (shard,))
+        one = Standing(int(shard), text_of(reason), float(since), int(waiting), bool(complete))  # type: ignore[arg-type]
+        found.append(replace(one, set_aside=int(aside)))
     return found

@@ -33,7 +33,7 @@ from sams.spool.records import (
     copy_into,
     legible_uses,
 )
-from sams.spool.salvage import salvage
+from sams.spool.salvage import numbers, salvage
 from sams.spool.statements import Files, add_uses, array_of
 
 STEP = 500
@@ -50,6 +50,12 @@ FAILED_SHARDS = f"SELECT {as_octets(_FAILED_COLUMNS)} FROM failed_shard"  # noqa
 _CONTENT = f"SELECT {CONTENT_COLUMNS} FROM content WHERE message = ?"  # noqa: S608 - constants
 _CONTENT_ASIDE = f"SELECT {CONTENT_COLUMNS} FROM damaged_content WHERE message = ?"  # noqa: S608 - constants
 _REACHED = "UPDATE failed_shard SET taken_over = ?, complete = ? WHERE shard = ?"
+_REACHED_ALL = (
+    "UPDATE failed_shard SET taken_over = "
+    "max(taken_over, ifnull((SELECT max(message) FROM damaged WHERE damaged.shard = ?1), taken_over)) "
+    "WHERE shard = ?1"
+)
+"""What was set aside is among what was taken over: put back, it is looked for there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,15 @@ class Page:
     last: int
     is_end: bool
     damaged: Sequence[tuple[int, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """A step of what was set aside: rows for each table (`damage.carried`), and the place it reached."""
+
+    tables: list[list[Row]]
+    last: int
+    is_end: bool
 
 
 class FailedShard:
@@ -118,7 +133,7 @@ class FailedShard:
 
     def failures(self) -> list[Row]:
         """The shards that this one had taken over, as rows of `failed_shard`."""
-        return self._rows(FAILED_SHARDS)
+        return _readable(self._on_loop, FAILED_SHARDS)
 
     def latest_id(self) -> int:
         """The time of the id of its latest message that waits, microseconds since 1970; 0 where none can be seen."""
@@ -127,13 +142,16 @@ class FailedShard:
                 return 0 if row is None else time_of(int(row))
         return 0
 
-    def set_aside(self) -> list[list[Row]]:
-        """What was set aside in it; see `damage.carried`."""
-        return damage.carried(self._rows)
+    def set_aside(self, start: int) -> Aside:
+        """What was set aside in it, a step behind a place. Blocks."""
+        rows, _ = numbers(self._in_thread, damage.ROWS, start, damage.CARRIED)
+        some = array_of(rows)
+        tables = damage.carried(lambda statement: _readable(self._in_thread, statement, some))
+        return Aside(tables, rows[-1] if rows else start, len(rows) < damage.CARRIED)
 
     def uses(self) -> list[Row]:
         """What logins used, as rows of `use_of_login`."""
-        return legible_uses(self._rows(USES, (0,)))
+        return legible_uses(_readable(self._on_loop, USES, 0))
 
     def content(self, row: int, claims: Claims) -> RawContent:
         """The content of a message; `claims` are those of the shard where it waits.
@@ -173,25 +191,13 @@ class FailedShard:
         with contextlib.suppress(apsw.CorruptError, apsw.SQLError, LookupError, UnicodeDecodeError):
             schema.check(self._in_thread, str(self.layout.database))
 
-    def _rows(self, statement: str, values: Row = ()) -> list[Row]:
-        """All rows; of a damaged table, those before the damage."""
-        found: list[Row] = []
-        with contextlib.suppress(apsw.CorruptError):
-            found.extend(self._on_loop.execute(statement, values))
-        return found
-
 
 def begin(
-    connection: apsw.Connection,
-    failed: Row,
-    inherited: list[Row],
-    uses: list[Row],
-    set_aside: list[list[Row]],
+    connection: apsw.Connection, failed: Row, inherited: list[Row], uses: list[Row]
 ) -> tuple[int, Files]:
-    """Note that a shard is being taken over, with what it had taken over and set aside, and what logins used."""
+    """Note that a shard is being taken over, with what it had taken over, and what logins used."""
     connection.executemany(_BEGIN, [failed, *inherited])
     add_uses(connection, uses)
-    damage.carry(connection, set_aside)
     return 1, []
 
 
@@ -203,7 +209,17 @@ def take(connection: apsw.Connection, shard: int, page: Page, now: float) -> tup
     for row, reason in page.damaged:
         changes.set_aside(connection, row, shard, reason, now)
     connection.execute(_REACHED, (page.last, int(page.is_end), shard))
+    if page.is_end:
+        connection.execute(_REACHED_ALL, (shard,))
     return len(page.messages), []
+
+
+def _readable(connection: apsw.Connection, statement: str, *values: int | apsw.CArrayBinding) -> list[Row]:
+    """All rows; of a damaged table, those before the damage."""
+    found: list[Row] = []
+    with contextlib.suppress(apsw.CorruptError):
+        found.extend(connection.execute(statement, values))
+    return found
 
 
 def _refuse_collision(connection: apsw.Connection, page: Page) -> None:

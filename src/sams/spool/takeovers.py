@@ -10,21 +10,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import TypeAlias
 
 import apsw
 
 from sams.core.errors import OperatorError
-from sams.spool import takeover
+from sams.spool import damage, takeover
 from sams.spool.failures import ILLEGIBLE, StorageFailed
 from sams.spool.layout import mark_taken_over
 from sams.spool.members import Settle
 from sams.spool.records import Row
 from sams.spool.statements import Files
-from sams.spool.takeover import FIRST_PLACE, FailedShard, Page
+from sams.spool.takeover import FIRST_PLACE, Aside, FailedShard, Page
 
 AddChange: TypeAlias = Callable[[Callable[[apsw.Connection], tuple[int, Files]]], Awaitable[int]]
 ReadPage: TypeAlias = Callable[[FailedShard, int], Awaitable[Page]]
+ReadAside: TypeAlias = Callable[[FailedShard, int], Awaitable[Aside]]
 Step: TypeAlias = Callable[[], Awaitable[None]]
 
 FIRST_PAUSE = 1.0
@@ -42,6 +44,7 @@ class TakeOvers:
         *,
         add_change: AddChange,
         read_page: ReadPage,
+        read_aside: ReadAside,
         settle: Callable[[Settle], None],
         now: Callable[[], float],
         on_damaged: Callable[[int, int, str], None],
@@ -53,6 +56,7 @@ class TakeOvers:
             shard: who takes over.
             add_change: stores a step.
             read_page: reads one in a thread.
+            read_aside: reads a step of what was set aside in a thread.
             settle: looks again at a settlement that waited.
             now: UNIX seconds.
             on_damaged: row, shard and reason of a message that was set aside.
@@ -66,6 +70,7 @@ class TakeOvers:
         self._shard = shard
         self._add_change = add_change
         self._read_page = read_page
+        self._read_aside = read_aside
         self._settle = settle
         self._now = now
         self._on_damaged = on_damaged
@@ -174,14 +179,21 @@ class TakeOvers:
         self._rests.set()
 
     async def _begin(self, failed: Row, source: FailedShard) -> None:
-        inherited, uses, aside = source.failures(), source.uses(), source.set_aside()
+        inherited, uses = source.failures(), source.uses()
         if source.layout.shard not in self._places:  # what was begun is gone on with
-            await self._add_change(
-                lambda connection: takeover.begin(connection, failed, inherited, uses, aside)
-            )
+            await self._carry(source)
+            await self._add_change(lambda connection: takeover.begin(connection, failed, inherited, uses))
             self._places[source.layout.shard] = FIRST_PLACE
         mark_taken_over(source.layout, self._shard)
         await self._take_all([failed, *(row for row in inherited if not row[4])])
+
+    async def _carry(self, source: FailedShard) -> None:
+        """What was set aside goes along before it is noted that anything does: a restart begins with it again."""
+        place, is_end = FIRST_PLACE, False
+        while not is_end:
+            aside = await self._read_aside(source, place)
+            await self._add_change(partial(damage.carry, tables=aside.tables))
+            place, is_end = aside.last, aside.is_end
 
     async def _take_all(self, rows: Iterable[Row]) -> None:
         for shard, _, _, place, _ in rows:
