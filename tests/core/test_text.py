@@ -71,3 +71,18 @@ def test_wrapped_lines_keep_all_words_and_no_line_could_take_one_more(
 def test_a_text_that_grows_by_its_escapes_is_cut_to_length_as_well() -> None:
     assert visible("\x01" * 50, 20) == "\\x01" * 4 + "\\x0…"
     assert visible("\x01" * 5, 20) == "\\x01" * 5
+
+
+_LETTERS = st.sampled_from("ab é漢\u00a0\t\x00\x1b\x7f\x85\u00ad\u202e\u2028\ud800\uffff\U000e0041")
+
+
+def _plainly(text: str, length: int) -> str:
+    """Character by character."""
+    text = text if len(text) <= length else text[: length - 1] + "…"
+    shown = "".join([visible(each) for each in text])
+    return shown if len(shown) <= length else shown[: length - 1] + "…"
+
+
+@given(st.text(_LETTERS, max_size=80), st.integers(1, 60))
+def test_a_text_is_shown_as_its_characters_are_whatever_stands_beside_them(text: str, length: int) -> None:
+    assert visible(text, length) == _plainly(text, length)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import email
 import email.policy
+import threading
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -14,10 +16,14 @@ from sams.core.envelope import Body, Notify, Recipient, Ret
 from sams.core.errors import TemporaryFailure
 from sams.core.outcome import Outcome
 from sams.core.reply import reply
+from sams.delivery import bounces
 from sams.delivery.backoff import RetryPolicy
 from sams.delivery.bounces import Bounces, Report, ReportSettings
 from sams.delivery.judge import Judge, Judgement
 from sams.delivery.routes import Route, RouteTable
+from sams.message.report import Report as Built
+from sams.message.report import build_report
+from sams.message.report_facts import ReportFacts
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import Content, DamagedEntry, MessageFacts, QueuedMessage, QueuedRecipient
 from sams.spool.memory import MemorySpool
@@ -52,9 +58,9 @@ async def write(
     spool: MemorySpool | None = None,
 ) -> tuple[Report, ...]:
     clock = LoopClock()
-    bounces = Bounces(SETTINGS, clock, TABLE.route_of)
+    writer = Bounces(SETTINGS, clock, TABLE.route_of)
     content = Content(HEAD, MemoryBody(body))
-    return await bounces.write(spool or MemorySpool(clock), message, content, judgement, is_final=is_final)
+    return await writer.write(spool or MemorySpool(clock), message, content, judgement, is_final=is_final)
 
 
 async def text(report: Report) -> str:
@@ -144,8 +150,8 @@ async def test_a_spool_without_room_is_told_to_the_caller() -> None:
 
 @virtual
 async def test_a_report_can_be_written_when_the_message_cannot_be_read_any_more() -> None:
-    bounces = Bounces(SETTINGS, LoopClock(), TABLE.route_of)
-    (report,) = await bounces.write(MemorySpool(LoopClock()), MESSAGE, None, judged(FAILED), is_final=False)
+    writer = Bounces(SETTINGS, LoopClock(), TABLE.route_of)
+    (report,) = await writer.write(MemorySpool(LoopClock()), MESSAGE, None, judged(FAILED), is_final=False)
     assert "Action: failed\r\n" in await text(report)
 
 
@@ -171,9 +177,23 @@ class SickBody:
 @pytest.mark.parametrize("error", [StorageFailed("Input/output error"), DamagedEntry("it is cut")])
 @virtual
 async def test_a_report_does_without_a_body_that_cannot_be_read(error: Exception) -> None:
-    bounces, content = Bounces(SETTINGS, LoopClock(), TABLE.route_of), Content(HEAD, SickBody(error))
-    (report,) = await bounces.write(
-        MemorySpool(LoopClock()), MESSAGE, content, judged(FAILED), is_final=False
-    )
+    writer, content = Bounces(SETTINGS, LoopClock(), TABLE.route_of), Content(HEAD, SickBody(error))
+    (report,) = await writer.write(MemorySpool(LoopClock()), MESSAGE, content, judged(FAILED), is_final=False)
     assert "Subject: hello" in await text(report)
     assert "half of" not in await text(report)
+
+
+@pytest.mark.parametrize(("count", "is_on_the_loop"), [(50, True), (51, False)])
+def test_a_report_about_many_recipients_is_written_beside_the_loop(
+    count: int, is_on_the_loop: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    threads = set[int]()
+
+    def build(facts: ReportFacts) -> Built:
+        threads.add(threading.get_ident())
+        return build_report(facts)
+
+    monkeypatch.setattr(bounces, "build_report", build)
+    (report,) = asyncio.run(write(judged(*[FAILED] * count)))
+    assert report.what == "failed"
+    assert (threads == {threading.get_ident()}) == is_on_the_loop

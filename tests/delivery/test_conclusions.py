@@ -1,13 +1,18 @@
-"""Mail whose octets cannot be read: it is put off, told of and given up as any other, and costs as little."""
+"""What attempts bring, where it is much; and mail that cannot be read: put off, told of, given up as any other."""
 
 from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from sams.activity.events import Attempted
 from sams.core.outcome import Result
+from sams.core.reply import reply
+from sams.delivery.interface import AttemptResult
 from sams.spool.failures import StorageFailed
-from sams.spool.interface import Content, DamagedEntry
-from tests.delivery.rig import DELIVERED, DOWN, Rig, rig, virtual
+from sams.spool.interface import Content, DamagedEntry, Work
+from tests.delivery.rig import DELIVERED, DOWN, Rig, answer, rig, virtual
 
 HOUR, DAY = 3_600.0, 86_400.0
 
@@ -113,3 +118,23 @@ async def test_a_bug_while_octets_are_read_is_told_with_a_trace_and_puts_the_mes
     assert [str(error) for error in made.faults] == ["a bug"]
     assert made.alarms() == ["fault"]
     assert made.spool.loads == 1
+
+
+@pytest.mark.parametrize(("count", "length"), [(20, 900), (21, 250)])
+@virtual
+async def test_of_many_recipients_with_words_of_their_own_less_is_told_of_each(
+    count: int, length: int
+) -> None:
+    made = rig()
+
+    async def refuse(work: Work) -> AttemptResult:
+        said = [reply(450, "4.2.1", f"{one.number:03} " + "\u202ex" * 445) for one in work.recipients]
+        outcomes = zip(work.recipients, said, strict=True)
+        return AttemptResult([(one.number, answer(Result.DEFERRED, words)) for one, words in outcomes])
+
+    made.hub.script.append(refuse)
+    await made.accept(*[f"r{number}@example.org" for number in range(count)])
+    await asyncio.sleep(1)
+    (told,) = [each for each in made.events if isinstance(each, Attempted)]
+    assert [each.reply[10:13] for each in told.recipients] == [f"{number:03}" for number in range(count)]
+    assert {len(each.reply) > 250 for each in told.recipients} == {length > 250}

@@ -7,6 +7,7 @@ go: a sender hears of a failure or the message still waits, never neither.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +17,7 @@ from sams.core.clock import Clock
 from sams.core.envelope import Body, Recipient, Ret
 from sams.core.errors import SamsError
 from sams.delivery.judge import Judged, Judgement
+from sams.message.report import Report as Built
 from sams.message.report import build_report
 from sams.message.report_facts import DEFAULT_FULL_LIMIT, Reported, ReportFacts, ReportKind
 from sams.spool.interface import (
@@ -28,6 +30,9 @@ from sams.spool.interface import (
     Spool,
     StoredBody,
 )
+
+_FEW = 50
+"""Recipients of whom a report is written at once, on the loop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +166,7 @@ class Bounces:
         )
 
     async def _message(self, spool: Spool, facts: ReportFacts, route: str) -> NewMessage:
-        report = build_report(facts)
+        report = await _built(facts)
         writer = spool.new_body(facts.identifier)
         try:
             writer.write(report.body)
@@ -184,3 +189,10 @@ class Bounces:
             smtputf8=report.needs_smtputf8,
             charge=False,
         )
+
+
+async def _built(facts: ReportFacts) -> Built:
+    """What takes long goes on a thread: a hop can have words of its own for each of a thousand recipients."""
+    if len(facts.recipients) <= _FEW:
+        return build_report(facts)
+    return await asyncio.to_thread(build_report, facts)

@@ -25,7 +25,7 @@ from sams.core.errors import SamsError, TemporaryFailure
 from sams.core.ids import new_reference
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import reply
-from sams.core.text import visible
+from sams.core.text import DEFAULT_LENGTH, visible
 from sams.delivery.backoff import interval
 from sams.delivery.bounces import Report, Reporter
 from sams.delivery.interface import AttemptResult, Hop
@@ -37,6 +37,8 @@ from sams.spool.interface import Content, DamagedEntry, QueuedRecipient, Settled
 
 _BUG_FIRST, _BUG_LONGEST = 60.0, 3_600.0
 """Seconds that a message waits where a bug keeps the retry policy from being asked."""
+_MANY, _REPLY_OF_MANY = 20, 250
+"""Recipients of an attempt of whose replies only so many characters are told each: a hop can have words for each."""
 _DAMAGED = reply(451, "4.3.0", "the message cannot be read here, and was set aside")
 _UNREAD = reply(451, "4.3.0", "the message cannot be read here at the moment")
 _NO_ANSWER = reply(451, "4.3.0", "the attempt ended without an answer for this recipient")
@@ -353,9 +355,10 @@ def _event(
     message = job.work.message
     last, what, said = None, "", ""
     told = []
+    length = DEFAULT_LENGTH if len(job.work.recipients) <= _MANY else _REPLY_OF_MANY
     for one, outcome in tried:
         if outcome is not last:  # often it is everybody's
-            last, what, said = outcome, outcome.result._value_, visible(str(outcome.reply))
+            last, what, said = outcome, outcome.result._value_, visible(str(outcome.reply), length)
         told.append(RecipientResult(str(one.recipient.mailbox), what, said))
     return Attempted(
         message.id,
