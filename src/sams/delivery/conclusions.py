@@ -355,7 +355,8 @@ def _event(
     message = job.work.message
     last, what, said = None, "", ""
     told = []
-    length = DEFAULT_LENGTH if len(job.work.recipients) <= _MANY else _REPLY_OF_MANY
+    is_long = result.for_all is None and len(job.work.recipients) > _MANY
+    length = _REPLY_OF_MANY if is_long else DEFAULT_LENGTH
     for one, outcome in tried:
         if outcome is not last:  # often it is everybody's
             last, what, said = outcome, outcome.result._value_, visible(str(outcome.reply), length)
