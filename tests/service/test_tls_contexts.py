@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
+import socket
 import ssl
+import subprocess
+import threading
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +18,9 @@ from sams.core.errors import OperatorError
 from sams.service.tls_contexts import HostCertificates, KeyPair, ListenerTls
 from sams.submission.tls import ServerTls, TlsError, TlsFacts
 from tests.support.certificates import Authority, rsa_pair
+
+PATIENCE = 30.0
+real_client = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, as a client")
 
 
 class Client:
@@ -285,3 +294,163 @@ def test_only_forward_secret_suites_with_aead_are_offered(authority: Authority) 
     for suite in listener.context.get_ciphers():
         assert suite["aead"], suite["name"]
         assert suite["protocol"] == "TLSv1.3" or suite["name"].startswith("ECDHE-"), suite["name"]
+
+
+@pytest.mark.parametrize("offered", [["smtp"], ["h2", "http/1.1", "smtp"]])
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_alpn_smtp_is_answered_where_it_is_offered(
+    authority: Authority, offered: list[str], version: ssl.TLSVersion
+) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    context = ssl.create_default_context()
+    authority.ca.configure_trust(context)
+    context.maximum_version = version
+    context.set_alpn_protocols(offered)
+    client = Client(authority, "smtp.example.org", context=context)
+    client.shake_hands(ServerTls(listener.context))
+    assert client.tls.selected_alpn_protocol() == "smtp"
+
+
+def test_who_offers_another_protocol_alone_is_served_without_one(authority: Authority) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    client = Client(authority, "smtp.example.org")
+    client.context.set_alpn_protocols(["h2"])
+    again = Client(authority, "smtp.example.org", context=client.context)
+    again.shake_hands(ServerTls(listener.context))
+    assert again.tls.selected_alpn_protocol() is None
+
+
+def offering_compression(hello: bytes) -> bytes:
+    """A ClientHello of TLS 1.2 that would rather have DEFLATE than no compression (RFC 5246 section 7.4.1.2)."""
+    at = 9 + 34  # behind the headers of record and message, the version and the random
+    at += 1 + hello[at]
+    at += 2 + int.from_bytes(hello[at : at + 2])
+    assert hello[at : at + 2] == b"\x01\x00"
+    body = hello[9:at] + b"\x02\x01\x00" + hello[at + 2 :]
+    message = b"\x01" + len(body).to_bytes(3) + body
+    return hello[:3] + len(message).to_bytes(2) + message
+
+
+def test_no_compression_is_agreed_on_with_who_offers_it(authority: Authority) -> None:
+    listener = ListenerTls([authority.host("smtp.example.org")])
+    assert listener.context.options & ssl.OP_NO_COMPRESSION, "where OpenSSL was built without it as well"
+    client = Client(authority, "smtp.example.org")
+    client.context.maximum_version = ssl.TLSVersion.TLSv1_2
+    asking = Client(authority, "smtp.example.org", context=client.context)
+    with pytest.raises(ssl.SSLWantReadError):
+        asking.tls.do_handshake()
+    server = ServerTls(listener.context)
+    server.shake_hands(offering_compression(asking.outgoing.read()))
+    hello = server.take_outgoing()
+    assert hello[5] == 2, "a ServerHello"
+    chosen = 9 + 34 + 1 + hello[9 + 34] + 2
+    assert hello[chosen] == 0
+
+
+class Peer:
+    """A server for `openssl s_client`, one at a time, on a Unix socket.
+
+    farewell: it closes when the handshake is done. heard: what came inside TLS.
+    """
+
+    def __init__(self, path: Path, context: ssl.SSLContext, *, farewell: bool = False) -> None:
+        self.heard = b""
+        self._path = path
+        self._context = context
+        self._farewell = farewell
+
+    @contextlib.contextmanager
+    def client(self, *options: str) -> Iterator[subprocess.Popen[bytes]]:
+        command = ["openssl", "s_client", "-unix", str(self._path), *options]
+        pipe = subprocess.PIPE
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(self._path))
+            listener.listen()
+            serving = threading.Thread(target=self._serve, args=(listener,))
+            serving.start()
+            with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT) as program:
+                try:
+                    yield program
+                finally:
+                    program.kill()
+            serving.join()
+        self._path.unlink()
+
+    def _serve(self, listener: socket.socket) -> None:
+        connected, _ = listener.accept()
+        server = ServerTls(self._context)
+        with connected, contextlib.suppress(TlsError, OSError):
+            while octets := connected.recv(65_536):
+                if not self._take(server, octets):
+                    break
+                connected.sendall(server.take_outgoing())
+            connected.sendall(server.close(b"221 bye\r\n"))
+
+    def _take(self, server: ServerTls, octets: bytes) -> bool:
+        """Whether it goes on."""
+        if server.established:
+            self.heard += server.decrypt(octets)
+        elif server.shake_hands(octets) is not None:
+            self.heard += server.decrypt(b"")
+            return not self._farewell
+        return True
+
+
+@pytest.mark.real
+@real_client
+def test_a_renegotiation_is_refused(authority: Authority, tmp_path: Path) -> None:
+    peer = Peer(tmp_path / "socket", ListenerTls([authority.host("smtp.example.org")]).context)
+    with peer.client("-tls1_2") as client:
+        assert client.stdin is not None
+        assert client.stdout is not None
+        client.stdin.write(b"R\n")
+        client.stdin.flush()
+        client.wait(PATIENCE)  # it gives up
+        said = client.stdout.read()
+    assert b"\nRENEGOTIATING\n" in said
+    assert b":no renegotiation:" in said
+
+
+MOST_EARLY = b"\xaf\x04\x02\x02\x40\x00"
+"""Of an SSL_SESSION as OpenSSL stores it: the field that says how much early data the ticket allows, 16 KiB."""
+
+
+def allowing_early_data(session: bytes) -> bytes:
+    """A stored session (DER) as if its ticket had allowed early data: that field goes before the later ones."""
+    fields = session[4:]
+    at = 0
+    while at < len(fields) and fields[at] < MOST_EARLY[0]:
+        length = fields[at + 1]
+        more = length & 0x7F if length & 0x80 else 0
+        at += 2 + more + (int.from_bytes(fields[at + 2 : at + 2 + more]) if more else length)
+    fields = fields[:at] + MOST_EARLY + fields[at:]
+    return b"\x30\x82" + len(fields).to_bytes(2) + fields
+
+
+def rewritten(stored: Path) -> None:
+    """The same for the file that openssl wrote."""
+    kind = "SSL SESSION PARAMETERS"
+    session = ssl.PEM_cert_to_DER_cert(stored.read_text().replace(kind, "CERTIFICATE"))
+    stored.write_text(ssl.DER_cert_to_PEM_cert(allowing_early_data(session)).replace("CERTIFICATE", kind))
+
+
+@pytest.mark.real
+@real_client
+def test_no_ticket_allows_early_data_and_what_is_sent_all_the_same_is_never_heard(
+    authority: Authority, tmp_path: Path
+) -> None:
+    context = ListenerTls([authority.host("smtp.example.org")]).context
+    peer, stored, early = (
+        Peer(tmp_path / "socket", context, farewell=True),
+        tmp_path / "pem",
+        tmp_path / "early",
+    )
+    early.write_bytes(b"EHLO early.example.net\r\n")
+    with peer.client("-tls1_3", "-sess_out", str(stored)) as client:
+        assert client.stdout is not None
+        assert b"Max Early Data: 0" in client.stdout.read()
+    rewritten(stored)
+    with peer.client("-tls1_3", "-sess_in", str(stored), "-early_data", str(early)) as client:
+        assert client.stdout is not None
+        assert b"Early data was rejected" in client.stdout.read()
+    assert peer.heard == b""
