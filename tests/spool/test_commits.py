@@ -387,6 +387,40 @@ async def test_closing_on_a_full_disk_ends(tmp_path: Path, faults: Faults) -> No
             await settled
 
 
+@pytest.mark.parametrize("moment", ["asked for", "granted"])
+@on_loop
+async def test_a_pause_whose_owner_was_cancelled_ends_no_commits(
+    moment: str, tmp_path: Path, faults: Faults
+) -> None:
+    async with sqlite_spool(tmp_path, vfs="faulty") as spool:
+        committer = spool._committer
+        begin = committer._begin
+
+        async def pause() -> None:
+            async with committer.paused():
+                await asyncio.sleep(60)
+
+        def begin_and_cancel() -> None:
+            begin()
+            if committer._is_paused:
+                paused.cancel()
+
+        faults.entered.clear()
+        faults.gate.clear()
+        first = asyncio.ensure_future(accepted(spool))
+        await asyncio.to_thread(faults.entered.wait, 30)
+        paused = asyncio.ensure_future(pause())
+        await asyncio.sleep(0)
+        if moment == "asked for":
+            paused.cancel()
+        else:
+            committer._begin = begin_and_cancel  # type: ignore[method-assign]
+        faults.gate.set()
+        await asyncio.wait_for(first, 30)
+        await asyncio.wait([paused])
+        await asyncio.wait_for(accepted(spool), 30)
+
+
 @on_loop
 async def test_closing_commits_what_waits(tmp_path: Path) -> None:
     async with sqlite_spool(tmp_path) as spool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -16,10 +17,11 @@ from sams.core.clock import SystemClock
 from sams.spool import shelf as shelf_module
 from sams.spool import takeover, takeovers
 from sams.spool.backups import restore
-from sams.spool.failures import StorageFailed
+from sams.spool.failures import ShardInUse, StorageFailed
 from sams.spool.interface import Search, Settlement
 from sams.spool.keys import row_of
 from sams.spool.layout import Layout, discover, make_new_shard, mark_failed, note_replaced, replaced, strays
+from sams.spool.lock import acquire
 from sams.spool.opening import Opened, open_files
 from sams.spool.shelf import Shelf, open_shelf
 from tests.spool.faulty import READ_EIO, Fault, Faults, FaultyVFS
@@ -74,6 +76,14 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.001)
 
 
+def _is_free(layout: Layout) -> bool:
+    try:
+        acquire(layout).release()
+    except ShardInUse:
+        return False
+    return True
+
+
 async def taken_over(spool: Shelf, shard: int = 1) -> None:
     await until(lambda: spool.shard == shard)
     await until(lambda: not spool._active._take_overs.is_under_way)
@@ -108,6 +118,61 @@ async def test_while_no_new_shard_can_be_made_mail_is_refused_and_it_is_tried_ag
         found = await spool.search(Search(), None, 10)
         assert [entry.message.id for entry in found] == [old, new]
         assert sorted(path.name for path in (tmp_path / "spool").iterdir()) == ["shard-0000", "shard-0001"]
+
+
+@on_loop
+async def test_whatever_keeps_a_new_shard_from_being_made_it_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, tries, traces = Told(), list[int](), list[object]()
+
+    def unexpected(layout: Layout, *_: Any) -> Opened:
+        tries.append(layout.shard)
+        raise RuntimeError("nobody thought of it")
+
+    asyncio.get_running_loop().set_exception_handler(lambda _, about: traces.append(about["exception"]))
+    async with shelf(tmp_path, told) as spool:
+        monkeypatch.setattr(shelf_module, "open_files", unexpected)
+        spool._active.fail("the disk is sick")
+        await until(lambda: len(tries) >= 3)
+        assert len(told.troubled) == len(traces) == 1
+        monkeypatch.setattr(shelf_module, "open_files", open_files)
+        await taken_over(spool)
+        await accepted(spool)
+
+
+@on_loop
+async def test_a_close_while_the_next_shard_is_being_made_waits_for_nobody_who_waits_for_that_shard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As at SIGTERM, with `sams queue delete` under way, on a disk that takes its time."""
+    may_go_on, begun = threading.Event(), threading.Event()
+
+    def slow(layout: Layout, *_: Any) -> Opened:
+        begun.set()
+        may_go_on.wait(30)
+        return open_files(layout)
+
+    monkeypatch.setattr(shelf_module, "open_files", slow)
+    spool = Shelf(open_files(Layout(tmp_path, 0)), Clock(), SETTINGS, Told().hooks())
+    message = await accepted(spool)
+    spool._active._committer.pause()
+    deleted = spool.delete(Search())
+    await until(lambda: bool(spool._active._committer._waiting))
+    settled = settle(spool, Settlement(message, gone(0)))
+    spool._active.fail("the disk is sick")
+    await until(begun.is_set)
+    await asyncio.wait_for(spool.close(), 15)
+    for waited_for in (deleted, settled):
+        assert isinstance(waited_for.exception(), StorageFailed)
+    may_go_on.set()
+    await until(Layout(tmp_path, 1).replaces.exists)
+    await until(lambda: _is_free(Layout(tmp_path, 1)))
+    monkeypatch.undo()
+    again = open_shelf(tmp_path, 1, Clock(), SETTINGS)
+    await taken_over(again)
+    assert again.load(message).head == HEAD
+    await again.close()
 
 
 @on_loop

@@ -38,7 +38,8 @@ import asyncio
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -169,6 +170,17 @@ class Committer:
         self._is_paused = False
         self._begin()
 
+    @asynccontextmanager
+    async def paused(self) -> AsyncIterator[None]:
+        """Pause for the work within. Who is cancelled, at whatever moment, leaves no pause behind."""
+        pause = self.pause()
+        try:
+            await pause
+            yield
+        finally:
+            if not pause.cancelled():
+                self.resume()
+
     def fail(self, detail: str) -> None:
         """Never write again."""
         if self._refusal is not None:
@@ -181,8 +193,8 @@ class Committer:
     async def close(self) -> None:
         """Commit what waits, then end the thread."""
         while self._batch is not None or (self._waiting and self.is_open):
-            await self.pause()
-            self.resume()
+            async with self.paused():
+                pass
             await asyncio.sleep(_TRY_AGAIN if self._back_off else 0)
         self._refusal = self._refusal or StorageFailed("the spool is closed")
         self._jobs.put(False)
@@ -193,13 +205,15 @@ class Committer:
     def _begin(self) -> None:
         if self._batch is not None or self._is_paused:
             return
+        while self._pauses and self._pauses[0].done():  # who wanted it was cancelled
+            self._pauses.popleft()
         while self._waiting and self.is_open and not self._pauses and self._back_off is None:
             if self._launch(self._take()):
                 return
-        if self._pauses:
-            self._is_paused = True
+        while self._pauses and not self._is_paused:
             pause = self._pauses.popleft()
             if not pause.done():
+                self._is_paused = True
                 pause.set_result(None)
 
     def _take(self) -> list[Member]:

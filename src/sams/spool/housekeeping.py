@@ -90,20 +90,14 @@ class Housekeeper:
             await self._in_thread(self._checkpoint, apsw.SQLITE_CHECKPOINT_PASSIVE)
         if frames < self._settings.log_limit_pages and not is_urgent:
             return
-        await self._committer.pause()
-        try:
+        async with self._committer.paused():
             await self._in_thread(self._checkpoint, apsw.SQLITE_CHECKPOINT_RESTART)
-        finally:
-            self._committer.resume()
 
     async def _shrink(self) -> None:
         """Give back what a burst left, a step at a time, with room for batches between two steps."""
         while self._committer.is_open and await self._loop.run_in_executor(self._thread, self._is_wasteful):
-            await self._committer.pause()
-            try:
+            async with self._committer.paused():
                 await self._in_thread(self._give_back, self._settings.shrink_step)
-            finally:
-                self._committer.resume()
 
     async def _measure(self) -> int:
         return await self._loop.run_in_executor(self._thread, self._log_pages)

@@ -259,13 +259,13 @@ class Shelf:
             source = self._open_failed(shard)
         except ShardInUse:
             return
-        except _TROUBLE as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
             self._cannot_read(Failure(shard, failure_text(layout), self._clock.now()), error)
             return
         failure = self._unread.pop(shard, None)
         try:
             active.make_later_ids(source.latest_id())
-        except _TROUBLE as error:
+        except Exception as error:  # noqa: BLE001 - as above
             source.close()
             self._cannot_read(Failure(shard, failure_text(layout), self._clock.now()), error)
             return
@@ -316,17 +316,25 @@ class Shelf:
             left, is_at_once = [], True
             await asyncio.sleep(self._pause)
             self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        _refuse(left, failure.detail)
 
     async def _has_replaced(self, failure: Failure, left: list[Member]) -> bool:
-        old = self._active
         try:
-            opened, source = await self._loop.run_in_executor(
-                None, self._make_next, old.layout, failure.detail
-            )
+            opened, source = await self._made_next(failure.detail)
             new = self._start_new(opened)
-        except _TROUBLE as error:
+        except asyncio.CancelledError:  # the service ends: nobody may wait for an answer
+            _refuse(left, failure.detail)
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again, for no mail is taken meanwhile
             self._not_placed(failure, error)
             return False
+        self._go_on_in(new, source, failure, left)
+        return True
+
+    def _go_on_in(
+        self, new: SqliteSpool, source: FailedShard | Exception, failure: Failure, left: list[Member]
+    ) -> None:
+        old = self._active
         new.follow(old)
         self._replaced_at = self._clock.monotonic()
         self._active, self._unplaced = new, None
@@ -344,7 +352,14 @@ class Shelf:
                 member.hand_on(new.settle)
             else:
                 member.refused(StorageFailed(failure.detail))
-        return True
+
+    async def _made_next(self, detail: str) -> tuple[Opened, FailedShard | Exception]:
+        making = self._loop.run_in_executor(None, self._make_next, self._active.layout, detail)
+        try:
+            return await asyncio.shield(making)
+        except asyncio.CancelledError:
+            making.add_done_callback(_let_go)
+            raise
 
     def _make_next(self, failed: Layout, detail: str) -> tuple[Opened, FailedShard | Exception]:
         """In a thread: the next shard, and the failed one for reading, or why it cannot be read."""
@@ -352,7 +367,7 @@ class Shelf:
         opened = _new_in_place_of(failed.shard, self._data_dir)
         try:
             return opened, FailedShard(failed, None, self._failed_vfs)
-        except _TROUBLE as error:
+        except Exception as error:  # noqa: BLE001 - the new one is there, and takes mail
             return opened, error
 
     def _start_new(self, opened: Opened) -> SqliteSpool:
@@ -368,6 +383,10 @@ class Shelf:
         known, text = self._unplaced, f"no new shard can be made: {error}"
         if known is None or not known.trouble:
             self._hooks.troubled(f"{text}; new mail is refused for now, and it is tried again")
+            if not isinstance(error, _TROUBLE):
+                self._loop.call_exception_handler(
+                    {"message": "no new shard could be made", "exception": error}
+                )
         self._unplaced = Standing(failure.shard, failure.detail, failure.at, trouble=text)
 
     async def _close(self) -> None:
@@ -463,6 +482,15 @@ def failure_text(layout: Layout) -> str:
         return layout.failed.read_text(errors="replace").strip()
     except OSError:
         return "the mark beside it cannot be read"
+
+
+def _let_go(making: asyncio.Future[tuple[Opened, FailedShard | Exception]]) -> None:
+    """A shard that was made too late: the next start goes on in it."""
+    if not making.cancelled() and making.exception() is None:
+        opened, source = making.result()
+        opened.close()
+        if isinstance(source, FailedShard):
+            source.close()
 
 
 def _refuse(members: Iterable[Member], detail: str) -> None:

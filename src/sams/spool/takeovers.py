@@ -15,7 +15,6 @@ from typing import TypeAlias
 
 import apsw
 
-from sams.core.errors import OperatorError
 from sams.spool import damage, takeover
 from sams.spool.failures import ILLEGIBLE, StorageFailed
 from sams.spool.layout import mark_taken_over
@@ -97,7 +96,7 @@ class TakeOvers:
         shard = int(row[0])  # type: ignore[arg-type]
         try:
             self.sources[shard] = open_failed(shard)
-        except (OperatorError, OSError, apsw.Error) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again
             if shard not in self.unread:
                 self._troubled(f"what waits in shard {shard}, which failed, cannot be read: {error}")
             self.unread.add(shard)
