@@ -230,7 +230,10 @@ class Scheduler:
                 await lane.hop.close()
 
     def hurry(self) -> None:
-        """Cut what is under way: `drain` waits for none of it. What was not answered is sent again."""
+        """Cut what is under way: `drain` waits for none of it, but some seconds for a thread that stores.
+
+        What was not answered is sent again.
+        """
         self._couriers.cut()
 
     def _reroute(self, spool: Spool) -> None:
