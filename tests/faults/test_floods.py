@@ -13,12 +13,13 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Self
 
 import pytest
 
 from sams.control import sockets
-from tests.faults.test_memory import watched
+from tests.faults.test_memory import family, watched
 from tests.faults.test_overload import descriptors, until
 from tests.support.service import PASSWORD, PATIENCE, Service, free_ports, message, smarthost
 
@@ -313,3 +314,68 @@ def test_what_is_poured_in_takes_no_memory_and_is_answered_or_cut_off(service: S
 @pytest.mark.parametrize("name", FLOODS)
 def test_500_mb_poured_in_take_no_memory_and_are_answered_or_cut_off(service: Service, name: str) -> None:
     pour(service, name, 500 * MIB)
+
+
+# --- messages that are as hard to read as one can be
+
+
+_HARDER = 30
+"""How much more of the loop's time than a plain message of 256 KB takes: others wait so long. A CPython parser of
+these headers takes 5,000 times as much."""
+_TIMES = 3
+_OWN = b"From: alice@example.org\r\n"
+_PLAIN = _OWN + b"\r\n" + (b"x" * 70 + b"\r\n") * 3_640
+
+
+def _folded(name: bytes, unit: bytes, count: int) -> bytes:
+    return name + b": " + b"\r\n ".join([unit * 100] * (count // 100)) + b"\r\n\r\n"
+
+
+def _nested(deep: int) -> bytes:
+    types = [b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n" % one for one in range(deep + 1)]
+    return _OWN + types[0] + b"".join([b"--b%d\r\n%b" % (one, inner) for one, inner in enumerate(types[1:])])
+
+
+_MIXED = _OWN + b"Content-Type: multipart/mixed"
+HARD: dict[str, tuple[bytes, tuple[int, bytes]]] = {
+    "50,000 in Cc": (_OWN + _folded(b"Cc", b"a@b.cd,", 50_000), (552, b"5.3.4 ")),
+    "as many in Cc as a header holds": (_OWN + _folded(b"Cc", b"a@b.cd,", 35_000), (250, b"2.0.0 ")),
+    "as many in Bcc": (_OWN + _folded(b"Bcc", b"a@b.cd,", 35_000), (250, b"2.0.0 ")),
+    "60,000 commas in From": (_OWN[:-2] + b"," * 60_000 + b"\r\n\r\n", (550, b"5.7.1 ")),
+    "60,000 brackets in From": (
+        b"From: " + b"(" * 30_000 + b")" * 30_000 + _OWN[5:] + b"\r\n",
+        (550, b"5.7.1 "),
+    ),
+    "20,000 parameters": (_folded(_MIXED + b"; boundary=b; x", b"; a=b", 20_000), (250, b"2.0.0 ")),
+    "48 parts in each other": (_nested(48) + b"\r\n--b48x" * 28_000 + b"\r\n", (250, b"2.0.0 ")),
+    "parts in each other without end": (_nested(5_000), (554, b"5.6.0 ")),
+}
+
+
+def loop_seconds(service: Service) -> float:
+    """CPU time of the thread that serves everybody: the worker's first."""
+    assert service.process is not None
+    worker = family(service.process.pid)[-1]
+    return int(Path(f"/proc/{worker}/schedstat").read_text().split()[0]) / 1e9
+
+
+def submitted(service: Service, client: smtplib.SMTP, text: bytes) -> tuple[float, tuple[int, bytes]]:
+    """Send a message; how long the loop worked on it, and what was said."""
+    client.mail("alice@example.org")
+    client.rcpt("x@example.net")
+    began = loop_seconds(service)
+    answer = client.data(text)
+    return loop_seconds(service) - began, answer
+
+
+@pytest.mark.parametrize("name", HARD)
+def test_a_message_that_is_hard_to_read_takes_no_time_from_others(service: Service, name: str) -> None:
+    text, (code, status) = HARD[name]
+    with service.signed_in("alice") as client:
+        plain = min(submitted(service, client, _PLAIN)[0] for _ in range(_TIMES))
+        with Bystander(service) as bystander:
+            found = [submitted(service, client, text) for _ in range(_TIMES)]
+    assert {(answer[0], answer[1][: len(status)]) for _, answer in found} == {(code, status)}
+    assert min(took for took, _ in found) < _HARDER * plain
+    assert bystander.problems == []
+    assert bystander.longest < PATIENCE / 6
