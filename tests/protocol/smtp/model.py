@@ -418,7 +418,7 @@ class Referee:
         self.state = {334: "auth", 235: "ready"}.get(said.code, "hello")
         if said.code == 421:
             self._close(said)
-        elif said.code >= 500:
+        elif said.code >= 400:
             self.counts.sign_ins += 1
             if self.counts.sign_ins >= self.settings.failed_signins:
                 self._end_of_patience()

@@ -64,7 +64,7 @@ class Allowance:
         return "too many octets behind a refusal" if self._discarded > most else None
 
     def failed_signin(self) -> str | None:
-        """A sign-in answered with 5yz."""
+        """A sign-in that was refused, for now (4yz) or for good: a try that cost no less."""
         self._failed_signins += 1
         return "too many failed sign-ins" if self._failed_signins >= self._settings.failed_signins else None
 

@@ -41,7 +41,7 @@ class ServerSettings:
     data_line: octets of a line of a message with its CRLF.
     errors: mistakes of syntax or sequence in one connection; the last one is followed by 421.
     commands_before_auth: commands of one connection before its peer has signed in.
-    failed_signins: refused sign-ins (5yz) of one connection; the last one is followed by 421.
+    failed_signins: refused sign-ins (4yz, 5yz) of one connection; the last one is followed by 421.
     idle_commands: commands such as NOOP or RSET, in a row, that bring no message nearer.
     refusals: refused recipients and commands pipelined behind a refusal; they are no mistakes, yet end.
     discard: octets above message_size that are read and dropped, of a message that is too large or of BDAT commands

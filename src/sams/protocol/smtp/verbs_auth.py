@@ -41,7 +41,7 @@ def answer_auth(talk: Conversation, reply: Reply) -> None:
     talk.queue(reply)
     talk.authenticated = reply.is_positive
     talk.state = State.READY if reply.is_positive else State.GREETED
-    if reply.is_permanent:
+    if not reply.is_positive:
         talk.follow(talk.shut_if(talk.allowance.failed_signin()))
 
 
