@@ -26,7 +26,7 @@ def test_a_lock_against_guessing_lasts_its_time(jump: float) -> None:
     clock = FakeClock()
     guard = SharedGuard(SharedTable(64, PAYLOAD_OCTETS, KEY), clock, GuardSettings())
     for number in range(10):
-        guard.failed(SignInAttempt(CAFE, "alice", f"guess {number}"))
+        guard.failed(SignInAttempt(CAFE, "alice", f"guess {number}"), 1)
     clock.epoch += jump
     assert guard.locked(SignInAttempt(CAFE, "alice", "next"))
     clock.seconds += 299

@@ -18,12 +18,20 @@ class Books:
         self.table = SharedTable(4096, PAYLOAD_OCTETS, KEY)
         self.guard = SharedGuard(self.table, self.clock, settings or GuardSettings())
 
-    def fail(self, *passwords: str, address: str = CAFE, login: str = "alice") -> list[float]:
-        return [self.guard.failed(SignInAttempt(address, login, password)) for password in passwords]
+    def fail(
+        self, *passwords: str, address: str = CAFE, login: str = "alice", generation: int = 1
+    ) -> list[float]:
+        attempts = [SignInAttempt(address, login, password) for password in passwords]
+        return [self.guard.failed(attempt, generation) for attempt in attempts]
 
     def locked(self, password: str = "next", *, address: str = CAFE, login: str = "alice") -> str | None:
         lock = self.guard.locked(SignInAttempt(address, login, password))
         return lock.what if lock else None
+
+    def repeats(
+        self, password: str, *, address: str = CAFE, login: str = "alice", generation: int = 1
+    ) -> bool:
+        return self.guard.repeats(SignInAttempt(address, login, password), generation)
 
 
 GUESSES = tuple(f"guess {number}" for number in range(10))
@@ -47,6 +55,47 @@ def test_one_wrong_password_repeated_all_day_is_no_attack() -> None:
         assert books.fail("the old one") == [0]
         books.clock.seconds += 60
     assert books.locked() is None
+
+
+def test_a_wrong_password_is_known_to_be_wrong_for_its_pair_and_for_no_other() -> None:
+    books = Books()
+    assert not books.repeats("the old one")
+    books.fail("the old one", "another")
+    assert books.repeats("the old one")
+    assert books.repeats("another")
+    assert not books.repeats("the new one")
+    assert not books.repeats("the old one", address=HOME)
+    assert not books.repeats("the old one", login="bob")
+
+
+def test_a_wrong_password_is_known_for_the_window_only() -> None:
+    books = Books()
+    books.fail("the old one")
+    books.clock.seconds += 899
+    assert books.repeats("the old one")
+    books.clock.seconds += 1
+    assert not books.repeats("the old one")
+
+
+def test_after_a_change_of_the_account_no_password_is_known_to_be_wrong() -> None:
+    books = Books()
+    books.fail("the old one")
+    assert not books.repeats("the old one", generation=2)
+
+
+def test_a_password_that_is_wrong_after_a_change_too_is_no_other_guess() -> None:
+    books = Books()
+    for generation in range(100):
+        assert books.fail("the old one", generation=generation) == [0]
+        assert books.repeats("the old one", generation=generation)
+    assert not books.repeats("the old one", generation=98)
+    assert books.locked() is None
+
+
+def test_of_networks_that_are_free_of_it_nothing_is_known() -> None:
+    books = Books(GuardSettings(allow=(ipaddress.ip_network("198.51.100.0/24"),)))
+    books.fail("the old one")
+    assert not books.repeats("the old one")
 
 
 def test_a_locked_pair_leaves_the_owner_elsewhere_and_others_there_alone() -> None:

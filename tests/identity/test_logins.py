@@ -1,11 +1,23 @@
 from __future__ import annotations
 
+import unicodedata
+from collections.abc import Callable
+from types import SimpleNamespace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from precis_i18n import get_profile
 
-from sams.identity.logins import LoginForms, UnpreparableError, is_too_long, prepare_login, prepare_password
+from sams.identity.logins import (
+    LoginForms,
+    UnpreparableError,
+    is_too_long,
+    map_login,
+    map_password,
+    prepare_login,
+    prepare_password,
+)
 
 PRINTABLE = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), max_size=60)
 
@@ -56,6 +68,56 @@ def test_preparing_twice_changes_nothing_more(text: str) -> None:
     assert prepare_login(once) == once
 
 
+@given(
+    st.text(max_size=80) | st.text("aÄ\u0308ßΣ\u03c3ς\uff21\uff9e\u3002\u1f80\u05d0\u0661İ@.", max_size=20)
+)
+def test_a_login_is_mapped_to_its_prepared_form_and_what_is_none_to_nobodys(text: str) -> None:
+    try:
+        prepared = prepare_login(text)
+    except UnpreparableError:
+        assert not _may_be_stored(text)
+    else:
+        assert map_login(text) == prepared
+
+
+def _may_be_stored(text: str) -> bool:
+    """Whether a text is mapped to what may be an account's login."""
+    try:
+        mapped = map_login(text)
+        return prepare_login(mapped) == mapped
+    except UnpreparableError:
+        return False
+
+
+@pytest.mark.parametrize("written", ["", "a b", "a\0b", "x" * 255, "ü" * 200])
+def test_what_is_too_long_or_no_login_at_a_glance_is_not_mapped(written: str) -> None:
+    with pytest.raises(UnpreparableError):
+        map_login(written)
+
+
+@pytest.mark.parametrize("prepare", [map_login, prepare_login])
+def test_marks_without_end_are_refused_before_they_are_sorted(
+    prepare: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert prepare("a" + "\u0316" * 30) == "a" + "\u0316" * 30
+    only = SimpleNamespace(combining=unicodedata.combining)
+    monkeypatch.setattr("sams.identity.logins.unicodedata", only)
+    with pytest.raises(UnpreparableError):
+        prepare("a" + "\u0316\u0301" * 16)
+
+
+@given(st.text(min_size=1, max_size=40) | st.text("e\u0301 \u00a0\u3000\u1100\u1161ﬁ\u212b", min_size=1))
+def test_a_password_is_mapped_to_its_prepared_form_and_what_is_none_to_nobodys(text: str) -> None:
+    mapped = map_password(text)
+    try:
+        prepared = prepare_password(text)
+    except UnpreparableError:
+        with pytest.raises(UnpreparableError):
+            prepare_password(mapped)
+    else:
+        assert mapped == prepared
+
+
 @pytest.mark.parametrize(
     ("written", "prepared"),
     [("pass word", "pass word"), ("pass\u00a0word", "pass word"), ("Ångström", "Ångström"), ("  x", "  x")],
@@ -101,3 +163,32 @@ def test_a_password_of_more_than_a_kilobyte_is_too_long(octets: int, too_long: b
 )
 def test_one_of_the_accounts_domains_behind_a_login_changes_nothing(login: str, bare: str) -> None:
     assert LoginForms(["Example.org", "bücher.example"]).bare(login) == bare
+
+
+@pytest.mark.parametrize(
+    "domain", ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example", "fußball.bücher.example"]
+)
+def test_an_accounts_domain_is_known_in_each_of_its_forms(domain: str) -> None:
+    forms = LoginForms([domain])
+    for written in (
+        domain,
+        domain.replace("b", "B"),
+        domain.replace("ü", "u\u0308"),
+        domain.replace("b", "\uff42"),
+    ):
+        assert forms.bare(map_login(f"alice@{written}")) == "alice"
+    mixed = domain.replace("bücher", "xn--bcher-kva")
+    assert forms.bare(map_login(f"alice@{mixed}")) == "alice"
+    assert forms.bare(f"alice@x.{domain}") == f"alice@x.{domain}"
+
+
+def test_a_domain_that_claims_to_be_international_and_is_not_harms_nothing() -> None:
+    assert LoginForms(["xn--.example", "xn--zzzzzz99999.example"]).bare("alice@xn--.example") == "alice"
+
+
+def test_no_idna_is_computed_for_who_signs_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    forms = LoginForms(["bücher.example"])
+    monkeypatch.setattr("sams.core.address.idna", None)
+    monkeypatch.setattr("sams.identity.logins.idna", None)
+    login = map_login("x@" + ".".join(["é"] * 83))
+    assert forms.bare(login) == login

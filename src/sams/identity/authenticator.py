@@ -1,8 +1,13 @@
 """Decides sign-ins: one path for every login, known or not.
 
-    prepare ─▶ guard ─▶ remembered? ──yes──▶ judge ─▶ verdict, at once
-                            │no
-                            └─▶ sources ─▶ guard again ─▶ judge ─▶ verdict, by a future
+    map ─▶ guard ─▶ remembered? ──yes──▶ judge ─▶ verdict, at once
+                        │no
+                        ├─▶ found wrong lately? ──yes──▶ verdict, at once
+                        │no
+                        └─▶ sources ─▶ guard again ─▶ judge ─▶ verdict, by a future
+
+All of it but the check in the sources costs microseconds, whatever a stranger sends: a login is mapped, a password
+is compared as it was typed, and mapped where it is hashed.
 
 What differs between an unknown login and a wrong password is the explanation for the journal and nothing
 else: the same calls are made, the same text goes out, after a time that hides what remains. A failure of
@@ -26,11 +31,11 @@ from sams.identity import replies
 from sams.identity.guard import Guard, SignInAttempt
 from sams.identity.interface import Account, Checked, Finding, Identity, SignInVerdict, Source
 from sams.identity.logins import (
+    PASSWORD_TOO_LONG,
     LoginForms,
     UnpreparableError,
     is_too_long,
-    prepare_login,
-    prepare_password,
+    map_login,
 )
 from sams.identity.patterns import covers
 from sams.identity.remembered import Remembered
@@ -38,6 +43,10 @@ from sams.protocol.sasl.interface import PasswordClaim
 
 NOBODY = ""
 """A login that no source knows: who cannot be anyone is checked against it, at the usual cost."""
+_NO_ACCOUNT = 0
+"""Stands for the generation of an account that is not there."""
+_UNTOLD = -1
+"""Stands for the generation where it could not be told: nothing is found to be wrong in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +62,7 @@ class SignInSettings:
 
 
 class _SignIn(msgspec.Struct, frozen=True):
-    """A claim, prepared. login: NOBODY where the claim can be no account's; problem then says why."""
+    """A claim, its login mapped: NOBODY where it can be no account's; problem then says why."""
 
     attempt: SignInAttempt
     login: str
@@ -96,11 +105,9 @@ class PasswordAuthenticator:
         started = self._clock.monotonic()
         try:
             sign_in = self._prepare(claim, address, started)
-            password = sign_in.attempt.password
-            if (sign_in.problem or not password.isascii()) and is_too_long(password):
-                return self._refused(sign_in, replies.WRONG, sign_in.problem)
-            verdict = self._locked(sign_in) or self._remembers(sign_in)
-            return verdict or asyncio.get_running_loop().create_task(self._check(sign_in))
+            if is_too_long(claim.password):
+                return self._refused(sign_in, replies.WRONG, PASSWORD_TOO_LONG)
+            return self._locked(sign_in) or self._decide(sign_in)
         except Exception as error:  # noqa: BLE001 - a bug of ours must not cost a member the saved password
             return self._broken(error, started)
 
@@ -129,13 +136,12 @@ class PasswordAuthenticator:
 
     def _prepare(self, claim: PasswordClaim, address: str, started: float) -> _SignIn:
         try:
-            login, password = prepare_login(claim.authcid), prepare_password(claim.password)
+            login = map_login(claim.authcid)
         except UnpreparableError as error:
-            password = claim.password.encode("utf-8", "replace").decode()
-            attempt = SignInAttempt(address, visible(claim.authcid, 100), password)
+            attempt = SignInAttempt(address, visible(claim.authcid, 100), claim.password)
             return _SignIn(attempt, NOBODY, claim.authzid, started, str(error))
         # The guard counts all spellings as one; sources look for the one that was typed first.
-        attempt = SignInAttempt(address, self._forms.bare(login), password)
+        attempt = SignInAttempt(address, self._forms.bare(login), claim.password)
         return _SignIn(attempt, login, claim.authzid, started)
 
     def _locked(self, sign_in: _SignIn) -> SignInVerdict | None:
@@ -145,17 +151,30 @@ class PasswordAuthenticator:
         reply = replies.locked(self._clock.now() + lock.seconds)
         return self._refused(sign_in, reply, f"locked for {lock.seconds:.0f} s more ({lock.what})")
 
-    def _remembers(self, sign_in: _SignIn) -> SignInVerdict | None:
+    def _decide(self, sign_in: _SignIn) -> SignInVerdict | asyncio.Future[SignInVerdict]:
+        """Tell from memory, or have it checked. The generation is of before the check, which sees none before it."""
         try:
             account = self._known(sign_in.login)
-        except TemporaryFailure:
-            return None  # another source may know; the check tells of the outage
+            generation = account.identity.generation if account else _NO_ACCOUNT
+            verdict = self._remembers(sign_in, account) or self._repeats(sign_in, generation)
+        except TemporaryFailure:  # another source may know; the check tells of the outage
+            verdict, generation = None, _UNTOLD
+        return verdict or asyncio.get_running_loop().create_task(self._check(sign_in, generation))
+
+    def _remembers(self, sign_in: _SignIn, account: Account | None) -> SignInVerdict | None:
         if account is None:
             return None
         identity, password = account.identity, sign_in.attempt.password
         if not self._remembered.knows(identity.login, identity.generation, password):
             return None
         return self._judge(sign_in, account, "remembered password")
+
+    def _repeats(self, sign_in: _SignIn, generation: int) -> SignInVerdict | None:
+        """The refusal of what was found wrong lately: an old password in a mail program costs one hash."""
+        if not self._guard.repeats(sign_in.attempt, generation):
+            return None
+        finding = Finding.UNKNOWN if generation == _NO_ACCOUNT else Finding.WRONG
+        return self._refused(sign_in, replies.WRONG, sign_in.problem or f"{finding.value}, as lately")
 
     def _known(self, login: str) -> Account | None:
         for source in self._sources:
@@ -164,22 +183,22 @@ class PasswordAuthenticator:
                 return account
         return None
 
-    async def _check(self, sign_in: _SignIn) -> SignInVerdict:
+    async def _check(self, sign_in: _SignIn, generation: int) -> SignInVerdict:
         try:
-            checked = await self._ask(sign_in.login, sign_in.attempt.password)
+            checked = await self._ask(sign_in)
             # Guesses made at the same time count too: who is locked by now is not told the verdict.
-            return self._locked(sign_in) or self._answer(sign_in, checked)
+            return self._locked(sign_in) or self._answer(sign_in, checked, generation)
         except TemporaryFailure as error:
             return self._refused(sign_in, error.reply, error.detail)
         except Exception as error:  # noqa: BLE001 - as in verify
             return self._broken(error, sign_in.started)
 
-    async def _ask(self, login: str, password: str) -> Checked:
+    async def _ask(self, sign_in: _SignIn) -> Checked:
         """The answer of the first source that knows; behind an outage only a right password counts."""
-        outages: list[str] = []
+        attempt, outages = sign_in.attempt, list[str]()
         checked = Checked(Finding.UNKNOWN)
         for source in self._sources:
-            checked = await source.verify(login, password)
+            checked = await source.verify(sign_in.login, attempt.password, attempt.address)
             if checked.finding in {Finding.RIGHT, Finding.WRONG}:
                 break
             if checked.finding is Finding.UNAVAILABLE:
@@ -188,14 +207,14 @@ class PasswordAuthenticator:
             return Checked(Finding.UNAVAILABLE, detail="; ".join(outages))
         return checked
 
-    def _answer(self, sign_in: _SignIn, checked: Checked) -> SignInVerdict:
+    def _answer(self, sign_in: _SignIn, checked: Checked, generation: int) -> SignInVerdict:
         if checked.finding is Finding.RIGHT and checked.account is not None:
             identity = checked.account.identity
             self._remembered.remember(identity.login, identity.generation, sign_in.attempt.password)
             return self._judge(sign_in, checked.account, checked.detail or "checked password")
         if checked.finding is Finding.UNAVAILABLE:
             return self._refused(sign_in, replies.UNAVAILABLE, f"source unavailable: {checked.detail}")
-        slowing = self._guard.failed(sign_in.attempt)
+        slowing = self._guard.failed(sign_in.attempt, generation)
         refused = self._refused(sign_in, replies.WRONG, sign_in.problem or checked.finding.value)
         return msgspec.structs.replace(refused, delay=refused.delay + slowing)
 
@@ -212,7 +231,7 @@ class PasswordAuthenticator:
     def _may_act_as(self, identity: Identity, authzid: str) -> bool:
         """RFC 4616 section 2: the login itself, or an address that the member may send from or for."""
         try:
-            login = prepare_login(authzid)
+            login = map_login(authzid)
             if identity.login in {login, self._forms.bare(login)}:
                 return True
             mailbox = parse_mailbox(authzid)

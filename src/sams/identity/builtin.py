@@ -81,7 +81,7 @@ class BuiltinAccounts:
         self._cache.clear()
 
     def look_up(self, login: str) -> Account | None:
-        """What is known of a prepared login, up to date.
+        """What is known of a mapped login, up to date.
 
         Raises:
             TemporaryFailure: the file cannot be read.
@@ -91,7 +91,7 @@ class BuiltinAccounts:
         known = known or self._find(login)
         return known.account if known else None
 
-    async def verify(self, login: str, password: str) -> Checked:
+    async def verify(self, login: str, password: str, address: str) -> Checked:
         """Compare with the stored hash, or with one of nobody at the same cost.
 
         Raises:
@@ -103,14 +103,15 @@ class BuiltinAccounts:
             return Checked(Finding.UNAVAILABLE, detail=unreadable.detail)
         stored = known.hashed if known else None
         try:
-            compared = await self._pool.run(partial(self._hashes.compare, stored, password))
+            compared = await self._pool.run(partial(self._hashes.compare, stored, password), address)
         except ValueError as damaged:
             return Checked(Finding.UNAVAILABLE, detail=str(damaged))
         if known is None:
             return Checked(Finding.UNKNOWN)
         if not compared.is_right:
             return Checked(Finding.WRONG)
-        return Checked(Finding.RIGHT, known.account, await self._upgrade(known.account, compared))
+        upgraded = await self._upgrade(known.account, compared, address)
+        return Checked(Finding.RIGHT, known.account, upgraded)
 
     def changed(self) -> frozenset[str]:
         """Logins changed since the last call; one pragma where there are none.
@@ -169,13 +170,14 @@ class BuiltinAccounts:
     def _version(self) -> int:
         return cast("int", self._connection.execute("PRAGMA data_version").get)
 
-    async def _upgrade(self, account: Account, compared: Compared) -> str:
+    async def _upgrade(self, account: Account, compared: Compared, address: str) -> str:
         """Store the hash at today's cost; what goes wrong with that is for the journal alone."""
         if compared.upgrade is None:
             return ""
         login, generation = account.identity.login, account.identity.generation
         try:
-            await self._pool.run(partial(self._accounts.upgrade, login, generation, compared.upgrade))
+            store = partial(self._accounts.upgrade, login, generation, compared.upgrade)
+            await self._pool.run(store, address)
         except (apsw.Error, OperatorError, TemporaryFailure) as error:
             return f"the password hash was not upgraded: {error}"
         return "the password hash was upgraded"

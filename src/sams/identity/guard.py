@@ -3,13 +3,18 @@
 Theory of operation. What counts is *distinct* wrong passwords: a mail program that repeats one old password all
 day learns nothing by it and is no attack. Three kinds of entries stand in a shared table:
 
-    pair       (origin, login): the last wrong passwords, by short keyed tags; the password that was right here
+    pair       (origin, login): the last wrong passwords, by short keyed tags, each with a tag of the account's
+               generation under which it was found wrong; the password that was right here
     origin     an address or an IPv6 /64: how many distinct guesses came from it, for whatever login
     network    the same for the /24 or /48 around it
 
 Some distinct wrong passwords from an origin for one login slow its replies down; more lock the pair. Many
 guesses from one origin, or one network, lock that. There is no lock of a login: its owner at another address
 never notices.
+
+A password that was wrong for a pair lately, and of an account that is still as it was then, is wrong: to check it
+again would cost a hash each time, and counts as nothing, so one old password could keep all lanes busy. Any change
+of the account is another generation, and the password is checked anew.
 
 Who is at an address where a login already succeeded is not shut out by others there: the wider locks do not
 touch that pair, and the pair's own lock still lets the very password in that was right there before. So that
@@ -39,7 +44,9 @@ MAX_TAGS = 16
 DEFAULT_SLOTS = 65_536
 
 _DAY = 86_400.0
-_WRONG_OCTETS = 4
+_COUNTED = 4
+"""Octets of the tag by which a wrong password is counted."""
+_WRONG_OCTETS = 2 * _COUNTED
 _RECORD = struct.Struct(f"<dddIIIQ{MAX_TAGS * _WRONG_OCTETS}s")
 _STALE = 1 / 30
 """Of the time for which a pair is known: how old the note of it may be before it is written anew."""
@@ -87,7 +94,10 @@ class Lock:
 
 
 class SignInAttempt(Struct, frozen=True, gc=False):
-    """One sign-in, as the guard counts it: bare prepared login, prepared password, which is not shown by repr."""
+    """One sign-in, as the guard counts it: bare mapped login, and the password as it was typed.
+
+    The password is not shown by repr. One in another spelling (RFC 8265) counts as another.
+    """
 
     address: str
     login: str
@@ -98,14 +108,22 @@ class SignInAttempt(Struct, frozen=True, gc=False):
 
 
 class Guard(Protocol):
-    """What sign-ins ask of a guard; a fuller one fits behind the same three questions."""
+    """What sign-ins ask of a guard; a fuller one fits behind the same questions."""
 
     def locked(self, attempt: SignInAttempt) -> Lock | None:
         """Whether this attempt must not be decided now."""
         ...
 
-    def failed(self, attempt: SignInAttempt) -> float:
-        """It was wrong. The result is the delay of its reply, besides the usual one."""
+    def repeats(self, attempt: SignInAttempt, generation: int) -> bool:
+        """Whether this password was found wrong here lately, of the account in this generation."""
+        ...
+
+    def failed(self, attempt: SignInAttempt, generation: int) -> float:
+        """It was wrong, of the account in this generation.
+
+        Returns:
+            The delay of its reply, besides the usual one.
+        """
         ...
 
     def succeeded(self, attempt: SignInAttempt) -> None:
@@ -159,11 +177,18 @@ class SharedGuard:
             return None if self._passes(pair_tag, attempt) else Lock(pair.locked_until - now, "pair")
         return None if self._is_known(pair, now) else self._wider_lock(attempt, now)
 
-    def failed(self, attempt: SignInAttempt) -> float:
+    def repeats(self, attempt: SignInAttempt, generation: int) -> bool:
+        """Whether this password was found wrong here lately, of the account in this generation."""
+        if self._is_free(attempt.address):
+            return False
+        pair = self._current(self._read(self._pair_tag(attempt)))
+        return pair.guesses > 0 and self._wrong_tag(attempt, generation) in _tags(pair)
+
+    def failed(self, attempt: SignInAttempt, generation: int) -> float:
         """It was wrong: count it where it was not tried before."""
         if self._is_free(attempt.address):
             return 0.0
-        before, after = self._count_pair(attempt)
+        before, after = self._count_pair(attempt, self._wrong_tag(attempt, generation))
         if after.guesses == before.guesses:
             return 0.0
         for _, tag, limit in self._wider(attempt):
@@ -211,14 +236,13 @@ class SharedGuard:
         self._update(pair_tag, lambda old: old._replace(tries=old.tries + 1))
         return False
 
-    def _count_pair(self, attempt: SignInAttempt) -> tuple[_Record, _Record]:
+    def _count_pair(self, attempt: SignInAttempt, wrong: bytes) -> tuple[_Record, _Record]:
         """The pair's record before and after this wrong password."""
-        wrong = self._wrong_tag(attempt)
         seen = [_NOTHING, _NOTHING]
 
         def count(old: _Record) -> _Record:
             seen[0] = current = self._current(old)
-            seen[1] = current if _has(current, wrong) else self._with_wrong(current, wrong)
+            seen[1] = _with_generation(current, wrong) or self._with_wrong(current, wrong)
             return seen[1]
 
         self._update(self._pair_tag(attempt), count)
@@ -270,8 +294,10 @@ class SharedGuard:
             tag = self._pair_tags[pair] = self._table.tag(about)
         return tag
 
-    def _wrong_tag(self, attempt: SignInAttempt) -> bytes:
-        return self._password_tag(b"wrong", attempt)[:_WRONG_OCTETS]
+    def _wrong_tag(self, attempt: SignInAttempt, generation: int) -> bytes:
+        """A tag of the password, by which it is counted, and one of it and the generation."""
+        of_generation = self._password_tag(b"wrong in %d" % generation, attempt)
+        return self._password_tag(b"wrong", attempt)[:_COUNTED] + of_generation[:_COUNTED]
 
     def _good_tag(self, attempt: SignInAttempt) -> int:
         return int.from_bytes(self._password_tag(b"good", attempt)[:8], "little") | 1
@@ -281,10 +307,20 @@ class SharedGuard:
         return self._table.tag(b"%b\0%b\0%b" % (kind, attempt.login.encode(), password))
 
 
-def _has(record: _Record, wrong: bytes) -> bool:
-    """Whether this wrong password is among the last ones."""
+def _tags(record: _Record) -> list[bytes]:
+    """The last wrong passwords."""
     tags = record.wrong
-    return any(wrong == tags[at : at + _WRONG_OCTETS] for at in range(0, len(tags), _WRONG_OCTETS))
+    return [tags[at : at + _WRONG_OCTETS] for at in range(0, len(tags), _WRONG_OCTETS)]
+
+
+def _with_generation(record: _Record, wrong: bytes) -> _Record | None:
+    """The record where this password is among the last wrong ones: found wrong in this generation now."""
+    tags = _tags(record)
+    counted = [tag[:_COUNTED] for tag in tags]
+    if wrong[:_COUNTED] not in counted:
+        return None
+    tags[counted.index(wrong[:_COUNTED])] = wrong
+    return record._replace(wrong=b"".join(tags))
 
 
 def _unpack(payload: bytes | None) -> _Record:

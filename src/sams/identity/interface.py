@@ -100,8 +100,9 @@ class Source(Protocol):
         ...
 
     def look_up(self, login: str) -> Account | None:
-        """What is known of a prepared login without waiting, up to date; None: nothing.
+        """What is known of a mapped login without waiting, up to date; None: nothing.
 
+        A mapped login (`logins.map_login`) may have characters that no login has: then it is unknown.
         A source that has to ask over a network answers from what it keeps of earlier sign-ins.
 
         Raises:
@@ -109,8 +110,10 @@ class Source(Protocol):
         """
         ...
 
-    async def verify(self, login: str, password: str) -> Checked:
-        """Check a password, both prepared. Costs the same for a login that is unknown.
+    async def verify(self, login: str, password: str, address: str) -> Checked:
+        """Check a password as it was typed, for a mapped login. Costs the same for one that is unknown.
+
+        address: the client's; those who wait for a check take turns by it.
 
         Raises:
             TemporaryFailure: too many are waiting for a check; nothing was checked.

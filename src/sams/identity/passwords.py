@@ -2,7 +2,8 @@
 
 A hash takes tens of milliseconds of one core and 19 MiB. Unbounded, a flood of sign-ins would take the
 machine from members who are signed in; so over all workers at most as many are computed at once as there
-are cores, at low priority, and at most `max_waiting` wait for it.
+are cores, at low priority, and at most `max_waiting` wait for it. They wait in turns by where they come from
+(`fair_queue.py`): who makes many wait from one place keeps nobody elsewhere from a check.
 """
 
 from __future__ import annotations
@@ -14,15 +15,18 @@ import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from sams.core.errors import OperatorError, TemporaryFailure
+from sams.identity.fair_queue import FairQueue
 from sams.identity.lanes import Lanes
-from sams.identity.logins import UnpreparableError, prepare_password
+from sams.identity.logins import UnpreparableError, map_password, prepare_password
+from sams.identity.origin import origin_key
 from sams.identity.replies import BUSY
 from sams.identity.shared_table import Columns
 
@@ -72,26 +76,50 @@ class Hashes:
         """The hash of a prepared password, with its salt and parameters."""
         return self._hasher.hash(password)
 
-    def compare(self, stored: str | None, password: str) -> Compared:
-        """Compare a prepared password with a hash; None, for an unknown login, costs the same.
+    def compare(self, stored: str | None, typed: str) -> Compared:
+        """Map a password and compare it with a hash; None, for an unknown login, costs the same.
 
         Raises:
             ValueError: the stored hash is damaged.
         """
-        try:
-            self._hasher.verify(self._dummy if stored is None else stored, password)
-        except VerifyMismatchError:
-            return Compared(is_right=False)
-        except (InvalidHashError, VerificationError) as error:
-            raise ValueError(f"a stored password hash is damaged: {type(error).__name__}") from None
-        if stored is None:
+        password = map_password(typed)
+        if not self._matches(self._dummy if stored is None else stored, password) or stored is None:
             return Compared(is_right=False)
         outdated = self._hasher.check_needs_rehash(stored)
         return Compared(is_right=True, upgrade=self.make(password) if outdated else None)
 
+    def _matches(self, stored: str, password: str) -> bool:
+        try:
+            return self._hasher.verify(stored, password)
+        except VerifyMismatchError:
+            return False
+        except (InvalidHashError, VerificationError) as error:
+            raise ValueError(f"a stored password hash is damaged: {type(error).__name__}") from None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Work:
+    """One job, of who waits for `done`."""
+
+    job: Callable[[], Any]
+    origin: bytes
+    done: asyncio.Future[Any]
+
+    def conclude(self, result: object, error: BaseException | None) -> None:
+        """Tell who waits, if somebody does."""
+        if self.done.done():
+            return
+        if error is None:
+            self.done.set_result(result)
+        else:
+            self.done.set_exception(error)
+
 
 class HashPool:
     """Runs what computes hashes on threads, bounded over all workers. Made in the worker, after the fork.
+
+    Half of the room is shared out among the workers, and the other half is for whoever needs it: no worker's
+    crowd takes the last place of another. In a full worker one of a crowd gives way to who comes from elsewhere.
 
     waiting: made before the fork; how many jobs each worker has under way.
     worker: this worker's number, its column there.
@@ -113,30 +141,76 @@ class HashPool:
         self._waiting = waiting
         self._worker = worker
         self._limit = max_waiting + at_once
+        self._own_share = self._limit // (2 * len(waiting.numbers))
+        self._queue: FairQueue[_Work] = FairQueue()
+        self._idle = at_once
         waiting.numbers[worker] = 0
         self._threads = ThreadPoolExecutor(at_once, "hash", initializer=_lower_priority, initargs=(niceness,))
 
-    async def run(self, job: Callable[[], _Result]) -> _Result:
-        """Run a job in a lane.
+    async def run(self, job: Callable[[], _Result], address: str) -> _Result:
+        """Run a job in a lane, in its turn among those of other addresses.
 
         Raises:
-            TemporaryFailure: too many wait already; the job was not taken.
+            TemporaryFailure: too many wait already; the job was not done.
         """
-        if self._waiting.total() >= self._limit:
-            raise TemporaryFailure(BUSY, f"{self._limit} password checks are under way or waiting")
+        origin = origin_key(address)
+        if not self._has_room() and not self._make_room(origin):
+            raise self._busy()
+        work = _Work(job, origin, asyncio.get_running_loop().create_future())
+        self._queue.put(work, origin)
         self._count(+1)
+        self._start()
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._in_lane, job)
+            result: _Result = await work.done
         finally:
-            self._count(-1)
+            if self._queue.remove(work, origin):  # who asked is gone
+                self._count(-1)
+        return result
 
     def close(self) -> None:
         """Drop what waits, and let what runs come to its end."""
+        while work := self._queue.pop():
+            self._count(-1)
+            work.done.cancel()
         self._threads.shutdown(wait=True, cancel_futures=True)
 
-    def _in_lane(self, job: Callable[[], _Result]) -> _Result:
-        with self._lanes.hold():
-            return job()
+    def _has_room(self) -> bool:
+        numbers, share = self._waiting.numbers, self._own_share
+        return numbers[self._worker] < share or sum([max(one, share) for one in numbers]) < self._limit
+
+    def _make_room(self, origin: bytes) -> bool:
+        """Let the newest of a crowd go for one of this origin; whether there was a crowd."""
+        work = self._queue.give_way(origin)
+        if work is None:
+            return False
+        self._count(-1)
+        work.conclude(None, self._busy())
+        return True
+
+    def _busy(self) -> TemporaryFailure:
+        return TemporaryFailure(BUSY, f"{self._limit} password checks are under way or waiting")
+
+    def _start(self) -> None:
+        """Give idle threads those whose turn it is."""
+        while self._idle and (work := self._queue.pop()):
+            self._idle -= 1
+            self._threads.submit(self._in_lane, work)
+
+    def _in_lane(self, work: _Work) -> None:
+        result, error = None, None
+        try:
+            with self._lanes.hold():
+                result = work.job()
+        except BaseException as raised:  # noqa: BLE001 - it is raised to who waits
+            error = raised
+        with suppress(RuntimeError):  # the loop is closed, and nobody waits
+            work.done.get_loop().call_soon_threadsafe(self._ended, work, result, error)
+
+    def _ended(self, work: _Work, result: object, error: BaseException | None) -> None:
+        self._idle += 1
+        self._count(-1)
+        work.conclude(result, error)
+        self._start()
 
     def _count(self, change: int) -> None:
         """A reload makes a pool beside the one that still runs: the worker's number is theirs together."""
