@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from msgspec.structs import replace
 
-from sams.core.address import parse_mailbox
+from sams.core.address import Mailbox, parse_mailbox
 from sams.core.envelope import Body, Notify, Recipient, Ret
 from sams.core.errors import TemporaryFailure
 from sams.core.outcome import Outcome
@@ -58,7 +58,7 @@ async def write(
     spool: MemorySpool | None = None,
 ) -> tuple[Report, ...]:
     clock = LoopClock()
-    writer = Bounces(SETTINGS, clock, TABLE.route_of)
+    writer = Bounces(SETTINGS, clock, TABLE.stored_route_of)
     content = Content(HEAD, MemoryBody(body))
     return await writer.write(spool or MemorySpool(clock), message, content, judgement, is_final=is_final)
 
@@ -138,6 +138,8 @@ async def test_without_a_reverse_path_or_a_route_for_it_none_is_written() -> Non
     assert await write(judged(FAILED), message=replace(MESSAGE, reverse_path=None)) == ()
     away = replace(MESSAGE, reverse_path=parse_mailbox("ann@elsewhere.example"))
     assert await write(judged(FAILED), message=away) == ()
+    damaged = replace(MESSAGE, reverse_path=Mailbox("ann", "example.ac\ufffduk"))
+    assert await write(judged(FAILED), message=damaged) == ()
 
 
 @virtual

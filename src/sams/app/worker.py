@@ -103,7 +103,7 @@ class WorkerGraph:
         self._scheduler = Scheduler(
             clock=clock,
             policy=settings.retry_policy(config),
-            reporter=parts.reporter(config, clock, self._route_of),
+            reporter=parts.reporter(config, clock, self._stored_route_of),
             tell=self._activity.tell,
             faulted=self._faulted,
         )
@@ -337,6 +337,9 @@ class WorkerGraph:
 
     def _route_of(self, domain: str) -> str | None:
         return self._routes.route_of(domain)
+
+    def _stored_route_of(self, domain: str) -> str | None:
+        return self._routes.stored_route_of(domain)
 
     def _tell_activity(self, event: ServiceEvent) -> None:
         self._activity.tell(event)

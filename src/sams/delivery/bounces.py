@@ -86,7 +86,7 @@ class ReportSettings:
 class Bounces:
     """The `Reporter` of the service.
 
-    route_of: the route for a domain, None where there is none (`RouteTable.route_of`).
+    route_of: the route for a domain, None where there is none (`RouteTable.stored_route_of`).
     """
 
     def __init__(self, settings: ReportSettings, clock: Clock, route_of: Callable[[str], str | None]) -> None:
