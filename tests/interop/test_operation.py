@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import smtplib
+import socket
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -183,10 +184,11 @@ def test_a_stop_under_load_loses_and_doubles_nothing(tmp_path: Path, workers: in
         service = Service(tmp_path / "service", route=smarthost(hop.port), workers=workers)
         service.add_account("alice")
         members = Members(service, count=4, sizes=(500, 200_000))
+        hop.pause = 0.1  # so that at each stop it has mail of which it has not said so yet
         service.start()
         members.start()
         for _ in range(3):
-            time.sleep(1.0)
+            _some_more(members)
             assert service.stop() == 0
             service.start()
         members.stop()
@@ -195,6 +197,31 @@ def test_a_stop_under_load_loses_and_doubles_nothing(tmp_path: Path, workers: in
         assert members.promised
         assert hop.broken == []
         assert {mark: times for mark, times in hop.marks.items() if times > 1} == {}
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_the_service_manager_hears_when_it_is_ready_that_it_lives_and_when_it_stops(
+    tmp_path: Path, workers: int
+) -> None:
+    name = f"sams-test-{os.getpid()}-{workers}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(f"\0{name}")
+        manager.settimeout(PATIENCE)
+        service = Service(tmp_path / "service", workers=workers)
+        service.environment = {"NOTIFY_SOCKET": f"@{name}", "WATCHDOG_USEC": "600000"}
+        with service.running():
+            assert said(manager, b"READY=1") <= {b"WATCHDOG=1"}
+            said(manager, b"WATCHDOG=1")
+        assert said(manager, b"STOPPING=1") <= {b"WATCHDOG=1"}
+
+
+def said(manager: socket.socket, wanted: bytes) -> set[bytes]:
+    """What was said before this."""
+    before = [manager.recv(1_000)]
+    while before[-1] != wanted:
+        assert len(before) < 20, before
+        before.append(manager.recv(1_000))
+    return set(before[:-1])
 
 
 def test_a_refused_recipient_is_reported_to_the_sender(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from sams.service.notify import ServiceManager
 def test_each_state_is_told_to_the_managers_socket(tmp_path: Path, abstract: bool) -> None:
     path = f"@sams-test-{tmp_path.name}" if abstract else str(tmp_path / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.settimeout(10.0)
         receiver.bind("\0" + path[1:] if abstract else path)
         manager = ServiceManager.from_environment({"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "30000000"})
         assert manager.watchdog == 30.0

@@ -7,6 +7,7 @@ import itertools
 import re
 import socketserver
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,6 +71,7 @@ class _Session(socketserver.StreamRequestHandler):
         for line in self.rfile:
             if line == b".\r\n":
                 self.server.keep(b"".join(lines), self.sender, self.recipients)
+                time.sleep(self.server.pause)
                 self.say("250 ok")
                 return
             lines.append(line[1:] if line.startswith(b".") else line)
@@ -80,7 +82,7 @@ class _Session(socketserver.StreamRequestHandler):
 
 class Sink(socketserver.ThreadingTCPServer):
     """refused: (parts of) addresses that get 550. late: of those that get 450 the first time; then every other report
-    does, too.
+    does, too. pause: seconds until it says that it has taken a message.
 
     marks: how often each marked message came; arrived: the same for each of its recipients. broken: marks of messages
     that did not come whole. reported: recipients that a report named as failed."""
@@ -97,6 +99,7 @@ class Sink(socketserver.ThreadingTCPServer):
         self.reported: Counter[str] = Counter()
         self.refused: set[bytes] = set()
         self.late = b""
+        self.pause = 0.0
         self.is_not_now = itertools.cycle((True, False))
         self.messages: list[bytes] = []
         self.lock = threading.Lock()
