@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 
 from tests.house.test_docs import PAGES, ROOT, each_page
+from tests.mutants.catalogue import names, read
 
 _CLAIM = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
+_FILE = re.compile(r"`(tests/[\w/]+\.py)(?:::\w+)?`")
+_PROMISE = re.compile(r"^\| (R\d+) \| (.+) \| (.+) \| (.+) \| (.*)\|$", re.MULTILINE)
+_PROMISES = [f"R{number}" for number in range(1, 17)]
 
 
 @cache
@@ -85,6 +89,39 @@ def test_a_claim_that_nothing_holds_would_be_found() -> None:
     held = "| x | R1 | [a.py](../src/sams/app/a.py) | `tests/a.py::test_x` |\n"
     assert unheld(head + held) == []
     assert len(unheld(head + held + "| y | R1 | hope | |\n")) == 1
+
+
+@each_page
+def test_every_file_of_tests_that_a_page_names_is_there(page: Path) -> None:
+    named = _FILE.findall(page.read_text())
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def promises() -> dict[str, tuple[list[str], list[str]]]:
+    """Of each promise the files that try it, and those that do so in the long run alone."""
+    rows = _PROMISE.findall((ROOT / "docs/security.md").read_text())
+    return {name: (_FILE.findall(tried), _FILE.findall(long)) for name, _, _, tried, long in rows}
+
+
+def test_every_promise_names_who_tries_it_and_how_long_that_takes() -> None:
+    found = promises()
+    assert list(found) == _PROMISES
+    for name, (tried, long) in found.items():
+        assert tried, name
+        assert not any(is_long(path, all_of_it=True) for path in tried), name
+        assert all(is_long(path) for path in long), name
+
+
+def is_long(path: str, *, all_of_it: bool = False) -> bool:
+    """Whether tests in a file, or all of them, are left to the long run."""
+    text = (ROOT / path).read_text()
+    marks = text.partition("\npytestmark = ")[2].partition("\n\n")[0]
+    return "pytest.mark.long" in (marks if all_of_it else text)
+
+
+def test_every_promise_is_broken_by_a_mutant() -> None:
+    broken = {mutant.promise for name in names() for mutant in read(name)}
+    assert [name for name in _PROMISES if name not in broken] == []
 
 
 def test_a_claim_without_a_test_would_be_found(tmp_path: Path) -> None:
