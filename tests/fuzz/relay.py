@@ -1,4 +1,4 @@
-"""What we take as one message is one message for everybody behind us, however lenient (docs/security.md decision 1).
+"""What we take as one message is one message for everybody behind us, however lenient (docs/security.md rule 1).
 
 Octets go in by DATA or BDAT, and what was accepted goes out through the client engine to a hop with and without BDAT.
 Hops that take other line ends than CRLF, or drop NUL, must see the end where we put it, and no sooner.

@@ -1,4 +1,4 @@
-"""Cost grows with the input and no faster (docs/security.md decision 11)."""
+"""Cost grows with the input and no faster (docs/security.md rule 11)."""
 
 from __future__ import annotations
 

@@ -14,7 +14,8 @@ from sams.app.storage import Storage
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
 from sams.core.ids import shard_of
-from sams.spool import damage, takeover, takeovers
+from sams.spool import damage, failed_shard, take_overs
+from sams.spool.failed_shard import FailedShard, Page, take
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import DamagedEntry, Search, Settlement
 from sams.spool.keys import id_of, row_of
@@ -24,7 +25,6 @@ from sams.spool.salvage import salvage
 from sams.spool.schema import prepare
 from sams.spool.shelf import open_shelf
 from sams.spool.statements import Files
-from sams.spool.takeover import FailedShard, Page, take
 from tests.spool.rig import (
     HEAD,
     SETTINGS,
@@ -348,14 +348,14 @@ async def test_all_that_was_set_aside_goes_along_and_each_once_however_often_it_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(damage, "CARRIED", 2)
-    monkeypatch.setattr(takeovers, "FIRST_PAUSE", 0.001)
-    tries, real = list[int](), takeover.begin
+    monkeypatch.setattr(take_overs, "FIRST_PAUSE", 0.001)
+    tries, real = list[int](), failed_shard.begin
 
     def begin(*values: Any) -> tuple[int, Files]:
         tries.append(1)
         return real(*values) if len(tries) > 2 else (1 // 0, [])
 
-    monkeypatch.setattr(takeover, "begin", begin)
+    monkeypatch.setattr(failed_shard, "begin", begin)
     spool = open_shelf(tmp_path, 0, Clock(), SETTINGS)
     messages = [await accepted(spool, "a@example.org", "b@example.org") for _ in range(5)]
     for message in messages:

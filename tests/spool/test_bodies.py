@@ -26,7 +26,7 @@ from sams.spool.bodies import BodyStore, SpoolBodyWriter
 from sams.spool.failures import DiskFull, StorageFailed
 from sams.spool.interface import DamagedEntry
 from sams.spool.settings import KIB, MIB
-from sams.spool.storedbody import FileBody, Readers
+from sams.spool.stored_body import FileBody, Readers
 from tests.spool.rig import (
     SETTINGS,
     Told,
@@ -150,7 +150,7 @@ async def test_a_body_that_is_not_in_memory_is_read_by_a_thread(
     def would_block(*_: object) -> NoReturn:
         raise BlockingIOError
 
-    monkeypatch.setattr("sams.spool.storedbody.os.preadv", would_block)
+    monkeypatch.setattr("sams.spool.stored_body.os.preadv", would_block)
     with ThreadPoolExecutor(1) as pool:
         body = FileBody(tmp_path / "body", len(octets), zlib.crc32(octets), _readers(pool))
         found = [chunk async for chunk in body.chunks(100_000)]

@@ -14,8 +14,8 @@ import pytest
 
 from sams.app.storage import Storage
 from sams.core.clock import SystemClock
+from sams.spool import failed_shard, take_overs
 from sams.spool import shelf as shelf_module
-from sams.spool import takeover, takeovers
 from sams.spool.backups import restore
 from sams.spool.failures import ShardInUse, StorageFailed
 from sams.spool.interface import Search, Settlement
@@ -55,8 +55,8 @@ def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     for module, name in (
         (shelf_module, "FIRST_PAUSE"),
         (shelf_module, "LONGEST_PAUSE"),
-        (takeovers, "FIRST_PAUSE"),
-        (takeovers, "LONGEST_PAUSE"),
+        (take_overs, "FIRST_PAUSE"),
+        (take_overs, "LONGEST_PAUSE"),
     ):
         monkeypatch.setattr(module, name, getattr(module, name) / 500)
 
@@ -297,7 +297,7 @@ async def test_what_stands_in_the_way_of_a_take_over_is_met_again_until_it_is_go
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told, tries = Told(), list[int]()
-    real = takeovers._taking
+    real = take_overs._taking
     async with shelf(tmp_path, told) as spool:
         messages = [await accepted(spool) for _ in range(3)]
 
@@ -305,7 +305,7 @@ async def test_what_stands_in_the_way_of_a_take_over_is_met_again_until_it_is_go
             tries.append(1)
             return real(*values) if len(tries) > 3 else lambda _: 1 / 0
 
-        monkeypatch.setattr(takeovers, "_taking", taking)
+        monkeypatch.setattr(take_overs, "_taking", taking)
         spool._active.fail("the disk is sick")
         await until(lambda: spool.shard == 1)
         settled = asyncio.ensure_future(settle(spool, Settlement(messages[0], gone(0))))
@@ -424,15 +424,15 @@ async def test_what_a_backup_during_a_take_over_that_stands_still_has_is_deliver
     data, other = tmp_path / "data", tmp_path / "other"
     for folder in (data, other):
         folder.mkdir()
-    real = takeover.FailedShard.page
+    real = failed_shard.FailedShard.page
 
-    def first_alone(self: takeover.FailedShard, start: int) -> takeover.Page:
-        if start != takeover.FIRST_PLACE:
+    def first_alone(self: failed_shard.FailedShard, start: int) -> failed_shard.Page:
+        if start != failed_shard.FIRST_PLACE:
             raise OSError(5, "Input/output error")
         return real(self, start)
 
-    monkeypatch.setattr(takeover, "STEP", 2)
-    monkeypatch.setattr(takeover.FailedShard, "page", first_alone)
+    monkeypatch.setattr(failed_shard, "STEP", 2)
+    monkeypatch.setattr(failed_shard.FailedShard, "page", first_alone)
     async with shelf(data, Told()) as spool:
         messages = [await accepted(spool, body=LARGE) for _ in range(3)]
         spool._active.fail("the disk is sick")

@@ -12,7 +12,7 @@ import pytest
 from sams.app.storage import Storage
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError, SamsError
-from sams.spool import takeovers
+from sams.spool import take_overs
 from sams.spool.failures import ShardDamaged
 from sams.spool.interface import DamagedEntry, Search, Settlement
 from sams.spool.keys import id_of
@@ -43,7 +43,7 @@ PAGE = 4096
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A damaged place is read some times before it is passed."""
-    monkeypatch.setattr(takeovers, "FIRST_PAUSE", 0.001)
+    monkeypatch.setattr(take_overs, "FIRST_PAUSE", 0.001)
 
 
 def test_the_end_of_a_hole_is_found_to_the_row() -> None:

@@ -14,12 +14,12 @@ from sams.app.storage import Storage
 from sams.core.errors import OperatorError
 from sams.core.ids import shard_of
 from sams.spool.backups import restore
+from sams.spool.failed_shard import Page, take
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import Search, Settled, Settlement
 from sams.spool.layout import Layout, discover, make_new_shard, mark_failed, strays
 from sams.spool.opening import open_files
 from sams.spool.shelf import Shelf, open_shelf
-from sams.spool.takeover import Page, take
 from tests.spool.faulty import Faults, FaultyVFS
 from tests.spool.rig import (
     DEFERRED,

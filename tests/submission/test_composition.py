@@ -17,7 +17,7 @@ from sams.message.mime import MimeLimits
 from sams.policy.senders import SenderPolicy
 from sams.protocol.smtp.events import Mail, MailParameters
 from sams.spool.interface import NewMessage, NewRecipient, StoredBody
-from sams.spool.storedbody import MemoryBody
+from sams.spool.stored_body import MemoryBody
 from sams.submission.composition import Arrival, Composer
 from sams.submission.transaction import Transaction
 

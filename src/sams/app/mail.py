@@ -20,7 +20,7 @@ from sams.core.envelope import Notify, Recipient
 from sams.core.text import visible
 from sams.message.trace import date_time
 from sams.spool.interface import NewMessage, NewRecipient, Spool, Work
-from sams.spool.storedbody import MemoryBody
+from sams.spool.stored_body import MemoryBody
 
 _LINE = 200
 PAUSES = (1.0, 5.0, 15.0, 60.0, 300.0)

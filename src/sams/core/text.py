@@ -1,4 +1,4 @@
-"""How text from outside leaves: escaped, cut to length, on one line (docs/security.md decision 10)."""
+"""How text from outside leaves: escaped, cut to length, on one line (docs/security.md rule 10)."""
 
 from __future__ import annotations
 

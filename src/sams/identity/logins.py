@@ -107,7 +107,7 @@ def map_password(text: str) -> str:
 
 
 def is_too_long(password: str) -> bool:
-    """Whether a password is refused before anything else is done with it (docs/security.md decision 7)."""
+    """Whether a password is refused before anything else is done with it (docs/security.md rule 7)."""
     if password.isascii():
         return len(password) > MAX_PASSWORD_OCTETS
     return len(password.encode("utf-8", "replace")) > MAX_PASSWORD_OCTETS

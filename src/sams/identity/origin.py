@@ -1,4 +1,4 @@
-"""Where a client comes from, as counters and allow lists see it (docs/security.md decision 8)."""
+"""Where a client comes from, as counters and allow lists see it (docs/security.md rule 8)."""
 
 from __future__ import annotations
 

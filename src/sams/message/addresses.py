@@ -15,7 +15,7 @@ The grammar, where `word` is an atom or a quoted string and a dot may stand in a
 
 Of the obsolete forms only the dotted phrase is taken: routes (`<@a,@b:c@d>`), empty elements (`a@b,,c@d`) and
 spaces or comments around the dots of an address are refused. What does not fit is refused and never guessed
-at: two programs that guess differently would show two different senders (docs/security.md decision 5).
+at: two programs that guess differently would show two different senders (docs/security.md rule 5).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""As whom a member may send (docs/security.md decision 5).
+"""As whom a member may send (docs/security.md rule 5).
 
 The reverse path and the one address of the one From field are the member's own, or of someone for whom the
 member may send; then a Sender field with the member's own address is added. Three settings of `[senders]` say

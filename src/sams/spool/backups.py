@@ -22,12 +22,12 @@ import apsw
 
 from sams.core.errors import OperatorError
 from sams.spool import schema
+from sams.spool.failed_shard import FailedShard
 from sams.spool.failures import UNREADABLE
 from sams.spool.keys import id_of
 from sams.spool.layout import FILE_MODE, Layout, make_folder, sync_folder
 from sams.spool.lock import acquire
 from sams.spool.records import CONTENT_COLUMNS, Row, copy_into
-from sams.spool.takeover import FailedShard
 
 LACKS = "lacks"
 """The file that says what a backup lacks, a line for each; there is none where it lacks nothing."""

@@ -33,7 +33,7 @@ from sams.spool.failures import StorageFailed, SyncFailed, failure_of, is_no_roo
 from sams.spool.interface import StoredBody
 from sams.spool.layout import FILE_MODE
 from sams.spool.settings import Settings
-from sams.spool.storedbody import FileBody, MemoryBody, Readers
+from sams.spool.stored_body import FileBody, MemoryBody, Readers
 
 _SYNC_FILE_RANGE_WRITE = 2
 

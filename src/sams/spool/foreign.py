@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from sams.spool.interface import NewMessage, Settlement, StoredBody
 from sams.spool.keys import row_of
-from sams.spool.storedbody import MemoryBody
+from sams.spool.stored_body import MemoryBody
 
 ReadAll = Callable[[StoredBody], Awaitable[bytes]]
 """Reads a body, in a thread."""

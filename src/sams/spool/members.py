@@ -14,7 +14,7 @@ from sams.spool.interface import Content, NewMessage, OnRefused, OnStored, Queue
 from sams.spool.keys import row_of
 from sams.spool.records import message_row, outcome_text, queued, queued_recipients, recipient_row, works_of
 from sams.spool.statements import Files, Rows
-from sams.spool.storedbody import FileBody
+from sams.spool.stored_body import FileBody
 
 HOUR = 3600
 Lately: TypeAlias = dict[str, tuple[int, int]]

@@ -33,7 +33,7 @@ from sams.spool.interface import (
 from sams.spool.members import HOUR, work_of
 from sams.spool.records import queued, queued_recipients
 from sams.spool.searches import split_pattern
-from sams.spool.storedbody import MemoryBody
+from sams.spool.stored_body import MemoryBody
 
 _T = TypeVar("_T")
 

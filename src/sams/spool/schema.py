@@ -7,8 +7,8 @@ go one step back; what an older one would misread raises it.
 Tables of an older version are brought up to date when the shard is opened, in one transaction: a power cut leaves
 the older ones or the new. So a step is quick on a deep queue (a column with a default is, whatever the depth); what
 has to touch every row is done later, beside the service. A failed shard is never written, thus never brought up to
-date either: what `takeover.py` reads of one has to be in the oldest tables that are still met, or looked for first.
-An older SAMS that writes newer tables leaves their version as it is, and what was added at its defaults.
+date either: what `failed_shard.py` reads of one has to be in the oldest tables that are still met, or looked for
+first. An older SAMS that writes newer tables leaves their version as it is, and what was added at its defaults.
 
 The content is apart from the message, so that lists and claims read small rows only.
 Recipients have no row number of their own: those of one message lie together, and go together.

@@ -2,7 +2,7 @@
 
 `Shelf` is what a worker holds. It passes everything on to its active shard; what each message needs is that
 shard's own method. After an I/O error of the shard it makes a new one (in a thread; until it is there, new mail
-gets 451), which takes over what waits (`takeover.py`), along with the settlements that were under way. Should the
+gets 451), which takes over what waits (`failed_shard.py`), along with the settlements that were under way. Should the
 new one fail as well, or not be made, the same happens again, at growing intervals.
 
 A failed shard whose queue cannot be read stands in nobody's way: it is tried again now and then. `standings` tells
@@ -22,6 +22,7 @@ from sams.core.clock import Clock
 from sams.core.errors import OperatorError
 from sams.spool.bodies import SpoolBodyWriter
 from sams.spool.commits import Member
+from sams.spool.failed_shard import FailedShard
 from sams.spool.failures import ShardInUse, StorageFailed
 from sams.spool.hooks import Hooks
 from sams.spool.interface import (
@@ -52,7 +53,6 @@ from sams.spool.opening import Opened, open_files
 from sams.spool.settings import Settings
 from sams.spool.sqlite import SqliteSpool
 from sams.spool.standings import Standing
-from sams.spool.takeover import FailedShard
 
 FIRST_PAUSE = 5.0
 LONGEST_PAUSE = 60.0

@@ -34,7 +34,8 @@ from sams.spool.bodies import BodyStore, SpoolBodyWriter
 from sams.spool.claims import Claims, RawContent
 from sams.spool.commits import BatchLimits, Committer, Member
 from sams.spool.depths import Depths
-from sams.spool.disk import Room
+from sams.spool.disk_space import DiskSpace
+from sams.spool.failed_shard import UNFINISHED, Aside, FailedShard, Page
 from sams.spool.failures import UNREADABLE, ShardDamaged, StorageFailed
 from sams.spool.hooks import Hooks
 from sams.spool.housekeeping import Housekeeper
@@ -63,9 +64,8 @@ from sams.spool.records import USES, legible_uses
 from sams.spool.settings import Settings
 from sams.spool.standings import Standing
 from sams.spool.statements import Files
-from sams.spool.storedbody import FileBody, MemoryBody
-from sams.spool.takeover import UNFINISHED, Aside, FailedShard, Page
-from sams.spool.takeovers import TakeOvers
+from sams.spool.stored_body import FileBody, MemoryBody
+from sams.spool.take_overs import TakeOvers
 
 T = TypeVar("T")
 
@@ -136,7 +136,7 @@ class SqliteSpool:
         )
         self._housekeeper = Housekeeper(opened.checkpointer, self._committer, settings, self.fail)
         self._claims = Claims(opened.reader, self.shard, self._set_aside)
-        self._room = Room(
+        self._room = DiskSpace(
             opened.layout.ballast,
             min_free=settings.min_free,
             ballast_size=settings.ballast,

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 
 import apsw
 
+from sams.spool.failed_shard import FAILED_SHARDS
 from sams.spool.records import text_of
-from sams.spool.takeover import FAILED_SHARDS
 
 MANY = 10_000
 """Messages that are counted; more are so many."""

@@ -8,7 +8,7 @@ to the peer besides gathers until `take_outgoing`. Whoever owns the socket decid
 follow that matter here:
 
 * The switch from plain text to TLS is one assignment in the connection. There is no stream whose buffers could
-  hold a command from before the handshake (docs/security.md decision 2): the engine refuses what stands behind
+  hold a command from before the handshake (docs/security.md rule 2): the engine refuses what stands behind
   STARTTLS, and what comes later reaches OpenSSL and nothing else.
 * Nobody waits for a session ticket of TLS 1.3, so that it leaves in one write with the first reply. What else a
   handshake has to say goes at once.

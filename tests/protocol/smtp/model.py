@@ -364,7 +364,7 @@ class Referee:
         return bool(argument) if verb == "VRFY" else not argument if verb == "RSET" else True
 
     def _check_offer(self, verb: str, said: Said) -> None:
-        """AUTH stands in no reply outside TLS, STARTTLS in none inside (decision 3, RFC 3207 section 4.2)."""
+        """AUTH stands in no reply outside TLS, STARTTLS in none inside (rule 3, RFC 3207 section 4.2)."""
         if verb != "EHLO":
             return
         offered = {line.split()[0] for line in said.lines[1:] if line}

@@ -12,7 +12,7 @@ LONG = "long"
 
 
 def next_line(stream: bytes, limit: int) -> tuple[bytes | str | None, bytes | None]:
-    """The first line by docs/security.md decision 1: `BARE` or `LONG` for a bad one, None where it is incomplete.
+    """The first line by docs/security.md rule 1: `BARE` or `LONG` for a bad one, None where it is incomplete.
 
     Second: what stands behind its CRLF; None where that has not come.
     """

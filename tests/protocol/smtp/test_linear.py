@@ -1,4 +1,4 @@
-"""What the engines do grows with the octets and no faster (docs/security.md decision 11)."""
+"""What the engines do grows with the octets and no faster (docs/security.md rule 11)."""
 
 from __future__ import annotations
 

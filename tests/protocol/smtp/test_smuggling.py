@@ -1,4 +1,4 @@
-"""An end of DATA that is none is never one, neither for us nor for who is behind us (docs/security.md decision 1)."""
+"""An end of DATA that is none is never one, neither for us nor for who is behind us (docs/security.md rule 1)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the peer says counts, never how it is cut (docs/security.md decision 1); and garbage raises nothing (R12)."""
+"""What the peer says counts, never how it is cut (docs/security.md rule 1); and garbage raises nothing (R12)."""
 
 from __future__ import annotations
 

@@ -79,7 +79,7 @@ _NUL = 0
 MAX_NAME_OCTETS = 1_024
 """Of authzid and authcid each. RFC 4616 speaks of 255; long distinguished names are longer."""
 MAX_PASSWORD_OCTETS = 1_024
-"""docs/security.md decision 7: a longer password is refused before it is hashed."""
+"""docs/security.md rule 7: a longer password is refused before it is hashed."""
 
 
 def decode_name(data: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""What one connection may still do: counters that outlive STARTTLS (docs/security.md decision 2)."""
+"""What one connection may still do: counters that outlive STARTTLS (docs/security.md rule 2)."""
 
 from __future__ import annotations
 

@@ -12,8 +12,8 @@ from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Event, Need
 from sams.protocol.smtp.grammar import PLAIN_COMMAND, split_command
 from sams.protocol.smtp.inbox import Flaw
+from sams.protocol.smtp.not_smtp import opening_of_stranger, word_of_stranger
 from sams.protocol.smtp.states import BEFORE_AUTH, IDLE_VERBS, RULES, Refusal, State, Verb
-from sams.protocol.smtp.strangers import opening_of_stranger, word_of_stranger
 
 _NEED_DATA = Need.DATA  # a name, for Python 3.11 takes its time to find a member
 

@@ -1,6 +1,6 @@
 r"""What the peer said and nobody has looked at yet, and the one reader of command lines.
 
-A line ends in CRLF and in nothing else (docs/security.md decision 1). A bare CR, a bare LF or a NUL is told as soon
+A line ends in CRLF and in nothing else (docs/security.md rule 1). A bare CR, a bare LF or a NUL is told as soon
 as it is seen, once, and then all up to the next CRLF is dropped: who types into a terminal sees why, and one
 line never becomes two commands. A line above its limit is told and dropped in the same way, so that a line in
 progress never takes more memory than its limit.

@@ -23,7 +23,7 @@ _OVERHEAD = 32 * 1024
 """Octets of pages that a message dirties besides its own."""
 
 
-class Room:
+class DiskSpace:
     """Looks at the free space once a second, and where what was let in since may have used it up.
 
     Unused pages of the database count as free.

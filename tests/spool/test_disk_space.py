@@ -15,7 +15,7 @@ from types import SimpleNamespace
 import pytest
 
 from sams.core.errors import TemporaryFailure
-from sams.spool.disk import Room
+from sams.spool.disk_space import DiskSpace
 from sams.spool.failures import DiskFull
 from sams.spool.interface import Settlement
 from sams.spool.settings import KIB, MIB
@@ -29,7 +29,7 @@ class _Disk:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, free: int) -> None:
         self.free = free
         self.looks = 0
-        monkeypatch.setattr("sams.spool.disk.os.statvfs", self._look)
+        monkeypatch.setattr("sams.spool.disk_space.os.statvfs", self._look)
 
     def _look(self, _: object) -> SimpleNamespace:
         self.looks += 1
@@ -45,9 +45,9 @@ def _room(
     log: int = 0,
     min_free: int = 1000,
     low: list[str] | None = None,
-) -> Room:
+) -> DiskSpace:
     told: list[str] = [] if low is None else low
-    return Room(
+    return DiskSpace(
         folder / "ballast",
         min_free=min_free,
         ballast_size=100,

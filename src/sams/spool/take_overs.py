@@ -15,13 +15,13 @@ from typing import TypeAlias
 
 import apsw
 
-from sams.spool import damage, takeover
+from sams.spool import damage, failed_shard
+from sams.spool.failed_shard import FIRST_PLACE, Aside, FailedShard, Page
 from sams.spool.failures import ILLEGIBLE, StorageFailed
 from sams.spool.layout import mark_taken_over
 from sams.spool.members import Settle
 from sams.spool.records import Row
 from sams.spool.statements import Files
-from sams.spool.takeover import FIRST_PLACE, Aside, FailedShard, Page
 
 AddChange: TypeAlias = Callable[[Callable[[apsw.Connection], tuple[int, Files]]], Awaitable[int]]
 ReadPage: TypeAlias = Callable[[FailedShard, int], Awaitable[Page]]
@@ -181,7 +181,7 @@ class TakeOvers:
         inherited, uses = source.failures(), source.uses()
         if source.layout.shard not in self._places:  # what was begun is gone on with
             await self._carry(source)
-            await self._add_change(lambda connection: takeover.begin(connection, failed, inherited, uses))
+            await self._add_change(lambda connection: failed_shard.begin(connection, failed, inherited, uses))
             self._places[source.layout.shard] = FIRST_PLACE
         mark_taken_over(source.layout, self._shard)
         await self._take_all([failed, *(row for row in inherited if not row[4])])
@@ -228,4 +228,4 @@ class TakeOvers:
 
 
 def _taking(shard: int, page: Page, now: float) -> Callable[[apsw.Connection], tuple[int, Files]]:
-    return lambda connection: takeover.take(connection, shard, page, now)
+    return lambda connection: failed_shard.take(connection, shard, page, now)
