@@ -19,7 +19,7 @@ from sams.policy.quota import Quota, QuotaBooks, QuotaSettings
 from sams.policy.senders import SenderPolicy
 from sams.protocol.smtp.events import Mail, MailParameters
 from sams.spool.interface import NewRecipient, StoredBody
-from sams.spool.storedbody import MemoryBody
+from sams.spool.stored_body import MemoryBody
 from sams.submission.composition import Arrival, Composed, Composer
 from sams.submission.transaction import Transaction
 

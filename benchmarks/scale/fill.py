@@ -18,7 +18,7 @@ from sams.core.envelope import Recipient
 from sams.spool.interface import NewMessage, NewRecipient
 from sams.spool.settings import Settings
 from sams.spool.shelf import Shelf, open_shelf
-from sams.spool.storedbody import MemoryBody
+from sams.spool.stored_body import MemoryBody
 
 _AT_ONCE = 512
 
