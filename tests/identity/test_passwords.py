@@ -284,3 +284,23 @@ def test_hashes_are_computed_at_low_priority_and_the_loop_is_not(tmp_path: Path)
 def _priority() -> tuple[int, int]:
     thread = threading.get_native_id()
     return os.getpriority(os.PRIO_PROCESS, thread), os.sched_getscheduler(thread)
+
+
+def test_a_job_whose_thread_is_only_beginning_counts_itself_out_of_a_pool_that_closes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begins = threading.Event()
+    monkeypatch.setattr("sams.identity.passwords._lower_priority", lambda _: begins.wait(20))
+    columns = Columns(1)
+
+    async def main() -> None:
+        hash_pool = pool(tmp_path, columns)
+        pending = asyncio.ensure_future(hash_pool.run(lambda: None, HOME))
+        await asyncio.sleep(0)
+        assert columns.total() == 1
+        threading.Timer(0.05, begins.set).start()
+        hash_pool.close()
+        await asyncio.wait_for(pending, 20)
+
+    asyncio.run(main())
+    assert columns.total() == 0

@@ -168,11 +168,11 @@ class HashPool:
         return result
 
     def close(self) -> None:
-        """Drop what waits, and let what runs come to its end."""
+        """Drop what waits, and let what a thread was given come to its end: it counts itself out."""
         while work := self._queue.pop():
             self._count(-1)
             work.done.cancel()
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        self._threads.shutdown(wait=True)
 
     def _has_room(self) -> bool:
         numbers, share = self._waiting.numbers, self._own_share
