@@ -20,6 +20,7 @@ from sams.control.messages import (
     QueueSearch,
     RecipientEntry,
     Request,
+    Response,
     Trouble,
 )
 
@@ -45,6 +46,17 @@ def test_a_response_comes_back_as_it_was_written() -> None:
     entry = QueueEntry("0A", "ann", "0B", "", 1.25, 10, False, True, None, 1, (recipient,))
     page = QueuePage((entry,), more=True)
     assert wire.decode_response(wire.encode(page)) == page
+
+
+@pytest.mark.parametrize("answer", typing.get_args(Response), ids=lambda answer: answer.__name__)
+def test_a_field_that_a_next_version_adds_to_an_answer_is_passed_over(answer: type[msgspec.Struct]) -> None:
+    assert not answer.__struct_config__.forbid_unknown_fields
+
+
+def test_an_answer_with_a_field_more_is_read() -> None:
+    line = wire.encode(Failure(Trouble.BUG, "why")).replace(b'"text"', b'"more":[1],"text"')
+    assert b"more" in line
+    assert wire.decode_response(line) == Failure(Trouble.BUG, "why")
 
 
 def test_a_line_is_one_line_whatever_the_text_holds() -> None:

@@ -76,8 +76,19 @@ def test_who_acts_as_the_user_for_a_while_has_its_rights_and_is_root_again_whate
     with contextlib.suppress(KeyError), acting_as(nobody()):
         during = os.getresuid(), os.getegid(), os.getgroups()
         raise KeyError
-    assert during == ((0, nobody().uid, 0), nobody().gid, [])
+    assert during == ((0, nobody().uid, 0), nobody().gid, os.getgrouplist("nobody", nobody().gid))
     assert (os.getresuid(), os.getresgid(), os.getgroups()) == before
+
+
+@root_only
+def test_who_acts_as_the_user_has_its_further_groups_as_the_service_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "getgrouplist", lambda name, group: [group, 4242])
+    before = os.getgroups()
+    with acting_as(nobody()):
+        assert set(os.getgroups()) == {nobody().gid, 4242}
+    assert os.getgroups() == before
 
 
 @root_only

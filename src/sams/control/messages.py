@@ -31,8 +31,12 @@ class Trouble(enum.Enum):
     BUG = "bug"
 
 
-class _Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
-    """One message; the subclass's tag is its type on the wire."""
+class _Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="type"):
+    """One request; the subclass's tag is its type on the wire. A field that is not known is a mistake."""
+
+
+class _Answer(msgspec.Struct, frozen=True, tag_field="type"):
+    """One answer. A service of the next version may say more, and who does not know it passes over it."""
 
 
 # What waits in the queue ------------------------------------------------------------------------------------
@@ -129,7 +133,7 @@ class RouteEntry(msgspec.Struct, frozen=True):
     down: RouteDown | None = None
 
 
-class QueueList(_Message, frozen=True, tag="queue.list"):
+class QueueList(_Request, frozen=True, tag="queue.list"):
     """Ask for a page of messages by rising id behind `after`."""
 
     search: QueueSearch = QueueSearch()
@@ -137,46 +141,46 @@ class QueueList(_Message, frozen=True, tag="queue.list"):
     limit: int = 100
 
 
-class QueuePage(_Message, frozen=True, tag="queue.page"):
+class QueuePage(_Answer, frozen=True, tag="queue.page"):
     """A page; `more`: another one may follow behind the last id."""
 
     entries: tuple[QueueEntry, ...]
     more: bool
 
 
-class QueueShow(_Message, frozen=True, tag="queue.show"):
+class QueueShow(_Request, frozen=True, tag="queue.show"):
     """Ask for one message with its recipients numbered above `after`."""
 
     id: str
     after: int = -1
 
 
-class QueueShown(_Message, frozen=True, tag="queue.shown"):
+class QueueShown(_Answer, frozen=True, tag="queue.shown"):
     """One message, None where it is not here; `more`: recipients follow behind the last one."""
 
     entry: QueueEntry | None
     more: bool = False
 
 
-class QueueHold(_Message, frozen=True, tag="queue.hold"):
+class QueueHold(_Request, frozen=True, tag="queue.hold"):
     """Stop delivery of what matches until it is released."""
 
     search: QueueSearch
 
 
-class QueueRelease(_Message, frozen=True, tag="queue.release"):
+class QueueRelease(_Request, frozen=True, tag="queue.release"):
     """Let what matches go on."""
 
     search: QueueSearch
 
 
-class QueueRetry(_Message, frozen=True, tag="queue.retry"):
+class QueueRetry(_Request, frozen=True, tag="queue.retry"):
     """Make what matches due now."""
 
     search: QueueSearch
 
 
-class QueueDelete(_Message, frozen=True, tag="queue.delete"):
+class QueueDelete(_Request, frozen=True, tag="queue.delete"):
     """Remove what matches for good, without a report."""
 
     search: QueueSearch
@@ -199,43 +203,43 @@ class DamagedEntry(msgspec.Struct, frozen=True):
     body_file: str = ""
 
 
-class DamagedList(_Message, frozen=True, tag="damaged.list"):
+class DamagedList(_Request, frozen=True, tag="damaged.list"):
     """Ask for a page of what was set aside, by rising id behind `after`."""
 
     after: str | None = None
     limit: int = 100
 
 
-class DamagedPage(_Message, frozen=True, tag="damaged.page"):
+class DamagedPage(_Answer, frozen=True, tag="damaged.page"):
     """A page; `more`: another one may follow behind the last id."""
 
     entries: tuple[DamagedEntry, ...]
     more: bool
 
 
-class DamagedRelease(_Message, frozen=True, tag="damaged.release"):
+class DamagedRelease(_Request, frozen=True, tag="damaged.release"):
     """Let a message that was set aside wait in the queue again."""
 
     id: str
 
 
-class DamagedDelete(_Message, frozen=True, tag="damaged.delete"):
+class DamagedDelete(_Request, frozen=True, tag="damaged.delete"):
     """Remove a message that was set aside, for good."""
 
     id: str
 
 
-class QueueDepth(_Message, frozen=True, tag="queue.depth"):
+class QueueDepth(_Request, frozen=True, tag="queue.depth"):
     """Ask how much waits, by route."""
 
 
-class Depth(_Message, frozen=True, tag="depth"):
+class Depth(_Answer, frozen=True, tag="depth"):
     """How much waits, by route."""
 
     routes: tuple[RouteEntry, ...]
 
 
-class Changed(_Message, frozen=True, tag="changed"):
+class Changed(_Answer, frozen=True, tag="changed"):
     """How many messages, or sessions, a request changed."""
 
     count: int
@@ -263,33 +267,33 @@ class AccountEntry(msgspec.Struct, frozen=True):
     changed: float | None = None
 
 
-class AccountList(_Message, frozen=True, tag="account.list"):
+class AccountList(_Request, frozen=True, tag="account.list"):
     """Ask for a page of accounts by rising login behind `after`."""
 
     after: str | None = None
     limit: int = 100
 
 
-class AccountPage(_Message, frozen=True, tag="account.page"):
+class AccountPage(_Answer, frozen=True, tag="account.page"):
     """A page of accounts; `more`: another one may follow."""
 
     accounts: tuple[AccountEntry, ...]
     more: bool
 
 
-class AccountShow(_Message, frozen=True, tag="account.show"):
+class AccountShow(_Request, frozen=True, tag="account.show"):
     """Ask for one account."""
 
     login: str
 
 
-class AccountShown(_Message, frozen=True, tag="account.shown"):
+class AccountShown(_Answer, frozen=True, tag="account.shown"):
     """One account, None where there is none."""
 
     account: AccountEntry | None
 
 
-class _WithPassword(_Message, frozen=True):
+class _WithPassword(_Request, frozen=True):
     """A request whose text form never shows the password."""
 
     login: str
@@ -315,7 +319,7 @@ class AccountPassword(_WithPassword, frozen=True, tag="account.password"):
     """Set another password; sessions and remembered passwords of the account end."""
 
 
-class AccountAddresses(_Message, frozen=True, tag="account.addresses"):
+class AccountAddresses(_Request, frozen=True, tag="account.addresses"):
     """Replace the addresses that it may send from, and those of others."""
 
     login: str
@@ -323,7 +327,7 @@ class AccountAddresses(_Message, frozen=True, tag="account.addresses"):
     may_send_as: tuple[str, ...] = ()
 
 
-class AccountLimits(_Message, frozen=True, tag="account.limits"):
+class AccountLimits(_Request, frozen=True, tag="account.limits"):
     """Replace its own limits of recipients; None: the service's."""
 
     login: str
@@ -331,26 +335,26 @@ class AccountLimits(_Message, frozen=True, tag="account.limits"):
     recipients_per_day: int | None = None
 
 
-class AccountSuspend(_Message, frozen=True, tag="account.suspend"):
+class AccountSuspend(_Request, frozen=True, tag="account.suspend"):
     """Suspend an account; the reason is told to the member."""
 
     login: str
     reason: str = ""
 
 
-class AccountResume(_Message, frozen=True, tag="account.resume"):
+class AccountResume(_Request, frozen=True, tag="account.resume"):
     """Let a suspended account work again."""
 
     login: str
 
 
-class AccountRemove(_Message, frozen=True, tag="account.remove"):
+class AccountRemove(_Request, frozen=True, tag="account.remove"):
     """Remove an account; what it has in the queue stays."""
 
     login: str
 
 
-class AccountChanged(_Message, frozen=True, tag="account.changed"):
+class AccountChanged(_Request, frozen=True, tag="account.changed"):
     """Tell a worker to end the sessions of this login that its account no longer allows."""
 
     login: str
@@ -359,7 +363,7 @@ class AccountChanged(_Message, frozen=True, tag="account.changed"):
 # The service ------------------------------------------------------------------------------------------------
 
 
-class HealthQuery(_Message, frozen=True, tag="health.query"):
+class HealthQuery(_Request, frozen=True, tag="health.query"):
     """Ask how it is: the service answers `ServiceHealth` (by its first worker), a worker `WorkerHealth`."""
 
 
@@ -372,7 +376,7 @@ class WorkerState(msgspec.Struct, frozen=True):
     restarts: int = 0
 
 
-class ServiceHealth(_Message, frozen=True, tag="health.service"):
+class ServiceHealth(_Answer, frozen=True, tag="health.service"):
     """The service as its status board has it.
 
     started: UNIX seconds. problems: one line each, for people; empty when all is well.
@@ -404,7 +408,7 @@ class FailedShard(msgspec.Struct, frozen=True):
     set_aside: int = 0
 
 
-class WorkerHealth(_Message, frozen=True, tag="health.worker"):
+class WorkerHealth(_Answer, frozen=True, tag="health.worker"):
     """A worker as it sees itself.
 
     connections: open now; signed_in: how many of them are. queued, due: recipients.
@@ -427,27 +431,27 @@ class WorkerHealth(_Message, frozen=True, tag="health.worker"):
     routes_down: dict[str, RouteDown] = {}
 
 
-class MetricsQuery(_Message, frozen=True, tag="metrics.query"):
+class MetricsQuery(_Request, frozen=True, tag="metrics.query"):
     """Ask for the counters of the whole service."""
 
 
-class Metrics(_Message, frozen=True, tag="metrics"):
+class Metrics(_Answer, frozen=True, tag="metrics"):
     """All counters and gauges, in Prometheus' text form."""
 
     text: str
 
 
-class Reload(_Message, frozen=True, tag="reload"):
+class Reload(_Request, frozen=True, tag="reload"):
     """Read configuration and certificates again, as SIGHUP does."""
 
 
-class Reloaded(_Message, frozen=True, tag="reloaded"):
+class Reloaded(_Answer, frozen=True, tag="reloaded"):
     """The new configuration is in force; the notes say what it needs besides."""
 
     notes: tuple[str, ...] = ()
 
 
-class Backup(_Message, frozen=True, tag="backup"):
+class Backup(_Request, frozen=True, tag="backup"):
     """Write consistent copies into an existing folder.
 
     The first worker writes `accounts.db`, for the service; each worker writes one new folder `spool/N` for each
@@ -457,17 +461,17 @@ class Backup(_Message, frozen=True, tag="backup"):
     target: str
 
 
-class BackedUp(_Message, frozen=True, tag="backed-up"):
+class BackedUp(_Answer, frozen=True, tag="backed-up"):
     """What was written, by paths below the target."""
 
     paths: tuple[str, ...]
 
 
-class Done(_Message, frozen=True, tag="done"):
+class Done(_Answer, frozen=True, tag="done"):
     """It was done."""
 
 
-class Failure(_Message, frozen=True, tag="failure"):
+class Failure(_Answer, frozen=True, tag="failure"):
     """It was not done; the text is for the person who asked."""
 
     trouble: Trouble

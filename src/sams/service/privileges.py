@@ -59,13 +59,13 @@ def become(user: ServiceUser) -> None:
 
 @contextmanager
 def acting_as(user: ServiceUser) -> Iterator[None]:
-    """Do what follows with the rights of the user and its group, and be root again.
+    """Do what follows with the rights of the user and its groups, and be root again.
 
     The real and the saved user stay root's: no process of the user may trace or signal this one meanwhile.
     """
     group, groups = os.getegid(), os.getgroups()
     try:
-        os.setgroups([])
+        os.setgroups(os.getgrouplist(user.name, user.gid))
         os.setegid(user.gid)
         os.seteuid(user.uid)
         yield
