@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
 from sams.core.ids import shard_of
 from sams.spool import damage, failed_shard, take_overs
+from sams.spool.backups import restore
 from sams.spool.failed_shard import FailedShard, Page, take
 from sams.spool.failures import StorageFailed
 from sams.spool.interface import DamagedEntry, Search, Settlement
@@ -369,3 +371,75 @@ async def test_all_that_was_set_aside_goes_along_and_each_once_however_often_it_
     assert [each.id for each in shown] == messages
     assert {len(each.recipients) for each in shown} == {2}
     await spool.close()
+
+
+async def _set_aside_after_the_failure(data_dir: Path, body: bytes) -> str:
+    """A message of shard 0, whose octets are only there, set aside in shard 1; nobody has either open any more."""
+    spool = open_shelf(data_dir, 0, Clock(), SETTINGS)
+    message = await accepted(spool, body=body)
+    spool._active.fail("the disk is sick")
+    async with asyncio.timeout(30):
+        while spool.shard == 0:  # noqa: ASYNC110 - what it waits for is a thread's work
+            await asyncio.sleep(0.001)
+    await spool._active._take_overs.done()
+    spool._active._claims.set_aside(row_of(message)[0], "it was damaged for a moment")
+    await spool.hold(Search(login="nobody"))
+    await spool.close()
+    return message
+
+
+@pytest.mark.parametrize("body", [b"small", LARGE], ids=["row", "file"])
+@on_loop
+async def test_what_was_set_aside_and_lies_in_a_failed_shard_is_read_and_backed_up_after_a_restart(
+    body: bytes, tmp_path: Path
+) -> None:
+    data, other = tmp_path / "data", tmp_path / "other"
+    for folder in (data, other):
+        folder.mkdir()
+    message = await _set_aside_after_the_failure(data, body)
+    spool = open_shelf(data, 1, Clock(), SETTINGS)
+    await spool.backup(str(tmp_path / "copy"))
+    assert not (tmp_path / "copy/lacks").exists()
+    assert await spool.put_back(message) == 1
+    assert await read(spool.load(message).body) == body
+    await spool.close()
+    assert restore(tmp_path / "copy", other) == 1
+    async with sqlite_spool(other, shard=1) as restored:
+        assert await restored.put_back(message) == 1
+        assert await read(restored.load(message).body) == body
+
+
+@pytest.mark.parametrize("lost", ["database", "file"])
+@on_loop
+async def test_a_backup_says_that_it_lacks_what_was_set_aside_and_cannot_be_read_in_a_failed_shard(
+    lost: str, tmp_path: Path
+) -> None:
+    message = await _set_aside_after_the_failure(tmp_path, LARGE)
+    layout = Layout(tmp_path, 0)
+    (layout.database if lost == "database" else layout.bodies / message).unlink()
+    spool = open_shelf(tmp_path, 1, Clock(), SETTINGS)
+    await spool.backup(str(tmp_path / "copy"))
+    await spool.close()
+    told = (tmp_path / "copy/lacks").read_text()
+    assert told == "messages in shard 0, which failed, whose contents could not be read: 1\n"
+
+
+@on_loop
+async def test_a_failed_shard_may_go_when_what_was_set_aside_has_its_octets_here(tmp_path: Path) -> None:
+    told = Told()
+    spool = open_shelf(tmp_path, 0, Clock(), SETTINGS)
+    message = await accepted(spool)
+    spool._active._claims.set_aside(row_of(message)[0], "it was damaged for a moment")
+    await spool.hold(Search(login="nobody"))
+    spool._active.fail("the disk is sick")
+    async with asyncio.timeout(30):
+        while spool.shard == 0:  # noqa: ASYNC110 - what it waits for is a thread's work
+            await asyncio.sleep(0.001)
+    await spool._active._take_overs.done()
+    assert await spool.standings() == []
+    await spool.close()
+    shutil.rmtree(Layout(tmp_path, 0).folder)
+    spool = open_shelf(tmp_path, 1, Clock(), SETTINGS, told.hooks())
+    assert [shown.id for shown in await spool.damaged(None, 9)] == [message]
+    await spool.close()
+    assert told.troubled == []

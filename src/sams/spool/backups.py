@@ -135,7 +135,7 @@ def _bring_home(copy: apsw.Connection, sources: dict[int, FailedShard], shard: i
 
 
 def _copy_bodies(layout: Layout, copy: apsw.Connection, target: Path) -> dict[int, int]:
-    """Copy the files; how many of what waits could not be, by the failed shards where they lie."""
+    """Copy the files; how many could not be, by the failed shards where they lie."""
     lost: Counter[int] = Counter()
     gone: list[Row] = []
     for row, shard in _pairs(copy, _WAITING_FILES):
@@ -145,7 +145,8 @@ def _copy_bodies(layout: Layout, copy: apsw.Connection, target: Path) -> dict[in
             else:
                 lost[shard] += 1
     for row, shard in _pairs(copy, _ASIDE_FILES):
-        _has_copied(layout, row, shard, target)
+        if not _has_copied(layout, row, shard, target) and shard != layout.shard:
+            lost[shard] += 1
     _forget(copy, gone)
     sync_folder(target)
     return lost
@@ -176,7 +177,8 @@ def _unfinished(copy: apsw.Connection, unread: Iterable[int]) -> list[str]:
 
 def _lost(copy: apsw.Connection, shard: int, files: dict[int, int]) -> list[str]:
     lost = Counter(files)
-    lost.update(made_by for _, made_by in _pairs(copy, _CONTENTS_ELSEWHERE["content"], shard))
+    for missing in _CONTENTS_ELSEWHERE.values():
+        lost.update(made_by for _, made_by in _pairs(copy, missing, shard))
     return [
         f"messages in shard {made_by}, which failed, whose contents could not be read: {count}"
         for made_by, count in sorted(lost.items())

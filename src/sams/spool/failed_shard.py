@@ -42,10 +42,14 @@ _PAGE = f"SELECT {MESSAGE_COLUMNS} FROM message WHERE id > ? ORDER BY id LIMIT ?
 _RECIPIENTS = f"SELECT {RECIPIENT_COLUMNS} FROM recipient WHERE message > ? AND message <= ?"  # noqa: S608 - constants
 _FAILED_COLUMNS = "shard, failed, reason, taken_over, complete"
 _BEGIN = copy_into("failed_shard", _FAILED_COLUMNS)
+ASIDE_ELSEWHERE = "message NOT IN (SELECT message FROM damaged_content WHERE body IS NOT NULL)"
+"""Whether the octets of a message that was set aside (a row of `damaged`) lie where it was made."""
 UNFINISHED = (
     f"SELECT {as_octets(_FAILED_COLUMNS)} FROM failed_shard WHERE complete = 0 OR EXISTS ("  # noqa: S608 - constants
-    "SELECT 1 FROM message WHERE message.shard = failed_shard.shard AND message.id <= failed_shard.taken_over)"
+    "SELECT 1 FROM message WHERE message.shard = failed_shard.shard AND message.id <= failed_shard.taken_over) "
+    f"OR EXISTS (SELECT 1 FROM damaged WHERE damaged.shard = failed_shard.shard AND {ASIDE_ELSEWHERE})"
 )
+"""The failed shards to be read: more is to be taken over, or octets of what waits or was set aside lie there."""
 FAILED_SHARDS = f"SELECT {as_octets(_FAILED_COLUMNS)} FROM failed_shard"  # noqa: S608 - constants
 _CONTENT = f"SELECT {CONTENT_COLUMNS} FROM content WHERE message = ?"  # noqa: S608 - constants
 _CONTENT_ASIDE = f"SELECT {CONTENT_COLUMNS} FROM damaged_content WHERE message = ?"  # noqa: S608 - constants

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import apsw
 
-from sams.spool.failed_shard import FAILED_SHARDS
+from sams.spool.failed_shard import ASIDE_ELSEWHERE, FAILED_SHARDS
 from sams.spool.records import text_of
 
 MANY = 10_000
@@ -38,10 +38,7 @@ class Standing:
 
 _WAITING = "SELECT count(*) FROM (SELECT 1 FROM message WHERE shard = ? AND id <= ? LIMIT ?)"
 """What was taken over is older than all that came later: the rest of a deep queue is not looked at."""
-_ASIDE = (
-    "SELECT count(*) FROM damaged WHERE shard = ? AND message NOT IN "
-    "(SELECT message FROM damaged_content WHERE body IS NOT NULL)"
-)
+_ASIDE = f"SELECT count(*) FROM damaged WHERE shard = ? AND {ASIDE_ELSEWHERE}"  # noqa: S608 - constants
 
 
 def read(connection: apsw.Connection) -> list[Standing]:
