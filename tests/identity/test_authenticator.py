@@ -46,7 +46,7 @@ class Elsewhere:
             raise self.known
         return self.known
 
-    async def verify(self, login: str, password: str, address: str) -> Checked:
+    async def verify(self, login: str, password: str, address: str, *, is_known: bool) -> Checked:
         self.asked += 1
         if isinstance(self.checked, Exception):
             raise self.checked

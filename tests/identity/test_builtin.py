@@ -157,7 +157,7 @@ def test_many_accounts_are_read_through_a_cache_of_few(one: Rig) -> None:
 def test_a_password_is_right_wrong_or_of_nobody(one: Rig) -> None:
     source = one.source()
     findings = [
-        asyncio.run(source.verify(login, password, HOME)).finding
+        asyncio.run(source.verify(login, password, HOME, is_known=False)).finding
         for login, password in [("alice", PASSWORD), ("alice", "wrong"), ("nobody", PASSWORD)]
     ]
     assert findings == [Finding.RIGHT, Finding.WRONG, Finding.UNKNOWN]
@@ -168,8 +168,8 @@ def test_a_hash_of_another_cost_is_upgraded_at_sign_in_and_ends_no_session(one: 
     one.hashes = CountingHashes(HashCost(memory=16, passes=2))
     source = one.source()
     before = source.look_up("alice")
-    first = asyncio.run(source.verify("alice", PASSWORD, HOME))
-    second = asyncio.run(source.verify("alice", PASSWORD, HOME))
+    first = asyncio.run(source.verify("alice", PASSWORD, HOME, is_known=False))
+    second = asyncio.run(source.verify("alice", PASSWORD, HOME, is_known=False))
     assert (first.detail, second.detail) == ("the password hash was upgraded", "")
     assert second.account == before
     assert source.changed() == frozenset()
@@ -183,7 +183,7 @@ def test_an_upgrade_that_cannot_be_written_does_not_keep_the_member_out(
 
     one.hashes = CountingHashes(HashCost(memory=16, passes=2))
     monkeypatch.setattr(Accounts, "upgrade", busy)
-    checked = asyncio.run(one.source().verify("alice", PASSWORD, HOME))
+    checked = asyncio.run(one.source().verify("alice", PASSWORD, HOME, is_known=False))
     assert checked.finding is Finding.RIGHT
     assert checked.detail == "the password hash was not upgraded: busy"
 
@@ -192,7 +192,7 @@ def test_a_damaged_hash_is_no_wrong_password(one: Rig) -> None:
     connection = apsw.Connection(str(one.path))
     connection.execute("UPDATE accounts SET password = '$argon2id$broken'")
     connection.close()
-    checked = asyncio.run(one.source().verify("alice", PASSWORD, HOME))
+    checked = asyncio.run(one.source().verify("alice", PASSWORD, HOME, is_known=False))
     assert checked.finding is Finding.UNAVAILABLE
     assert PASSWORD not in checked.detail
 
@@ -204,7 +204,7 @@ def test_a_file_that_cannot_be_read_is_an_outage(one: Rig) -> None:
         source.look_up("alice")
     with pytest.raises(TemporaryFailure):
         source.changed()
-    assert asyncio.run(source.verify("alice", PASSWORD, HOME)).finding is Finding.UNAVAILABLE
+    assert asyncio.run(source.verify("alice", PASSWORD, HOME, is_known=False)).finding is Finding.UNAVAILABLE
 
 
 def test_a_reader_cannot_write(one: Rig) -> None:

@@ -146,7 +146,7 @@ def test_who_comes_from_elsewhere_is_next_however_many_wait_from_one_place(tmp_p
         await asyncio.gather(*running, *crowd, member)
 
     asyncio.run(main())
-    assert order.index(HOME) == 1
+    assert order.index(HOME) == 2, "one by its place, one by its age, and so on"
     hash_pool.close()
 
 
@@ -166,6 +166,67 @@ def test_in_a_full_queue_the_newest_of_a_crowd_gives_way_to_who_comes_from_elsew
     asyncio.run(main())
     assert columns.total() == 0
     hash_pool.close()
+
+
+def test_a_crowd_at_one_place_is_served_beside_guesses_from_everywhere(tmp_path: Path) -> None:
+    """Behind one NAT sit thousands: by networks alone a hundred guessers left them a hundredth."""
+    hash_pool, order = pool(tmp_path, Columns(1), at_once=1, waiting=500), list[str]()
+
+    async def main() -> None:
+        free = threading.Event()
+        running = await _fill(hash_pool, free, 1)
+        places = [f"203.{number}.113.9" for number in range(100)]
+        waiting = [
+            asyncio.create_task(hash_pool.run(partial(order.append, place), place))
+            for pair in zip(places, [CAFE] * 100, strict=True)
+            for place in pair
+        ]
+        await asyncio.sleep(0)
+        free.set()
+        await asyncio.gather(*running, *waiting)
+
+    asyncio.run(main())
+    assert order[:100].count(CAFE) >= 25
+    hash_pool.close()
+
+
+def test_who_was_right_there_before_comes_first_and_gives_way_to_no_stranger(tmp_path: Path) -> None:
+    columns = Columns(1)
+    hash_pool, order = pool(tmp_path, columns, at_once=1, waiting=3), list[str]()
+
+    async def main() -> None:
+        free = threading.Event()
+        strangers = await _fill(hash_pool, free, 3)
+        newest = asyncio.create_task(hash_pool.run(partial(order.append, CAFE), CAFE))
+        await asyncio.sleep(0)
+        member = asyncio.create_task(hash_pool.run(partial(order.append, HOME), HOME, is_known=True))
+        await asyncio.sleep(0)
+        with pytest.raises(TemporaryFailure):
+            await hash_pool.run(partial(order.append, CAFE), CAFE)
+        free.set()
+        await asyncio.gather(*strangers, newest, member, return_exceptions=True)
+
+    asyncio.run(main())
+    assert order == [HOME]
+    assert columns.total() == 0
+    hash_pool.close()
+
+
+def test_a_closed_pool_takes_nothing_more(tmp_path: Path) -> None:
+    columns = Columns(1)
+    hash_pool = pool(tmp_path, columns, at_once=1)
+
+    async def main() -> None:
+        free = threading.Event()
+        (running,) = await _fill(hash_pool, free, 1)
+        free.set()
+        hash_pool.close()
+        with pytest.raises(TemporaryFailure):
+            await hash_pool.run(lambda: True, HOME)
+        await running
+
+    asyncio.run(main())
+    assert columns.total() == 0
 
 
 def test_a_job_that_was_cancelled_or_failed_is_not_counted_on(tmp_path: Path) -> None:

@@ -196,9 +196,10 @@ class PasswordAuthenticator:
     async def _ask(self, sign_in: _SignIn) -> Checked:
         """The answer of the first source that knows; behind an outage only a right password counts."""
         attempt, outages = sign_in.attempt, list[str]()
+        is_known = self._guard.knows(attempt)
         checked = Checked(Finding.UNKNOWN)
         for source in self._sources:
-            checked = await source.verify(sign_in.login, attempt.password, attempt.address)
+            checked = await source.verify(sign_in.login, attempt.password, attempt.address, is_known=is_known)
             if checked.finding in {Finding.RIGHT, Finding.WRONG}:
                 break
             if checked.finding is Finding.UNAVAILABLE:

@@ -91,7 +91,7 @@ class BuiltinAccounts:
         known = known or self._find(login)
         return known.account if known else None
 
-    async def verify(self, login: str, password: str, address: str) -> Checked:
+    async def verify(self, login: str, password: str, address: str, *, is_known: bool) -> Checked:
         """Compare with the stored hash, or with one of nobody at the same cost.
 
         Raises:
@@ -103,7 +103,8 @@ class BuiltinAccounts:
             return Checked(Finding.UNAVAILABLE, detail=unreadable.detail)
         stored = known.hashed if known else None
         try:
-            compared = await self._pool.run(partial(self._hashes.compare, stored, password), address)
+            compare = partial(self._hashes.compare, stored, password)
+            compared = await self._pool.run(compare, address, is_known=is_known)
         except ValueError as damaged:
             return Checked(Finding.UNAVAILABLE, detail=str(damaged))
         if known is None:
@@ -177,7 +178,7 @@ class BuiltinAccounts:
         login, generation = account.identity.login, account.identity.generation
         try:
             store = partial(self._accounts.upgrade, login, generation, compared.upgrade)
-            await self._pool.run(store, address)
+            await self._pool.run(store, address, is_known=True)
         except (apsw.Error, OperatorError, TemporaryFailure) as error:
             return f"the password hash was not upgraded: {error}"
         return "the password hash was upgraded"

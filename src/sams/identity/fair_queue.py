@@ -33,16 +33,18 @@ class _Network(Generic[_T]):
 class FairQueue(Generic[_T]):
     """Hashable items, each of an origin (`origin_key`)."""
 
-    __slots__ = ("_networks",)
+    __slots__ = ("_by_age", "_networks")
 
     def __init__(self) -> None:
         self._networks: OrderedDict[bytes, _Network[_T]] = OrderedDict()
+        self._by_age: OrderedDict[_T, bytes] = OrderedDict()
 
     def put(self, item: _T, origin: bytes) -> None:
         """It waits from now on."""
         network = self._networks.setdefault(network_key(origin), _Network())
         network.lines.setdefault(origin, OrderedDict())[item] = None
         network.held += 1
+        self._by_age[item] = origin
 
     def pop(self) -> _T | None:
         """Whose turn it is, and who waits no longer; None: nobody waits."""
@@ -56,13 +58,20 @@ class FairQueue(Generic[_T]):
         self.remove(item, origin)
         return item
 
+    def pop_oldest(self) -> _T | None:
+        """Who has waited longest, and waits no longer; it costs its network no turn. None: nobody waits."""
+        for item, origin in self._by_age.items():
+            self.remove(item, origin)
+            return item
+        return None
+
     def remove(self, item: _T, origin: bytes) -> bool:
         """It waits no longer. Whether it did."""
         key = network_key(origin)
         network = self._networks.get(key)
         if network is None or item not in network.lines.get(origin, ()):
             return False
-        del network.lines[origin][item]
+        del network.lines[origin][item], self._by_age[item]
         network.held -= 1
         if not network.lines[origin]:
             del network.lines[origin]
@@ -79,6 +88,16 @@ class FairQueue(Generic[_T]):
         longest = max(largest.lines, key=largest.held_by, default=origin)
         if largest is own and own.held_by(longest) < own.held_by(origin) + 2:
             return None
-        newest = next(reversed(largest.lines[longest]))
-        self.remove(newest, longest)
+        return self._newest(largest, longest)
+
+    def give_way_to_others(self) -> _T | None:
+        """Take out the newest of who holds the most, for one that does not wait here; None: nobody does."""
+        if not self._networks:
+            return None
+        largest = max(self._networks.values(), key=lambda network: network.held)
+        return self._newest(largest, max(largest.lines, key=largest.held_by))
+
+    def _newest(self, network: _Network[_T], origin: bytes) -> _T:
+        newest = next(reversed(network.lines[origin]))
+        self.remove(newest, origin)
         return newest

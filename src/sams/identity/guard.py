@@ -118,6 +118,10 @@ class Guard(Protocol):
         """Whether this password was found wrong here lately, of the account in this generation."""
         ...
 
+    def knows(self, attempt: SignInAttempt) -> bool:
+        """Whether this login was right at this address lately, by whatever password."""
+        ...
+
     def failed(self, attempt: SignInAttempt, generation: int) -> float:
         """It was wrong, of the account in this generation.
 
@@ -183,6 +187,10 @@ class SharedGuard:
             return False
         pair = self._current(self._read(self._pair_tag(attempt)))
         return pair.guesses > 0 and self._wrong_tag(attempt, generation) in _tags(pair)
+
+    def knows(self, attempt: SignInAttempt) -> bool:
+        """Whether this login was right at this address lately, by whatever password."""
+        return self._is_known(self._read(self._pair_tag(attempt)), self._clock.monotonic())
 
     def failed(self, attempt: SignInAttempt, generation: int) -> float:
         """It was wrong: count it where it was not tried before."""

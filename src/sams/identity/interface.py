@@ -110,10 +110,11 @@ class Source(Protocol):
         """
         ...
 
-    async def verify(self, login: str, password: str, address: str) -> Checked:
+    async def verify(self, login: str, password: str, address: str, *, is_known: bool) -> Checked:
         """Check a password as it was typed, for a mapped login. Costs the same for one that is unknown.
 
         address: the client's; those who wait for a check take turns by it.
+        is_known: this login was right at this address lately; who was comes first.
 
         Raises:
             TemporaryFailure: too many are waiting for a check; nothing was checked.

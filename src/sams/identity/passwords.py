@@ -2,8 +2,10 @@
 
 A hash takes tens of milliseconds of one core and 19 MiB. Unbounded, a flood of sign-ins would take the
 machine from members who are signed in; so over all workers at most as many are computed at once as there
-are cores, at low priority, and at most `max_waiting` wait for it. They wait in turns by where they come from
-(`fair_queue.py`): who makes many wait from one place keeps nobody elsewhere from a check.
+are cores, at low priority, and at most `max_waiting` wait for it. Who was right at the same place before comes
+first. All others take turns by where they come from (`fair_queue.py`) and by how long they wait, one of each: who
+makes many wait from one place keeps nobody elsewhere from a check, and many places keep no crowd from it that
+waits behind one.
 """
 
 from __future__ import annotations
@@ -142,34 +144,39 @@ class HashPool:
         self._worker = worker
         self._limit = max_waiting + at_once
         self._own_share = self._limit // (2 * len(waiting.numbers))
-        self._queue: FairQueue[_Work] = FairQueue()
+        self._known: FairQueue[_Work] = FairQueue()
+        self._unknown: FairQueue[_Work] = FairQueue()
+        self._is_by_age = self._is_closed = False
         self._idle = at_once
         waiting.numbers[worker] = 0
         self._threads = ThreadPoolExecutor(at_once, "hash", initializer=_lower_priority, initargs=(niceness,))
 
-    async def run(self, job: Callable[[], _Result], address: str) -> _Result:
+    async def run(self, job: Callable[[], _Result], address: str, *, is_known: bool = False) -> _Result:
         """Run a job in a lane, in its turn among those of other addresses.
 
+        is_known: who asks was right at this address before.
+
         Raises:
-            TemporaryFailure: too many wait already; the job was not done.
+            TemporaryFailure: too many wait already, or the pool is closed; the job was not done.
         """
-        origin = origin_key(address)
-        if not self._has_room() and not self._make_room(origin):
+        origin, queue = origin_key(address), self._known if is_known else self._unknown
+        if self._is_closed or not (self._has_room() or self._make_room(origin, is_known=is_known)):
             raise self._busy()
         work = _Work(job, origin, asyncio.get_running_loop().create_future())
-        self._queue.put(work, origin)
+        queue.put(work, origin)
         self._count(+1)
         self._start()
         try:
             result: _Result = await work.done
         finally:
-            if self._queue.remove(work, origin):  # who asked is gone
+            if queue.remove(work, origin):  # who asked is gone
                 self._count(-1)
         return result
 
     def close(self) -> None:
         """Drop what waits, and let what a thread was given come to its end: it counts itself out."""
-        while work := self._queue.pop():
+        self._is_closed = True
+        while work := self._next():
             self._count(-1)
             work.done.cancel()
         self._threads.shutdown(wait=True)
@@ -178,9 +185,12 @@ class HashPool:
         numbers, share = self._waiting.numbers, self._own_share
         return numbers[self._worker] < share or sum([max(one, share) for one in numbers]) < self._limit
 
-    def _make_room(self, origin: bytes) -> bool:
+    def _make_room(self, origin: bytes, *, is_known: bool) -> bool:
         """Let the newest of a crowd go for one of this origin; whether there was a crowd."""
-        work = self._queue.give_way(origin)
+        if is_known:
+            work = self._unknown.give_way_to_others() or self._known.give_way(origin)
+        else:
+            work = self._unknown.give_way(origin)
         if work is None:
             return False
         self._count(-1)
@@ -192,9 +202,15 @@ class HashPool:
 
     def _start(self) -> None:
         """Give idle threads those whose turn it is."""
-        while self._idle and (work := self._queue.pop()):
+        while self._idle and not self._is_closed and (work := self._next()):
             self._idle -= 1
             self._threads.submit(self._in_lane, work)
+
+    def _next(self) -> _Work | None:
+        if work := self._known.pop():
+            return work
+        self._is_by_age = not self._is_by_age
+        return self._unknown.pop_oldest() if self._is_by_age else self._unknown.pop()
 
     def _in_lane(self, work: _Work) -> None:
         result, error = None, None
