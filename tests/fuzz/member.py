@@ -133,10 +133,19 @@ def _check_author(head: bytes) -> None:
     senders = _addresses(seen, "Sender")
     assert len(senders) <= 1
     assert HERS.issuperset(senders), senders
+    if _tells_what_came_before(seen):
+        return
     resent = _addresses(seen, "Resent-From")
     assert HERS.issuperset(resent[:1]), resent
     if "Resent-Sender" in seen:
         assert resent, "who resent it is not told"
+
+
+def _tells_what_came_before(seen: email.message.Message) -> bool:
+    """Whether a Received besides ours, which is the first field, stands above all that says who resent it."""
+    names = [name.lower() for name in seen][1:]
+    resent = [number for number, name in enumerate(names) if name in {"resent-from", "resent-sender"}]
+    return bool(resent) and "received" in names[: resent[0]]
 
 
 def _addresses(seen: email.message.Message, name: str) -> list[str]:

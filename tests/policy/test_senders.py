@@ -188,6 +188,8 @@ OLDER_BLOCK = "Resent-Sender: aide@x.org\r\nResent-From: boss@x.org\r\nResent-Da
         (OWN_BLOCK + "Resent-Sender: info@example.org\r\n", ""),
         (OWN_BLOCK + "Received: x\r\n" + OLDER_BLOCK, ""),
         (OWN_BLOCK + "Resent-From: boss@x.org\r\nResent-Sender: aide@x.org\r\n", ""),
+        ("Received: x\r\nResent-From: list@x.org\r\nResent-Sender: aide@x.org\r\n", ""),
+        ("Resent-From: boss@x.org\r\nReceived: x\r\n", "Resent-From must be"),
         ("Resent-From: boss@x.org\r\n", "Resent-From must be"),
         ("Subject: x\r\nResent-From: boss@x.org\r\nSubject: y\r\n" + OWN_BLOCK, "Resent-From must be"),
         ("Resent-From: x:;\r\n", "Resent-From must be"),
@@ -218,6 +220,11 @@ def test_only_the_first_block_makes_a_message_of_others_one_that_is_resent() -> 
         f"From: boss@x.org\r\nResent-Sender: alice@example.org\r\nReceived: x\r\n{OWN_BLOCK}".encode()
     )
     assert "You may not send with boss@x.org" in str(policy(resent="allow").check_header(ALICE, said).reply)
+
+
+def test_a_block_below_received_does_not_redirect_mail_of_others() -> None:
+    said = read_header(b"Received: x\r\nResent-From: boss@x.org\r\nFrom: boss@x.org\r\n")
+    assert "Resent-From must be" in str(policy(resent="allow").check_header(ALICE, said).reply)
 
 
 def test_a_resent_from_that_cannot_be_read_redirects_nothing() -> None:

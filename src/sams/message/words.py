@@ -19,7 +19,7 @@ _CHARSETS = {
     for name in (alias, codec)
 }
 """Python's name of each charset, by all its names. No other name may reach the codecs: they would try to import it,
-and keep it for ever."""
+and keep it for ever. Of an unknown charset the ASCII is shown: nearly all have it, and programs know more names."""
 _SEPARATORS = str.maketrans("-:.", "___")
 
 
@@ -36,9 +36,7 @@ def decode_words(text: str) -> str:
 
 def _decoded(match: re.Match[str]) -> str:
     charset, kind, body = match.groups()
-    codec = _CHARSETS.get(charset.lower().translate(_SEPARATORS))
-    if codec is None:
-        return match[0]
+    codec = _CHARSETS.get(charset.lower().translate(_SEPARATORS), "ascii")
     try:
         octets = _base64(body) if kind in "Bb" else _q(body)
         return octets.decode(codec, "replace")

@@ -7,12 +7,13 @@ how strict that is: `enforce` refuses, `warn` lets through and tells the journal
 Who resends a message puts a block of Resent- fields above those that stand there (RFC 5322 section 3.6.6). So the
 first block is what the member says: whatever From is, its one Resent-From is the member's own, and its Resent-Sender
 if there is one. Older blocks tell what others did before, and are left alone. A block ends before the next
-Resent-From, and before Received, with which a message begins that once came in (Return-Path is taken out by us).
+Resent-From, and before Received, with which a message begins that once came in (Return-Path is taken out by us). A
+first block below a Received is history as well: where From is the member's own, it says nothing about who sends now.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
 
@@ -53,6 +54,7 @@ class HeaderSenders(Struct, frozen=True, gc=False):
     resent_fields, resent_sender_fields: how many Resent-From and Resent-Sender the first block of them has.
     authors, resent, resent_sender, sender: the addresses of the first From, of the Resent-From and the first
         Resent-Sender of that block, and of the first Sender; no more than two, which are too many; empty without one.
+    is_resent_before: that block stands below a Received.
     """
 
     from_fields: int
@@ -63,6 +65,7 @@ class HeaderSenders(Struct, frozen=True, gc=False):
     sender_fields: int = 0
     resent_sender: tuple[HeaderAddress, ...] | Unreadable = ()
     resent_sender_fields: int = 0
+    is_resent_before: bool = False
 
 
 class SenderVerdict(Struct, frozen=True, gc=False):
@@ -190,7 +193,18 @@ def header_senders(header: Header) -> HeaderSenders:
         sender_fields=header.count(b"sender"),
         resent_sender=_addresses(header, b"resent-sender") if b"resent-sender" in block else (),
         resent_sender_fields=block.count(b"resent-sender"),
+        is_resent_before=bool(block) and _is_history(header.names),
     )
+
+
+def _is_history(names: Sequence[bytes]) -> bool:
+    """Whether the first Resent field stands below a Received: what is resent now has its own above all."""
+    for name in names:
+        if name in {b"resent-from", b"resent-sender"}:
+            return False
+        if name == b"received":
+            return True
+    return False
 
 
 def _first_resent_block(header: Header) -> list[bytes]:
@@ -239,6 +253,9 @@ def _resent_problem(identity: Identity, header: HeaderSenders) -> str | None:
     """Why the member may not have resent it so; None: it is not resent, or may be."""
     if not header.resent_fields and not header.resent_sender_fields:
         return None
+    author = _author(header)
+    if header.is_resent_before and author is not None and _may_use(identity, author.mailbox):
+        return None  # a member's own message, as a list had sent it on
     if isinstance(header.resent, Unreadable):
         return f"The Resent-From field cannot be read: {header.resent.why}"
     if not _is_one_of(identity, header.resent):
