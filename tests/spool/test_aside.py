@@ -443,3 +443,51 @@ async def test_a_failed_shard_may_go_when_what_was_set_aside_has_its_octets_here
     assert [shown.id for shown in await spool.damaged(None, 9)] == [message]
     await spool.close()
     assert told.troubled == []
+
+
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["tried again", "restarted"])
+@on_loop
+async def test_what_was_dealt_with_while_a_take_over_stood_still_is_not_set_aside_again(
+    is_restarted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(take_overs, "FIRST_PAUSE", 0.001)
+    real, tries, is_full = failed_shard.begin, list[int](), True
+
+    def begin(*values: Any) -> tuple[int, Files]:
+        tries.append(1)
+        return real(*values) if not is_full else (1 // 0, [])
+
+    monkeypatch.setattr(failed_shard, "begin", begin)
+    spool = open_shelf(tmp_path, 0, Clock(), SETTINGS)
+    back, removed, left = [await accepted(spool) for _ in range(3)]
+    for message in (back, removed, left):
+        spool._active._claims.set_aside(row_of(message)[0], "the disk was sick")
+    await spool.hold(Search(login="nobody"))
+    spool._active.fail("the disk is sick")
+    async with asyncio.timeout(30):
+        while not tries:  # noqa: ASYNC110 - what it waits for is a thread's work
+            await asyncio.sleep(0.001)
+    assert await spool.put_back(back) == await spool.discard(removed) == 1
+    if is_restarted:
+        await spool.close()
+        spool = open_shelf(tmp_path, 1, Clock(), SETTINGS)
+    is_full = False
+    async with asyncio.timeout(30):
+        while spool._active._take_overs.is_under_way:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.001)
+    assert [entry.message.id for entry in await spool.search(Search(), None, 9)] == [back]
+    assert [shown.id for shown in await spool.damaged(None, 9)] == [left]
+    facts = spool._active._reader.execute("SELECT key FROM shard_info ORDER BY key").fetchall()
+    assert facts == [("readable_from",), ("shard",)]
+    await spool.close()
+
+
+def test_what_waits_here_by_way_of_another_shard_is_not_set_aside_as_well() -> None:
+    connection = apsw.Connection(":memory:")
+    prepare(connection, 2, ":memory:")
+    message = (7, 0, "ann", "S", None, None, START, 1, 0, 1, "7BIT", None, None, 0)
+    connection.execute(f"INSERT INTO message VALUES ({','.join('?' * len(message))})", message)  # noqa: S608 - marks
+    damaged = [(7, 0, START, b"sick"), (8, 0, START, b"sick")]
+    assert damage.carry(connection, 0, [damaged, [message], [], []]) == (1, [])
+    assert connection.execute("SELECT message FROM damaged").fetchall() == [(8,)]
+    assert connection.execute("SELECT count(*) FROM damaged_message").fetchall() == [(0,)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 from typing import Never
 
@@ -15,6 +17,7 @@ from sams.spool.backups import restore
 from sams.spool.interface import Search, Settlement
 from sams.spool.keys import row_of
 from sams.spool.layout import Layout
+from sams.spool.statements import Files
 from tests.spool.rig import (
     SETTINGS,
     START,
@@ -164,3 +167,51 @@ def test_what_is_no_backup_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OperatorError, match="is damaged"):
         restore(tmp_path, tmp_path)
     assert not Layout(tmp_path, 0).database.exists()
+
+
+@on_loop
+async def test_a_body_that_a_backup_meets_twice_stays_what_it_is(folders: tuple[Path, Path, Path]) -> None:
+    data, backup, _ = folders
+    async with sqlite_spool(data) as spool:
+        message = await accepted(spool, body=LARGE)
+        await spool._add_change(_both_waiting_and_aside)
+        await spool.backup(str(backup))
+        assert (backup / "bodies" / message).read_bytes() == LARGE
+        assert await read(spool.load(message).body) == LARGE
+
+
+def _both_waiting_and_aside(connection: apsw.Connection) -> tuple[int, Files]:
+    connection.execute("INSERT INTO damaged SELECT id, shard, arrived, 'by mistake' FROM message")
+    connection.execute("INSERT INTO damaged_content SELECT * FROM content")
+    return 1, []
+
+
+@pytest.mark.parametrize("has_links", [True, False])
+@on_loop
+async def test_a_restore_that_was_ended_is_done_again_and_leaves_the_backup_as_it_is(
+    has_links: bool, folders: tuple[Path, Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_links(*_: object) -> Never:
+        raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+    def killed(*_: object) -> Never:
+        raise KeyboardInterrupt
+
+    data, backup, other = folders
+    if not has_links:
+        monkeypatch.setattr(os, "link", no_links)
+    async with sqlite_spool(data) as spool:
+        message = await accepted(spool, body=LARGE)
+        await spool.backup(str(backup))
+    with monkeypatch.context() as patch:
+        patch.setattr(backups, "sync_folder", killed)
+        with pytest.raises(KeyboardInterrupt):
+            restore(backup, other)
+    if not has_links:
+        (Layout(other, 0).bodies / message).write_bytes(b"a par")
+    Layout(other, 0).database.unlink()
+    Layout(other, 0).database.with_name("queue.db.new").write_bytes(b"a part")
+    assert restore(backup, other) == 0
+    assert (backup / "bodies" / message).read_bytes() == LARGE
+    async with sqlite_spool(other) as spool:
+        assert await read(spool.load(message).body) == LARGE

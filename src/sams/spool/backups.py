@@ -102,10 +102,10 @@ def restore(backup: Path, data_dir: Path) -> int:
         if layout.database.stat().st_size:  # a service began and ended just now
             raise OperatorError(f"{layout.folder} is in use already: stop the service, and move it away")
         for entry in os.scandir(backup / "bodies"):
-            _link(Path(entry.path), layout.bodies / entry.name)
-            _sync(layout.bodies / entry.name)
+            _put(Path(entry.path), layout.bodies / entry.name)
         sync_folder(layout.bodies)
         copy = layout.database.with_name(f"{layout.database.name}.new")
+        copy.unlink(missing_ok=True)
         _copy_file(backup / "queue.db", copy)
         copy.replace(layout.database)  # whole or not there: SQLite may be long in seeing that it has a part
         sync_folder(layout.folder)
@@ -115,7 +115,7 @@ def restore(backup: Path, data_dir: Path) -> int:
 
 
 def _copy_database(reader: apsw.Connection, path: Path) -> apsw.Connection:
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, FILE_MODE))
+    os.close(_new_file(path))
     copy = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     with reader:
         reader.execute("SELECT count(*) FROM shard_info").fetchall()  # takes the snapshot
@@ -208,13 +208,22 @@ def _shard_of(backup: Path) -> int:
         connection.close()
 
 
+def _put(source: Path, target: Path) -> None:
+    """Bring a body back, on disk; a restore that was ended may have left a part of it under its name."""
+    target.unlink(missing_ok=True)
+    _link(source, target)
+    _sync(target)
+
+
 def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:  # another file system, or one without links
-        _copy_file(source, target)
+    """Give a body a second name, or copy it. What has the name already is that body: it is never written."""
+    with contextlib.suppress(FileExistsError):
+        try:
+            os.link(source, target)
+        except (FileNotFoundError, FileExistsError):
+            raise
+        except OSError:  # another file system, or one without links
+            _copy_file(source, target)
 
 
 def _sync(path: Path) -> None:
@@ -226,17 +235,20 @@ def _sync(path: Path) -> None:
         os.close(descriptor)
 
 
+def _new_file(path: Path) -> int:
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
+
+
 def _write(path: Path, text: str) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, FILE_MODE)
-    with os.fdopen(descriptor, "w") as file:
+    with os.fdopen(_new_file(path), "w") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
 
 
 def _copy_file(source: Path, target: Path) -> None:
-    descriptor = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
-    with source.open("rb") as reading, os.fdopen(descriptor, "wb") as writing:
+    """Copy to a name that nothing has: a link of that name would be the very file that is copied."""
+    with source.open("rb") as reading, os.fdopen(_new_file(target), "wb") as writing:
         shutil.copyfileobj(reading, writing, _COPY)
         writing.flush()
         os.fsync(writing.fileno())

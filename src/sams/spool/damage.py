@@ -36,6 +36,13 @@ MOST_RECIPIENTS = 100
 CARRIED = 100
 """Messages set aside that go along in one step when a shard's queue is taken over."""
 ROWS = "SELECT message FROM damaged WHERE message > ? ORDER BY message LIMIT ?"
+_CARRIED_FROM = "carried_from_{}"
+_PLACE = "SELECT value FROM shard_info WHERE key = ?"
+_NOTE_PLACE = "INSERT OR REPLACE INTO shard_info (key, value) VALUES (?, ?)"
+_HERE = (
+    "WITH found(row) AS (SELECT value FROM carray(?)) SELECT message FROM damaged WHERE message IN found "
+    "UNION ALL SELECT id FROM message WHERE id IN found"
+)
 _TEXT = 500
 _READ = 1024 * 1024
 _TABLES = (
@@ -127,16 +134,31 @@ def carried(read: Callable[[str], list[Row]]) -> list[list[Row]]:
     return [read(statement) for statement in _CARRIED]
 
 
-def carry(connection: apsw.Connection, tables: Sequence[Sequence[Row]]) -> tuple[int, Files]:
-    """Keep them in the shard that takes over, each once, however often a step is tried."""
-    rows = array_of(int(row[0]) for row in tables[0])  # type: ignore[arg-type]
-    known = {
-        row
-        for (row,) in connection.execute("SELECT message FROM damaged WHERE message IN carray(?)", (rows,))
-    }
+def carry(connection: apsw.Connection, shard: int, tables: Sequence[Sequence[Row]]) -> tuple[int, Files]:
+    """Keep those of a failed shard in the one that takes over, each once.
+
+    A step may be tried again, after a restart too, and a person may have dealt with some of them by then: how far it
+    came is noted with them, until the take-over itself is (`forget_place`).
+    """
+    new = _not_carried(connection, shard, tables[0])
     for (table, _, columns), found in zip(_ALL, tables, strict=True):
-        connection.executemany(copy_into(table, columns), [row for row in found if row[0] not in known])
-    return len(tables[0]) - len(known), []
+        connection.executemany(copy_into(table, columns), [row for row in found if row[0] in new])
+    if new:
+        connection.execute(_NOTE_PLACE, (_CARRIED_FROM.format(shard), max(new)))
+    return len(new), []
+
+
+def forget_place(connection: apsw.Connection, shard: int) -> None:
+    """All that was set aside in a failed shard has gone along, and that is noted elsewhere."""
+    connection.execute("DELETE FROM shard_info WHERE key = ?", (_CARRIED_FROM.format(shard),))
+
+
+def _not_carried(connection: apsw.Connection, shard: int, found: Sequence[Row]) -> set[int]:
+    """The rows behind the place that was reached, but for those that are here already by way of another shard."""
+    rows = {int(row[0]) for row in found}  # type: ignore[arg-type]
+    place = connection.execute(_PLACE, (_CARRIED_FROM.format(shard),)).fetchone()
+    here = {row for (row,) in connection.execute(_HERE, (array_of(rows),))}
+    return {row for row in rows - here if place is None or row > place[0]}
 
 
 def _forget(connection: apsw.Connection, rows: Sequence[int]) -> Files:

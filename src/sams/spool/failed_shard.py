@@ -199,8 +199,12 @@ class FailedShard:
 def begin(
     connection: apsw.Connection, failed: Row, inherited: list[Row], uses: list[Row]
 ) -> tuple[int, Files]:
-    """Note that a shard is being taken over, with what it had taken over, and what logins used."""
+    """Note that a shard is being taken over, with what it had taken over, and what logins used.
+
+    What was set aside in it has gone along by then.
+    """
     connection.executemany(_BEGIN, [failed, *inherited])
+    damage.forget_place(connection, int(failed[0]))  # type: ignore[arg-type]
     add_uses(connection, uses)
     return 1, []
 

@@ -187,11 +187,11 @@ class TakeOvers:
         await self._take_all([failed, *(row for row in inherited if not row[4])])
 
     async def _carry(self, source: FailedShard) -> None:
-        """What was set aside goes along before it is noted that anything does: a restart begins with it again."""
+        """What was set aside goes along before it is noted that anything does: a restart goes through it again."""
         place, is_end = FIRST_PLACE, False
         while not is_end:
             aside = await self._read_aside(source, place)
-            await self._add_change(partial(damage.carry, tables=aside.tables))
+            await self._add_change(partial(damage.carry, shard=source.layout.shard, tables=aside.tables))
             place, is_end = aside.last, aside.is_end
 
     async def _take_all(self, rows: Iterable[Row]) -> None:
