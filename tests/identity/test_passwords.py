@@ -192,22 +192,24 @@ def test_a_crowd_at_one_place_is_served_beside_guesses_from_everywhere(tmp_path:
 
 def test_who_was_right_there_before_comes_first_and_gives_way_to_no_stranger(tmp_path: Path) -> None:
     columns = Columns(1)
-    hash_pool, order = pool(tmp_path, columns, at_once=1, waiting=3), list[str]()
+    hash_pool, order = pool(tmp_path, columns, at_once=1, waiting=6), list[str]()
 
     async def main() -> None:
         free = threading.Event()
-        strangers = await _fill(hash_pool, free, 3)
-        newest = asyncio.create_task(hash_pool.run(partial(order.append, CAFE), CAFE))
+        running = await _fill(hash_pool, free, 1)
+        places = [*(f"203.0.{number}.9" for number in range(5)), CAFE]
+        strangers = [asyncio.create_task(hash_pool.run(partial(order.append, at), at)) for at in places]
         await asyncio.sleep(0)
         member = asyncio.create_task(hash_pool.run(partial(order.append, HOME), HOME, is_known=True))
         await asyncio.sleep(0)
         with pytest.raises(TemporaryFailure):
             await hash_pool.run(partial(order.append, CAFE), CAFE)
         free.set()
-        await asyncio.gather(*strangers, newest, member, return_exceptions=True)
+        await asyncio.gather(*running, *strangers, member, return_exceptions=True)
 
     asyncio.run(main())
-    assert order == [HOME]
+    assert order[0] == HOME
+    assert len(order) == 6
     assert columns.total() == 0
     hash_pool.close()
 
