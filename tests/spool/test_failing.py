@@ -24,6 +24,8 @@ from sams.spool.layout import Layout, discover, make_new_shard, mark_failed, not
 from sams.spool.lock import acquire
 from sams.spool.opening import Opened, open_files
 from sams.spool.shelf import Shelf, open_shelf
+from sams.spool.standings import Standing
+from sams.spool.statements import Files
 from tests.spool.faulty import READ_EIO, Fault, Faults, FaultyVFS
 from tests.spool.rig import (
     HEAD,
@@ -290,6 +292,59 @@ async def test_a_failed_shard_that_cannot_be_read_now_is_taken_over_later(
         assert [entry.message.id for entry in found] == [old, new]
         await settle(spool, Settlement(old, gone(0)))
         assert await spool.standings() == []
+
+
+@on_loop
+async def test_who_asks_while_a_shard_fails_lets_nobody_take_it_for_drained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    async with shelf(tmp_path, told) as spool:
+        message, old, may_end = await accepted(spool), spool._active, asyncio.Event()
+        real = old.standing_of_failed
+
+        async def slow() -> list[Standing]:
+            found = await real()
+            await may_end.wait()
+            return found
+
+        monkeypatch.setattr(old, "standing_of_failed", slow)
+        asked = asyncio.ensure_future(spool.standings())
+        await asyncio.sleep(0)
+        old.fail("the disk is sick")
+        await taken_over(spool)
+        may_end.set()
+        assert [standing.shard for standing in await asked] == [0]
+        assert told.drained == []
+        assert spool.load(message).head == HEAD
+
+
+@on_loop
+async def test_a_failed_shard_whose_take_over_is_not_noted_yet_is_not_taken_for_drained(
+    tmp_path: Path, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not be read at first, and then the disk of its successor is full for a while."""
+    told, real, tries, is_full = Told(), failed_shard.begin, list[int](), True
+
+    def begin(*values: Any) -> tuple[int, Files]:
+        tries.append(1)
+        return real(*values) if not is_full else (1 // 0, [])
+
+    monkeypatch.setattr(failed_shard, "begin", begin)
+    async with shelf(tmp_path, told, failed_vfs="faulty") as spool:
+        message = await accepted(spool)
+        faults.fault = Fault("read", ".db", READ_EIO, many=2**60)
+        spool._active.fail("the disk is gone")
+        await until(lambda: spool.shard == 1 and bool(told.troubled))
+        assert len(await spool.standings()) == 1
+        faults.heal()
+        await until(lambda: bool(tries))
+        assert [standing.shard for standing in await spool.standings()] == [0]
+        assert (told.drained, list(spool._active._take_overs.sources)) == ([], [0])
+        is_full = False
+        await taken_over(spool)
+        await until(lambda: not spool._active._take_overs.is_under_way)
+        assert spool.load(message).head == HEAD
 
 
 @on_loop

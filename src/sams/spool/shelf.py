@@ -104,7 +104,8 @@ class Shelf:
         self._replaced_at = float("-inf")
         self._pause = FIRST_PAUSE
         self._unplaced: Standing | None = None
-        self._coming: Standing | None = None
+        self._coming: dict[int, Standing] = {}
+        """What is being taken over, until the active shard has a note of it."""
         self._unread: dict[int, Standing] = {}
         self._seen_failed: set[int] = set()
         self._stray_timer: asyncio.TimerHandle | None = None
@@ -194,13 +195,15 @@ class Shelf:
         Raises:
             StorageFailed: the active shard cannot be read.
         """
-        known = {self._coming.shard: self._coming} if self._coming is not None else {}
-        known |= {one.shard: one for one in await self._active.standing_of_failed()} | self._unread
+        active = self._active
+        taken_over = {one.shard: one for one in await active.standing_of_failed()}
+        known = self._coming | taken_over | self._unread
         if self._unplaced is not None:
             known[self._unplaced.shard] = self._unplaced
-        found = [known[shard] for shard in sorted(known) if not known[shard].is_drained]
-        self._tell_drained({one.shard for one in found})
-        return found
+        found = {shard for shard in known if not known[shard].is_drained}
+        if active is self._active:  # else it has failed meanwhile, and its successor knows better
+            self._tell_drained(known.keys() - found, found)
+        return [known[shard] for shard in sorted(found)]
 
     def close(self) -> asyncio.Future[None]:
         """Finish what waits for a commit, then let go of all locks."""
@@ -232,8 +235,14 @@ class Shelf:
         shard = source.layout.shard
         self._seen_failed.add(shard)
         self._active.make_later_ids(source.latest_id())
-        self._coming = Standing(shard, failure_text(source.layout), self._clock.now())
-        self._active.take_over(source, self._coming.reason, self._coming.since, {})
+        coming = Standing(shard, failure_text(source.layout), self._clock.now())
+        self._take_over(self._active, source, coming, {})
+
+    def _take_over(
+        self, active: SqliteSpool, source: FailedShard, coming: Standing, older: dict[int, FailedShard]
+    ) -> None:
+        self._coming[coming.shard] = coming
+        active.take_over(source, coming.reason, coming.since, older)
 
     def _look_again(self) -> None:
         """Take over what could not be read when this shard took its place."""
@@ -270,7 +279,7 @@ class Shelf:
             self._cannot_read(Failure(shard, failure_text(layout), self._clock.now()), error)
             return
         at = self._clock.now() if failure is None else failure.since
-        active.take_over(source, failure_text(layout), at, {})
+        self._take_over(active, source, Standing(shard, failure_text(layout), at), {})
 
     def _cannot_read(self, failure: Failure, error: Exception) -> None:
         """What waits in a failed shard is out of reach for now."""
@@ -284,11 +293,12 @@ class Shelf:
         if self._stray_timer is None and not self._is_closing:
             self._stray_timer = self._loop.call_later(LONGEST_PAUSE, self._look_again)
 
-    def _tell_drained(self, failed: set[int]) -> None:
-        for shard in self._seen_failed - failed:
+    def _tell_drained(self, drained: set[int], failed: set[int]) -> None:
+        """Only of what is known to be empty: a shard of which nothing is known may be on its way here."""
+        for shard in self._seen_failed & drained:
             self._active.let_go_of(shard)
             self._hooks.drained(shard, str(Layout(self._data_dir, shard).folder))
-        self._seen_failed = failed
+        self._seen_failed = (self._seen_failed - drained) | failed
 
     def _failed(self, detail: str, left: list[Member]) -> None:
         """The active shard has failed."""
@@ -342,8 +352,7 @@ class Shelf:
         older = old.hand_over_sources()
         self._seen_failed |= {failure.shard, *older}
         if isinstance(source, FailedShard):
-            self._coming = Standing(failure.shard, failure.detail, failure.at)
-            new.take_over(source, failure.detail, failure.at, older)
+            self._take_over(new, source, Standing(failure.shard, failure.detail, failure.at), older)
         else:
             new.keep_sources(older)
             self._cannot_read(failure, source)
