@@ -347,6 +347,31 @@ async def test_a_failed_shard_whose_take_over_is_not_noted_yet_is_not_taken_for_
         assert spool.load(message).head == HEAD
 
 
+@pytest.mark.parametrize("is_restarted", [False, True], ids=["runs on", "restarted"])
+@on_loop
+async def test_a_queue_whose_successor_failed_before_it_noted_it_goes_on_in_the_next(
+    is_restarted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, is_full = failed_shard.begin, True
+    monkeypatch.setattr(failed_shard, "begin", lambda *all_: (1 // 0, []) if is_full else real(*all_))
+    spool = open_shelf(tmp_path, 0, Clock(), SETTINGS)
+    first = await accepted(spool)
+    spool._active.fail("the disk is sick")
+    await until(lambda: spool.shard == 1)
+    second = await accepted(spool)
+    spool._active.fail("the next one is sick")
+    await until(lambda: spool.shard == 2)
+    if is_restarted:
+        await spool.close()
+        spool = open_shelf(tmp_path, 2, Clock(), SETTINGS)
+    is_full = False
+    await until(lambda: {0, 1} <= spool._active.known_failures() and not spool._active.is_taking_over)
+    assert [entry.message.id for entry in await spool.search(Search(), None, 9)] == [first, second]
+    assert spool.load(first).head == HEAD
+    assert [standing.shard for standing in await spool.standings()] == [0, 1]
+    await spool.close()
+
+
 @on_loop
 async def test_what_stands_in_the_way_of_a_take_over_is_met_again_until_it_is_gone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

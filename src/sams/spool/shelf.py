@@ -106,6 +106,8 @@ class Shelf:
         self._unplaced: Standing | None = None
         self._coming: dict[int, Standing] = {}
         """What is being taken over, until the active shard has a note of it."""
+        self._begun: set[int] = set()
+        """What the active shard was told to take over, noted or not."""
         self._unread: dict[int, Standing] = {}
         self._seen_failed: set[int] = set()
         self._stray_timer: asyncio.TimerHandle | None = None
@@ -242,6 +244,7 @@ class Shelf:
         self, active: SqliteSpool, source: FailedShard, coming: Standing, older: dict[int, FailedShard]
     ) -> None:
         self._coming[coming.shard] = coming
+        self._begun.add(coming.shard)
         active.take_over(source, coming.reason, coming.since, older)
 
     def _look_again(self) -> None:
@@ -257,10 +260,21 @@ class Shelf:
             active.resume_take_overs(self._open_failed)
         except StorageFailed:
             return  # it has failed itself: its successor looks again
-        for shard in sorted(replaced_by(active.layout) - known):
+        for shard in sorted((replaced_by(active.layout) | self._not_begun(known)) - known - self._begun):
             self._take_stray(active, Layout(self._data_dir, shard))
-        if self._unread or active.has_unread:
+        if self._unread or active.has_unread or active.is_taking_over:
+            self._look_later()
+
+    def _look_later(self) -> None:
+        if self._stray_timer is None and not self._is_closing:
             self._stray_timer = self._loop.call_later(LONGEST_PAUSE, self._look_again)
+
+    def _not_begun(self, known: set[int]) -> set[int]:
+        """What the shards that were taken over should have taken over, and failed before they noted it."""
+        layouts = [
+            Layout(self._data_dir, each) for one in known for each in replaced_by(Layout(self._data_dir, one))
+        ]
+        return {each.shard for each in layouts if not each.taken_over.exists()}
 
     def _take_stray(self, active: SqliteSpool, layout: Layout) -> None:
         shard = layout.shard
@@ -290,8 +304,7 @@ class Shelf:
         self._unread[failure.shard] = Standing(
             failure.shard, failure.detail, failure.at, trouble=f"it cannot be read: {error}"
         )
-        if self._stray_timer is None and not self._is_closing:
-            self._stray_timer = self._loop.call_later(LONGEST_PAUSE, self._look_again)
+        self._look_later()
 
     def _tell_drained(self, drained: set[int], failed: set[int]) -> None:
         """Only of what is known to be empty: a shard of which nothing is known may be on its way here."""
@@ -347,7 +360,7 @@ class Shelf:
         old = self._active
         new.follow(old)
         self._replaced_at = self._clock.monotonic()
-        self._active, self._unplaced = new, None
+        self._active, self._unplaced, self._begun = new, None, set()
         self._retired.append(old)
         older = old.hand_over_sources()
         self._seen_failed |= {failure.shard, *older}
@@ -356,6 +369,7 @@ class Shelf:
         else:
             new.keep_sources(older)
             self._cannot_read(failure, source)
+        self._look_later()
         for member in left:
             if isinstance(member, Settle):
                 member.hand_on(new.settle)

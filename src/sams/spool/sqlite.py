@@ -369,6 +369,11 @@ class SqliteSpool:
         """Whether messages of this shard are in a failed one that cannot be read now."""
         return bool(self._take_overs.unread)
 
+    @property
+    def is_taking_over(self) -> bool:
+        """Whether something is still to come from a failed shard."""
+        return self._take_overs.is_under_way
+
     def keep_sources(self, sources: dict[int, FailedShard]) -> None:
         """Failed shards that the one before read."""
         self._take_overs.sources |= sources

@@ -109,6 +109,7 @@ class TakeOvers:
 
     def begin(self, failed: Row, source: FailedShard, older: dict[int, FailedShard]) -> None:
         """Take a shard over that just failed, and the `older` ones whose queues it had taken over."""
+        self.let_go(source.layout.shard)
         self.sources |= {**older, source.layout.shard: source}
         self.expected.discard(source.layout.shard)
         self._start(lambda: self._begin(failed, source))
