@@ -78,7 +78,10 @@ def run(data: bytes) -> None:
     if isinstance(outcome, tuple):
         _check_header(outcome[0], outcome[1], stream, is_sound=is_sound)
     else:
-        assert not is_sound or len(stream) > LIMITS.octets or _is_over_a_limit(stream)
+        is_long = (
+            len(stream) + len(b"\r\n") > LIMITS.octets
+        )  # a header without a body has its end put behind it
+        assert not is_sound or is_long or _is_over_a_limit(stream)
 
 
 def _is_over_a_limit(stream: bytes) -> bool:
@@ -135,6 +138,8 @@ def check_addresses(value: bytes) -> None:
 def _check_names(theirs: list[str], addresses: tuple[HeaderAddress, ...]) -> None:
     """What another program shows as a name shows no address that ours does not."""
     for name, address in zip(theirs, addresses, strict=True):
+        if "(" in address.display_name:
+            continue  # it drops the brackets within a comment, which joins what stands beside them
         if foreign_address_in_display_name(name) is not None:
             assert foreign_address_in_display_name(address.display_name) is not None, name
 

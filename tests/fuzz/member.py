@@ -26,6 +26,8 @@ from tests.message.references import name_of, read_message
 
 ALICE = Identity("alice", ("alice@example.org",), ("boss@example.org",), Mailbox("alice", "example.org"), 1)
 _SPACE_BEFORE_COLON = re.compile(rb"(?m)^([!-9;-~]+)[ \t]+:")
+_TAG = re.compile(r"\+[^@]*@")
+"""What stands behind the name in an address that is one's own as well."""
 HERS = {"alice@example.org", "boss@example.org"}
 COMPOSER = Composer("s.example.org", SenderPolicy(Senders()), TraceSettings())
 ARRIVAL = Arrival("S1", "h", "192.0.2.1", extended=True, tls=None, at=0.0)
@@ -126,6 +128,8 @@ def _check(message: NewMessage, content: bytes, *, is_sound: bool) -> None:
 def _check_author(head: bytes) -> None:
     """Who Python's own parser sees as the sender is alice, or the boss for whom she may; then Sender says so."""
     seen = email.message_from_bytes(_SPACE_BEFORE_COLON.sub(rb"\1:", head))  # which it does not know
+    if _is_odd_to_python(seen):
+        return
     (author,) = _addresses(seen, "From")
     assert author in HERS, author
     if author != "alice@example.org":
@@ -139,6 +143,12 @@ def _check_author(head: bytes) -> None:
     assert HERS.issuperset(resent[:1]), resent
     if "Resent-Sender" in seen:
         assert resent, "who resent it is not told"
+
+
+def _is_odd_to_python(seen: email.message.Message) -> bool:
+    """Whether its parser gives up on a field, as it does on a comma in a comment: then it sees nobody there."""
+    values = [str(value) for name in ("From", "Sender", "Resent-From") for value in seen.get_all(name, [])]
+    return any("," in value and email.utils.getaddresses([value]) == [("", "")] for value in values)
 
 
 def _tells_what_came_before(seen: email.message.Message) -> bool:
@@ -156,7 +166,7 @@ def _addresses(seen: email.message.Message, name: str) -> list[str]:
         found = found[:1]  # the others tell what came before
     addresses = [address.replace('"', "").lower() for one in found for _, address in one if address]
     assert len(addresses) == len(found), (values, addresses)
-    return addresses
+    return [_TAG.sub("@", address) for address in addresses]
 
 
 TARGET = Target(run, WORDS, 900)
