@@ -168,7 +168,7 @@ def explanation(entry: Entry, disturbances: Iterable[Disturbance]) -> str:
     if not entry.answered:
         return "the next hop took it and did not say so"
     for each in disturbances:
-        if each.what == "kill" and entry.at - 0.1 <= each.begin <= entry.at + SETTLED_WITHIN:
+        if each.what == "kill" and each.begin - SETTLED_WITHIN <= entry.at <= each.end:  # or it was on its way
             return "the worker was killed before it had settled"
         if each.detail in CUTTING and each.begin - HEARD_WITHIN <= entry.at <= each.end + HEARD_WITHIN:
             return "the next hop cut the connection behind its answer"

@@ -82,6 +82,7 @@ def test_a_soak_that_promised_nothing_does_not_hold() -> None:
     [
         (taken("one", answered=False), None, "did not say so"),
         (taken("one"), Disturbance("kill", "worker 0", 103.0, 104.0), "killed"),
+        (taken("one"), Disturbance("kill", "worker 0", 99.5, 100.5), "killed"),
         (taken("one"), Disturbance("hop", Mood.DROPS, 95.0, 101.0), "cut the connection"),
         (taken("one"), Disturbance("full disk", "", 99.0, 120.0), "too full"),
     ],
