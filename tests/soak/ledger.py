@@ -168,7 +168,8 @@ def explanation(entry: Entry, disturbances: Iterable[Disturbance]) -> str:
     if not entry.answered:
         return "the next hop took it and did not say so"
     for each in disturbances:
-        if each.what == "kill" and each.begin - SETTLED_WITHIN <= entry.at <= each.end:  # or it was on its way
+        # what the killed one had sent may be taken until its successor is there
+        if each.what == "kill" and each.begin - SETTLED_WITHIN <= entry.at <= each.end:
             return "the worker was killed before it had settled"
         if each.detail in CUTTING and each.begin - HEARD_WITHIN <= entry.at <= each.end + HEARD_WITHIN:
             return "the next hop cut the connection behind its answer"
