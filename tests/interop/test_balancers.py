@@ -270,8 +270,14 @@ def test_swaks_says_itself_who_it_is(
     for port, tls in ((service.starttls, "--tls"), (service.implicit, "--tlsc")):
         said = swaks(port, tls, *(part for option in header.items() for part in option))
         assert "250 2.0.0 Message accepted" in said, said
-    told = service.sams("activity", "show", client).stdout
-    assert f"through the load balancer 127.0.0.1 (PROXY version {version})" in told
+    until(
+        lambda: f"through the load balancer 127.0.0.1 (PROXY version {version})" in shown(service, client),
+        lambda: shown(service, client),
+    )
+
+
+def shown(service: Service, client: str) -> str:
+    return service.sams("activity", "show", client, check=False).stdout
 
 
 @needs("swaks")
