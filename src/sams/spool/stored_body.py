@@ -8,6 +8,7 @@ import stat
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import Executor, Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -111,32 +112,36 @@ class FileBody:
         reading, buffer = _Reading(self), memoryview(bytearray(size))
         waited: Future[bytes] | None = None
         try:
-            reading.open()
-            while True:
-                block = reading.at_hand(buffer)
-                if block is None:
-                    waited = self._readers.pool.submit(reading.wait, _READ_AHEAD)
-                    block = await asyncio.wrap_future(waited)
-                if not block:
-                    break
-                for start in range(0, len(block), size):
-                    yield block[start : start + size]
-                await self._next_turn()
-            reading.check()
-        except DamagedEntry as damage:
-            self._tell_damage(damage)
-            raise
-        except OSError as error:
-            raise StorageFailed(f"the body file {self.path.name} cannot be read: {error}") from error
+            with self._told():
+                reading.open()
+                while True:
+                    block = reading.at_hand(buffer)
+                    if block is None:
+                        waited = self._readers.pool.submit(reading.wait, _READ_AHEAD)
+                        block = await asyncio.wrap_future(waited)
+                    if not block:
+                        break
+                    for start in range(0, len(block), size):
+                        yield block[start : start + size]
+                    await self._next_turn()
+                reading.check()
         finally:
             if waited is None:
                 reading.close()
             else:  # a reader that is cancelled may still have a thread at work
                 waited.add_done_callback(lambda _: reading.close())
 
-    def _tell_damage(self, damage: DamagedEntry) -> None:
-        if self._on_damage is not None:
-            self._on_damage(str(damage))
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Reading within: damage is told of, and what the system says is a failure of the storage."""
+        try:
+            yield
+        except DamagedEntry as damage:
+            if self._on_damage is not None:
+                self._on_damage(str(damage))
+            raise
+        except OSError as error:
+            raise StorageFailed(f"the body file {self.path.name} cannot be read: {error}") from error
 
     def _next_turn(self) -> asyncio.Future[None]:
         """Others have their turn, however fast this one is read."""
@@ -148,15 +153,11 @@ class FileBody:
         """Read it from the start, in a thread that may block."""
         reading = _Reading(self)
         try:
-            reading.open()
-            while block := reading.wait(size):
-                yield block
-            reading.check()
-        except DamagedEntry as damage:
-            self._tell_damage(damage)
-            raise
-        except OSError as error:
-            raise StorageFailed(f"the body file {self.path.name} cannot be read: {error}") from error
+            with self._told():
+                reading.open()
+                while block := reading.wait(size):
+                    yield block
+                reading.check()
         finally:
             reading.close()
 
