@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sams.protocol.sasl.interface import Challenge, Malformed, PasswordClaim, Step, Verify
-from sams.protocol.sasl.registry import password_mechanisms
+from sams.protocol.sasl.interface import Challenge, Channel, Malformed, PasswordClaim, Step, Verify
+from sams.protocol.sasl.registry import all_mechanisms
 from tests.fuzz.target import Target, split_head
 
 MOST = 1_024
@@ -44,7 +44,7 @@ def run(data: bytes) -> None:
     (choice,), stream = split_head(data, 1)
     name = "LOGIN" if choice & 1 else "PLAIN"
     answers = stream.split(BETWEEN)[:3]
-    mechanism = password_mechanisms().create(name)
+    mechanism = all_mechanisms().create(name, Channel())
     said: list[bytes] = []
     step: Step = mechanism.start(None if choice & 2 else answers[0])
     if not choice & 2 and (name == "PLAIN" or answers[0]):

@@ -22,7 +22,7 @@ from sams.core.ids import IdMaker, new_reference
 from sams.identity.accounts import Accounts
 from sams.identity.passwords import HashCost, Hashes
 from sams.policy.senders import SenderPolicy
-from sams.protocol.sasl.registry import password_mechanisms
+from sams.protocol.sasl.registry import all_mechanisms
 from sams.service.material import Material
 from sams.spool.interface import Search, Work
 from sams.spool.sqlite import SqliteSpool, open_shard
@@ -247,7 +247,7 @@ async def serving(
     told, submitted, notices = Told(), list[Work](), list[tuple[str, str]]()
     rooms: list[asyncio.Future[None]] = []
     sign_ins = parts.SignIns(inherited, 0)
-    mechanisms = password_mechanisms()
+    mechanisms = all_mechanisms()
     senders = SenderPolicy(config.senders)
     services = Services(
         name=config.server.name,

@@ -29,7 +29,7 @@ from sams.delivery.routes import RouteTable
 from sams.delivery.scheduler import Scheduler
 from sams.identity.interface import Identity
 from sams.policy.senders import SenderPolicy
-from sams.protocol.sasl.registry import password_mechanisms
+from sams.protocol.sasl.registry import all_mechanisms
 from sams.service.material import Material
 from sams.service.queue_view import ShardQueue, routes_down
 from sams.spool.interface import Search, Spool, Work
@@ -61,7 +61,7 @@ class WorkerGraph:
         self._ask_for_reload = ask_for_reload
         self._loop = asyncio.get_running_loop()
         self._clock = inherited.clock
-        self._mechanisms = password_mechanisms()
+        self._mechanisms = all_mechanisms()
         self._beats = 0
         self._is_hurried = False
         self._timer: asyncio.TimerHandle | None = None

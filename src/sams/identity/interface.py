@@ -1,8 +1,12 @@
 """What identity is to the rest of the house: who signed in, what the answer is, and until when it holds.
 
-A session asks twice. `Authenticator.verify` when a SASL exchange brought a password: one call, one verdict,
-at once where the password is remembered and by a future where it is hashed. `Authenticator.still_valid` at
-each MAIL: a change of the account since the sign-in ends the session.
+A session asks twice. `Authenticator.verify` when a SASL exchange brought a claim: one call, one verdict,
+at once where it can be told from memory and by a future where a hash or a directory is asked. Before that, SCRAM
+asks for `scram_keys`. `Authenticator.still_valid` at each MAIL: a change of the account since the sign-in ends the
+session.
+
+Behind the authenticator stand sources, in the order of the configuration. `Source` is what all have in common; what
+only some can do is asked by the Protocol classes below it.
 """
 
 from __future__ import annotations
@@ -10,13 +14,15 @@ from __future__ import annotations
 import asyncio
 import enum
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
 from sams.core.address import Mailbox
 from sams.core.reply import Reply
-from sams.protocol.sasl.interface import PasswordClaim
+from sams.identity.logins import Login
+from sams.identity.origin import Network
+from sams.protocol.sasl.interface import Claim, PrincipalClaim, ScramKeys, TokenClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +33,12 @@ class Identity:
     addresses: patterns that are the member's own: keys of mailboxes (`Mailbox.key`) and `*@domain`.
     may_send_as: patterns of others for whom the member may send; a Sender field is added.
     default_address: for a Sender field and for texts; always one of the member's own.
-    generation: rises with every change of the account; another generation means: sign in again.
+    generation: rises with every change of the account, or is of its content; another one means: sign in again.
     recipients_per_hour: the account's own limit, None: the service's.
     recipients_per_day: the same for a day.
+    source: the name of the source that knows the account.
+    app_password: the id of the app password that was used; empty: none was.
+    recipients: patterns of whom the member may write to; empty: everybody.
     """
 
     login: str
@@ -39,17 +48,24 @@ class Identity:
     generation: int
     recipients_per_hour: int | None = None
     recipients_per_day: int | None = None
+    source: str = "builtin"
+    app_password: str = ""
+    recipients: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Account:
     """What a source knows of a login.
 
-    suspended: None for an active account, else the reason in the administrator's words.
+    suspended: None for an active account, else the reason in the administrator's words; may be empty.
+    networks: from where alone it may be used; empty: from everywhere.
+    is_device: a printer or a monitor, no person.
     """
 
     identity: Identity
     suspended: str | None = None
+    networks: tuple[Network, ...] = ()
+    is_device: bool = False
 
 
 class SignInVerdict(msgspec.Struct, frozen=True):
@@ -70,10 +86,15 @@ class SignInVerdict(msgspec.Struct, frozen=True):
 
 
 class Finding(enum.Enum):
-    """What a source says of a login with a password."""
+    """What a source says of a login with a password or another proof.
+
+    REFUSED is of a source that does not tell a wrong password from an unknown login (RADIUS, PAM): the next source
+    is asked as well. After WRONG none is: the login is this source's.
+    """
 
     RIGHT = "right"
     WRONG = "wrong password"
+    REFUSED = "wrong password or no such login"
     UNKNOWN = "no such login"
     UNAVAILABLE = "source unavailable"
 
@@ -92,26 +113,53 @@ class Checked:
 
 
 class Source(Protocol):
-    """Where accounts come from: the built-in database, later directories and others."""
+    """Where accounts come from: the built-in database, a directory, another program's users."""
 
     @property
     def name(self) -> str:
         """As the configuration and the journal name it."""
         ...
 
-    def look_up(self, login: str) -> Account | None:
-        """What is known of a mapped login without waiting, up to date; None: nothing.
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether its own passwords may be used for submission; else only app passwords (and tokens, tickets)."""
+        ...
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether `look_up` knows every account that there is, as it is now: None from it is an answer."""
+        ...
+
+    @property
+    def remember(self) -> float | None:
+        """For how many seconds a password that it found right is remembered; None: as the service does."""
+        ...
+
+    def serves(self, login: Login) -> bool:
+        """Whether the configuration lets it be asked about this login."""
+        ...
+
+    def look_up(self, login: Login) -> Account | None:
+        """What is known of a login without waiting, up to date; None: nothing.
 
         A mapped login (`logins.map_login`) may have characters that no login has: then it is unknown.
-        A source that has to ask over a network answers from what it keeps of earlier sign-ins.
+        A source that has to ask over a network answers from what it keeps of the last `cache` seconds.
 
         Raises:
             TemporaryFailure: it cannot be told now.
         """
         ...
 
-    async def verify(self, login: str, password: str, address: str, *, is_known: bool) -> Checked:
-        """Check a password as it was typed, for a mapped login. Costs the same for one that is unknown.
+    async def find(self, login: Login) -> Account | None:
+        """The same, by asking where that is needed. For who proved to be this login in another way.
+
+        Raises:
+            TemporaryFailure: it cannot be told now.
+        """
+        ...
+
+    async def verify(self, login: Login, password: str, address: str, *, is_known: bool) -> Checked:
+        """Check a password as it was typed. Costs the same for a login that is unknown.
 
         address: the client's; those who wait for a check take turns by it.
         is_known: this login was right at this address lately; who was comes first.
@@ -122,15 +170,77 @@ class Source(Protocol):
         ...
 
     def changed(self) -> frozenset[str]:
-        """Logins changed since the last call, cheaply: asked once a second by each worker."""
+        """Logins (`Identity.login`) changed since the last call, cheaply: asked once a second by each worker."""
+        ...
+
+    def close(self) -> None:
+        """Let go of connections, files and threads."""
+        ...
+
+
+@runtime_checkable
+class TokenSource(Protocol):
+    """A source that verifies tokens of an issuer (RFC 7628)."""
+
+    async def verify_token(self, claim: TokenClaim) -> Checked:
+        """Check a token. WRONG for one that is not valid, of whoever it is."""
+        ...
+
+    @property
+    def refusal(self) -> bytes:
+        """What a client with a refused token is told, as JSON (RFC 7628 section 3.2.2)."""
+        ...
+
+
+@runtime_checkable
+class PrincipalSource(Protocol):
+    """A source that knows the members of a Kerberos realm, whose tickets GSSAPI has verified."""
+
+    async def find_principal(self, claim: PrincipalClaim) -> Checked:
+        """Who the principal is here."""
+        ...
+
+
+@runtime_checkable
+class ScramSource(Protocol):
+    """A source that keeps SCRAM keys of passwords."""
+
+    @property
+    def has_all_keys(self) -> bool:
+        """Whether every account has keys, so that SCRAM may be offered."""
+        ...
+
+    def scram_keys(self, login: Login, hash_name: str) -> ScramKeys | None:
+        """The keys of the login's own password; None: it keeps none of this login."""
+        ...
+
+
+@runtime_checkable
+class GracefulSource(Protocol):
+    """A source that may be down for a while: who was right lately still gets in by a remembered password."""
+
+    @property
+    def grace(self) -> float:
+        """For how many seconds after it was last found right."""
+        ...
+
+    def last_known(self, login: Login) -> Account | None:
+        """What was known of the login within `grace`, however old it is."""
         ...
 
 
 class Authenticator(Protocol):
     """Decides sign-ins. Methods are called on the loop."""
 
-    def verify(self, claim: PasswordClaim, address: str) -> SignInVerdict | asyncio.Future[SignInVerdict]:
-        """Decide a sign-in from `address` (the client's, as text). At once where the password is remembered.
+    def scram_keys(self, login: str, hash_name: str) -> ScramKeys:
+        """What a SCRAM exchange needs of a login as it was sent: made up, and the same each time, where there is none.
+
+        Microseconds, whatever was sent. Never raises.
+        """
+        ...
+
+    def verify(self, claim: Claim, address: str) -> SignInVerdict | asyncio.Future[SignInVerdict]:
+        """Decide a sign-in from `address` (the client's, as text). At once where it can be told from memory.
 
         Never raises, and neither does the future, but for cancellation: a failure of ours is a verdict with
         454 4.7.0, because a mail program that hears 535 throws the saved password away. A future that is

@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 
 import idna
 from precis_i18n import get_profile
@@ -123,17 +124,53 @@ def _check_marks(text: str) -> None:
         raise UnpreparableError(_NO_LOGIN)
 
 
-class LoginForms:
-    """Knows which domains may stand behind a login without changing who it is.
+@dataclass(frozen=True, slots=True)
+class Login:
+    """A login as it was typed and mapped, in the forms in which sources know members.
 
-    domains: `[accounts] domains`.
+    typed: mapped, as it came, but for a `DOMAIN\\` before it: `alice`, `alice@example.ac.uk`, `alice/phone`.
+    bare: without a device, and without a domain of the accounts; the same for every spelling of one member.
+    user: what stands before the `@`. domain: what stands behind it; the accounts' first where there is none.
+    device: the name of an app password, behind a slash (`alice/phone`, `alice/phone@example.ac.uk`); empty: none.
     """
 
-    __slots__ = ("_a_labels", "_domains")
+    typed: str
+    bare: str
+    user: str
+    domain: str
+    device: str = ""
 
-    def __init__(self, domains: Iterable[str]) -> None:
-        self._domains = frozenset(domain_key(domain) for domain in domains)
+    @property
+    def address(self) -> str:
+        """The login as an e-mail address."""
+        return f"{self.user}@{self.domain}"
+
+
+class LoginForms:
+    """Knows which domains may stand behind a login without changing who it is, and in which forms logins are typed.
+
+    domains: `[accounts] domains`; the first one is meant where none is typed.
+    windows_domains: names that may stand before a login with a backslash; the first label of each domain as well.
+    """
+
+    __slots__ = ("_a_labels", "_default", "_domains", "_windows")
+
+    def __init__(self, domains: Iterable[str], windows_domains: Iterable[str] = ()) -> None:
+        keys = tuple(domain_key(domain) for domain in domains)
+        self._domains = frozenset(keys)
+        self._default = keys[0] if keys else ""
+        self._windows = frozenset(name.lower() for name in windows_domains) | {
+            key.partition(".")[0] for key in keys
+        }
         self._a_labels = {u_label: a_label for one in self._domains for u_label, a_label in _u_labels(one)}
+
+    def parse(self, mapped: str) -> Login:
+        """A mapped login (`map_login`) in all its forms."""
+        prefix, backslash, rest = mapped.partition("\\")
+        typed = rest if backslash and rest and prefix in self._windows else mapped
+        before, device, at, domain = _parts(typed)
+        bare = self.bare(f"{before}{at}{domain}")
+        return Login(typed, bare, before, domain or self._default, device)
 
     def bare(self, login: str) -> str:
         """The mapped login without an accounts' domain; unchanged where it has another one or none."""
@@ -146,6 +183,15 @@ class LoginForms:
             return False
         a_labels = [self._a_labels.get(label, label) for label in domain.split(".")]
         return ".".join(a_labels) in self._domains
+
+
+def _parts(login: str) -> tuple[str, str, str, str]:
+    """What stands before the `@` without a device, the device, the `@` where there is one, and what is behind it."""
+    local, at, domain = login.rpartition("@")
+    if not at or not local:
+        local, at, domain = login, "", ""
+    before, slash, device = local.partition("/")
+    return (before, device, at, domain) if slash and before and device else (local, "", at, domain)
 
 
 def _u_labels(domain: str) -> Iterator[tuple[str, str]]:

@@ -2,36 +2,36 @@ from __future__ import annotations
 
 import pytest
 
-from sams.protocol.sasl.interface import Challenge, PasswordClaim, Verify
+from sams.protocol.sasl.interface import Challenge, Channel, PasswordClaim, Verify
 from sams.protocol.sasl.plain import Plain
-from sams.protocol.sasl.registry import Registry, password_mechanisms
+from sams.protocol.sasl.registry import Factory, Registry, all_mechanisms
 
 
 def test_each_exchange_has_a_mechanism_of_its_own() -> None:
-    registry = password_mechanisms()
+    registry = all_mechanisms()
     assert registry.names == ("PLAIN", "LOGIN")
-    one, other = registry.create("LOGIN"), registry.create("LOGIN")
+    one, other = registry.create("LOGIN", Channel()), registry.create("LOGIN", Channel())
     assert one.start(b"alice") == Challenge(b"Password:")
     assert other.start(None) == Challenge(b"Username:")
 
 
 def test_names_keep_their_order_and_what_is_registered_stays() -> None:
-    factories = {"X-B": Plain, "X-A": Plain}
+    factories: dict[str, Factory] = {"X-B": lambda _: Plain(), "X-A": lambda _: Plain()}
     registry = Registry(factories)
     factories.clear()
     assert registry.names == ("X-B", "X-A")
-    assert isinstance(registry.create("X-A"), Plain)
+    assert isinstance(registry.create("X-A", Channel()), Plain)
 
 
 def test_a_mechanism_that_is_not_there_is_not_made() -> None:
     with pytest.raises(KeyError):
-        password_mechanisms().create("plain")
+        all_mechanisms().create("plain", Channel())
 
 
 @pytest.mark.parametrize("name", ["", "plain", "A B", "A\n", 21 * "A", "PLÄIN"])
 def test_a_name_that_rfc_4422_does_not_know_is_a_bug(name: str) -> None:
     with pytest.raises(ValueError, match="not a name of a SASL mechanism"):
-        Registry({name: Plain})
+        Registry({name: lambda _: Plain()})
 
 
 def test_no_step_shows_a_password() -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 from sams.core.address import Mailbox
 from sams.core.reply import Reply, reply
-from sams.protocol.sasl.interface import Challenge, Malformed, PasswordClaim, ServerMechanism, Step
-from sams.protocol.sasl.registry import password_mechanisms
+from sams.protocol.sasl.interface import Challenge, Channel, Malformed, PasswordClaim, ServerMechanism, Step, Verify
+from sams.protocol.sasl.registry import all_mechanisms
 from sams.protocol.smtp.events import (
     Auth,
     AuthData,
@@ -82,7 +82,7 @@ class Session:
             case _ if type(event).__name__ in self.said:
                 self.engine.answer(self.said[type(event).__name__])
             case Auth(name, initial):
-                self._mechanism = password_mechanisms().create(name)
+                self._mechanism = all_mechanisms().create(name, Channel())
                 self._step(self._mechanism.start(initial))
             case AuthData(data):
                 assert self._mechanism is not None
@@ -108,7 +108,7 @@ class Session:
                 self.engine.challenge(data)
             case Malformed(text):
                 self.engine.answer(reply(501, "5.5.2", text))
-            case _ if step.claim == PasswordClaim("", "alice", "sesame"):
+            case Verify(claim) if claim == PasswordClaim("", "alice", "sesame"):
                 self.engine.answer(reply(235, "2.7.0", "Authentication succeeded"))
             case _:
                 self.engine.answer(reply(535, "5.7.8", "Wrong user name or password"))

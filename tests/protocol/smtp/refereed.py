@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from sams.core.address import Mailbox
 from sams.core.envelope import Body
 from sams.core.reply import Reply, reply
-from sams.protocol.sasl.interface import Challenge, PasswordClaim, ServerMechanism, Step, Verify
-from sams.protocol.sasl.registry import password_mechanisms
+from sams.protocol.sasl.interface import Challenge, Channel, PasswordClaim, ServerMechanism, Step, Verify
+from sams.protocol.sasl.registry import all_mechanisms
 from sams.protocol.smtp.events import (
     Auth,
     AuthData,
@@ -126,7 +126,7 @@ class Refereed:
         match event:
             case Auth(name, initial):
                 assert self.engine.tls, "a credential was read without TLS"
-                self._mechanism = password_mechanisms().create(name)
+                self._mechanism = all_mechanisms().create(name, Channel())
                 self._step("Auth", self._mechanism.start(initial), initial)
             case AuthData(data):
                 assert self._mechanism is not None

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from sams.protocol.sasl.interface import ServerMechanism
+from sams.protocol.sasl.interface import Channel, ServerMechanism
 from sams.protocol.sasl.login import Login
 from sams.protocol.sasl.plain import Plain
 
-Factory = Callable[[], ServerMechanism]
+Factory = Callable[[Channel], ServerMechanism]
+"""Makes a mechanism for one exchange on a channel."""
 
 _NAME = re.compile(r"[A-Z0-9_-]{1,20}\Z")
 
@@ -35,15 +36,15 @@ class Registry:
         """What a server offers."""
         return tuple(self._factories)
 
-    def create(self, name: str) -> ServerMechanism:
+    def create(self, name: str, channel: Channel) -> ServerMechanism:
         """A mechanism for one exchange.
 
         Raises:
             KeyError: there is none of this name.
         """
-        return self._factories[name]()
+        return self._factories[name](channel)
 
 
-def password_mechanisms() -> Registry:
-    """PLAIN and LOGIN: those that send the password as it is, and so only ever inside TLS."""
-    return Registry({"PLAIN": Plain, "LOGIN": Login})
+def all_mechanisms() -> Registry:
+    """Every mechanism that SAMS speaks; which are offered at a listener follows from its sources."""
+    return Registry({"PLAIN": lambda _: Plain(), "LOGIN": lambda _: Login()})
