@@ -95,7 +95,7 @@ def _closed_to_user(loaded: Loaded) -> Iterator[Problem]:
     user = service_user(loaded.config.server.user)
     if user is None:
         return
-    for path, file in (((), loaded.path.absolute()), *files(loaded.config)):
+    for path, file, _ in (((), loaded.path.absolute(), False), *files(loaded.config)):
         if not may_read(user, file):
             what = f"{user.name} may not read {file}, and the systemd unit starts the service as that user"
             do = f"chown {user.name} {shlex.quote(str(file))}, or hand it a copy that it may read"

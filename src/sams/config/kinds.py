@@ -171,6 +171,11 @@ class File(Quoted):
 
 
 @dataclass(frozen=True, slots=True)
+class SecretFile(File):
+    """A path of a file whose first line is a secret; it is read before rights are given up."""
+
+
+@dataclass(frozen=True, slots=True)
 class Many:
     """A list of values of one kind; `or_one`: a single value stands for a list of one."""
 

@@ -14,10 +14,11 @@ from typing import Annotated, Literal
 import msgspec
 
 from sams.config.key import DAY, GIB, HOUR, MIB, MINUTE, TIB, Key, Section
-from sams.config.kinds import Choice, File, Flag, Many, Name, Text, Whole
+from sams.config.kinds import Choice, File, Flag, Many, Name, SecretFile, Text, Whole
 from sams.config.limits import Guard, Limits
 from sams.config.places import Address, Domain, DomainPattern, HostPort, MailAddress, Network, NextHop, Url
 from sams.config.quantities import Duration, Size
+from sams.config.sources import AccountSource, BuiltinSource
 
 __all__ = [
     "AccountSource",
@@ -25,6 +26,7 @@ __all__ = [
     "ActivityTimes",
     "Alarm",
     "BareNewlines",
+    "BuiltinSource",
     "Config",
     "Control",
     "Guard",
@@ -211,15 +213,6 @@ class Listener(Section, frozen=True, kw_only=True):
     ] = ()
 
 
-class AccountSource(Section, frozen=True, kw_only=True):
-    """Where accounts come from. Sources are asked in their order."""
-
-    type: Annotated[
-        Literal["builtin"],
-        Key(Choice(("builtin",)), "`builtin` is the database that `sams account` manages."),
-    ] = "builtin"
-
-
 class Accounts(Section, frozen=True, kw_only=True):
     """Who the members are."""
 
@@ -239,7 +232,16 @@ class Accounts(Section, frozen=True, kw_only=True):
             "suspension ends it at once. `0 s` verifies at every sign-in.",
         ),
     ] = 5 * MINUTE
-    sources: tuple[AccountSource, ...] = msgspec.field(default=(AccountSource(),), name="source")
+    windows_domains: Annotated[
+        tuple[str, ...],
+        Key(
+            Many(Name(), most=100),
+            "Names that members may type before their login with a backslash (`EXAMPLE\\alice`); they mean nothing. "
+            "The first label of each domain is taken as well.",
+            example='["EXAMPLE"]',
+        ),
+    ] = ()
+    sources: tuple[AccountSource, ...] = msgspec.field(default=(BuiltinSource(),), name="source")
 
 
 class Senders(Section, frozen=True, kw_only=True):
@@ -319,7 +321,7 @@ class Route(Section, frozen=True, kw_only=True):
     password_file: Annotated[
         Path | None,
         Key(
-            File(),
+            SecretFile(),
             "The file whose first line is the password for the next hop. No other user may read it.",
             unset="no sign-in",
             example='"hub-password"',

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sams.config.definition import Setting, Table, members, tables
+from sams.config.definition import Setting, Table, members, tables, title
 from sams.config.key import Section
-from sams.config.kinds import Unfit, found
+from sams.config.kinds import Unfit, found, quote
 from sams.config.model import Config
 from sams.config.positions import KeyPath, Positions
 from sams.config.problems import Problem, key_path
@@ -66,7 +66,17 @@ class Reader:
             return self.report(path, several(names))
         if not value:
             return self.report(path, f"there is none; write at least one [[{names}]]")
-        return tuple(self._section(member.section, item, (*path, at)) for at, item in enumerate(value))
+        return tuple(self._one_of(member, item, (*path, at)) for at, item in enumerate(value))
+
+    def _one_of(self, table: Table, raw: dict[str, Any], path: KeyPath) -> Section | None:
+        """A section of the type that it names."""
+        types, named = table.types, raw.get("type")
+        if not types or named is None:
+            return self._section(table.section, raw, path)
+        if isinstance(named, str) and named in types:
+            return self._section(types[named], raw, path)
+        self.report((*path, "type"), f"found {found(named)}; allowed: {' or '.join(map(quote, types))}")
+        return None
 
     def _value(self, setting: Setting, value: Any, path: KeyPath) -> Any:
         try:
@@ -91,7 +101,7 @@ def _missing(member: Setting | Table) -> str:
 def _unknown(name: str, known: Sequence[str], missing: Sequence[str], section: type[Section]) -> str:
     kind, kinds = ("section", "sections") if section is Config else ("key", "keys")
     plain = name.replace("-", "_").lower()
-    homes = [_header(path, table) for path, table in tables(Config) if name in members(table.section)]
+    homes = [title(path, table) for path, table in tables(Config) if name in members(table.section)]
     if near := _near(plain, known, _ALIKE) or (not homes and _meant(plain, missing)):
         return f'there is no such {kind}; did you mean "{near}"?'
     if homes:
@@ -107,7 +117,3 @@ def _meant(name: str, missing: Sequence[str]) -> str | None:
 
 def _near(name: str, names: Sequence[str], alike: float) -> str | None:
     return next(iter(difflib.get_close_matches(name, names, 1, alike)), None)
-
-
-def _header(path: tuple[str, ...], table: Table) -> str:
-    return f"[[{'.'.join(path)}]]" if table.many else f"[{'.'.join(path)}]"

@@ -6,7 +6,7 @@ import inspect
 import textwrap
 from collections.abc import Iterator
 
-from sams.config.definition import Setting, Table, settings, tables
+from sams.config.definition import Setting, Table, header, settings, tables, title
 from sams.config.key import Section
 from sams.config.model import Config
 from sams.config.showing import is_unset
@@ -46,7 +46,7 @@ def example_file() -> str:
 
 def _sections() -> Iterator[str]:
     for path, table in tables(Config):
-        yield f"## {_header(path, table)}\n"
+        yield f"## {title(path, table)}\n"
         yield _doc(table.section) + "\n"
         if table.required:
             yield f"This section is needed{', at least once' if table.many else ''}.\n"
@@ -71,7 +71,7 @@ def _example_section(path: tuple[str, ...], table: Table) -> Iterator[str]:
     mark = "" if table.present else "#: "
     yield ""
     yield from _comment(_doc(table.section))
-    yield mark + _header(path, table)
+    yield mark + header(path, many=table.many)
     for setting in settings(table.section):
         yield from _comment(setting.key.doc)
         yield from _comment(f"Allowed: {setting.key.kind.allowed}.")
@@ -89,10 +89,6 @@ def _example_line(setting: Setting, mark: str) -> str:
 
 def _comment(text: str) -> list[str]:
     return textwrap.wrap(text, WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
-
-
-def _header(path: tuple[str, ...], table: Table) -> str:
-    return f"[[{'.'.join(path)}]]" if table.many else f"[{'.'.join(path)}]"
 
 
 def _doc(section: type[Section]) -> str:

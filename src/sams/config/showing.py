@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from sams.config.definition import Setting, Table, members, settings
+from sams.config.definition import Setting, Table, header, members, settings
 from sams.config.key import Section
 from sams.config.model import Config
 
@@ -40,10 +40,9 @@ def _section(section: Section, path: tuple[str, ...]) -> Iterator[str]:
 
 
 def _table(table: Table, value: Any, path: tuple[str, ...]) -> Iterator[str]:
-    header = f"[[{'.'.join(path)}]]" if table.many else f"[{'.'.join(path)}]"
     sections = value if table.many else () if value is None else (value,)
     for section in sections:
-        yield from ("", header)
+        yield from ("", header(path, many=table.many))
         yield from _section(section, path)
 
 
@@ -75,4 +74,4 @@ def _plain_value(value: Any) -> Any:
 
 def is_unset(setting: Setting, value: Any) -> bool:
     """Whether the value stands for what `Key.unset` describes."""
-    return value is None or (value == "" and bool(setting.key.unset))
+    return value is None or (value in {"", ()} and bool(setting.key.unset))

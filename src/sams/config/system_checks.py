@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from sams.config.checks import Findings
+from sams.config.definition import settings
+from sams.config.key import Section
+from sams.config.kinds import SecretFile
 from sams.config.model import Config
 from sams.config.positions import KeyPath
 from sams.config.secret_files import read_secret, refuse_if_shared
@@ -21,10 +24,10 @@ _LOOKED_AT = 65_536
 def check_system(config: Config, findings: Findings) -> None:
     """All checks of this file. Reads no more than the begin of a file, changes nothing."""
     _check_user(config, findings)
-    for path, file in files(config):
+    for path, file, is_secret in files(config):
         if path[-1] == "private_key":
             _check_key(file, path, findings)
-        elif path[-1] == "password_file":
+        elif is_secret:
             _check_secret(file, path, findings)
         else:
             _check_readable(file, path, findings)
@@ -34,15 +37,23 @@ def check_system(config: Config, findings: Findings) -> None:
         findings.problem(("alarm", "command"), f"{config.alarm.command[0]} is no program that can be started")
 
 
-def files(config: Config) -> Iterator[tuple[KeyPath, Path]]:
-    """Every file that the service reads, with the key that names it."""
+def files(config: Config) -> Iterator[tuple[KeyPath, Path, bool]]:
+    """Every file that the service reads, with the key that names it, and whether it holds a secret."""
     for path, certificates, keys in _pairs(config):
-        yield from (((*path, "certificate"), file) for file in certificates)
-        yield from (((*path, "private_key"), file) for file in keys)
+        yield from (((*path, "certificate"), file, False) for file in certificates)
+        yield from (((*path, "private_key"), file, False) for file in keys)
     for at, route in enumerate(config.routes):
-        for key, named in (("ca_file", route.ca_file), ("password_file", route.password_file)):
-            if named:
-                yield ("route", at, key), named
+        yield from named_files(route, ("route", at))
+    for at, source in enumerate(config.accounts.sources):
+        yield from named_files(source, ("accounts", "source", at))
+
+
+def named_files(section: Section, path: KeyPath) -> Iterator[tuple[KeyPath, Path, bool]]:
+    """The files that the keys of a section name; those that a route only writes to are none."""
+    for setting in settings(type(section)):
+        file = getattr(section, setting.attribute)
+        if isinstance(file, Path) and setting.name != "path":
+            yield (*path, setting.name), file, isinstance(setting.key.kind, SecretFile)
 
 
 def _pairs(config: Config) -> Iterator[tuple[KeyPath, tuple[Path, ...], tuple[Path, ...]]]:

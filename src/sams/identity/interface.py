@@ -233,7 +233,7 @@ class Authenticator(Protocol):
     """Decides sign-ins. Methods are called on the loop."""
 
     def scram_keys(self, login: str, hash_name: str) -> ScramKeys:
-        """What a SCRAM exchange needs of a login as it was sent: made up, and the same each time, where there is none.
+        """What a SCRAM exchange needs of a login as it was sent; made up, and the same each time, for nobody's.
 
         Microseconds, whatever was sent. Never raises.
         """

@@ -14,6 +14,7 @@ import msgspec
 
 from sams.config.loading import load
 from sams.config.model import Config
+from sams.config.system_checks import named_files
 from sams.core.errors import OperatorError
 from sams.service.channel import LARGEST
 from sams.service.tls_contexts import HostCertificates, KeyPair
@@ -27,12 +28,14 @@ class Material:
 
     hosts: the certificates; the first is the default's, with an empty name.
     passwords: for the next hops, by the route's id; never shown.
+    secrets: of the sources of accounts, by the file that holds each; never shown.
     warnings: what the configuration's check had to say, for the log.
     """
 
     config: Config
     hosts: tuple[HostCertificates, ...]
     passwords: dict[str, str] = field(repr=False)
+    secrets: dict[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
 
 
@@ -52,7 +55,14 @@ def read_material(path: Path) -> Material:
         for route in config.routes
         if route.password_file is not None
     }
-    return Material(config, tuple(hosts), passwords, tuple(warning.show(path) for warning in loaded.warnings))
+    secrets = {
+        str(file): _first_line(file)
+        for at, source in enumerate(config.accounts.sources)
+        for _, file, is_secret in named_files(source, ("accounts", "source", at))
+        if is_secret
+    }
+    warnings = tuple(warning.show(path) for warning in loaded.warnings)
+    return Material(config, tuple(hosts), passwords, secrets, warnings)
 
 
 def encode(material: Material) -> bytes:
