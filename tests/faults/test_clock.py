@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from sams.activity.events import Alarmed
-from sams.identity.guard import PAYLOAD_OCTETS, GuardSettings, SharedGuard, SignInAttempt
+from sams.identity.guard import GuardSettings, SignInAttempt
+from sams.identity.guard_memory import GuardMemory
 from sams.identity.remembered import Remembered
-from sams.identity.shared_table import SharedTable
+from sams.identity.shared_guard import SharedGuard
 from sams.policy.admission import Admission, AdmissionBooks, AdmissionLimits
 from sams.submission.deadlines import DeadlineWheel
 from tests.activity.test_alarms import Desk
@@ -24,7 +25,7 @@ both_ways = pytest.mark.parametrize("jump", [DAY, -DAY], ids=["forward", "back"]
 @both_ways
 def test_a_lock_against_guessing_lasts_its_time(jump: float) -> None:
     clock = FakeClock()
-    guard = SharedGuard(SharedTable(64, PAYLOAD_OCTETS, KEY), clock, GuardSettings())
+    guard = SharedGuard(GuardMemory(KEY, slots=64), clock, GuardSettings())
     for number in range(10):
         guard.failed(SignInAttempt(CAFE, "alice", f"guess {number}"), 1)
     clock.epoch += jump

@@ -14,13 +14,15 @@ from pathlib import Path
 from sams.identity.accounts import Accounts
 from sams.identity.authenticator import PasswordAuthenticator
 from sams.identity.builtin import BuiltinAccounts
-from sams.identity.guard import PAYLOAD_OCTETS, GuardSettings, SharedGuard
+from sams.identity.guard import GuardSettings
+from sams.identity.guard_memory import GuardMemory
 from sams.identity.interface import SignInVerdict, Source
 from sams.identity.lanes import Lanes
 from sams.identity.logins import LoginForms
 from sams.identity.passwords import Compared, HashCost, Hashes, HashPool
 from sams.identity.remembered import Remembered
-from sams.identity.shared_table import Columns, SharedTable
+from sams.identity.shared_guard import SharedGuard
+from sams.identity.shared_table import Columns
 from sams.protocol.sasl.interface import PasswordClaim
 
 CHEAP = HashCost(memory=8, passes=1)
@@ -100,7 +102,7 @@ class Rig:
         self.accounts = Accounts(self.path, self.clock, self.hashes)
         self.accounts.prepare()
         self.remembered = Remembered(KEY, self.clock)
-        self.guard = SharedGuard(SharedTable(1024, PAYLOAD_OCTETS, KEY), self.clock, self.guard_settings)
+        self.guard = SharedGuard(GuardMemory(KEY, slots=1024), self.clock, self.guard_settings)
         self.reported: list[BaseException] = []
         self.columns = Columns(1)
         self.pool: HashPool | None = None

@@ -5,8 +5,9 @@ from functools import partial
 
 import pytest
 
-from sams.identity.guard import PAYLOAD_OCTETS, GuardSettings, SharedGuard, SignInAttempt
-from sams.identity.shared_table import SharedTable
+from sams.identity.guard import GuardSettings, LockBegun, SignInAttempt
+from sams.identity.guard_memory import GuardMemory
+from sams.identity.shared_guard import SharedGuard
 from tests.identity.rig import CAFE, HOME, KEY, FakeClock, in_child
 
 
@@ -15,8 +16,9 @@ class Books:
 
     def __init__(self, settings: GuardSettings | None = None) -> None:
         self.clock = FakeClock()
-        self.table = SharedTable(4096, PAYLOAD_OCTETS, KEY)
-        self.guard = SharedGuard(self.table, self.clock, settings or GuardSettings())
+        self.memory = GuardMemory(KEY, slots=4096)
+        self.begun: list[LockBegun] = []
+        self.guard = SharedGuard(self.memory, self.clock, settings or GuardSettings(), self.begun.append)
 
     def fail(
         self, *passwords: str, address: str = CAFE, login: str = "alice", generation: int = 1
@@ -35,6 +37,7 @@ class Books:
 
 
 GUESSES = tuple(f"guess {number}" for number in range(10))
+OTHERS = tuple(f"another guess {number}" for number in range(10))
 
 
 def test_replies_slow_down_before_the_pair_is_locked() -> None:
@@ -112,7 +115,7 @@ def test_a_lock_ends_and_the_next_is_twice_as_long() -> None:
     assert books.locked() == "pair"
     books.clock.seconds += 1
     assert books.locked() is None
-    books.fail(*GUESSES)
+    books.fail(*OTHERS)
     books.clock.seconds += 599
     assert books.locked() == "pair"
     books.clock.seconds += 1
@@ -121,8 +124,8 @@ def test_a_lock_ends_and_the_next_is_twice_as_long() -> None:
 
 def test_locks_never_grow_past_the_longest_and_shrink_again_after_a_quiet_day() -> None:
     books = Books(GuardSettings(lock=300, lock_longest=1_000))
-    for _ in range(6):
-        books.fail(*GUESSES)
+    for turn in range(6):
+        books.fail(*(f"{guess} of {turn}" for guess in GUESSES))
         lock = books.guard.locked(SignInAttempt(CAFE, "alice", "x"))
         assert lock is not None
         assert lock.seconds <= 1_000
@@ -193,7 +196,8 @@ def test_each_lock_counts_other_passwords_anew() -> None:
     books.fail(*GUESSES)
     assert [books.locked(f"another {number}") for number in range(2)] == ["pair"] * 2
     books.clock.seconds += 300
-    books.fail(*GUESSES)
+    books.fail(*OTHERS)
+    assert books.locked("another one") == "pair"
     assert books.locked("right") is None
 
 
@@ -248,7 +252,7 @@ def test_no_password_and_no_login_stand_in_its_memory_or_in_what_it_shows() -> N
     books = Books()
     books.fail("a secret guess")
     books.guard.succeeded(SignInAttempt(CAFE, "alice", "the real secret"))
-    memory = bytes(books.table._memory)
+    memory = b"".join(bytes(table.memory) for table in (books.memory.counts, books.memory.places))
     assert b"secret" not in memory
     assert b"alice" not in memory
     assert "secret" not in repr(SignInAttempt(CAFE, "alice", "the real secret"))

@@ -20,9 +20,9 @@ from sams.config.showing import written
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
 from sams.delivery.route_board import RouteBoard
-from sams.identity.guard import PAYLOAD_OCTETS
+from sams.identity.guard_memory import GuardMemory
 from sams.identity.remembered import Remembered
-from sams.identity.shared_table import Columns, SharedTable
+from sams.identity.shared_table import Columns
 from sams.policy.admission import AdmissionBooks
 from sams.policy.quota import QuotaBooks
 from sams.service.board import StatusBoard
@@ -30,7 +30,6 @@ from sams.service.material import Material
 from sams.service.sockets import Activated, Endpoint, match_activated, open_listener, share
 from sams.service.tls_contexts import ListenerTls
 
-GUARD_SLOTS = 65_536
 _KEY_OCTETS = 32
 SECTIONS_AT_START = ("retry", "activity", "log")
 KEYS_AT_START = {
@@ -65,7 +64,7 @@ class SharedMemory:
     """Memory that all workers share, and the keys without which nobody can read anything out of it."""
 
     remembered: Remembered
-    guard: SharedTable
+    guard: GuardMemory
     hashing: Columns
     quota: QuotaBooks
     admission: AdmissionBooks
@@ -130,7 +129,7 @@ def make_memory(config: Config, clock: Clock) -> SharedMemory:
     workers = max(1, worker_count(config))
     return SharedMemory(
         remembered=Remembered(secrets.token_bytes(_KEY_OCTETS), clock, int(config.accounts.remember)),
-        guard=SharedTable(GUARD_SLOTS, PAYLOAD_OCTETS, secrets.token_bytes(_KEY_OCTETS)),
+        guard=GuardMemory(),
         hashing=Columns(workers),
         quota=QuotaBooks(secrets.token_bytes(_KEY_OCTETS)),
         admission=AdmissionBooks(workers, secrets.token_bytes(_KEY_OCTETS)),

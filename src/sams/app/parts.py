@@ -19,11 +19,12 @@ from sams.delivery.bounces import Bounces, ReportSettings
 from sams.identity.accounts import Accounts
 from sams.identity.authenticator import PasswordAuthenticator, SignInSettings
 from sams.identity.builtin import BuiltinAccounts
-from sams.identity.guard import GuardSettings, SharedGuard
+from sams.identity.guard import GuardSettings
 from sams.identity.lanes import Lanes
 from sams.identity.logins import LoginForms
 from sams.identity.origin import Network
 from sams.identity.passwords import HashCost, Hashes, HashPool
+from sams.identity.shared_guard import SharedGuard
 from sams.policy.admission import Admission, AdmissionLimits
 from sams.policy.quota import Quota, QuotaSettings
 from sams.spool.layout import Layout

@@ -12,6 +12,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _MAPPED = b"\0" * 10 + b"\xff\xff"
 _SUBNET_OCTETS = 8
 _NETWORK_OCTETS = {4: 3, 8: 6}
+_IPV4_OCTETS, _IPV6_OCTETS = 4, 16
 _REMEMBERED = 4_096
 """Addresses of which the answer is kept: each is asked about several times a connection."""
 
@@ -35,6 +36,19 @@ def network_key(origin: bytes) -> bytes:
 def network_of(address: str) -> bytes:
     """The network around the origin of an address."""
     return network_key(origin_key(address))
+
+
+def shown_place(key: bytes) -> str:
+    """An origin or a network for people: `192.0.2.7`, `192.0.2.0/24`, `2001:db8:0:1::/64`, `2001:db8::/48`."""
+    text = key[1:].decode("utf-8", "replace")
+    if (
+        key.startswith(b"\0") and text.isprintable()
+    ):  # no IP address: no client's begins with 0 and goes on so
+        return text
+    if len(key) <= _IPV4_OCTETS:
+        text = socket.inet_ntop(socket.AF_INET, key.ljust(_IPV4_OCTETS, b"\0"))
+        return text if len(key) == _IPV4_OCTETS else f"{text}/{8 * len(key)}"
+    return f"{socket.inet_ntop(socket.AF_INET6, key.ljust(_IPV6_OCTETS, bytes(1)))}/{8 * len(key)}"
 
 
 def covering(networks: Iterable[Network]) -> Callable[[str], bool]:

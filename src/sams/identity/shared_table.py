@@ -24,7 +24,7 @@ import mmap
 import os
 import struct
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 WAYS = 8
 TAG_OCTETS = 16
@@ -135,6 +135,14 @@ class SharedTable(_Table):
             self._change(tag, number, now, function)
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
+
+    def entries(self) -> Iterator[tuple[bytes, float, bytes]]:
+        """All entries as they are when it comes to each: tag, time of being touched, payload. Takes no lock."""
+        for position in range(0, len(self._memory), self._slot):
+            slot = self._memory[position : position + self._slot]
+            tag, touched = _HEAD.unpack_from(slot)
+            if tag != _FREE:
+                yield tag, touched, slot[_HEAD.size :]
 
     @property
     def memory(self) -> mmap.mmap:
