@@ -108,7 +108,7 @@ class Hashes:
         return self._outdated(password, is_right=is_right)
 
     def _compare_foreign(self, stored: str, typed: str, password: str) -> Compared:
-        """As it was typed first: other systems do not map. A NUL ends a C string, and is nothing at an HMAC key's end."""
+        """As it was typed first: other systems do not map. A NUL ends a C string, and an HMAC key."""
         try:
             found = self._foreign.read(stored)
         except ValueError as error:
