@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from sams.config.sources import BuiltinSource
 from sams.identity.accounts import Accounts
 from sams.identity.authenticator import PasswordAuthenticator
 from sams.identity.builtin import BuiltinAccounts
@@ -18,7 +19,7 @@ from sams.identity.guard import GuardSettings
 from sams.identity.guard_memory import GuardMemory
 from sams.identity.interface import SignInVerdict, Source
 from sams.identity.lanes import Lanes
-from sams.identity.logins import LoginForms
+from sams.identity.logins import Login, LoginForms
 from sams.identity.passwords import Compared, HashCost, Hashes, HashPool
 from sams.identity.remembered import Remembered
 from sams.identity.shared_guard import SharedGuard
@@ -94,6 +95,7 @@ class Rig:
     guard_settings: GuardSettings = field(default_factory=GuardSettings)
     domains: tuple[str, ...] = ("example.org",)
     max_waiting: int = 200
+    section: BuiltinSource = field(default_factory=BuiltinSource)
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
@@ -117,7 +119,7 @@ class Rig:
             accounts=self.accounts,
             hashes=self.hashes,
             pool=self.pool,
-            forms=LoginForms(self.domains),
+            section=self.section,
         )
         self.sources.append(source)
         return source
@@ -147,6 +149,11 @@ def rig(folder: Path, **settings: object) -> Iterator[Rig]:
         yield made
     finally:
         made.close()
+
+
+def typed(text: str) -> Login:
+    """A mapped login as sources are asked about it."""
+    return LoginForms(("example.org",)).parse(text)
 
 
 async def sign_in(

@@ -8,11 +8,12 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sams.config.sources import BuiltinSource
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.accounts import Accounts
 from sams.identity.interface import Finding
 from sams.identity.passwords import HashCost
-from tests.identity.rig import HOME, PASSWORD, CountingHashes, Rig, in_child, rig
+from tests.identity.rig import HOME, PASSWORD, CountingHashes, Rig, in_child, rig, typed
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def one(tmp_path: Path) -> Iterator[Rig]:
 
 
 def test_an_account_is_found_with_its_patterns_as_keys(one: Rig) -> None:
-    account = one.source().look_up("alice")
+    account = one.source().look_up(typed("alice"))
     assert account is not None
     identity = account.identity
     assert identity.addresses == ("alice@example.org", "*@team.example")
@@ -44,21 +45,21 @@ def test_the_default_address_is_always_an_own_one(
     one: Rig, login: str, addresses: list[str], default: str
 ) -> None:
     one.accounts.add(login, PASSWORD, addresses)
-    account = one.source().look_up(login)
+    account = one.source().look_up(typed(login))
     assert account is not None
     assert str(account.identity.default_address) == default
 
 
 def test_the_spelling_that_was_added_wins_over_the_one_without_domain(one: Rig) -> None:
     source = one.source()
-    plain = source.look_up("alice@example.org")
+    plain = source.look_up(typed("alice@example.org"))
     assert plain is not None
     assert plain.identity.login == "alice"
     one.accounts.add("alice@example.org", PASSWORD, ["other@example.org"])
-    exact = source.look_up("alice@example.org")
+    exact = source.look_up(typed("alice@example.org"))
     assert exact is not None
     assert exact.identity.login == "alice@example.org"
-    assert source.look_up("alice@elsewhere.org") is None
+    assert source.look_up(typed("alice@elsewhere.org")) is None
 
 
 CHANGES: list[Callable[[Accounts], object]] = [
@@ -74,9 +75,9 @@ def test_a_change_by_another_process_is_seen_by_the_next_look_up(
     one: Rig, change: Callable[[Accounts], object]
 ) -> None:
     source = one.source()
-    before = source.look_up("alice")
+    before = source.look_up(typed("alice"))
     in_child(lambda: change(one.accounts))
-    assert source.look_up("alice") != before
+    assert source.look_up(typed("alice")) != before
 
 
 @pytest.mark.parametrize("change", CHANGES)
@@ -85,25 +86,25 @@ def test_who_watches_hears_of_each_changed_login_once(one: Rig, change: Callable
     source = one.source()
     assert source.changed() == frozenset()
     in_child(lambda: change(one.accounts))
-    source.look_up("alice")  # reading does not use the change up
+    source.look_up(typed("alice"))  # reading does not use the change up
     assert source.changed() == {"alice"}
     assert source.changed() == frozenset()
 
 
 def test_nobody_asks_the_database_while_nothing_changes(one: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     source = one.source()
-    assert source.look_up("alice") is not None
+    assert source.look_up(typed("alice")) is not None
     monkeypatch.setattr(source, "_connection", None)
-    assert source.look_up("alice") is not None
+    assert source.look_up(typed("alice")) is not None
 
 
 def test_each_spelling_of_a_login_is_found_without_asking_again(
     one: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source = one.source()
-    read = [source.look_up(spelling) for spelling in ("alice@example.org", "alice")]
+    read = [source.look_up(typed(spelling)) for spelling in ("alice@example.org", "alice")]
     monkeypatch.setattr(source, "_connection", None)
-    assert read == [source.look_up(spelling) for spelling in ("alice@example.org", "alice")]
+    assert read == [source.look_up(typed(spelling)) for spelling in ("alice@example.org", "alice")]
     assert None not in read
 
 
@@ -116,27 +117,27 @@ def test_after_a_writer_that_died_each_change_is_still_seen_at_once(one: Rig) ->
 
     in_child(die)
     for reason in ("first", "second"):
-        assert source.look_up("alice") is not None
+        assert source.look_up(typed("alice")) is not None
         connection = apsw.Connection(str(one.path))
         connection.execute("UPDATE accounts SET suspended = ?", (reason,))
         connection.close()
-        account = source.look_up("alice")
+        account = source.look_up(typed("alice"))
         assert account is not None
         assert account.suspended == reason
     one.accounts.resume("alice")
-    account = source.look_up("alice")
+    account = source.look_up(typed("alice"))
     assert account is not None
     assert account.suspended is None
 
 
 def test_a_change_by_another_program_is_seen_when_the_worker_looks_for_changes(one: Rig) -> None:
     source = one.source()
-    assert source.look_up("alice") is not None
+    assert source.look_up(typed("alice")) is not None
     connection = apsw.Connection(str(one.path))
     connection.execute("UPDATE accounts SET suspended = 'by hand'")
     connection.close()
     source.changed()
-    account = source.look_up("alice")
+    account = source.look_up(typed("alice"))
     assert account is not None
     assert account.suspended == "by hand"
 
@@ -147,17 +148,17 @@ def test_many_accounts_are_read_through_a_cache_of_few(one: Rig) -> None:
     source = one.source()
     source._max_cached = 5
     for number in [*range(20), *range(20)]:
-        account = source.look_up(f"member{number}")
+        account = source.look_up(typed(f"member{number}"))
         assert account is not None
         assert account.identity.addresses == (f"m{number}@example.org",)
     assert len(source._cache) == 5
-    assert source.look_up("nobody") is None
+    assert source.look_up(typed("nobody")) is None
 
 
 def test_a_password_is_right_wrong_or_of_nobody(one: Rig) -> None:
     source = one.source()
     findings = [
-        asyncio.run(source.verify(login, password, HOME, is_known=False)).finding
+        asyncio.run(source.verify(typed(login), password, HOME, is_known=False)).finding
         for login, password in [("alice", PASSWORD), ("alice", "wrong"), ("nobody", PASSWORD)]
     ]
     assert findings == [Finding.RIGHT, Finding.WRONG, Finding.UNKNOWN]
@@ -167,9 +168,9 @@ def test_a_password_is_right_wrong_or_of_nobody(one: Rig) -> None:
 def test_a_hash_of_another_cost_is_upgraded_at_sign_in_and_ends_no_session(one: Rig) -> None:
     one.hashes = CountingHashes(HashCost(memory=16, passes=2))
     source = one.source()
-    before = source.look_up("alice")
-    first = asyncio.run(source.verify("alice", PASSWORD, HOME, is_known=False))
-    second = asyncio.run(source.verify("alice", PASSWORD, HOME, is_known=False))
+    before = source.look_up(typed("alice"))
+    first = asyncio.run(source.verify(typed("alice"), PASSWORD, HOME, is_known=False))
+    second = asyncio.run(source.verify(typed("alice"), PASSWORD, HOME, is_known=False))
     assert (first.detail, second.detail) == ("the password hash was upgraded", "")
     assert second.account == before
     assert source.changed() == frozenset()
@@ -183,7 +184,7 @@ def test_an_upgrade_that_cannot_be_written_does_not_keep_the_member_out(
 
     one.hashes = CountingHashes(HashCost(memory=16, passes=2))
     monkeypatch.setattr(Accounts, "upgrade", busy)
-    checked = asyncio.run(one.source().verify("alice", PASSWORD, HOME, is_known=False))
+    checked = asyncio.run(one.source().verify(typed("alice"), PASSWORD, HOME, is_known=False))
     assert checked.finding is Finding.RIGHT
     assert checked.detail == "the password hash was not upgraded: busy"
 
@@ -192,7 +193,7 @@ def test_a_damaged_hash_is_no_wrong_password(one: Rig) -> None:
     connection = apsw.Connection(str(one.path))
     connection.execute("UPDATE accounts SET password = '$argon2id$broken'")
     connection.close()
-    checked = asyncio.run(one.source().verify("alice", PASSWORD, HOME, is_known=False))
+    checked = asyncio.run(one.source().verify(typed("alice"), PASSWORD, HOME, is_known=False))
     assert checked.finding is Finding.UNAVAILABLE
     assert PASSWORD not in checked.detail
 
@@ -201,10 +202,13 @@ def test_a_file_that_cannot_be_read_is_an_outage(one: Rig) -> None:
     source = one.source()
     source._connection.close()
     with pytest.raises(TemporaryFailure):
-        source.look_up("alice")
+        source.look_up(typed("alice"))
     with pytest.raises(TemporaryFailure):
         source.changed()
-    assert asyncio.run(source.verify("alice", PASSWORD, HOME, is_known=False)).finding is Finding.UNAVAILABLE
+    assert (
+        asyncio.run(source.verify(typed("alice"), PASSWORD, HOME, is_known=False)).finding
+        is Finding.UNAVAILABLE
+    )
 
 
 def test_a_reader_cannot_write(one: Rig) -> None:
@@ -214,5 +218,22 @@ def test_a_reader_cannot_write(one: Rig) -> None:
 
 def test_what_is_cached_shows_no_hash(one: Rig) -> None:
     source = one.source()
-    source.look_up("alice")
+    source.look_up(typed("alice"))
     assert "argon2" not in repr(source._cache)
+
+
+def test_it_goes_by_its_section_of_the_configuration(one: Rig) -> None:
+    one.section = BuiltinSource(
+        name="staff", domains=("example.org",), logins=("a*",), submission="app-passwords-only"
+    )
+    source = one.source()
+    account = source.look_up(typed("alice"))
+    assert account is not None
+    assert (source.name, account.identity.source, source.takes_passwords) == ("staff", "staff", False)
+    served = [source.serves(typed(text)) for text in ("alice", "alice@example.org", "alice@b.org", "bob")]
+    assert served == [True, True, False, False]
+    source.use(BuiltinSource())
+    account = source.look_up(typed("alice"))
+    assert account is not None
+    assert (source.name, account.identity.source, source.takes_passwords) == ("builtin", "builtin", True)
+    assert source.serves(typed("bob@b.org"))

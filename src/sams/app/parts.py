@@ -14,6 +14,7 @@ from sams.activity.journal import Journal, keep_times
 from sams.app.inherited import Inherited, SharedMemory
 from sams.app.settings import postmaster
 from sams.config.model import Config
+from sams.config.sources import BuiltinSource
 from sams.core.clock import Clock
 from sams.delivery.bounces import Bounces, ReportSettings
 from sams.identity.accounts import Accounts
@@ -64,14 +65,18 @@ class SignIns:
         self.accounts.prepare()
         self._pool = hash_pool(config, inherited.memory, number)
         self._source = BuiltinAccounts(
-            accounts_path(config), accounts=self.accounts, hashes=hashes, pool=self._pool, forms=forms
+            accounts_path(config),
+            accounts=self.accounts,
+            hashes=hashes,
+            pool=self._pool,
+            section=BuiltinSource(),
         )
         self.authenticator = self._authenticator(config, forms)
 
     def renew(self, config: Config) -> None:
         """Decide by new settings. Sessions that hold the authenticator of before go on with it."""
         forms = LoginForms(config.accounts.domains)
-        self._source.use(forms)
+        self._source.use(BuiltinSource())
         self.authenticator = self._authenticator(config, forms)
 
     def close(self) -> None:

@@ -178,7 +178,7 @@ class PasswordAuthenticator:
 
     def _known(self, login: str) -> Account | None:
         for source in self._sources:
-            account = source.look_up(login)
+            account = source.look_up(self._forms.parse(login))
             if account is not None:
                 return account
         return None
@@ -199,7 +199,9 @@ class PasswordAuthenticator:
         is_known = self._guard.knows(attempt)
         checked = Checked(Finding.UNKNOWN)
         for source in self._sources:
-            checked = await source.verify(sign_in.login, attempt.password, attempt.address, is_known=is_known)
+            checked = await source.verify(
+                self._forms.parse(sign_in.login), attempt.password, attempt.address, is_known=is_known
+            )
             if checked.finding in {Finding.RIGHT, Finding.WRONG}:
                 break
             if checked.finding is Finding.UNAVAILABLE:

@@ -15,6 +15,7 @@ from typing import Any, Final, cast
 
 import apsw
 
+from sams.config.sources import BuiltinSource
 from sams.core.address import AddressError, Mailbox, parse_mailbox
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.accounts import (
@@ -28,10 +29,11 @@ from sams.identity.accounts import (
 )
 from sams.identity.change_mark import CHANGING, ChangeMark
 from sams.identity.interface import Account, Checked, Finding, Identity
-from sams.identity.logins import LoginForms
+from sams.identity.logins import Login
 from sams.identity.passwords import Compared, Hashes, HashPool
 from sams.identity.patterns import ANY, pattern_key
 from sams.identity.replies import UNAVAILABLE
+from sams.identity.sources.serves import Serves
 
 _READ = f"SELECT {COLUMNS}, password FROM accounts WHERE login = ?"  # noqa: S608 - made of constants
 _CHANGED = "SELECT login, generation FROM changes WHERE generation > ?"
@@ -44,13 +46,14 @@ class _Known:
 
 
 class BuiltinAccounts:
-    """The source "builtin". Made in the worker, after the fork; `Accounts.prepare` has made the file before.
+    """The built-in source. Made in the worker, after the fork; `Accounts.prepare` has made the file before.
 
-    forms: says which spellings are one login.
+    section: what the configuration says of it.
     max_cached: spellings of accounts kept in memory; what was read first goes first.
     """
 
-    name: Final = "builtin"
+    knows_all: Final = True
+    remember: Final = None
 
     def __init__(
         self,
@@ -59,15 +62,16 @@ class BuiltinAccounts:
         accounts: Accounts,
         hashes: Hashes,
         pool: HashPool,
-        forms: LoginForms,
+        section: BuiltinSource,
         max_cached: int = 20_000,
     ) -> None:
+        self._section = section
+        self.serves = Serves(section.domains, section.logins)
         self._connection = connect(path)
         self._connection.pragma("query_only", 1)
         self._accounts = accounts
         self._hashes = hashes
         self._pool = pool
-        self._forms = forms
         self._max_cached = max_cached
         self._cache: dict[str, _Known] = {}
         self._mark = ChangeMark(lock_path(path))
@@ -75,23 +79,42 @@ class BuiltinAccounts:
         self._cached_version = self._watched_version = self._version()
         self._last_change = last_generation(self._connection)
 
-    def use(self, forms: LoginForms) -> None:
-        """Other domains may stand behind a login from now on: after a reload."""
-        self._forms = forms
+    @property
+    def name(self) -> str:
+        """As the configuration names it."""
+        return self._section.id
+
+    @property
+    def takes_passwords(self) -> bool:
+        """Whether the accounts' own passwords may be used for submission."""
+        return self._section.submission == "any"
+
+    def use(self, section: BuiltinSource) -> None:
+        """Go by another section from now on, and other domains may stand behind a login: after a reload."""
+        self._section = section
+        self.serves = Serves(section.domains, section.logins)
         self._cache.clear()
 
-    def look_up(self, login: str) -> Account | None:
-        """What is known of a mapped login, up to date.
+    def look_up(self, login: Login) -> Account | None:
+        """What is known of a login, up to date: as it was typed, else as it is without its domain.
 
         Raises:
             TemporaryFailure: the file cannot be read.
         """
         mark = self._mark.read()
-        known = self._cache.get(login) if mark == self._seen != CHANGING else None
+        known = self._cache.get(login.typed) if mark == self._seen != CHANGING else None
         known = known or self._find(login)
         return known.account if known else None
 
-    async def verify(self, login: str, password: str, address: str, *, is_known: bool) -> Checked:
+    async def find(self, login: Login) -> Account | None:
+        """The same.
+
+        Raises:
+            TemporaryFailure: the file cannot be read.
+        """
+        return self.look_up(login)
+
+    async def verify(self, login: Login, password: str, address: str, *, is_known: bool) -> Checked:
         """Compare with the stored hash, or with one of nobody at the same cost.
 
         Raises:
@@ -136,25 +159,24 @@ class BuiltinAccounts:
         self._last_change = max((self._last_change, *(cast("int", generation) for _, generation in rows)))
         return frozenset(str(login) for login, _ in rows)
 
-    def _find(self, login: str) -> _Known | None:
+    def _find(self, login: Login) -> _Known | None:
         try:
             self._drop_outdated()
-            return self._cache.get(login) or self._read(login) or self._read_bare(login)
+            return self._cache.get(login.typed) or self._read(login.typed, login) or self._read_bare(login)
         except apsw.Error as error:
             raise _unreadable(error) from error
 
-    def _read_bare(self, spelling: str) -> _Known | None:
-        bare = self._forms.bare(spelling)
-        return self._read(bare, spelling) if bare != spelling else None
+    def _read_bare(self, login: Login) -> _Known | None:
+        return self._read(login.bare, login) if login.bare != login.typed else None
 
-    def _read(self, login: str, spelling: str = "") -> _Known | None:
-        row = self._connection.execute(_READ, (login,)).fetchone()
-        return self._keep(spelling or login, row) if row else None
+    def _read(self, text: str, login: Login) -> _Known | None:
+        row = self._connection.execute(_READ, (text,)).fetchone()
+        return self._keep(login.typed, row) if row else None
 
     def _keep(self, spelling: str, row: Any) -> _Known:
         """As it was typed: the next sign-in finds it so."""
         *columns, hashed = row
-        known = self._cache[spelling] = _Known(_account(record_of(columns)), hashed)
+        known = self._cache[spelling] = _Known(_account(record_of(columns), self.name), hashed)
         if len(self._cache) > self._max_cached:
             del self._cache[next(iter(self._cache))]
         return known
@@ -184,7 +206,7 @@ class BuiltinAccounts:
         return "the password hash was upgraded"
 
 
-def _account(record: AccountRecord) -> Account:
+def _account(record: AccountRecord, source: str) -> Account:
     identity = Identity(
         login=record.login,
         addresses=tuple(map(pattern_key, record.addresses)),
@@ -193,6 +215,7 @@ def _account(record: AccountRecord) -> Account:
         generation=record.generation,
         recipients_per_hour=record.recipients_per_hour,
         recipients_per_day=record.recipients_per_day,
+        source=source,
     )
     return Account(identity, record.suspended)
 
