@@ -173,10 +173,6 @@ class Source(Protocol):
         """Logins (`Identity.login`) changed since the last call, cheaply: asked once a second by each worker."""
         ...
 
-    def close(self) -> None:
-        """Let go of connections, files and threads."""
-        ...
-
 
 @runtime_checkable
 class TokenSource(Protocol):
@@ -217,7 +213,7 @@ class ScramSource(Protocol):
 
 @runtime_checkable
 class GracefulSource(Protocol):
-    """A source that may be down for a while: who was right lately still gets in by a remembered password."""
+    """A source that asks somebody else, and may be down: who was right lately still gets in by the same password."""
 
     @property
     def grace(self) -> float:
@@ -226,6 +222,10 @@ class GracefulSource(Protocol):
 
     def last_known(self, login: Login) -> Account | None:
         """What was known of the login within `grace`, however old it is."""
+        ...
+
+    def still_valid(self, identity: Identity) -> bool:
+        """Whether the account is as it was, as far as is known. Microseconds."""
         ...
 
 

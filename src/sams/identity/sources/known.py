@@ -1,0 +1,124 @@
+"""What directories last said of members, for all workers and across restarts: one SQLite file that may be deleted.
+
+Theory of operation. A worker that asked a directory notes the answer here, so that the others need not ask as well,
+and so that every worker knows whom to let in while the directory is down (`[[accounts.source]] grace`). Nothing here
+lets anybody in by itself: there is no password in it, only who somebody is. So it is written without a sync, some
+answers at a time on a thread, and what is lost by a crash is asked for once more. A damaged file is begun anew.
+
+    members: source, key (the login as it was typed, bare) -> answer (JSON of `Known`), asked (UNIX seconds)
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import apsw
+import msgspec
+
+from sams.identity.sources.interface import Member
+
+MOST_OCTETS = 65_536
+"""Of one answer; a member with more addresses than that is asked for anew by each worker."""
+
+Row = tuple[str, str, bytes, float]
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS members (
+    source TEXT NOT NULL, key TEXT NOT NULL, answer BLOB NOT NULL, asked REAL NOT NULL, PRIMARY KEY (source, key)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS members_by_time ON members (asked);
+"""
+_READ = "SELECT answer, asked FROM members WHERE source = ? AND key = ?"
+_WRITE = """
+INSERT INTO members (source, key, answer, asked) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET answer = excluded.answer, asked = excluded.asked WHERE excluded.asked >= asked
+"""
+
+
+class Known(msgspec.Struct, frozen=True):
+    """An answer. member: None: there is nobody. asked: UNIX seconds."""
+
+    member: Member | None
+    asked: float
+
+
+class KnownMembers:
+    """The file, as one worker reads and writes it. `write` and `forget` are for a thread, all else for the loop."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._pending: dict[tuple[str, str], Known] = {}
+        self._reader = _opened(path)
+        self._writer = _opened(path)
+
+    def read(self, source: str, key: str) -> Known | None:
+        """What was last said; None: nothing is known. Microseconds."""
+        pending = self._pending.get((source, key))
+        if pending is not None:
+            return pending
+        try:
+            row = self._reader.execute(_READ, (source, key)).fetchone()
+            return None if row is None else Known(_decode(row[0]), float(row[1]))
+        except (apsw.Error, msgspec.DecodeError, ValueError):
+            return None  # it is only what can be asked for again
+
+    def note(self, source: str, key: str, known: Known) -> None:
+        """To be written: taken by the next `take`."""
+        self._pending[source, key] = known
+
+    def take(self) -> list[Row]:
+        """What was noted since the last time, for `write`. On the loop."""
+        noted, self._pending = self._pending, {}
+        return [(*place, octets, one.asked) for place, one in noted.items() if (octets := _encode(one))]
+
+    def write(self, rows: list[Row]) -> None:
+        """Write what was taken. Blocks.
+
+        Raises:
+            apsw.Error: it cannot be written.
+        """
+        with self._writer:
+            self._writer.executemany(_WRITE, rows)
+
+    def forget(self, before: float) -> None:
+        """Forget what was said before, in UNIX seconds. Blocks.
+
+        Raises:
+            apsw.Error: it cannot be written.
+        """
+        self._writer.execute("DELETE FROM members WHERE asked < ?", (before,))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._reader.close()
+        self._writer.close()
+
+
+def _encode(known: Known) -> bytes:
+    octets = msgspec.json.encode(known.member)
+    return octets if len(octets) <= MOST_OCTETS else b""
+
+
+def _decode(octets: bytes) -> Member | None:
+    return msgspec.json.decode(octets, type=Member | None)
+
+
+def _opened(path: Path) -> apsw.Connection:
+    """The file, made where it is missing, and made anew where it is damaged."""
+    try:
+        return _connect(path)
+    except (apsw.NotADBError, apsw.CorruptError):
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        return _connect(path)
+
+
+def _connect(path: Path) -> apsw.Connection:
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    connection = apsw.Connection(str(path))
+    connection.set_busy_timeout(2_000)
+    connection.pragma("journal_mode", "wal")
+    connection.pragma("synchronous", "off")
+    connection.execute(_SCHEMA)
+    return connection

@@ -1,0 +1,366 @@
+"""A directory as a source of accounts: it remembers what was said, asks in turn, and goes on for a while without it.
+
+Theory of operation
+-------------------
+What a directory says of a login is an answer (`known.Known`): a member, or nobody. An answer holds for `cache`
+seconds; then `look_up` has none any more, and whoever signs in is asked about anew. It is kept longer for two ends:
+`last_known` says whom to let in while the directory is down, and `still_valid` says at each MAIL whether a session
+may go on. For a session whose answer is older than `cache` the directory is asked again, beside the session, so that
+who was disabled there sends no more within one message. An answer that says something new is another generation of
+the account: its number is made of what the account holds, alike in all workers.
+
+Each question has its time (`timeout`), its turn (`turnstile`) and a circuit breaker (`outage`). All failures of a
+directory are `TemporaryFailure`; what its library raises besides is one, too, and goes to the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from sams.core.address import AddressError, Mailbox, parse_mailbox
+from sams.core.clock import Clock
+from sams.core.errors import TemporaryFailure
+from sams.core.text import visible
+from sams.identity.interface import Account, Checked, Finding, Identity
+from sams.identity.logins import Login, UnpreparableError, prepare_login
+from sams.identity.patterns import ANY, pattern_key
+from sams.identity.replies import BUSY
+from sams.identity.sources.interface import Answer, Directory, Member, down
+from sams.identity.sources.known import Known, KnownMembers
+from sams.identity.sources.outage import Outage
+from sams.identity.sources.turnstile import Turnstile
+
+MAX_CACHED = 20_000
+"""Answers in memory; what was asked first goes first."""
+MAX_ADDRESSES = 1_000
+MOST_REFRESHING = 100
+"""Sessions of which a worker asks anew at once."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An answer with the account that it makes; None: nobody."""
+
+    known: Known
+    account: Account | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSettings:
+    """What the configuration says of a source; times in seconds.
+
+    addresses: templates with `{user}` and `{domain}`, for members of whom the directory tells no address.
+    """
+
+    name: str
+    takes_passwords: bool = True
+    cache: float = 300.0
+    grace: float = 3_600.0
+    timeout: float = 5.0
+    connections: int = 4
+    addresses: tuple[str, ...] = ("{user}@{domain}",)
+
+
+class DirectorySource:
+    """One directory of the configuration, in one worker (`identity.interface.Source`, `GracefulSource`).
+
+    serves: whether it is asked about a login.
+    tell: told when it is down, with why, and with an empty text when it is up again.
+    report: told of exceptions that no directory should raise.
+    """
+
+    knows_all = False
+
+    def __init__(
+        self,
+        directory: Directory,
+        settings: SourceSettings,
+        *,
+        serves: Callable[[Login], bool],
+        known: KnownMembers,
+        clock: Clock,
+        tell: Callable[[str], None],
+        report: Callable[[BaseException], None],
+    ) -> None:
+        self._directory = directory
+        self._settings = settings
+        self._known = known
+        self._clock = clock
+        self._report = report
+        self._turnstile = Turnstile(settings.connections)
+        self.outage = Outage(clock, tell)
+        self.name = settings.name
+        self.takes_passwords = settings.takes_passwords
+        self.serves = serves
+        self._entries: dict[str, _Entry] = {}
+        self._places: dict[str, Login] = {}
+        self._refreshing: dict[str, asyncio.Task[None]] = {}
+        self._changed: set[str] = set()
+
+    @property
+    def remember(self) -> float:
+        """A verified password holds as long as any other answer."""
+        return self._settings.cache
+
+    @property
+    def grace(self) -> float:
+        """For how long after it was last right a password lets in while the directory is down."""
+        return self._settings.grace
+
+    @property
+    def can_find(self) -> bool:
+        """Whether the directory tells of members without their password."""
+        return self._directory.can_find
+
+    def look_up(self, login: Login) -> Account | None:
+        """What was said of the login within `cache`."""
+        entry = self._last(login)
+        return entry.account if entry is not None and self._holds(entry) else None
+
+    def last_known(self, login: Login) -> Account | None:
+        """What was said within `cache` and `grace`; None: nothing, or that there is nobody."""
+        entry = self._last(login)
+        longest = self._settings.cache + self._settings.grace
+        return entry.account if entry is not None and self._age(entry) < longest else None
+
+    def still_valid(self, identity: Identity) -> bool:
+        """Whether nothing else was said since. Asks again, for the next time, where that is long ago."""
+        login = self._places.get(identity.login)
+        entry = self._last(login) if login is not None else None
+        if login is None or entry is None:
+            return True  # let go of in memory: the session ends by its own time
+        if not self._holds(entry):
+            self._refresh(login)
+        account = entry.account
+        return (
+            account is not None
+            and account.suspended is None
+            and account.identity.generation == identity.generation
+        )
+
+    async def find(self, login: Login) -> Account | None:
+        """Who it is, by an answer that holds or by asking. Where nobody can be asked: whoever it may be.
+
+        Raises:
+            TemporaryFailure: the directory is down.
+        """
+        if not self._directory.can_find:
+            return self._account(login, Member(login.bare))
+        entry = self._last(login)
+        if entry is None or not self._holds(entry):
+            member = await self._ask(lambda: self._directory.find(login), "", is_known=True)
+            entry = self._note(login, member)
+        return entry.account
+
+    async def verify(self, login: Login, password: str, address: str, *, is_known: bool) -> Checked:
+        """Ask the directory. An outage is a finding, so that the next source can be asked.
+
+        Raises:
+            TemporaryFailure: too many wait.
+        """
+        if "\0" in password:
+            return Checked(Finding.REFUSED, detail="a password with NUL")
+
+        def ask() -> Awaitable[Answer]:
+            return self._directory.verify(login, password, address)
+
+        async with self._turnstile.enter(address, is_known=is_known):
+            return await self._checked(login, ask)
+
+    async def checked(self, login: Login, ask: Callable[[], Awaitable[Answer]], address: str) -> Checked:
+        """The same for another kind of question about who somebody is: a token, a principal.
+
+        Raises:
+            TemporaryFailure: too many wait.
+        """
+        async with self._turnstile.enter(address, is_known=False):
+            return await self._checked(login, ask)
+
+    def changed(self) -> frozenset[str]:
+        """Logins of which something new was said since the last call."""
+        found, self._changed = frozenset(self._changed), set()
+        return found
+
+    async def close(self) -> None:
+        """Stop asking."""
+        for task in tuple(self._refreshing.values()):
+            task.cancel()
+        await self._directory.close()
+
+    async def _checked(self, login: Login, ask: Callable[[], Awaitable[Answer]]) -> Checked:
+        try:
+            answer = await self._asked(ask)
+        except TemporaryFailure as failure:
+            return Checked(Finding.UNAVAILABLE, detail=failure.detail)
+        if answer.finding is Finding.UNKNOWN:
+            self._note(login, None)
+        if answer.finding is not Finding.RIGHT or answer.member is None:
+            return Checked(answer.finding, detail=answer.detail)
+        return self._right(login, answer, answer.member)
+
+    def _right(self, login: Login, answer: Answer, member: Member) -> Checked:
+        account = self._note(login, member).account
+        if account is None:
+            return Checked(
+                Finding.REFUSED, detail=f"its login {visible(member.login, 100)} is none (RFC 8265)"
+            )
+        return Checked(Finding.RIGHT, account, answer.detail)
+
+    async def _ask(self, ask: Callable[[], Awaitable[_T]], address: str, *, is_known: bool) -> _T:
+        async with self._turnstile.enter(address, is_known=is_known):
+            return await self._asked(ask)
+
+    async def _asked(self, ask: Callable[[], Awaitable[_T]]) -> _T:
+        """One question, in its time.
+
+        Raises:
+            TemporaryFailure: it is down, or was asked and did not answer.
+        """
+        if not self.outage.lets_through:
+            raise down(f"down: {self.outage.why}")
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                answer = await ask()
+        except TimeoutError:
+            why = f"no answer within {self._settings.timeout:g} s"
+            self.outage.failed(why)
+            raise down(why) from None
+        except TemporaryFailure as failure:
+            if failure.reply != BUSY:
+                self.outage.failed(failure.detail)
+            raise
+        except Exception as error:
+            self._report(error)
+            self.outage.failed(f"{type(error).__name__}, see the log")
+            raise down(self.outage.why) from error
+        self.outage.answered()
+        return answer
+
+    def _refresh(self, login: Login) -> None:
+        """Ask anew, beside whoever needs it."""
+        place = login.address
+        if (
+            not self._directory.can_find
+            or place in self._refreshing
+            or len(self._refreshing) >= MOST_REFRESHING
+        ):
+            return
+        task = asyncio.get_running_loop().create_task(self._ask_anew(login))
+        self._refreshing[place] = task
+        task.add_done_callback(lambda _: self._refreshing.pop(place, None))
+
+    async def _ask_anew(self, login: Login) -> None:
+        try:
+            self._note(login, await self._ask(lambda: self._directory.find(login), "", is_known=True))
+        except TemporaryFailure:
+            return  # the circuit breaker tells; what is known stands
+
+    def _last(self, login: Login) -> _Entry | None:
+        """The newest answer: this worker's, or another's."""
+        own = self._entries.get(login.address)
+        if own is not None and self._holds(own):
+            return own
+        others = self._known.read(self.name, login.address)
+        if others is None or (own is not None and others.asked <= own.known.asked):
+            return own
+        return self._keep(login, others, own)
+
+    def _note(self, login: Login, member: Member | None) -> _Entry:
+        """Keep an answer. Of who never was anybody nothing is kept: strangers may name whom they like."""
+        known = Known(member, self._clock.now())
+        before = self._last(login)
+        if member is None and before is None:
+            return _Entry(known, None)
+        self._known.note(self.name, login.address, known)
+        return self._keep(login, known, before)
+
+    def _keep(self, login: Login, known: Known, before: _Entry | None) -> _Entry:
+        account = None if known.member is None else self._account(login, known.member)
+        entry = self._entries[login.address] = _Entry(known, account)
+        if before is not None and before.account is not None and before.known.member != known.member:
+            self._changed.add(before.account.identity.login)
+        if account is not None:
+            self._places[account.identity.login] = login
+        for kept in (self._entries, self._places):
+            if len(kept) > MAX_CACHED:
+                kept.pop(next(iter(kept)))
+        return entry
+
+    def _holds(self, entry: _Entry) -> bool:
+        return self._age(entry) < self._settings.cache
+
+    def _age(self, entry: _Entry) -> float:
+        """Seconds; an answer from the future, after a jump of the clock, is old."""
+        age = self._clock.now() - entry.known.asked
+        return age if age >= 0 else float("inf")
+
+    def _account(self, login: Login, member: Member) -> Account | None:
+        """None: what the directory calls the member can be no login."""
+        name = _prepared(member.login)
+        if not name:
+            return None
+        own = _patterns(member.addresses) or self._by_rule(login)
+        identity = Identity(
+            login=name,
+            addresses=own,
+            may_send_as=_patterns(member.may_send_as),
+            default_address=_default_address(own, name, login.domain),
+            generation=_generation(self.name, member, own),
+            recipients_per_hour=member.recipients_per_hour,
+            recipients_per_day=member.recipients_per_day,
+            source=self.name,
+        )
+        return Account(identity, member.suspended)
+
+    def _by_rule(self, login: Login) -> tuple[str, ...]:
+        values = {"user": login.user, "domain": login.domain}
+        return _patterns(tuple(_filled(template, values) for template in self._settings.addresses))
+
+
+def _filled(template: str, values: dict[str, str]) -> str:
+    for name, value in values.items():
+        template = template.replace(f"{{{name}}}", value)
+    return template
+
+
+def _patterns(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Those that are addresses; a directory may hold others."""
+    found: dict[str, None] = {}
+    for text in texts[:MAX_ADDRESSES]:
+        try:
+            found[pattern_key(text.strip())] = None
+        except AddressError:
+            continue
+    return tuple(found)
+
+
+def _prepared(login: str) -> str:
+    try:
+        return prepare_login(login)
+    except UnpreparableError:
+        return ""
+
+
+def _default_address(patterns: tuple[str, ...], login: str, domain: str) -> Mailbox:
+    for pattern in patterns:
+        if not pattern.startswith(ANY):
+            return parse_mailbox(pattern)
+    domain = patterns[0].removeprefix(ANY) if patterns else domain
+    try:
+        return parse_mailbox(f"{login.partition('@')[0]}@{domain}")
+    except AddressError:
+        return Mailbox("postmaster", domain)
+
+
+def _generation(source: str, member: Member, addresses: tuple[str, ...]) -> int:
+    """A number of what the account holds; positive, as those of built-in accounts are."""
+    content = msgspec.msgpack.encode((source, member, addresses))
+    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1
