@@ -246,7 +246,7 @@ async def serving(
     spool = open_shard(folder, 0, clock, settings.spool_settings(config))
     told, submitted, notices = Told(), list[Work](), list[tuple[str, str]]()
     rooms: list[asyncio.Future[None]] = []
-    sign_ins = parts.SignIns(inherited, 0)
+    sign_ins = parts.SignIns(inherited, 0, lambda _: None)
     mechanisms = all_mechanisms()
     senders = SenderPolicy(config.senders)
     services = Services(

@@ -200,6 +200,29 @@ class ServiceChanged(Event, frozen=True, tag="service", gc=False):
     detail: str = ""
 
 
+class GuardLocked(Event, frozen=True, tag="guard_locked", gc=False):
+    """The guard against guessing locked something.
+
+    level: `pair`, `address`, `network` or `login`. login: empty for an address or a network.
+    address: an address, an IPv6 /64, a network, or empty where it is of a login wherever it is.
+    seconds: how long it lasts. guesses: how many wrong passwords led to it.
+    """
+
+    level: str
+    login: str
+    address: str
+    seconds: float
+    guesses: int
+
+
+class GuardReleased(Event, frozen=True, tag="guard_released", gc=False):
+    """A person ended locks of the guard. what: a login, an address, a network, or `everything`."""
+
+    what: str
+    locks: int
+    by: str
+
+
 class Alarmed(Event, frozen=True, tag="alarm", gc=False):
     """Someone has to look. `alarm` is the kind by which alarms are held back, such as `disk`."""
 
@@ -232,7 +255,15 @@ SessionEvent: TypeAlias = (
     | Closed
 )
 ServiceEvent: TypeAlias = (
-    Attempted | Reported | AccountChanged | QueueChanged | ServiceChanged | Alarmed | JournalLost
+    Attempted
+    | Reported
+    | AccountChanged
+    | QueueChanged
+    | ServiceChanged
+    | GuardLocked
+    | GuardReleased
+    | Alarmed
+    | JournalLost
 )
 AnyEvent: TypeAlias = SessionEvent | ServiceEvent
 

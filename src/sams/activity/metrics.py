@@ -99,6 +99,14 @@ SIGNED_IN = Counter(
     ("memory", "hash"),
 )
 SIGN_IN_REFUSED = Counter("sams_sign_ins_refused_total", "Refused sign-ins, by why.", "why", SIGN_IN_REFUSALS)
+GUARD_LOCKS = Counter(
+    "sams_guard_locks_total",
+    "Locks against guessing that began, by level: a login at an address, an address, a network, or a login that is "
+    "tried from many places.",
+    "level",
+    ("pair", "address", "network", "login", OTHER),
+)
+GUARD_RELEASED = Counter("sams_guard_locks_released_total", "Locks against guessing that a person ended.")
 ACCEPTED = Counter(
     "sams_messages_accepted_total", "Messages of members that got their 250: they are on disk."
 )
@@ -160,6 +168,8 @@ FAMILIES: tuple[Counter | Gauge | Histogram, ...] = (
     TLS_RESUMED,
     SIGNED_IN,
     SIGN_IN_REFUSED,
+    GUARD_LOCKS,
+    GUARD_RELEASED,
     ACCEPTED,
     ACCEPTED_RECIPIENTS,
     ACCEPTED_OCTETS,

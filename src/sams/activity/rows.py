@@ -18,6 +18,8 @@ from sams.activity.events import (
     AnyEvent,
     Attempted,
     Event,
+    GuardLocked,
+    GuardReleased,
     Omitted,
     QueueChanged,
     Reported,
@@ -204,10 +206,16 @@ def _of_queue_change(event: QueueChanged) -> list[str]:
     ]
 
 
+def _of_names(login: str, address: str) -> list[str]:
+    return [*([login_term(login)] if login else ()), *([client_term(address)] if address else ())]
+
+
 _TERMS: dict[type[Event], Callable[[Any], list[str]]] = {
     Attempted: terms_of_attempt,
     Reported: _of_report,
     AccountChanged: lambda event: [login_term(event.login)],
     QueueChanged: _of_queue_change,
+    GuardLocked: lambda event: _of_names(event.login, event.address),
+    GuardReleased: lambda event: _of_names(event.what, event.what),
     Alarmed: lambda event: [login_term(event.login)] if event.login else [],
 }

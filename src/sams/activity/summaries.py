@@ -19,6 +19,8 @@ from sams.activity.events import (
     Enveloped,
     Event,
     Greeted,
+    GuardLocked,
+    GuardReleased,
     JournalLost,
     Omitted,
     Proxied,
@@ -242,6 +244,14 @@ def _reported(metrics: Metrics, event: Reported) -> None:
     metrics.count(m.REPORTED, event.what)
 
 
+def _guard_locked(metrics: Metrics, event: GuardLocked) -> None:
+    metrics.count(m.GUARD_LOCKS, event.level)
+
+
+def _guard_released(metrics: Metrics, event: GuardReleased) -> None:
+    metrics.count(m.GUARD_RELEASED, by=event.locks)
+
+
 def _alarmed(metrics: Metrics, _event: Alarmed) -> None:
     metrics.count(m.ALARMS)
 
@@ -274,6 +284,8 @@ COUNTS: dict[type[Event], Callable[[Metrics, Any], None] | None] = {
     AccountChanged: None,
     QueueChanged: None,
     ServiceChanged: None,
+    GuardLocked: _guard_locked,
+    GuardReleased: _guard_released,
     Alarmed: _alarmed,
     JournalLost: _lost,
 }

@@ -124,12 +124,15 @@ def open_listeners(
     return tuple(_open(listener, material, workers, activated) for listener in listeners)
 
 
-def make_memory(config: Config, clock: Clock) -> SharedMemory:
-    """Make the shared memory, under keys that exist nowhere else."""
+def make_memory(config: Config, clock: Clock, guard: GuardMemory | None = None) -> SharedMemory:
+    """Make the shared memory, under keys that exist nowhere else.
+
+    guard: with what was kept of it, under the key that was kept with it; None: an empty one.
+    """
     workers = max(1, worker_count(config))
     return SharedMemory(
         remembered=Remembered(secrets.token_bytes(_KEY_OCTETS), clock, int(config.accounts.remember)),
-        guard=GuardMemory(),
+        guard=guard or GuardMemory(),
         hashing=Columns(workers),
         quota=QuotaBooks(secrets.token_bytes(_KEY_OCTETS)),
         admission=AdmissionBooks(workers, secrets.token_bytes(_KEY_OCTETS)),

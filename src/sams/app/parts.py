@@ -20,7 +20,7 @@ from sams.delivery.bounces import Bounces, ReportSettings
 from sams.identity.accounts import Accounts
 from sams.identity.authenticator import PasswordAuthenticator, SignInSettings
 from sams.identity.builtin import BuiltinAccounts
-from sams.identity.guard import GuardSettings
+from sams.identity.guard import GuardSettings, LockBegun
 from sams.identity.lanes import Lanes
 from sams.identity.logins import LoginForms
 from sams.identity.origin import Network
@@ -54,13 +54,17 @@ def hash_pool(config: Config, memory: SharedMemory, number: int) -> HashPool:
 
 
 class SignIns:
-    """What decides sign-ins in one worker; closed as a whole."""
+    """What decides sign-ins in one worker; closed as a whole.
 
-    def __init__(self, inherited: Inherited, number: int) -> None:
+    on_lock: told when the guard locks something.
+    """
+
+    def __init__(self, inherited: Inherited, number: int, on_lock: Callable[[LockBegun], None]) -> None:
         config = inherited.material.config
         forms = LoginForms(config.accounts.domains)
         hashes = Hashes(HashCost())
         self._inherited = inherited
+        self._on_lock = on_lock
         self.accounts = Accounts(accounts_path(config), inherited.clock, hashes)
         self.accounts.prepare()
         self._pool = hash_pool(config, inherited.memory, number)
@@ -89,7 +93,7 @@ class SignIns:
         return PasswordAuthenticator(
             [self._source],
             memory.remembered,
-            SharedGuard(memory.guard, clock, guard_settings(config)),
+            SharedGuard(memory.guard, clock, guard_settings(config), self._on_lock),
             forms=forms,
             clock=clock,
             chance=random.random,
@@ -105,8 +109,12 @@ def guard_settings(config: Config) -> GuardSettings:
         allow=networks(config),
         window=guard.window,
         pair_failures=guard.pair_failures,
+        known_failures=guard.known_failures,
         address_failures=guard.address_failures,
         network_failures=guard.network_failures,
+        day_factor=guard.day_factor,
+        login_failures=guard.login_failures,
+        login_window=guard.login_window,
         lock=guard.lock,
         lock_longest=guard.lock_longest,
         known=guard.known,

@@ -16,6 +16,7 @@ from structlog.typing import FilteringBoundLogger
 
 from sams.activity.lines import Lines
 from sams.activity.logs import FactLog, StandardLogs, is_for_people, make_logger
+from sams.app.guard_watch import kept_guard
 from sams.app.hops import Hops
 from sams.app.inherited import (
     Inherited,
@@ -117,7 +118,7 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
         clock=clock,
         log=log,
         listeners=listeners,
-        memory=make_memory(config, clock),
+        memory=make_memory(config, clock, kept_guard(config.server.data_dir, clock, log)),
         workers=workers,
         started=clock.now(),
         facts=facts,

@@ -7,11 +7,12 @@ import socket
 from pathlib import Path
 
 from sams.activity.alarms import Alarms, ways
-from sams.activity.events import Alarmed, ServiceChanged, ServiceEvent
+from sams.activity.events import Alarmed, GuardLocked, ServiceChanged, ServiceEvent
 from sams.activity.recorder import Recorder
 from sams.app import parts, settings
 from sams.app.certificates import CertificateWatch
 from sams.app.control import AskForReload, service_handlers, worker_handlers
+from sams.app.guard_watch import GuardKeeper, alarm_text
 from sams.app.hops import Hops
 from sams.app.inherited import Inherited, check_changeable
 from sams.app.mail import ServiceMail
@@ -27,6 +28,7 @@ from sams.core.address import parse_mailbox
 from sams.core.ids import IdMaker, new_reference
 from sams.delivery.routes import RouteTable
 from sams.delivery.scheduler import Scheduler
+from sams.identity.guard import LockBegun
 from sams.identity.interface import Identity
 from sams.policy.senders import SenderPolicy
 from sams.protocol.sasl.registry import all_mechanisms
@@ -98,7 +100,7 @@ class WorkerGraph:
             metrics=self._metrics,
             on_alarm=self._pass_on,
         )
-        self._sign_ins = parts.SignIns(self._inherited, number)
+        self._sign_ins = parts.SignIns(self._inherited, number, self._guard_locked)
         self._hops = Hops(clock)
         self._scheduler = Scheduler(
             clock=clock,
@@ -120,6 +122,9 @@ class WorkerGraph:
             config.tls.expiry_warnings, clock, lambda text: self._alarm("certificate", text)
         )
         self._sharing = SharingWatch(self._inherited.log)
+        self._guard_keeper = GuardKeeper(
+            self._inherited.memory.guard, config.server.data_dir, clock, self._inherited.log
+        )
         self._reception = Reception(self._loop, self._house(material), self._bug)
         self._doors = [self._door(material, place) for place in range(len(config.listeners))]
 
@@ -206,6 +211,8 @@ class WorkerGraph:
         await self._storage.close()
         self._reception.cut()
         self._sign_ins.close()
+        if self._number == 0:
+            await self._guard_keeper.close()
         self._hops.close()
         self._activity.tell(ServiceChanged("stopped", f"worker {self._number}"))
         await asyncio.to_thread(self._journal.close)
@@ -268,6 +275,7 @@ class WorkerGraph:
         if self._number == 0:
             self._certificates.look(self._inherited.material.hosts)
             self._sharing.look(self._reception.house.services.admission.shared_addresses)
+            self._guard_keeper.beat()
         self._storage_watch.beat()
         self._note_routes()
         if self._beats % ADOPT_EVERY == 0:
@@ -346,6 +354,14 @@ class WorkerGraph:
 
     def _alarm(self, kind: str, text: str, login: str = "") -> None:
         self._activity.tell(Alarmed(kind, text, login))
+
+    def _guard_locked(self, lock: LockBegun) -> None:
+        """Tell of a lock; people are told of those that concern more than one login at one address."""
+        event = GuardLocked(lock.level, lock.login, lock.place, lock.seconds, lock.guesses)
+        self._activity.tell(event)
+        text = alarm_text(event)
+        if text:
+            self._alarm("guard", text, lock.login)
 
     def _pass_on(self, event: Alarmed) -> None:
         """To whoever is told of alarms now: a reload may change that."""

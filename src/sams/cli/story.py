@@ -10,7 +10,7 @@ from typing import Any
 
 from sams.activity import events
 from sams.activity.interface import Entry, Step
-from sams.cli.render import count, size, when
+from sams.cli.render import count, size, span, when
 from sams.core.text import visible
 
 _MAX_LINE = 2_000
@@ -89,6 +89,17 @@ def _attempt(event: events.Attempted) -> str:
     return f"message {event.message} {where}{tls}: {people} {results}{answer} ({event.seconds:.1f} s)"
 
 
+def _guard_locked(event: events.GuardLocked) -> str:
+    what = {
+        "pair": f"{event.login} at {event.address} is locked",
+        "address": f"address {event.address} is locked",
+        "network": f"network {event.address} is locked",
+        "login": f"{event.login} is tried from many places: at {event.address or 'new ones'} it is locked"
+        + ("" if event.address else " after one wrong password"),
+    }.get(event.level, f"{event.level} {event.login} {event.address} is locked")
+    return f"guard: {what} for {span(event.seconds)}, after {count(event.guesses, 'wrong password')}"
+
+
 def _with(detail: str) -> str:
     return f": {detail}" if detail else ""
 
@@ -131,6 +142,10 @@ _WORDS: dict[type[events.Event], Callable[[Any], str]] = {
         f"queue: {event.what} of {event.message or count(event.messages, 'message')} by {event.by}"
     ),
     events.ServiceChanged: lambda event: f"service {event.what}{_with(event.detail)}",
+    events.GuardLocked: _guard_locked,
+    events.GuardReleased: lambda event: (
+        f"guard: {count(event.locks, 'lock')} of {event.what} released by {event.by}"
+    ),
     events.Alarmed: lambda event: f"alarm ({event.alarm}): {event.text}",
     events.JournalLost: lambda event: f"the journal lost {count(event.entries, 'entry')}: {event.why}",
 }

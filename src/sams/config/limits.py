@@ -114,7 +114,11 @@ class Limits(Section, frozen=True, kw_only=True):
 
 
 class Guard(Section, frozen=True, kw_only=True):
-    """Protection against guessing. An address from which a login succeeds is never locked for that login."""
+    """Protection against guessing.
+
+    What counts is distinct wrong passwords: one that a mail program repeats counts once. Nobody is locked out at
+    an address where the password in use was right before.
+    """
 
     allow: Annotated[
         tuple[str, ...],
@@ -137,13 +141,51 @@ class Guard(Section, frozen=True, kw_only=True):
             "Failures of one login from one address within `window`, then that pair is locked.",
         ),
     ] = 10
+    known_failures: Annotated[
+        int,
+        Key(
+            Whole(0, 100_000),
+            "Failures a day of a login at an address where it is known that count for that pair only; "
+            "while the address or network is locked, so many lock the pair.",
+        ),
+    ] = 3
     address_failures: Annotated[
-        int, Key(Whole(1, 100_000), "Failures from one address (/64) within `window`, then it is locked.")
+        int,
+        Key(
+            Whole(1, 100_000),
+            "Failures from one address (/64) within `window`, then it is locked. Where more logins than that "
+            "were right within the last week, as behind a NAT, as many as those, up to 1,000.",
+        ),
     ] = 30
     network_failures: Annotated[
         int,
-        Key(Whole(1, 1_000_000), "Failures from one network (/24, /48) within `window`, then it is locked."),
+        Key(
+            Whole(1, 1_000_000),
+            "Failures from one network (/24, /48) within `window`, then it is locked; grows as `address_failures`.",
+        ),
     ] = 300
+    day_factor: Annotated[
+        int,
+        Key(
+            Whole(1, 100),
+            "So many times these failures within a day lock as well: who stays just below the limits.",
+        ),
+    ] = 3
+    login_failures: Annotated[
+        int,
+        Key(
+            Whole(1, 1_000_000),
+            "Failures of one login from everywhere but where it is known, within `login_window`. Then it is not "
+            "locked, but each new address has one failure only, and each new network three.",
+        ),
+    ] = 100
+    login_window: Annotated[
+        float,
+        Key(
+            Duration(MINUTE, 30 * DAY),
+            "How far back failures of one login are counted, and how long that lasts then.",
+        ),
+    ] = DAY
     lock: Annotated[
         float, Key(Duration(1, DAY), "How long the first lock lasts; each further one doubles it.")
     ] = 5 * MINUTE

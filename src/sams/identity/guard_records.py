@@ -149,7 +149,7 @@ def read_place(payload: bytes | None) -> Place:
 
 def place_fields(payload: bytes) -> PlaceFields:
     """The same of one that is there, in half the time."""
-    return _PLACE.unpack(payload)  # type: ignore[return-value]  # struct cannot tell
+    return _PLACE.unpack(payload)
 
 
 def write_place(place: Place) -> bytes:
@@ -213,6 +213,11 @@ def with_generation(count: Count, wrong: bytes) -> Count | None:
 def with_wrong(count: Count, wrong: bytes) -> Count:
     """The count with one more wrong password, the oldest of them forgotten."""
     return count._replace(wrong=count.wrong[_WRONG_OCTETS:] + wrong)
+
+
+def without_tags(count: Count) -> Count:
+    """The count without any tag of a password."""
+    return count._replace(wrong=_NO_TAGS)
 
 
 def _tags(wrong: bytes) -> list[bytes]:
