@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from sams.core.errors import OperatorError, TemporaryFailure
+from sams.core.errors import TemporaryFailure
 from sams.identity.lanes import Lanes
-from sams.identity.passwords import HashCost, Hashes, HashPool, check_new_password
+from sams.identity.passwords import HashCost, Hashes, HashPool
 from sams.identity.shared_table import Columns
 from tests.identity.rig import CAFE, CHEAP, HOME, ended_well, fork, in_child
 
@@ -56,29 +56,6 @@ def test_a_damaged_hash_is_an_error_and_no_wrong_password(stored: str) -> None:
     with pytest.raises(ValueError, match="damaged") as caught:
         Hashes(CHEAP).compare(stored, "the secret")
     assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("password", "words"),
-    [
-        ("", "is empty"),
-        ("short 7", "too short"),
-        ("aaaaaaaaaa", "too simple"),
-        ("abcabcabcabc", "too simple"),
-        ("Alice.Miller", "is the login"),
-        ("alice.miller@example.org", "is the login"),
-        ("x" * 1025, "at most 1024"),
-        ("with\0nul it has", "control"),
-    ],
-)
-def test_a_password_that_is_guessed_at_once_is_not_set(password: str, words: str) -> None:
-    with pytest.raises(OperatorError, match=words) as caught:
-        check_new_password("alice.miller@example.org", password)
-    assert not password or password not in str(caught.value)
-
-
-def test_a_good_password_is_taken_in_its_prepared_form() -> None:
-    assert check_new_password("alice", "Blaue\u00a0Pferde") == "Blaue Pferde"
 
 
 def pool(

@@ -12,7 +12,7 @@ import fcntl
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,8 +26,19 @@ from sams.core.errors import OperatorError
 from sams.core.stored_version import StoredVersion
 from sams.core.text import visible
 from sams.identity.change_mark import changing
+from sams.identity.imports import (
+    MAX_IMPORTED,
+    Imported,
+    ImportedAccount,
+    ImportResult,
+    Row,
+    decide,
+    prepared_plain,
+    rows_of,
+)
 from sams.identity.logins import UnpreparableError, prepare_login
-from sams.identity.passwords import Hashes, check_new_password
+from sams.identity.new_passwords import PasswordRules
+from sams.identity.passwords import Hashes
 from sams.identity.patterns import pattern_key
 
 MAX_PATTERNS = 1_000
@@ -51,6 +62,8 @@ INSERT INTO accounts
     (login, password, addresses, may_send_as, suspended, per_hour, per_day, generation, created)
 VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)
 """
+_STORED = "SELECT password FROM accounts WHERE login = ?"
+_UPDATE = "UPDATE accounts SET password = ?, generation = ? WHERE login = ?"
 COLUMNS = "login, addresses, may_send_as, suspended, per_hour, per_day, generation, created"
 _SELECT = f"SELECT {COLUMNS} FROM accounts"  # noqa: S608 - made of constants
 
@@ -82,12 +95,17 @@ class Accounts:
         apsw.Error: the file cannot be read.
     """
 
-    __slots__ = ("_clock", "_hashes", "_path")
+    __slots__ = ("_clock", "_hashes", "_path", "_rules")
 
-    def __init__(self, path: Path, clock: Clock, hashes: Hashes) -> None:
+    def __init__(self, path: Path, clock: Clock, hashes: Hashes, rules: PasswordRules | None = None) -> None:
         self._path = path
         self._clock = clock
         self._hashes = hashes
+        self._rules = rules or PasswordRules()
+
+    def use(self, rules: PasswordRules) -> None:
+        """Judge new passwords by other rules from now on: after a reload."""
+        self._rules = rules
 
     def prepare(self) -> None:
         """Make the file and its tables where they are missing; only its owner may read it."""
@@ -108,18 +126,40 @@ class Accounts:
         key = _login(login)
         limits = _limit(recipients_per_hour), _limit(recipients_per_day)
         own, others = _patterns(addresses, at_least=1), _patterns(may_send_as, at_least=0)
-        hashed = self._hashes.make(check_new_password(key, password))
+        hashed = self._stored(self._rules.check(key, addresses, password))
         with self._change() as change:
             if change.exists(key):
                 raise OperatorError(f"there is an account {visible(key)} already: see `sams account show`")
-            change.execute(_ADD, (key, hashed, own, others, *limits, change.note(key), self._clock.now()))
+            change.add(Row(key, hashed, own, others, *limits), hashed)
             return change.record(key)
+
+    def add_many(
+        self, accounts: Sequence[ImportedAccount], *, update: bool = False, dry_run: bool = False
+    ) -> tuple[Imported, ...]:
+        """Take accounts of another system over, in one transaction; what became of each, in their order.
+
+        One that is refused keeps no other from being taken. One that is there already stays as it is, or with
+        `update` gets the password alone. At most `MAX_IMPORTED`, of different logins.
+
+        dry_run: nothing is changed; passwords in clear are not hashed.
+        """
+        if len(accounts) > MAX_IMPORTED:
+            raise OperatorError(f"At most {MAX_IMPORTED} accounts are imported at once.")
+        rows = rows_of(accounts, self._row)
+        known = self._stored_of([row.login for row in rows if isinstance(row, Row)])
+        if dry_run:
+            return tuple(_foreseen(row, known, update=update) for row in rows)
+        hashed = [self._hashed(row, known, update=update) for row in rows]
+        with self._change() as change:
+            return tuple(
+                change.take(row, stored, update=update) for row, stored in zip(rows, hashed, strict=True)
+            )
 
     def passwd(self, login: str, password: str) -> None:
         """Set a new password; the old one and what was signed in with it end at once."""
-        key = _login(login)
-        hashed = self._hashes.make(check_new_password(key, password))
-        self._set(key, "password = ?", hashed)
+        account = self.get(login)
+        hashed = self._stored(self._rules.check(account.login, account.addresses, password))
+        self._set(account.login, "password = ?", hashed)
 
     def suspend(self, login: str, reason: str) -> None:
         """Let nobody sign in, and end what is signed in. The member is told the reason."""
@@ -187,6 +227,35 @@ class Accounts:
         _sync(target)
         _sync(target.parent)
 
+    def _stored(self, password: str) -> str:
+        """What is stored of a prepared password: made here, and in the upgrade of `Hashes.compare`."""
+        return self._hashes.make(password)
+
+    def _row(self, account: ImportedAccount) -> Row:
+        secret = self._hashes.imported(account.secret)
+        return Row(
+            _login(account.login),
+            secret if isinstance(secret, str) else prepared_plain(secret),
+            _patterns(account.addresses, at_least=1),
+            _patterns(account.may_send_as, at_least=0),
+            _limit(account.recipients_per_hour),
+            _limit(account.recipients_per_day),
+        )
+
+    def _hashed(self, row: Row | Imported, known: Mapping[str, str], *, update: bool) -> str:
+        """What is to be stored; empty where nothing is. Before the transaction, for hashing takes long."""
+        if isinstance(row, Imported) or (row.login in known and not update):
+            return ""
+        return row.secret if isinstance(row.secret, str) else self._stored(row.secret.password)
+
+    def _stored_of(self, logins: Sequence[str]) -> dict[str, str]:
+        """The hashes of those that are there."""
+        with self._reading() as connection:
+            if connection is None:
+                return {}
+            found = ((login, connection.execute(_STORED, (login,)).get) for login in logins)
+            return {login: str(stored) for login, stored in found if stored is not None}
+
     def _set(self, login: str, assignments: str, *values: str | int | None) -> None:
         with self._change() as change:
             change.require(login)
@@ -230,6 +299,34 @@ class _Change:
     def execute(self, statement: str, values: tuple[str | int | float | None, ...]) -> None:
         self._connection.execute(statement, values)
 
+    def add(self, row: Row, hashed: str) -> None:
+        """Add an account that is not there."""
+        limits = row.per_hour, row.per_day
+        values = (
+            row.login,
+            hashed,
+            row.addresses,
+            row.may_send_as,
+            *limits,
+            self.note(row.login),
+            self._now(),
+        )
+        self.execute(_ADD, values)
+
+    def take(self, row: Row | Imported, hashed: str, *, update: bool) -> Imported:
+        """Do with an imported account what is to be done. hashed: empty where it was there a moment ago."""
+        if isinstance(row, Imported):
+            return row
+        stored = self._connection.execute(_STORED, (row.login,)).get
+        result = decide(row, stored, update=update)
+        if result is ImportResult.ADDED and not hashed:
+            return Imported(row.login, ImportResult.REFUSED, "it was removed meanwhile: import it again")
+        if result is ImportResult.ADDED:
+            self.add(row, hashed)
+        elif result is ImportResult.UPDATED:
+            self.execute(_UPDATE, (hashed, self.note(row.login), row.login))
+        return Imported(row.login, result)
+
     def count(self) -> int:
         return self._connection.changes()
 
@@ -249,6 +346,12 @@ class _Change:
 
     def record(self, login: str) -> AccountRecord:
         return record_of(self._connection.execute(_SELECT + " WHERE login = ?", (login,)).fetchone())
+
+
+def _foreseen(row: Row | Imported, known: Mapping[str, str], *, update: bool) -> Imported:
+    if isinstance(row, Imported):
+        return row
+    return Imported(row.login, decide(row, known.get(row.login), update=update))
 
 
 def last_generation(connection: apsw.Connection) -> int:

@@ -24,20 +24,15 @@ from typing import Any, TypeVar
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
-from sams.core.errors import OperatorError, TemporaryFailure
+from sams.core.errors import TemporaryFailure
 from sams.identity.fair_queue import FairQueue
 from sams.identity.foreign.interface import ForeignHash, PlainPassword
 from sams.identity.foreign.reader import ARGON2, ForeignHashes
 from sams.identity.lanes import Lanes
-from sams.identity.logins import UnpreparableError, map_password, prepare_password
+from sams.identity.logins import map_password
 from sams.identity.origin import origin_key
 from sams.identity.replies import BUSY
 from sams.identity.shared_table import Columns
-
-MIN_PASSWORD_LENGTH = 8
-"""Characters of a new password (NIST SP 800-63B section 5.1.1.1)."""
-MIN_DIFFERENT = 4
-"""Different characters of a new password."""
 
 _Result = TypeVar("_Result")
 
@@ -273,25 +268,6 @@ class HashPool:
         """A reload makes a pool beside the one that still runs: the worker's number is theirs together."""
         numbers = self._waiting.numbers
         numbers[self._worker] = max(0, numbers[self._worker] + change)
-
-
-def check_new_password(login: str, text: str) -> str:
-    """The prepared form of a password that is to be set.
-
-    Raises:
-        OperatorError: it can be no password, or is one that is guessed at once; says which.
-    """
-    try:
-        password = prepare_password(text)
-    except UnpreparableError as error:
-        raise OperatorError(f"{error}.") from None
-    if len(password) < MIN_PASSWORD_LENGTH:
-        raise OperatorError(f"The password is too short: use {MIN_PASSWORD_LENGTH} characters or more.")
-    if len(set(password)) < MIN_DIFFERENT:
-        raise OperatorError(f"The password is too simple: use {MIN_DIFFERENT} different characters or more.")
-    if password.casefold() in {login.casefold(), login.partition("@")[0].casefold()}:
-        raise OperatorError("The password is the login: it would be the first guess.")
-    return password
 
 
 def _lower_priority(niceness: int) -> None:
