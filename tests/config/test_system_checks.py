@@ -124,3 +124,35 @@ def test_an_unfit_secret_is_refused_without_showing_it(tmp_path: Path, octets: b
     file.write_bytes(octets)
     with pytest.raises(OperatorError, match="its first line"):
         read_secret(file)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "is empty"),
+        ("F" * 40 + ":1\n" + "0" * 40 + ":1\n", "not in the order of its hashes"),
+        ("password\n", "something else than HASH:COUNT"),
+        (None, "cannot be read"),
+    ],
+)
+def test_a_list_of_breached_passwords_in_a_wrong_form_or_order_is_told(
+    folder: Path, content: str | None, words: str
+) -> None:
+    if content is not None:
+        (folder / "breached").write_text(content)
+    name_breached_list(folder)
+    assert words in (text := told(folder))
+    assert "accounts.breached_passwords:" in text
+
+
+def test_a_list_of_breached_passwords_is_named_in_the_configuration(folder: Path) -> None:
+    (folder / "breached").write_text("0" * 40 + ":1\r\n" + "F" * 40 + ":22\r\n")
+    name_breached_list(folder)
+    assert load(folder / "sams.toml").config.accounts.breached_passwords == folder / "breached"
+
+
+def name_breached_list(folder: Path) -> None:
+    text = (folder / "sams.toml").read_text()
+    line = 'domains = ["example.ac.uk"]\n'
+    assert line in text
+    (folder / "sams.toml").write_text(text.replace(line, line + 'breached_passwords = "breached"\n'))

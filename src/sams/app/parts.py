@@ -23,6 +23,7 @@ from sams.identity.builtin import BuiltinAccounts
 from sams.identity.guard import GuardSettings, LockBegun
 from sams.identity.lanes import Lanes
 from sams.identity.logins import LoginForms
+from sams.identity.new_passwords import PasswordRules
 from sams.identity.origin import Network
 from sams.identity.passwords import HashCost, Hashes, HashPool
 from sams.identity.shared_guard import SharedGuard
@@ -42,7 +43,12 @@ def accounts_path(config: Config) -> Path:
 
 def open_accounts(config: Config, clock: Clock) -> Accounts:
     """What changes accounts."""
-    return Accounts(accounts_path(config), clock, Hashes(HashCost()))
+    return Accounts(accounts_path(config), clock, Hashes(HashCost()), password_rules(config))
+
+
+def password_rules(config: Config) -> PasswordRules:
+    """Which new passwords are refused."""
+    return PasswordRules(config.accounts.domains, config.accounts.breached_passwords)
 
 
 def hash_pool(config: Config, memory: SharedMemory, number: int) -> HashPool:
@@ -65,7 +71,8 @@ class SignIns:
         hashes = Hashes(HashCost())
         self._inherited = inherited
         self._on_lock = on_lock
-        self.accounts = Accounts(accounts_path(config), inherited.clock, hashes)
+        rules = password_rules(config)
+        self.accounts = Accounts(accounts_path(config), inherited.clock, hashes, rules)
         self.accounts.prepare()
         self._pool = hash_pool(config, inherited.memory, number)
         self._source = BuiltinAccounts(
@@ -81,6 +88,7 @@ class SignIns:
         """Decide by new settings. Sessions that hold the authenticator of before go on with it."""
         forms = LoginForms(config.accounts.domains)
         self._source.use(BuiltinSource())
+        self.accounts.use(password_rules(config))
         self.authenticator = self._authenticator(config, forms)
 
     def close(self) -> None:

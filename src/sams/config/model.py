@@ -241,6 +241,17 @@ class Accounts(Section, frozen=True, kw_only=True):
             example='["EXAMPLE"]',
         ),
     ] = ()
+    breached_passwords: Annotated[
+        Path | None,
+        Key(
+            File(),
+            "A list of breached passwords: lines of `HASH:COUNT` with SHA-1 hashes in rising order, as the Pwned "
+            "Passwords list ordered by hash has them. What is in it is refused as a new password. It is looked up "
+            "in the file, whatever its size, and nothing is asked over the network.",
+            unset="none; common and guessable passwords are refused all the same",
+            example='"/var/lib/sams-breached/pwned-passwords-sha1-ordered-by-hash.txt"',
+        ),
+    ] = None
     sources: tuple[AccountSource, ...] = msgspec.field(default=(BuiltinSource(),), name="source")
 
 

@@ -15,6 +15,7 @@ from sams.config.kinds import SecretFile
 from sams.config.model import Config
 from sams.config.positions import KeyPath
 from sams.config.secret_files import read_secret, refuse_if_shared
+from sams.core import hash_list
 from sams.core.errors import OperatorError
 
 _LOOKED_AT = 65_536
@@ -22,11 +23,13 @@ _LOOKED_AT = 65_536
 
 
 def check_system(config: Config, findings: Findings) -> None:
-    """All checks of this file. Reads no more than the begin of a file, changes nothing."""
+    """All checks of this file. Reads little of each file, changes nothing."""
     _check_user(config, findings)
     for path, file, is_secret in files(config):
         if path[-1] == "private_key":
             _check_key(file, path, findings)
+        elif path[-1] == "breached_passwords":
+            _check_hash_list(file, path, findings)
         elif is_secret:
             _check_secret(file, path, findings)
         else:
@@ -44,6 +47,8 @@ def files(config: Config) -> Iterator[tuple[KeyPath, Path, bool]]:
         yield from (((*path, "private_key"), file, False) for file in keys)
     for at, route in enumerate(config.routes):
         yield from named_files(route, ("route", at))
+    if config.accounts.breached_passwords:
+        yield ("accounts", "breached_passwords"), config.accounts.breached_passwords, False
     for at, source in enumerate(config.accounts.sources):
         yield from named_files(source, ("accounts", "source", at))
 
@@ -97,6 +102,13 @@ def _check_key(file: Path, path: KeyPath, findings: Findings) -> None:
     try:
         refuse_if_shared(file, mode, stat.S_IRWXO | stat.S_IWGRP)
     except OperatorError as error:
+        findings.problem(path, str(error))
+
+
+def _check_hash_list(file: Path, path: KeyPath, findings: Findings) -> None:
+    try:
+        hash_list.check(file)
+    except hash_list.HashListError as error:
         findings.problem(path, str(error))
 
 
