@@ -53,6 +53,7 @@ def test_garbage_is_a_claim_of_three_parts_or_malformed(garbage: bytes) -> None:
     step: Step = Plain().start(garbage)
     if isinstance(step, Verify):
         claim = step.claim
+        assert isinstance(claim, PasswordClaim)
         assert f"{claim.authzid}\0{claim.authcid}\0{claim.password}".encode() == garbage
     else:
         assert isinstance(step, Malformed)

@@ -10,6 +10,8 @@ return a step:
   as a challenge, which the peer answers with nothing, before 235; `on_failure` before 535, whatever the peer answers;
 - `Malformed`: the exchange is over, because the peer did not keep to the mechanism.
 
+What a `SecurityContext` raises goes through: a SamsError, with the reply that ends the exchange.
+
 What TLS knows of the peer and of us is in `Channel`, which a mechanism's factory is given.
 """
 
@@ -41,7 +43,7 @@ class TokenClaim(msgspec.Struct, frozen=True, gc=False):
     """Someone brings a token that an issuer gave them (RFC 7628, XOAUTH2).
 
     authzid: who they say they are, as it was sent; empty where the token alone tells.
-    token: the bearer token; not shown by repr.
+    token: the bearer token; never empty, of the characters that RFC 6750 section 2.1 gives it; not shown by repr.
     """
 
     authzid: str
@@ -178,7 +180,8 @@ class SecurityContext(Protocol):
         """Take the peer's token; what to answer, None: nothing.
 
         Raises:
-            PeerFault: the token is not right; text and detail say why.
+            PeerFault: the token is not right; reply (535) and detail say why.
+            TemporaryFailure: it cannot be told now (454).
         """
         ...
 
@@ -208,16 +211,21 @@ class SecurityContext(Protocol):
 class Channel(msgspec.Struct, frozen=True):
     """What TLS and the listener know, for mechanisms that lean on it.
 
+    offered: names of the mechanisms that this connection is offered.
     end_points: `tls-server-end-point` of each certificate that the peer may have been shown (RFC 5929 section 4).
+        Whichever was shown, its key is ours alone, as the other keys are: who binds to one of them speaks with us.
     exporter: `tls-exporter` of this connection (RFC 9266), None: the TLS library cannot tell.
     certificate_names: logins that the peer's verified certificate may stand for; empty: it showed none.
     accept_context: makes the acceptor of a Kerberos ticket; None: there is no realm.
+    token_refusal: what is told of a token that was refused, as JSON (RFC 7628 section 3.2.2).
     """
 
+    offered: tuple[str, ...] = ()
     end_points: frozenset[bytes] = frozenset()
     exporter: bytes | None = None
     certificate_names: tuple[str, ...] = ()
     accept_context: Callable[[], SecurityContext] | None = None
+    token_refusal: bytes = b'{"status":"invalid_token"}'
 
 
 _NUL = 0

@@ -1,0 +1,58 @@
+"""Which mechanisms a listener offers: what follows from its sources, the same list each time."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from sams.identity.interface import PrincipalSource, ScramSource, Source, TokenSource
+
+PASSWORD_MECHANISMS = frozenset({"PLAIN", "LOGIN"})
+SCRAM_MECHANISMS = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-1"})
+BINDING_MECHANISMS = frozenset(f"{name}-PLUS" for name in SCRAM_MECHANISMS)
+TOKEN_MECHANISMS = frozenset({"OAUTHBEARER", "XOAUTH2"})
+CERTIFICATE_MECHANISMS = frozenset({"EXTERNAL"})
+PRINCIPAL_MECHANISMS = frozenset({"GSSAPI"})
+BY_NAME_ONLY = frozenset({"SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"})
+"""Not offered but where a listener names them: for programs that know no better."""
+
+
+def verifiable(sources: Sequence[Source], *, certificates: bool, binds: bool) -> frozenset[str]:
+    """The mechanisms that somebody could sign in by.
+
+    sources: those of the listener.
+    certificates: whether it verifies client certificates.
+    binds: whether `tls-server-end-point` is known of all its certificates, or `tls-exporter` of its connections.
+
+    PLAIN and LOGIN always: every source's members have app passwords. SCRAM only where every password that PLAIN takes
+    has keys: or a member of another source whose program picks SCRAM would be told that the password is wrong.
+    """
+    found = set(PASSWORD_MECHANISMS)
+    if all(_has_keys(source) for source in sources if source.takes_passwords):
+        found |= SCRAM_MECHANISMS | BINDING_MECHANISMS if binds else SCRAM_MECHANISMS
+    if any(isinstance(source, TokenSource) for source in sources):
+        found |= TOKEN_MECHANISMS
+    if any(isinstance(source, PrincipalSource) for source in sources):
+        found |= PRINCIPAL_MECHANISMS
+    if certificates:
+        found |= CERTIFICATE_MECHANISMS
+    return frozenset(found)
+
+
+def offered(possible: Collection[str], cut: Collection[str], order: Iterable[str]) -> tuple[str, ...]:
+    """What a listener offers.
+
+    possible: what `verifiable` says. cut: the mechanisms that the listener names, empty: it names none.
+    order: all names in the order in which they are offered (`protocol.sasl.registry`).
+    """
+    return tuple(
+        name for name in order if name in possible and (name in cut if cut else name not in BY_NAME_ONLY)
+    )
+
+
+def never_offered(possible: Collection[str], cut: Iterable[str]) -> tuple[str, ...]:
+    """What the listener names, and nobody could sign in by: to be told at start."""
+    return tuple(name for name in cut if name not in possible)
+
+
+def _has_keys(source: Source) -> bool:
+    return isinstance(source, ScramSource) and source.has_all_keys
