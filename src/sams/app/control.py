@@ -13,6 +13,7 @@ import msgspec
 
 from sams import __version__
 from sams.activity.events import AccountChanged as AccountEvent
+from sams.activity.events import GuardReleased
 from sams.app.exposition import exposition
 from sams.app.inherited import Inherited
 from sams.app.storage_watch import StorageWatch
@@ -35,7 +36,10 @@ from sams.control.peers import Peer
 from sams.control.server import Handlers
 from sams.core.errors import OperatorError
 from sams.identity.accounts import Accounts
+from sams.identity.guard_locks import GuardLocks
+from sams.identity.logins import LoginForms
 from sams.service.account_view import LocalAccounts, account_handlers
+from sams.service.guard_view import LocalGuard, guard_handlers
 from sams.service.queue_view import ShardQueue, queue_handlers
 from sams.spool.interface import Spool
 from sams.submission.reception import Reception
@@ -50,7 +54,7 @@ It raises OperatorError where the old one goes on.
 def service_handlers(
     inherited: Inherited,
     accounts: Accounts,
-    tell: Callable[[AccountEvent], None],
+    tell: Callable[[AccountEvent | GuardReleased], None],
     ask_for_reload: AskForReload,
 ) -> Handlers:
     """For the service's socket: accounts, health, reload, and the part of a backup that is no shard's."""
@@ -71,8 +75,11 @@ def service_handlers(
         return Metrics(exposition(inherited))
 
     local = LocalAccounts(accounts, config.accounts.domains)
+    locks = GuardLocks(inherited.memory.guard, inherited.clock)
+    guard = LocalGuard(locks, LoginForms(config.accounts.domains))
     return {
         **account_handlers(local, tell),
+        **guard_handlers(guard, tell),
         HealthQuery: health,
         MetricsQuery: metrics,
         Reload: reload,

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from structlog.typing import FilteringBoundLogger
 
 from sams.activity.events import GuardLocked
+from sams.config.model import Config
 from sams.core.clock import Clock
+from sams.core.errors import OperatorError
 from sams.identity.guard_file import DamagedGuardFile, SavedGuard, guard_path, read_guard, restore, save
+from sams.identity.guard_locks import GuardLocks
 from sams.identity.guard_memory import GuardMemory
+from sams.identity.logins import LoginForms
+from sams.service.guard_view import LocalGuard
 
 SAVE_EVERY = 60
 """Looks, one a second, from one time that it is written to the next; where nothing changed it is not written."""
@@ -64,6 +71,26 @@ def kept_guard(data_dir: Path, clock: Clock, log: FilteringBoundLogger) -> Guard
     if saved is not None:
         restore(memory, saved, clock)
     return memory
+
+
+@contextmanager
+def opened_guard(config: Config, clock: Clock) -> Iterator[LocalGuard]:
+    """The guard of a service that is down, from its file; what is released is written at the end.
+
+    Raises:
+        OperatorError: the file cannot be used.
+    """
+    path = guard_path(config.server.data_dir)
+    try:
+        saved = read_guard(path)
+    except DamagedGuardFile as error:
+        raise OperatorError(f"{error}, when the service starts") from None
+    memory = GuardMemory(saved.key if saved else None)
+    if saved is not None:
+        restore(memory, saved, clock)
+    yield LocalGuard(GuardLocks(memory, clock), LoginForms(config.accounts.domains))
+    if memory.take_change():
+        save(memory, path, clock)
 
 
 def alarm_text(event: GuardLocked) -> str:

@@ -16,8 +16,14 @@ from sams.config.loading import data_dir_beside_mistakes, parse
 from sams.config.model import Config
 from sams.config.problems import ConfigError, Problem
 from sams.control.client import is_running
-from sams.control.operations import AccountOperations, DamagedOperations, NotPermitted, QueueOperations
-from sams.control.running import RunningAccounts, RunningQueue, RunningService
+from sams.control.operations import (
+    AccountOperations,
+    DamagedOperations,
+    GuardOperations,
+    NotPermitted,
+    QueueOperations,
+)
+from sams.control.running import RunningAccounts, RunningGuard, RunningQueue, RunningService
 from sams.core.clock import SystemClock
 from sams.core.text import visible
 from sams.service.privileges import become, prepare_data_dir, service_user
@@ -103,6 +109,23 @@ class Place:
 
         self.become_service()
         return LocalAccounts(open_accounts(self.config, SystemClock()), self.config.accounts.domains)
+
+    @contextmanager
+    def guard(self) -> Iterator[GuardOperations]:
+        """The locks against guessing; with the service down, what it has written of them.
+
+        Raises:
+            OperatorError: the service is about to start or to stop.
+        """
+        if self.is_running:
+            yield RunningGuard(self.service)
+            return
+        from sams.app.guard_watch import opened_guard  # noqa: PLC0415 - only without the service
+        from sams.service.data_lock import held  # noqa: PLC0415 - the same
+
+        self.become_service()
+        with held(self.data_dir), opened_guard(self.config, SystemClock()) as guard:
+            yield guard
 
     def become_service(self) -> None:
         """From here on act as the service's own user, so that no file of its belongs to root.

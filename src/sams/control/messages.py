@@ -240,7 +240,7 @@ class Depth(_Answer, frozen=True, tag="depth"):
 
 
 class Changed(_Answer, frozen=True, tag="changed"):
-    """How many messages, or sessions, a request changed."""
+    """How many messages, sessions or locks a request changed."""
 
     count: int
 
@@ -358,6 +358,46 @@ class AccountChanged(_Request, frozen=True, tag="account.changed"):
     """Tell a worker to end the sessions of this login that its account no longer allows."""
 
     login: str
+
+
+# The guard against guessing -----------------------------------------------------------------------------------
+
+
+class GuardEntry(msgspec.Struct, frozen=True):
+    """A lock in force.
+
+    id: in hexadecimal digits. level: `pair`, `address`, `network` or `login`.
+    login: empty for an address or a network. place: an address, an IPv6 /64, a network, or empty.
+    since, until: UNIX seconds. guesses: how many wrong passwords led to it.
+    """
+
+    id: str
+    level: str
+    login: str
+    place: str
+    since: float
+    until: float
+    guesses: int
+
+
+class GuardList(_Request, frozen=True, tag="guard.list"):
+    """Ask for a page of locks by rising id behind `after`."""
+
+    after: str | None = None
+    limit: int = 100
+
+
+class GuardPage(_Answer, frozen=True, tag="guard.page"):
+    """A page of locks; `more`: another one may follow behind the last id."""
+
+    locks: tuple[GuardEntry, ...]
+    more: bool
+
+
+class GuardRelease(_Request, frozen=True, tag="guard.release"):
+    """End the locks of a login, an address or a network; None: all."""
+
+    target: str | None = None
 
 
 # The service ------------------------------------------------------------------------------------------------
@@ -496,6 +536,8 @@ Request = (
     | AccountResume
     | AccountRemove
     | AccountChanged
+    | GuardList
+    | GuardRelease
     | HealthQuery
     | MetricsQuery
     | DamagedList
@@ -511,6 +553,7 @@ Response = (
     | Changed
     | AccountPage
     | AccountShown
+    | GuardPage
     | ServiceHealth
     | WorkerHealth
     | Metrics
@@ -539,6 +582,8 @@ ROLE_FOR: dict[type[Request], Role] = {
     AccountResume: Role.ACCOUNTS,
     AccountRemove: Role.ACCOUNTS,
     AccountChanged: Role.ACCOUNTS,
+    GuardList: Role.READ,
+    GuardRelease: Role.ACCOUNTS,
     HealthQuery: Role.READ,
     MetricsQuery: Role.READ,
     DamagedList: Role.READ,

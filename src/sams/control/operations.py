@@ -13,6 +13,7 @@ from typing import Protocol
 from sams.control.messages import (
     AccountEntry,
     DamagedEntry,
+    GuardEntry,
     QueueEntry,
     QueueSearch,
     RouteDown,
@@ -117,6 +118,18 @@ class AccountOperations(Protocol):
 
     def remove(self, login: str) -> None:
         """Remove it; what it has in the queue stays."""
+        ...
+
+
+class GuardOperations(Protocol):
+    """The locks against guessing."""
+
+    def list(self) -> Sequence[GuardEntry]:
+        """All locks in force, by rising id."""
+        ...
+
+    def release(self, target: str | None) -> int:
+        """End the locks of a login, an address, or a network and all in it; None: all. How many there were."""
         ...
 
 

@@ -41,6 +41,10 @@ from sams.control.messages import (
     DamagedRelease,
     Depth,
     Done,
+    GuardEntry,
+    GuardList,
+    GuardPage,
+    GuardRelease,
     HealthQuery,
     Metrics,
     MetricsQuery,
@@ -220,6 +224,27 @@ class RunningQueue:
         """How much waits, by route, over all workers."""
         answers = self._service.ask_workers(QueueDepth(), Depth)
         return summed_depth(itertools.chain.from_iterable(answer.routes for answer in answers))
+
+
+class RunningGuard:
+    """`GuardOperations` of a running service: its workers share the memory, and the first one answers."""
+
+    def __init__(self, service: RunningService) -> None:
+        self._service = service
+
+    def list(self) -> Sequence[GuardEntry]:
+        """All locks in force."""
+        found: list[GuardEntry] = []
+        more = True
+        while more:
+            page = self._service.ask(GuardList(found[-1].id if found else None, MAX_PAGE), GuardPage)
+            found += page.locks
+            more = page.more and bool(page.locks)
+        return tuple(found)
+
+    def release(self, target: str | None) -> int:
+        """End locks."""
+        return self._service.ask(GuardRelease(target), Changed).count
 
 
 class RunningAccounts:

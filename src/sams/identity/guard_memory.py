@@ -102,5 +102,10 @@ def write_lock(note: LockNote) -> bytes:
     return _LOCK.pack(note.level, note.since, note.until, note.guesses, login, place)
 
 
+def cut_login(login: str) -> str:
+    """A login as the book has it."""
+    return _text(login.encode(errors="replace")[:LOGIN_OCTETS])
+
+
 def _text(octets: bytes) -> str:
     return octets.rstrip(b"\0").decode(errors="ignore")
