@@ -9,6 +9,7 @@ from sams.config.model import Config, Limits, Listener, Route, Tls
 from sams.config.positions import KeyPath, Positions
 from sams.config.problems import Problem, key_path
 from sams.config.quantities import show_duration
+from sams.config.source_checks import check_sources
 
 _OLD_TLS = frozenset({"1.0", "1.1"})
 _VERIFYING = frozenset({"verified", "implicit"})
@@ -44,6 +45,7 @@ def check_values(config: Config, findings: Findings) -> None:
     _check_limits(config.limits, findings)
     _check_times(config, findings)
     _check_rest(config, findings)
+    check_sources(config.accounts.sources, findings)
 
 
 def _check_name(config: Config, findings: Findings) -> None:

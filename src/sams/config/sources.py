@@ -14,7 +14,12 @@ from sams.config.places import Domain, HostPort, NextHop, Url
 from sams.config.quantities import Duration
 
 Submission = Literal["any", "app-passwords-only"]
+LoginForm = Literal["typed", "user", "address"]
 
+_LOGIN_FORMS = (
+    "How it is told a login: `typed` as it came, `user` without a domain of `[accounts] domains` (a login in another "
+    "domain is nobody there), `address` with one."
+)
 _SECRET = "Its first line is the secret; no other user may read it."  # noqa: S105 - a text about one
 
 
@@ -235,8 +240,9 @@ class SqlSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", t
     """A table of the organisation's own, in PostgreSQL or SQLite, asked by a query.
 
     The query gives at most one row. Its columns are named: `password` (a hash in one of the forms that
-    `sams account import` knows), and if there are `login`, `addresses` and `may_send_as` (a text with commas, or an
-    array), `suspended` (a text or NULL), `recipients_per_hour`, `recipients_per_day`.
+    `sams account import` knows), and if there are `login`, `addresses` and `may_send_as` (a text with commas, an
+    array, or in SQLite a JSON array), `suspended` (a reason, or NULL for who may sign in; or a truth value),
+    `recipients_per_hour`, `recipients_per_day`.
     """
 
     type: Annotated[Literal["sql"], Key(Choice(("sql",)), "A query on a database.")] = "sql"
@@ -244,9 +250,9 @@ class SqlSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", t
         str,
         Key(
             Text(longest=1_000),
-            "`postgresql://user@host/name?sslmode=verify-full`, without a password, or `sqlite:///path`, which is "
-            "only read.",
-            example='"postgresql://sams@db.example.ac.uk/members?sslmode=verify-full"',
+            "`postgresql://user@host/name?sslmode=verify-full&sslrootcert=/path/ca.pem`, without a password, several "
+            "hosts with commas; or `sqlite:///path`, which is only read.",
+            example='"postgresql://sams@db.example.ac.uk/members?sslmode=verify-full&sslrootcert=/etc/sams/ca.pem"',
         ),
     ]
     password_file: Annotated[
@@ -262,7 +268,8 @@ class SqlSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", t
         str,
         Key(
             Text(longest=10_000),
-            "The query, with `%(user)s`, `%(domain)s`, `%(address)s`, `%(login)s` as parameters.",
+            "The query, with `%(user)s`, `%(domain)s`, `%(address)s`, `%(login)s` as parameters, without quotes, and "
+            "`%%` for a percent sign. `login` is the login without a device and without a domain of `[accounts]`.",
             example='"SELECT hash AS password, mail AS addresses FROM people WHERE uid = %(user)s"',
         ),
     ]
@@ -316,22 +323,38 @@ class DovecotSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind
         Key(
             Text(longest=300),
             "The socket of Dovecot's `service auth`, as for Postfix: a path, or `host:port` on this machine.",
-            example='"/var/spool/postfix/private/auth"',
+            example='"/run/dovecot/auth-sams"',
         ),
     ]
     user_socket: Annotated[
         str,
         Key(
             Text(longest=300),
-            "A socket where user data may be asked for (`auth-userdb`), so that app passwords end with the member.",
+            "A socket where user data may be asked for (`auth-userdb`). With it app passwords end with the member, a "
+            "wrong password is told from an unknown login, and the fields with addresses are those of the userdb.",
             unset="none",
             example='"/run/dovecot/auth-userdb"',
         ),
     ] = ""
+    service: Annotated[
+        str,
+        Key(
+            Name(),
+            "The service that Dovecot is told (`%s`, `protocol … { }`); Postfix and Exim tell `smtp`, Dovecot's own "
+            "submission server `submission`.",
+            example='"submission"',
+        ),
+    ] = "smtp"
+    login_form: Annotated[LoginForm, Key(Choice(("typed", "user", "address")), _LOGIN_FORMS)] = "typed"
     address_fields: Annotated[
         tuple[str, ...],
-        Key(Many(Text(longest=100), most=20), "The fields of its answer that hold addresses of the member."),
-    ] = ("mail", "user_mail", "aliases")
+        Key(
+            Many(Text(longest=100), most=20),
+            "The fields of its answer that hold addresses of the member, with commas or spaces between them; the "
+            "first is the default one.",
+            example='["email", "aliases"]',
+        ),
+    ] = ("email", "addresses", "aliases")
 
 
 class RadiusSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", tag="radius"):
@@ -350,10 +373,21 @@ class RadiusSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind"
         Path,
         Key(
             SecretFile(),
-            f"The secret shared with the servers, of 22 characters or more. {_SECRET}",
+            "The secret shared with the servers, of at least 16 characters; make one with `openssl rand -hex 16`. "
+            f"{_SECRET}",
             example='"radius-secret"',
         ),
     ]
+    login_form: Annotated[LoginForm, Key(Choice(("typed", "user", "address")), _LOGIN_FORMS)] = "user"
+    require_attribute: Annotated[
+        str,
+        Key(
+            Text(longest=300),
+            "Only members may send for whom the server gives this along: `Class=TEXT` or `Filter-Id=TEXT`.",
+            unset="everybody whom it accepts",
+            example='"Filter-Id=mail"',
+        ),
+    ] = ""
     nas_identifier: Annotated[
         str,
         Key(
@@ -427,7 +461,7 @@ class OauthSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind",
             Many(Text(longest=20), least=1, most=20),
             "How a token may be signed; `none` and the symmetric ones (`HS256` …) are never taken.",
         ),
-    ] = ("RS256", "PS256", "ES256", "EdDSA")
+    ] = ("RS256", "PS256", "ES256", "EdDSA", "Ed25519")
     jwks_url: Annotated[
         str,
         Key(
@@ -441,11 +475,19 @@ class OauthSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind",
         str,
         Key(
             Url(),
-            "Where to ask about a token that is no JWT, or about each (RFC 7662).",
+            "Where to ask about a token (RFC 7662).",
             unset="none: tokens are JWTs",
             example='"https://login.example.ac.uk/introspect"',
         ),
     ] = ""
+    introspect: Annotated[
+        Literal["opaque", "always"],
+        Key(
+            Choice(("opaque", "always")),
+            "Which tokens are asked about there: those that are no JWT, or each, so that one that was revoked ends "
+            "within `cache`.",
+        ),
+    ] = "opaque"
     client_id: Annotated[
         str,
         Key(
