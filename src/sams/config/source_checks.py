@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 from sams.config.kinds import Unfit
 from sams.config.places import HostPort, NextHop
 from sams.config.positions import KeyPath
-from sams.config.sources import AccountSource, DovecotSource, RadiusSource
+from sams.config.source_addresses import check_http, check_oauth, check_sql
+from sams.config.sources import (
+    AccountSource,
+    DovecotSource,
+    HttpSource,
+    OauthSource,
+    RadiusSource,
+    SqlSource,
+)
 
 if TYPE_CHECKING:  # it calls this file
     from sams.config.checks import Findings
@@ -29,6 +37,12 @@ def check_sources(sources: tuple[AccountSource, ...], findings: Findings) -> Non
             _check_dovecot(source, path, findings)
         if isinstance(source, RadiusSource):
             _check_radius(source, path, findings)
+        if isinstance(source, SqlSource):
+            check_sql(source, path, findings)
+        if isinstance(source, HttpSource):
+            check_http(source, path, findings)
+        if isinstance(source, OauthSource):
+            check_oauth(source, path, findings)
 
 
 def dovecot_socket(text: str) -> str | HostPort:
