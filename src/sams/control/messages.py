@@ -8,6 +8,8 @@ import msgspec
 
 MAX_PAGE = 500
 """The most that one page of a list holds, whatever was asked for."""
+MAX_TRANSFERS = 1_000
+"""Accounts that are taken over in one request."""
 
 
 class Role(enum.Enum):
@@ -83,6 +85,13 @@ class RouteDown(msgspec.Struct, frozen=True):
     since: float | None
     reply: str
     at: float
+
+
+class SourceDown(msgspec.Struct, frozen=True):
+    """A source of accounts that does not answer. since: UNIX seconds. why: what was tried last, and what happened."""
+
+    since: float
+    why: str
 
 
 class RecipientEntry(msgspec.Struct, frozen=True):
@@ -315,6 +324,51 @@ class AccountAdd(_WithPassword, frozen=True, tag="account.add"):
     recipients_per_day: int | None = None
 
 
+class AccountTransfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """An account of another system; its text form does not show the secret.
+
+    secret: the password's hash as that system's file has it, or `{PLAIN}` and the password itself.
+    """
+
+    login: str
+    secret: str
+    addresses: tuple[str, ...]
+    may_send_as: tuple[str, ...] = ()
+    recipients_per_hour: int | None = None
+    recipients_per_day: int | None = None
+
+    def __repr__(self) -> str:
+        return f"AccountTransfer(login={self.login!r}, secret=…)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("login", self.login)]
+
+
+class AccountImport(_Request, frozen=True, tag="account.import", omit_defaults=True):
+    """Take accounts of another system over, all that can be, in one step; at most `MAX_TRANSFERS`.
+
+    update: those that are there get the password. dry_run: nothing is changed.
+    """
+
+    accounts: tuple[AccountTransfer, ...]
+    update: bool = False
+    dry_run: bool = False
+
+
+class ImportOutcome(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What became of an account: `added`, `updated`, `unchanged`, `there already`, or `refused` and why."""
+
+    login: str
+    result: str
+    why: str = ""
+
+
+class AccountsImported(_Answer, frozen=True, tag="account.imported"):
+    """What became of each account, in their order."""
+
+    outcomes: tuple[ImportOutcome, ...]
+
+
 class AccountPassword(_WithPassword, frozen=True, tag="account.password"):
     """Set another password; sessions and remembered passwords of the account end."""
 
@@ -454,7 +508,7 @@ class WorkerHealth(_Answer, frozen=True, tag="health.worker"):
     connections: open now; signed_in: how many of them are. queued, due: recipients.
     oldest: when the oldest due recipient became due, UNIX seconds.
     failed_shards: of this worker. set_aside: messages that cannot be read.
-    routes_down: by name, as this worker finds.
+    routes_down, sources_down: by name, as this worker finds.
     """
 
     number: int
@@ -469,6 +523,7 @@ class WorkerHealth(_Answer, frozen=True, tag="health.worker"):
     failed_shards: tuple[FailedShard, ...] = ()
     set_aside: int = 0
     routes_down: dict[str, RouteDown] = {}
+    sources_down: dict[str, SourceDown] = {}
 
 
 class MetricsQuery(_Request, frozen=True, tag="metrics.query"):
@@ -529,6 +584,7 @@ Request = (
     | AccountList
     | AccountShow
     | AccountAdd
+    | AccountImport
     | AccountPassword
     | AccountAddresses
     | AccountLimits
@@ -553,6 +609,7 @@ Response = (
     | Changed
     | AccountPage
     | AccountShown
+    | AccountsImported
     | GuardPage
     | ServiceHealth
     | WorkerHealth
@@ -575,6 +632,7 @@ ROLE_FOR: dict[type[Request], Role] = {
     AccountList: Role.ACCOUNTS,
     AccountShow: Role.ACCOUNTS,
     AccountAdd: Role.ACCOUNTS,
+    AccountImport: Role.ACCOUNTS,
     AccountPassword: Role.ACCOUNTS,
     AccountAddresses: Role.ACCOUNTS,
     AccountLimits: Role.ACCOUNTS,

@@ -12,11 +12,14 @@ from typing import Protocol
 
 from sams.control.messages import (
     AccountEntry,
+    AccountTransfer,
     DamagedEntry,
     GuardEntry,
+    ImportOutcome,
     QueueEntry,
     QueueSearch,
     RouteDown,
+    SourceDown,
     RouteEntry,
     ServiceHealth,
     WorkerHealth,
@@ -96,6 +99,12 @@ class AccountOperations(Protocol):
         """Make an account with this login, these addresses and limits; it is active at once."""
         ...
 
+    def take_over(
+        self, accounts: Sequence[AccountTransfer], *, update: bool, dry_run: bool
+    ) -> Sequence[ImportOutcome]:
+        """Take at most `MAX_TRANSFERS` accounts of another system over; what became of each, in their order."""
+        ...
+
     def set_password(self, login: str, password: str) -> None:
         """Set another password, in force at once."""
         ...
@@ -147,6 +156,16 @@ class Health:
         return merged_down(worker.routes_down for worker in self.workers)
 
     @property
+    def sources_down(self) -> dict[str, SourceDown]:
+        """By name: since the first worker found it, with what the last one heard."""
+        found: dict[str, SourceDown] = {}
+        for worker in self.workers:
+            for name, down in worker.sources_down.items():
+                since = min(down.since, found[name].since) if name in found else down.since
+                found[name] = SourceDown(since, down.why)
+        return dict(sorted(found.items()))
+
+    @property
     def problems(self) -> tuple[str, ...]:
         """One line for each thing that is wrong."""
         found = list(self.service.problems)
@@ -159,6 +178,11 @@ class Health:
                 found.append(f"worker {worker.number} is not ready")
         for route, down in self.routes_down.items():
             found.append(f"the next hop of route {route} is {told_down(down)}; run `sams doctor`")
+        for name, source in self.sources_down.items():
+            found.append(
+                f"the source of accounts {name} is down since {local_time(source.since)}: {source.why}; members of "
+                "whom it is not known any more who they are cannot sign in until it answers"
+            )
         return tuple(found)
 
 

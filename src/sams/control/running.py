@@ -22,6 +22,7 @@ from sams.control.messages import (
     AccountAddresses,
     AccountChanged,
     AccountEntry,
+    AccountImport,
     AccountLimits,
     AccountList,
     AccountPage,
@@ -30,7 +31,9 @@ from sams.control.messages import (
     AccountResume,
     AccountShow,
     AccountShown,
+    AccountsImported,
     AccountSuspend,
+    AccountTransfer,
     BackedUp,
     Backup,
     Changed,
@@ -46,6 +49,7 @@ from sams.control.messages import (
     GuardPage,
     GuardRelease,
     HealthQuery,
+    ImportOutcome,
     Metrics,
     MetricsQuery,
     QueueDelete,
@@ -280,6 +284,13 @@ class RunningAccounts:
             account.recipients_per_day,
         )
         self._service.ask(request, Done)
+
+    def take_over(
+        self, accounts: Sequence[AccountTransfer], *, update: bool, dry_run: bool
+    ) -> Sequence[ImportOutcome]:
+        """Take accounts over. Sessions of those that are updated end within a second, when workers look."""
+        request = AccountImport(tuple(accounts), update, dry_run)
+        return self._service.ask(request, AccountsImported, LONG_SECONDS).outcomes
 
     def set_password(self, login: str, password: str) -> None:
         """Set another password; running sessions end."""

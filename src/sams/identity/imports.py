@@ -10,7 +10,7 @@ from sams.core.errors import OperatorError
 from sams.identity.foreign.interface import PlainPassword, UnusableHashError
 from sams.identity.logins import UnpreparableError, prepare_password
 
-MAX_IMPORTED = 2_000
+MAX_IMPORTED = 1_000
 """Accounts taken over in one transaction: for so long nobody else changes any."""
 
 

@@ -16,6 +16,7 @@ from sams.control.messages import (
     AccountAdd,
     AccountAddresses,
     AccountEntry,
+    AccountImport,
     AccountLimits,
     AccountList,
     AccountPage,
@@ -24,8 +25,11 @@ from sams.control.messages import (
     AccountResume,
     AccountShow,
     AccountShown,
+    AccountsImported,
     AccountSuspend,
+    AccountTransfer,
     Done,
+    ImportOutcome,
     Request,
 )
 from sams.control.peers import Peer
@@ -34,7 +38,11 @@ from sams.core.address import AddressError, domain_key
 from sams.core.errors import OperatorError
 from sams.core.text import visible
 from sams.identity.accounts import AccountRecord, Accounts
+from sams.identity.imports import Imported, ImportedAccount, ImportResult
 
+_WORDS = {ImportResult.ADDED.value: "imported", ImportResult.UPDATED.value: "password"}
+"""What the journal says of an account that was taken over."""
+_TOLD_AT_ONCE = 50
 ACCOUNTS_FILE = "accounts.db"
 _ADDRESSES_IN_PAGE = 20_000
 """Addresses of all accounts of one page: at 50 octets each it fits into a line."""
@@ -89,6 +97,20 @@ class LocalAccounts:
             recipients_per_day=account.recipients_per_day,
         )
 
+    def take_over(
+        self, accounts: Sequence[AccountTransfer], *, update: bool, dry_run: bool
+    ) -> Sequence[ImportOutcome]:
+        """Take accounts over; those with an address elsewhere are refused one by one."""
+        refused = {at: why for at, account in enumerate(accounts) if (why := self._foreign(account))}
+        taken = [_imported_of(account) for at, account in enumerate(accounts) if at not in refused]
+        results = iter(self._accounts.add_many(taken, update=update, dry_run=dry_run))
+        return tuple(
+            ImportOutcome(account.login, ImportResult.REFUSED.value, refused[at])
+            if at in refused
+            else _outcome_of(next(results))
+            for at, account in enumerate(accounts)
+        )
+
     def set_password(self, login: str, password: str) -> None:
         """Set another password."""
         self._accounts.passwd(login, password)
@@ -113,6 +135,13 @@ class LocalAccounts:
     def remove(self, login: str) -> None:
         """Remove it."""
         self._accounts.remove(login)
+
+    def _foreign(self, account: AccountTransfer) -> str:
+        try:
+            self._check_domains(account.addresses)
+        except OperatorError as error:
+            return str(error)
+        return ""
 
     def _check_domains(self, addresses: Sequence[str]) -> None:
         for address in addresses:
@@ -139,6 +168,14 @@ def account_handlers(accounts: LocalAccounts, tell: Callable[[AccountEvent], Non
     async def show(request: AccountShow, _peer: Peer) -> AccountShown:
         return AccountShown(await asyncio.to_thread(accounts.show, request.login))
 
+    async def take_over(request: AccountImport, peer: Peer) -> AccountsImported:
+        outcomes = await asyncio.to_thread(
+            accounts.take_over, request.accounts, update=request.update, dry_run=request.dry_run
+        )
+        if not request.dry_run:
+            await _tell_of(request, outcomes, peer, tell)
+        return AccountsImported(tuple(outcomes))
+
     def changing(what: str, change: Callable[[LocalAccounts, Any], None]) -> Handler:
         async def handle(request: Any, peer: Peer) -> Done:
             await asyncio.to_thread(change, accounts, request)
@@ -148,7 +185,37 @@ def account_handlers(accounts: LocalAccounts, tell: Callable[[AccountEvent], Non
         return handle
 
     changes = {kind: changing(what, change) for kind, (what, change) in _CHANGES.items()}
-    return {AccountList: page, AccountShow: show, **changes}
+    return {AccountList: page, AccountShow: show, AccountImport: take_over, **changes}
+
+
+async def _tell_of(
+    request: AccountImport,
+    outcomes: Sequence[ImportOutcome],
+    peer: Peer,
+    tell: Callable[[AccountEvent], None],
+) -> None:
+    """One event for each account that changed; sessions are served between them."""
+    for number, (account, outcome) in enumerate(zip(request.accounts, outcomes, strict=True)):
+        what = _WORDS.get(outcome.result)
+        if what is not None:
+            tell(AccountEvent(outcome.login, what, peer.name, " ".join(account.addresses)))
+        if number % _TOLD_AT_ONCE == 0:
+            await asyncio.sleep(0)
+
+
+def _imported_of(account: AccountTransfer) -> ImportedAccount:
+    return ImportedAccount(
+        account.login,
+        account.secret,
+        account.addresses,
+        account.may_send_as,
+        account.recipients_per_hour,
+        account.recipients_per_day,
+    )
+
+
+def _outcome_of(imported: Imported) -> ImportOutcome:
+    return ImportOutcome(imported.login, imported.result.value, imported.why)
 
 
 def _add(accounts: LocalAccounts, request: AccountAdd) -> None:
