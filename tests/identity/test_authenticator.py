@@ -221,7 +221,7 @@ def test_guesses_lock_the_guesser_out_and_not_the_owner_elsewhere(one: Rig) -> N
     refused = signs_in(authenticator, address=CAFE)
     assert (
         str(refused.reply)
-        == "454 4.7.0 Too many wrong passwords from your address, try again after 22:35 UTC"
+        == "454 4.7.0 Too many wrong passwords for this login from your address, try again after 22:35 UTC"
     )
     assert "pair" in refused.explanation
     assert len(one.hashes.compared) == 10

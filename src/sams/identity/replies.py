@@ -10,6 +10,12 @@ from sams.core.text import ascii_line
 ACCEPTED = reply(235, "2.7.0", "Signed in")
 WRONG = reply(535, "5.7.8", "Wrong user name or password")
 UNAVAILABLE = reply(454, "4.7.0", "Signing in does not work at the moment, try again later")
+DEVICES_ONLY = reply(535, "5.7.0", "This port is for devices only; people use the port in their set-up page")
+APP_PASSWORDS_ONLY = reply(
+    535, "5.7.8", "Wrong user name or password; an app password is needed here, not your usual one"
+)
+EXPIRED = reply(535, "5.7.8", "This app password has expired: make a new one")
+WRONG_NETWORK = reply(535, "5.7.0", "Signing in with this password is allowed from other networks only")
 BUSY = reply(454, "4.7.0", "Too many sign-ins at the moment, try again in a minute")
 
 
@@ -19,7 +25,21 @@ def suspended(reason: str) -> Reply:
     return reply(535, "5.7.13", text)
 
 
-def locked(until: float) -> Reply:
-    """until: UNIX seconds; shown as the next full minute in UTC, for the client's zone is not known."""
-    shown = time.strftime("%H:%M UTC", time.gmtime(until + 59))
-    return reply(454, "4.7.0", f"Too many wrong passwords from your address, try again after {shown}")
+_LOCKED = {
+    "pair": "Too many wrong passwords for this login from your address",
+    "address": "Too many wrong passwords from your address",
+    "network": "Too many wrong passwords from your network",
+    "login": "Too many wrong passwords for this login, from many places and now from here",
+}
+_DAY = 86_400.0
+
+
+def locked(until: float, what: str = "address", now: float | None = None) -> Reply:
+    """What is locked (`guard.Lock.what`), and until when.
+
+    until: UNIX seconds; shown as the next full minute in UTC, for the client's zone is not known, with the date
+    where it is more than half a day ahead. now: UNIX seconds; None: the time of day is enough.
+    """
+    is_far = now is not None and until - now > _DAY / 2
+    shown = time.strftime("%Y-%m-%d %H:%M UTC" if is_far else "%H:%M UTC", time.gmtime(until + 59))
+    return reply(454, "4.7.0", f"{_LOCKED.get(what, _LOCKED['address'])}, try again after {shown}")
