@@ -28,7 +28,7 @@ from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
 from sams.identity.interface import Account, Checked, Finding, Identity
-from sams.identity.logins import Login, UnpreparableError, prepare_login
+from sams.identity.logins import Login, LoginForms, UnpreparableError, prepare_login
 from sams.identity.patterns import ANY, pattern_key
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Directory, Member, down
@@ -85,6 +85,7 @@ class DirectorySource:
         settings: SourceSettings,
         *,
         serves: Callable[[Login], bool],
+        forms: LoginForms,
         known: KnownMembers,
         clock: Clock,
         tell: Callable[[str], None],
@@ -92,6 +93,7 @@ class DirectorySource:
     ) -> None:
         self._directory = directory
         self._settings = settings
+        self._forms = forms
         self._known = known
         self._clock = clock
         self._report = report
@@ -175,14 +177,27 @@ class DirectorySource:
         async with self._turnstile.enter(address, is_known=is_known):
             return await self._checked(login, ask)
 
-    async def checked(self, login: Login, ask: Callable[[], Awaitable[Answer]], address: str) -> Checked:
-        """The same for another kind of question about who somebody is: a token, a principal.
+    async def proved(self, ask: Callable[[], Awaitable[Answer]], address: str = "") -> Checked:
+        """Who somebody is by a proof that names the member itself: a token, a Kerberos principal.
 
         Raises:
             TemporaryFailure: too many wait.
         """
         async with self._turnstile.enter(address, is_known=False):
-            return await self._checked(login, ask)
+            try:
+                answer = await self._asked(ask)
+            except TemporaryFailure as failure:
+                return Checked(Finding.UNAVAILABLE, detail=failure.detail)
+        if answer.finding is not Finding.RIGHT or answer.member is None:
+            return Checked(answer.finding, detail=answer.detail)
+        return self._proved(answer, answer.member)
+
+    def _proved(self, answer: Answer, member: Member) -> Checked:
+        name = _prepared(member.login)
+        login = self._forms.parse(name) if name else None
+        if login is None or not self.serves(login):
+            return Checked(Finding.REFUSED, detail=f"{visible(member.login, 100)} is no login of this source")
+        return self._right(login, answer, member)
 
     def changed(self) -> frozenset[str]:
         """Logins of which something new was said since the last call."""
