@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 import msgspec
 
+from sams.cli.account_import import import_
 from sams.cli.failures import Exit, Failed
 from sams.cli.options import config_option, json_option
 from sams.cli.place import Place
@@ -28,6 +29,9 @@ def account() -> None:
     A change is in force at once in the whole service. Passwords are read from standard input or asked for,
     never taken from the command line.
     """
+
+
+account.add_command(import_)
 
 
 class _LoginType(click.ParamType[str]):
