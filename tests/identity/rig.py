@@ -13,7 +13,8 @@ from pathlib import Path
 
 from sams.config.sources import BuiltinSource
 from sams.identity.accounts import Accounts
-from sams.identity.authenticator import PasswordAuthenticator
+from sams.identity.app_passwords import AppPasswords
+from sams.identity.authenticator import ChainAuthenticator
 from sams.identity.builtin import BuiltinAccounts
 from sams.identity.guard import GuardSettings
 from sams.identity.guard_memory import GuardMemory
@@ -26,7 +27,7 @@ from sams.identity.shared_guard import SharedGuard
 from sams.identity.shared_table import Columns
 from sams.protocol.sasl.interface import PasswordClaim
 
-CHEAP = HashCost(memory=8, passes=1)
+CHEAP = HashCost(memory=8, passes=1, scram_iterations=16)
 KEY = bytes(range(32))
 PASSWORD = "correct horse 7"
 HOME, CAFE = "192.0.2.1", "198.51.100.7"
@@ -104,11 +105,12 @@ class Rig:
         self.accounts = Accounts(self.path, self.clock, self.hashes)
         self.accounts.prepare()
         self.remembered = Remembered(KEY, self.clock)
+        self.graced = Remembered(KEY, self.clock)
         self.guard = SharedGuard(GuardMemory(KEY, slots=1024), self.clock, self.guard_settings)
         self.reported: list[BaseException] = []
         self.columns = Columns(1)
         self.pool: HashPool | None = None
-        self.sources: list[BuiltinAccounts] = []
+        self.sources: list[BuiltinAccounts | AppPasswords] = []
 
     def source(self) -> BuiltinAccounts:
         """Opened as a worker opens it: after the fork."""
@@ -119,16 +121,25 @@ class Rig:
             accounts=self.accounts,
             hashes=self.hashes,
             pool=self.pool,
+            clock=self.clock,
             section=self.section,
         )
         self.sources.append(source)
         return source
 
-    def authenticator(self, sources: Sequence[Source] | None = None) -> PasswordAuthenticator:
-        return PasswordAuthenticator(
+    def app_passwords(self) -> AppPasswords:
+        """The same of app passwords."""
+        app_passwords = AppPasswords(self.path, self.clock)
+        self.sources.append(app_passwords)
+        return app_passwords
+
+    def authenticator(self, sources: Sequence[Source] | None = None) -> ChainAuthenticator:
+        return ChainAuthenticator(
             (self.source(),) if sources is None else sources,
             self.remembered,
             self.guard,
+            app_passwords=self.app_passwords(),
+            graced=self.graced,
             forms=LoginForms(self.domains),
             clock=self.clock,
             chance=lambda: 0.5,
@@ -157,7 +168,7 @@ def typed(text: str) -> Login:
 
 
 async def sign_in(
-    authenticator: PasswordAuthenticator,
+    authenticator: ChainAuthenticator,
     login: str = "alice",
     password: str = PASSWORD,
     *,
@@ -169,7 +180,7 @@ async def sign_in(
 
 
 def signs_in(
-    authenticator: PasswordAuthenticator,
+    authenticator: ChainAuthenticator,
     login: str = "alice",
     password: str = PASSWORD,
     *,

@@ -11,8 +11,10 @@ import pytest
 
 from sams.core.errors import OperatorError
 from sams.core.stored_version import StoredVersion
-from sams.identity import accounts as accounts_module
+from sams.identity import accounts_file as file_module
+from sams.identity.account_records import Device
 from sams.identity.accounts import Accounts
+from sams.identity.imports import ImportedAccount, ImportResult
 from sams.identity.passwords import Hashes
 from tests.identity.rig import CHEAP, PASSWORD, FakeClock, ended_well, fork, in_child
 
@@ -70,7 +72,7 @@ def test_only_the_owner_may_read_the_files_whatever_the_umask(accounts: Accounts
 
 def test_the_file_survives_power_loss_by_its_settings(accounts: Accounts, tmp_path: Path) -> None:
     accounts.prepare()
-    writer = accounts_module.connect(tmp_path / "accounts.db", create=True)
+    writer = file_module.connect(tmp_path / "accounts.db", create=True)
     assert writer.pragma("journal_mode") == "wal"
     assert writer.pragma("synchronous") == 2
     writer.close()
@@ -103,10 +105,10 @@ def test_a_clock_that_goes_back_gives_no_generation_twice(tmp_path: Path) -> Non
 
 def test_a_hash_upgrade_keeps_the_generation_and_loses_against_a_change(accounts: Accounts) -> None:
     generation = accounts.add("alice", PASSWORD, ["alice@example.org"]).generation
-    assert accounts.upgrade("alice", generation, "$new")
+    assert accounts.upgrade("alice", generation, "$new", PASSWORD)
     assert accounts.get("alice").generation == generation
     accounts.passwd("alice", "another horse 8")
-    assert not accounts.upgrade("alice", generation, "$late")
+    assert not accounts.upgrade("alice", generation, "$late", PASSWORD)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +190,7 @@ def test_changes_by_many_processes_at_once_are_all_there_and_have_their_own_gene
 
 def test_a_writer_that_dies_holds_up_nobody(accounts: Accounts) -> None:
     def die_inside() -> None:
-        accounts._change().__enter__()
+        accounts.file.change().__enter__()
 
     in_child(die_inside)
     accounts.add("alice", PASSWORD, ["alice@example.org"])
@@ -198,8 +200,8 @@ def test_a_writer_that_dies_holds_up_nobody(accounts: Accounts) -> None:
 def test_a_writer_that_does_not_finish_is_told_of(
     accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(accounts_module, "BUSY_SECONDS", 0.0)
-    with accounts._change(), pytest.raises(OperatorError, match="does not finish"):
+    monkeypatch.setattr(file_module, "BUSY_SECONDS", 0.0)
+    with accounts.file.change(), pytest.raises(OperatorError, match="does not finish"):
         accounts.add("alice", PASSWORD, ["alice@example.org"])
 
 
@@ -215,17 +217,17 @@ def made_newer(path: Path, version: StoredVersion) -> None:
 
 def test_accounts_to_which_the_next_version_added_are_worked_with(accounts: Accounts, tmp_path: Path) -> None:
     accounts.add("alice", PASSWORD, ["alice@example.org"])
-    made_newer(tmp_path / "accounts.db", StoredVersion(2, readable_from=1))
+    made_newer(tmp_path / "accounts.db", StoredVersion(3, readable_from=1))
     added = accounts.add("bob", PASSWORD, ["bob@example.org"])
     accounts.passwd("alice", "another " + PASSWORD)
     accounts.suspend("alice", "for a while")
     assert accounts.list() == (accounts.get("alice"), added)
     accounts.remove("alice")
     assert accounts.list() == (added,)
-    assert apsw.Connection(str(tmp_path / "accounts.db")).pragma("user_version") == 2_001
+    assert apsw.Connection(str(tmp_path / "accounts.db")).pragma("user_version") == 3_001
 
 
-@pytest.mark.parametrize("version", [StoredVersion(2, 2), StoredVersion(99, 99), StoredVersion(3, 2)])
+@pytest.mark.parametrize("version", [StoredVersion(3, 3), StoredVersion(99, 99), StoredVersion(4, 3)])
 def test_accounts_that_this_version_would_misread_are_left_alone(
     version: StoredVersion, accounts: Accounts, tmp_path: Path
 ) -> None:
@@ -271,16 +273,85 @@ def test_on_a_full_disk_a_change_is_refused_in_words_and_leaves_nothing(
     accounts: Accounts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts.add("alice", PASSWORD, ["alice@example.org"])
-    plain = accounts_module.connect
+    plain = file_module.connect
 
     def full(path: Path, *, create: bool = False) -> apsw.Connection:
         connection = plain(path, create=create)
         connection.execute("PRAGMA max_page_count = 1")  # what is there already stays allowed
         return connection
 
-    monkeypatch.setattr(accounts_module, "connect", full)
+    monkeypatch.setattr(file_module, "connect", full)
     with pytest.raises(OperatorError, match=r"nothing was changed: .*disk is full\. "):
         accounts.set_addresses("alice", [f"{'a' * 60}{number}@example.org" for number in range(500)], [])
     monkeypatch.undo()
     assert accounts.get("alice").addresses == ("alice@example.org",)
     accounts.suspend("alice", "stolen")
+
+
+def test_a_device_is_an_account_with_an_owner_and_limits_of_its_own(accounts: Accounts) -> None:
+    device = Device("Alice", ("192.0.2.0/24", "2001:db8::1"), ("*@example.org",), FakeClock().now() + 60)
+    accounts.add("alice", PASSWORD, ["alice@example.org"])
+    added = accounts.add("printer", PASSWORD, ["printer@example.org"], device=device)
+    assert added.device == Device(
+        "alice", ("192.0.2.0/24", "2001:db8::1/128"), ("*@example.org",), device.expires
+    )
+    assert [record.login for record in accounts.list(devices_only=True)] == ["printer"]
+    accounts.set_device("printer", Device("bob"))
+    accounts.passwd("printer", "another horse 8")
+    assert accounts.get("printer").device == Device("bob")
+    with pytest.raises(OperatorError, match="alice is no device"):
+        accounts.set_device("alice", Device("bob"))
+
+
+@pytest.mark.parametrize(
+    ("device", "words"),
+    [
+        (Device("b b"), "no login"),
+        (Device("alice", ("192.0.2.1/24",)), "no network .*host bits"),
+        (Device("alice", ("home",)), "no network"),
+        (Device("alice", ("192.0.2.1",) * 101), "100 networks"),
+        (Device("alice", recipients=("all",)), "neither an address nor"),
+        (Device("alice", expires=FakeClock().now()), "future"),
+        (Device("alice", expires=1e12), "9999"),
+    ],
+)
+def test_a_device_that_cannot_be_is_refused_with_words(
+    accounts: Accounts, device: Device, words: str
+) -> None:
+    with pytest.raises(OperatorError, match=words):
+        accounts.add("printer", PASSWORD, ["printer@example.org"], device=device)
+    accounts.add("printer", PASSWORD, ["printer@example.org"], device=Device("alice"))
+    with pytest.raises(OperatorError, match=words):
+        accounts.set_device("printer", device)
+
+
+def test_an_import_leaves_a_device_of_the_same_login_alone(accounts: Accounts) -> None:
+    accounts.add("printer", PASSWORD, ["printer@example.org"], device=Device("alice"))
+    imported = ImportedAccount("printer", "{PLAIN}correct horse 9", ("printer@example.org",))
+    (result,) = accounts.add_many([imported], update=True)
+    assert (result.result, result.why) == (
+        ImportResult.REFUSED,
+        "a device has this login: see `sams device list`",
+    )
+
+
+def test_what_is_set_or_imported_in_clear_has_scram_keys_and_an_imported_hash_has_none(
+    accounts: Accounts,
+) -> None:
+    accounts.add("alice", PASSWORD, ["alice@example.org"])
+    hashed = Hashes(CHEAP).make(PASSWORD)
+    accounts.add_many(
+        [
+            ImportedAccount("bob", "{PLAIN}" + PASSWORD, ("bob@example.org",)),
+            ImportedAccount("carl", hashed, ("carl@example.org",)),
+        ]
+    )
+    assert {record.login: record.has_scram_keys for record in accounts.list()} == {
+        "alice": True,
+        "bob": True,
+        "carl": False,
+    }
+    assert accounts.upgrade("carl", accounts.get("carl").generation, hashed, PASSWORD)
+    assert accounts.get("carl").has_scram_keys
+    accounts.add_many([ImportedAccount("alice", hashed, ("alice@example.org",))], update=True)
+    assert not accounts.get("alice").has_scram_keys

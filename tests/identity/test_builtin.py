@@ -94,7 +94,7 @@ def test_who_watches_hears_of_each_changed_login_once(one: Rig, change: Callable
 def test_nobody_asks_the_database_while_nothing_changes(one: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     source = one.source()
     assert source.look_up(typed("alice")) is not None
-    monkeypatch.setattr(source, "_connection", None)
+    monkeypatch.setattr(source._watch, "_connection", None)
     assert source.look_up(typed("alice")) is not None
 
 
@@ -103,7 +103,7 @@ def test_each_spelling_of_a_login_is_found_without_asking_again(
 ) -> None:
     source = one.source()
     read = [source.look_up(typed(spelling)) for spelling in ("alice@example.org", "alice")]
-    monkeypatch.setattr(source, "_connection", None)
+    monkeypatch.setattr(source._watch, "_connection", None)
     assert read == [source.look_up(typed(spelling)) for spelling in ("alice@example.org", "alice")]
     assert None not in read
 
@@ -112,7 +112,7 @@ def test_after_a_writer_that_died_each_change_is_still_seen_at_once(one: Rig) ->
     source = one.source()
 
     def die() -> None:
-        with one.accounts._change():
+        with one.accounts.file.change():
             os._exit(0)
 
     in_child(die)
@@ -166,7 +166,7 @@ def test_a_password_is_right_wrong_or_of_nobody(one: Rig) -> None:
 
 
 def test_a_hash_of_another_cost_is_upgraded_at_sign_in_and_ends_no_session(one: Rig) -> None:
-    one.hashes = CountingHashes(HashCost(memory=16, passes=2))
+    one.hashes = CountingHashes(HashCost(memory=16, passes=2, scram_iterations=16))
     source = one.source()
     before = source.look_up(typed("alice"))
     first = asyncio.run(source.verify(typed("alice"), PASSWORD, HOME, is_known=False))
@@ -182,7 +182,7 @@ def test_an_upgrade_that_cannot_be_written_does_not_keep_the_member_out(
     def busy(*_: object) -> bool:
         raise OperatorError("busy")
 
-    one.hashes = CountingHashes(HashCost(memory=16, passes=2))
+    one.hashes = CountingHashes(HashCost(memory=16, passes=2, scram_iterations=16))
     monkeypatch.setattr(Accounts, "upgrade", busy)
     checked = asyncio.run(one.source().verify(typed("alice"), PASSWORD, HOME, is_known=False))
     assert checked.finding is Finding.RIGHT
@@ -200,7 +200,7 @@ def test_a_damaged_hash_is_no_wrong_password(one: Rig) -> None:
 
 def test_a_file_that_cannot_be_read_is_an_outage(one: Rig) -> None:
     source = one.source()
-    source._connection.close()
+    source.close()
     with pytest.raises(TemporaryFailure):
         source.look_up(typed("alice"))
     with pytest.raises(TemporaryFailure):
@@ -213,7 +213,7 @@ def test_a_file_that_cannot_be_read_is_an_outage(one: Rig) -> None:
 
 def test_a_reader_cannot_write(one: Rig) -> None:
     with pytest.raises(apsw.ReadOnlyError):
-        one.source()._connection.execute("DELETE FROM accounts")
+        one.source()._watch._connection.execute("DELETE FROM accounts")
 
 
 def test_what_is_cached_shows_no_hash(one: Rig) -> None:

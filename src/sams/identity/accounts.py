@@ -1,31 +1,33 @@
 """The built-in accounts: one SQLite file, changed by commands and the service, one writer at a time.
 
-Every change gives the account a new generation, which rises over the whole file and never repeats, not even
-for a login that is removed and added again, nor from a restored copy: it is the time in microseconds, or
-one more than the last. Whoever holds the old generation (a session, a remembered password) is outdated by
-that alone. The one change that leaves it is a hash brought up to today's cost: the password is the same.
+Every change gives the account a new generation (`accounts_file`). Whoever holds the old one (a session, a remembered
+password) is outdated by that alone. The one change that leaves it is in what is kept of the same password: a hash
+brought up to today's cost, or its keys for SCRAM.
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, cast
 
-import apsw
-
-from sams.core.address import AddressError
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
-from sams.core.stored_version import StoredVersion
 from sams.core.text import visible
-from sams.identity.change_mark import changing
+from sams.identity.account_records import (
+    COLUMNS,
+    AccountRecord,
+    Device,
+    checked_expiry,
+    checked_limit,
+    checked_login,
+    checked_networks,
+    checked_patterns,
+    checked_reason,
+    record_of,
+)
+from sams.identity.accounts_file import AccountsFile, Change, Value
+from sams.identity.accounts_schema import DEVICE, Keyring
 from sams.identity.imports import (
     MAX_IMPORTED,
     Imported,
@@ -36,54 +38,26 @@ from sams.identity.imports import (
     prepared_plain,
     rows_of,
 )
-from sams.identity.logins import UnpreparableError, prepare_login
+from sams.identity.logins import map_password
 from sams.identity.new_passwords import PasswordRules
 from sams.identity.passwords import Hashes
-from sams.identity.patterns import pattern_key
+from sams.identity.stored_password import StoredPassword, make_keys
 
-MAX_PATTERNS = 1_000
-"""Addresses of one account, of each kind."""
-MAX_REASON = 200
-"""Characters of a suspension's reason: it goes into a reply line."""
-BUSY_SECONDS = 10.0
-"""How long a writer waits for the one before it."""
+DEVICE_PER_HOUR, DEVICE_PER_DAY = 50, 200
+"""Recipients of a device that has no limits of its own: what a stolen one can do, and a printer hardly needs."""
 
-_VERSION = StoredVersion(1, readable_from=1)
-_SCHEMA = """
-CREATE TABLE accounts (
-    login TEXT PRIMARY KEY, password TEXT NOT NULL, addresses TEXT NOT NULL, may_send_as TEXT NOT NULL,
-    suspended TEXT, per_hour INTEGER, per_day INTEGER, generation INTEGER NOT NULL, created REAL NOT NULL
-) STRICT, WITHOUT ROWID;
-CREATE TABLE changes (login TEXT PRIMARY KEY, generation INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE INDEX changes_by_generation ON changes (generation);
-"""
 _ADD = """
 INSERT INTO accounts
-    (login, password, addresses, may_send_as, suspended, per_hour, per_day, generation, created)
-VALUES (?, ?, ?, ?, NULL, ?, ?, ?, ?)
+    (login, password, scram, scram_of, addresses, may_send_as, suspended, per_hour, per_day, generation, created,
+     owner, networks, recipients, expires)
+VALUES (?, ?, ?, ?, ?, ?, NULL, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _STORED = "SELECT password FROM accounts WHERE login = ?"
-_UPDATE = "UPDATE accounts SET password = ?, generation = ? WHERE login = ?"
-COLUMNS = "login, addresses, may_send_as, suspended, per_hour, per_day, generation, created"
 _SELECT = f"SELECT {COLUMNS} FROM accounts"  # noqa: S608 - made of constants
-
-
-@dataclass(frozen=True, slots=True)
-class AccountRecord:
-    """An account as it is stored, without its password.
-
-    addresses, may_send_as: patterns as the administrator wrote them.
-    created: UNIX seconds.
-    """
-
-    login: str
-    addresses: tuple[str, ...]
-    may_send_as: tuple[str, ...]
-    suspended: str | None
-    recipients_per_hour: int | None
-    recipients_per_day: int | None
-    generation: int
-    created: float
+_KIND = f"iif(owner IS NULL, '', '{DEVICE}')"
+_PASSWORD = f"password = {_KIND} || ?, scram = ?, scram_of = {_KIND} || ?"
+_UPGRADE = f"UPDATE accounts SET {_PASSWORD} WHERE login = ? AND generation = ?"  # noqa: S608 - made of constants
+_DEVICE = "owner = ?, networks = ?, recipients = ?, expires = ?"
 
 
 class Accounts:
@@ -95,10 +69,10 @@ class Accounts:
         apsw.Error: the file cannot be read.
     """
 
-    __slots__ = ("_clock", "_hashes", "_path", "_rules")
+    __slots__ = ("_clock", "_hashes", "_rules", "file")
 
     def __init__(self, path: Path, clock: Clock, hashes: Hashes, rules: PasswordRules | None = None) -> None:
-        self._path = path
+        self.file = AccountsFile(path, clock, hashes.scram_iterations)
         self._clock = clock
         self._hashes = hashes
         self._rules = rules or PasswordRules()
@@ -109,8 +83,7 @@ class Accounts:
 
     def prepare(self) -> None:
         """Make the file and its tables where they are missing; only its owner may read it."""
-        with self._change():
-            pass
+        self.file.prepare()
 
     def add(
         self,
@@ -121,16 +94,24 @@ class Accounts:
         *,
         recipients_per_hour: int | None = None,
         recipients_per_day: int | None = None,
+        device: Device | None = None,
     ) -> AccountRecord:
         """Add an account that is active at once. At least one address is the member's own."""
-        key = _login(login)
-        limits = _limit(recipients_per_hour), _limit(recipients_per_day)
-        own, others = _patterns(addresses, at_least=1), _patterns(may_send_as, at_least=0)
-        hashed = self._stored(self._rules.check(key, addresses, password))
+        key = checked_login(login)
+        row = Row(
+            key,
+            "",
+            checked_patterns(addresses, at_least=1),
+            checked_patterns(may_send_as, at_least=0),
+            checked_limit(recipients_per_hour),
+            checked_limit(recipients_per_day),
+        )
+        columns = _device_columns(device, self._clock.now())
+        stored = self._stored(self.file.keyring(), key, self._rules.check(key, addresses, password))
         with self._change() as change:
             if change.exists(key):
                 raise OperatorError(f"there is an account {visible(key)} already: see `sams account show`")
-            change.add(Row(key, hashed, own, others, *limits), hashed)
+            change.add(row, stored, columns)
             return change.record(key)
 
     def add_many(
@@ -148,332 +129,218 @@ class Accounts:
         rows = rows_of(accounts, self._row)
         known = self._stored_of([row.login for row in rows if isinstance(row, Row)])
         if dry_run:
-            return tuple(_foreseen(row, known, update=update) for row in rows)
-        hashed = [self._hashed(row, known, update=update) for row in rows]
+            return tuple(_foreseen(row, known.get(_login_of(row)), update=update) for row in rows)
+        keyring = self.file.keyring()
+        stored = [self._to_store(keyring, row, known, update=update) for row in rows]
         with self._change() as change:
-            return tuple(
-                change.take(row, stored, update=update) for row, stored in zip(rows, hashed, strict=True)
-            )
+            return tuple(change.take(row, new, update=update) for row, new in zip(rows, stored, strict=True))
 
     def passwd(self, login: str, password: str) -> None:
         """Set a new password; the old one and what was signed in with it end at once."""
         account = self.get(login)
-        hashed = self._stored(self._rules.check(account.login, account.addresses, password))
-        self._set(account.login, "password = ?", hashed)
+        prepared = self._rules.check(account.login, account.addresses, password)
+        stored = self._stored(self.file.keyring(), account.login, prepared)
+        self._set(account.login, _PASSWORD, *_password_columns(stored))
 
     def suspend(self, login: str, reason: str) -> None:
         """Let nobody sign in, and end what is signed in. The member is told the reason."""
-        text = " ".join(reason.split())
-        if len(text) > MAX_REASON:
-            raise OperatorError(f"The reason has at most {MAX_REASON} characters: it is told in one line.")
-        self._set(_login(login), "suspended = ?", text)
+        self._set(checked_login(login), "suspended = ?", checked_reason(reason))
 
     def resume(self, login: str) -> None:
         """Make a suspended account active again."""
-        self._set(_login(login), "suspended = ?", None)
+        self._set(checked_login(login), "suspended = ?", None)
 
     def set_addresses(self, login: str, addresses: Sequence[str], may_send_as: Sequence[str] = ()) -> None:
         """Replace the patterns."""
-        own, others = _patterns(addresses, at_least=1), _patterns(may_send_as, at_least=0)
-        self._set(_login(login), "addresses = ?, may_send_as = ?", own, others)
+        own, others = checked_patterns(addresses, at_least=1), checked_patterns(may_send_as, at_least=0)
+        self._set(checked_login(login), "addresses = ?, may_send_as = ?", own, others)
 
     def set_limits(self, login: str, per_hour: int | None, per_day: int | None) -> None:
         """Replace the account's own limits of recipients; None: the service's."""
-        self._set(_login(login), "per_hour = ?, per_day = ?", _limit(per_hour), _limit(per_day))
+        limits = checked_limit(per_hour), checked_limit(per_day)
+        self._set(checked_login(login), "per_hour = ?, per_day = ?", *limits)
+
+    def set_device(self, login: str, device: Device) -> None:
+        """Replace what a device has besides."""
+        key, columns = checked_login(login), _device_columns(device, self._clock.now())
+        with self._change() as change:
+            if change.record(key).device is None:
+                raise OperatorError(f"{visible(key)} is no device: see `sams account show {visible(key)}`")
+            change.set(key, _DEVICE, columns)
 
     def remove(self, login: str) -> None:
-        """Remove the account. What it queued stays queued."""
-        key = _login(login)
+        """Remove the account, and its app passwords. What it queued stays queued."""
+        key = checked_login(login)
         with self._change() as change:
             change.require(key)
             change.note(key)
             change.execute("DELETE FROM accounts WHERE login = ?", (key,))
 
-    def upgrade(self, login: str, generation: int, hashed: str) -> bool:
-        """Replace a hash by one of the same password, unless the account has changed since."""
+    def upgrade(self, login: str, generation: int, hashed: str, password: str) -> bool:
+        """Replace what is kept of a password by what is kept today, unless the account has changed since.
+
+        hashed: a hash of it. password: the same, as it was typed.
+        """
+        keys = make_keys(self.file.keyring(), login, map_password(password))
+        columns = _password_columns(StoredPassword(hashed, keys))
         with self._change() as change:
-            change.execute(
-                "UPDATE accounts SET password = ? WHERE login = ? AND generation = ?",
-                (hashed, login, generation),
-            )
-            return change.count() == 1
+            return change.execute(_UPGRADE, (*columns, login, generation)) == 1
 
     def get(self, login: str) -> AccountRecord:
         """One account."""
-        key = _login(login)
-        with self._reading() as connection:
+        key = checked_login(login)
+        with self.file.reading() as connection:
             row = connection.execute(_SELECT + " WHERE login = ?", (key,)).fetchone() if connection else None
         if row is None:
             raise _no_account(key)
         return record_of(row)
 
-    def list(self, after: str = "", limit: int = 1_000) -> tuple[AccountRecord, ...]:
+    def list(
+        self, after: str = "", limit: int = 1_000, *, devices_only: bool = False
+    ) -> tuple[AccountRecord, ...]:
         """A page of accounts by rising login, behind `after`."""
-        with self._reading() as connection:
+        which = " AND owner IS NOT NULL" if devices_only else ""
+        statement = f"{_SELECT} WHERE login > ?{which} ORDER BY login LIMIT ?"
+        with self.file.reading() as connection:
             if connection is None:
                 return ()
-            rows = connection.execute(_SELECT + " WHERE login > ? ORDER BY login LIMIT ?", (after, limit))
-            return tuple(record_of(row) for row in rows)
+            return tuple(record_of(row) for row in connection.execute(statement, (after, limit)))
 
     def backup(self, target: Path) -> None:
         """Write a consistent copy, while others read and write. `target` must not be there yet."""
-        with self._reading() as connection:
-            if connection is None:
-                raise OperatorError("There are no accounts to back up.")
-            if target.exists():
-                raise OperatorError(f"{target} is there already.")
-            _create(target)
-            connection.execute("VACUUM INTO ?", (str(target),))
-        _sync(target)
-        _sync(target.parent)
+        self.file.backup(target)
 
-    def _stored(self, password: str) -> str:
-        """What is stored of a prepared password: made here, and in the upgrade of `Hashes.compare`."""
-        return self._hashes.make(password)
+    def _stored(self, keyring: Keyring, login: str, password: str) -> StoredPassword:
+        """What is stored of a prepared password: made here, and in `upgrade`."""
+        return StoredPassword(self._hashes.make(password), make_keys(keyring, login, password))
 
     def _row(self, account: ImportedAccount) -> Row:
         secret = self._hashes.imported(account.secret)
         return Row(
-            _login(account.login),
+            checked_login(account.login),
             secret if isinstance(secret, str) else prepared_plain(secret),
-            _patterns(account.addresses, at_least=1),
-            _patterns(account.may_send_as, at_least=0),
-            _limit(account.recipients_per_hour),
-            _limit(account.recipients_per_day),
+            checked_patterns(account.addresses, at_least=1),
+            checked_patterns(account.may_send_as, at_least=0),
+            checked_limit(account.recipients_per_hour),
+            checked_limit(account.recipients_per_day),
         )
 
-    def _hashed(self, row: Row | Imported, known: Mapping[str, str], *, update: bool) -> str:
-        """What is to be stored; empty where nothing is. Before the transaction, for hashing takes long."""
+    def _to_store(
+        self, keyring: Keyring, row: Row | Imported, known: Mapping[str, str], *, update: bool
+    ) -> StoredPassword | None:
+        """What is to be stored; None where nothing is. Before the transaction, for hashing takes long."""
         if isinstance(row, Imported) or (row.login in known and not update):
-            return ""
-        return row.secret if isinstance(row.secret, str) else self._stored(row.secret.password)
+            return None
+        if isinstance(row.secret, str):
+            return StoredPassword(row.secret)
+        return self._stored(keyring, row.login, row.secret.password)
 
     def _stored_of(self, logins: Sequence[str]) -> dict[str, str]:
         """The hashes of those that are there."""
-        with self._reading() as connection:
+        with self.file.reading() as connection:
             if connection is None:
                 return {}
             found = ((login, connection.execute(_STORED, (login,)).get) for login in logins)
             return {login: str(stored) for login, stored in found if stored is not None}
 
-    def _set(self, login: str, assignments: str, *values: str | int | None) -> None:
+    def _set(self, login: str, assignments: str, *values: Value) -> None:
         with self._change() as change:
             change.require(login)
-            change.execute(
-                f"UPDATE accounts SET {assignments}, generation = ? WHERE login = ?",  # noqa: S608 - from this file
-                (*values, change.note(login), login),
-            )
+            change.set(login, assignments, values)
 
     @contextmanager
-    def _reading(self) -> Iterator[apsw.Connection | None]:
-        """A connection for reading; None while no account was ever added."""
-        if not self._path.exists():
-            yield None
-            return
-        with closing(connect(self._path)) as connection:
-            _version(connection)
-            yield connection
-
-    @contextmanager
-    def _change(self) -> Iterator[_Change]:
-        """One transaction, alone in all processes; nothing of it stays when it raises."""
-        try:
-            with (
-                _only_writer(self._path),
-                closing(connect(self._path, create=True)) as connection,
-                connection,  # commits, or rolls back
-            ):
-                _migrate(connection)
-                yield _Change(connection, self._clock.now)
-        except (apsw.Error, OSError) as error:
-            raise _unwritable(self._path, error) from error
+    def _change(self) -> Iterator[_AccountChange]:
+        with self.file.change() as change:
+            yield _AccountChange(change)
 
 
-class _Change:
-    """The statements of one transaction."""
+class _AccountChange:
+    """What is done to accounts in one transaction."""
 
-    def __init__(self, connection: apsw.Connection, now: Callable[[], float]) -> None:
-        self._connection = connection
-        self._now = now
+    def __init__(self, change: Change) -> None:
+        self.execute, self.note, self._rows, self._now = change.execute, change.note, change.rows, change.now
 
-    def execute(self, statement: str, values: tuple[str | int | float | None, ...]) -> None:
-        self._connection.execute(statement, values)
-
-    def add(self, row: Row, hashed: str) -> None:
+    def add(self, row: Row, stored: StoredPassword, device: tuple[Value, ...]) -> None:
         """Add an account that is not there."""
-        limits = row.per_hour, row.per_day
+        kind = "" if device[0] is None else DEVICE
         values = (
             row.login,
-            hashed,
+            kind + stored.hashed,
+            stored.scram,
+            None if stored.scram is None else kind + stored.hashed,
             row.addresses,
             row.may_send_as,
-            *limits,
+            row.per_hour,
+            row.per_day,
             self.note(row.login),
             self._now(),
+            *device,
         )
         self.execute(_ADD, values)
 
-    def take(self, row: Row | Imported, hashed: str, *, update: bool) -> Imported:
-        """Do with an imported account what is to be done. hashed: empty where it was there a moment ago."""
-        if isinstance(row, Imported):
-            return row
-        stored = self._connection.execute(_STORED, (row.login,)).get
-        result = decide(row, stored, update=update)
-        if result is ImportResult.ADDED and not hashed:
+    def take(self, row: Row | Imported, new: StoredPassword | None, *, update: bool) -> Imported:
+        """Do with an imported account what is to be done. new: None where it was there a moment ago."""
+        decided = _foreseen(row, self._stored_of(_login_of(row)), update=update)
+        if isinstance(row, Imported) or decided.result not in {ImportResult.ADDED, ImportResult.UPDATED}:
+            return decided
+        if new is None:
             return Imported(row.login, ImportResult.REFUSED, "it was removed meanwhile: import it again")
-        if result is ImportResult.ADDED:
-            self.add(row, hashed)
-        elif result is ImportResult.UPDATED:
-            self.execute(_UPDATE, (hashed, self.note(row.login), row.login))
-        return Imported(row.login, result)
+        if decided.result is ImportResult.ADDED:
+            self.add(row, new, _device_columns(None, self._now()))
+        else:
+            self.set(row.login, _PASSWORD, _password_columns(new))
+        return decided
 
-    def count(self) -> int:
-        return self._connection.changes()
+    def set(self, login: str, assignments: str, values: tuple[Value, ...]) -> None:
+        """Change an account that is there."""
+        self.execute(
+            f"UPDATE accounts SET {assignments}, generation = ? WHERE login = ?",  # noqa: S608 - from this file
+            (*values, self.note(login), login),
+        )
 
     def exists(self, login: str) -> bool:
-        found = self._connection.execute("SELECT 1 FROM accounts WHERE login = ?", (login,)).get
-        return found is not None
+        return bool(self._rows("SELECT 1 FROM accounts WHERE login = ?", (login,)))
 
     def require(self, login: str) -> None:
         if not self.exists(login):
             raise _no_account(login)
 
-    def note(self, login: str) -> int:
-        """The login's next generation, noted where watchers look."""
-        generation = max(last_generation(self._connection) + 1, int(self._now() * 1_000_000))
-        self.execute("INSERT OR REPLACE INTO changes (login, generation) VALUES (?, ?)", (login, generation))
-        return generation
-
     def record(self, login: str) -> AccountRecord:
-        return record_of(self._connection.execute(_SELECT + " WHERE login = ?", (login,)).fetchone())
+        self.require(login)
+        return record_of(self._rows(_SELECT + " WHERE login = ?", (login,))[0])
+
+    def _stored_of(self, login: str) -> str | None:
+        rows = self._rows(_STORED, (login,))
+        return str(rows[0][0]) if rows else None
 
 
-def _foreseen(row: Row | Imported, known: Mapping[str, str], *, update: bool) -> Imported:
+def _foreseen(row: Row | Imported, stored: str | None, *, update: bool) -> Imported:
     if isinstance(row, Imported):
         return row
-    return Imported(row.login, decide(row, known.get(row.login), update=update))
+    if stored is not None and stored.startswith(DEVICE):
+        return Imported(row.login, ImportResult.REFUSED, "a device has this login: see `sams device list`")
+    return Imported(row.login, decide(row, stored, update=update))
 
 
-def last_generation(connection: apsw.Connection) -> int:
-    """The generation of the last change; 0 before the first."""
-    ((generation,),) = connection.execute("SELECT coalesce(max(generation), 0) FROM changes")
-    return cast("int", generation)
+def _login_of(row: Row | Imported) -> str:
+    return row.login
 
 
-def record_of(row: Any) -> AccountRecord:
-    """The record of a row that has `COLUMNS`."""
-    login, addresses, may_send_as, *rest = row
-    return AccountRecord(login, tuple(json.loads(addresses)), tuple(json.loads(may_send_as)), *rest)
+def _password_columns(stored: StoredPassword) -> tuple[Value, ...]:
+    return stored.hashed, stored.scram, None if stored.scram is None else stored.hashed
+
+
+def _device_columns(device: Device | None, now: float) -> tuple[Value, ...]:
+    """Owner, networks, recipients, expiry."""
+    if device is None:
+        return None, "[]", "[]", None
+    return (
+        checked_login(device.owner),
+        checked_networks(device.networks),
+        checked_patterns(device.recipients, at_least=0),
+        checked_expiry(device.expires, now),
+    )
 
 
 def _no_account(login: str) -> OperatorError:
     return OperatorError(f"there is no account {visible(login)}: see `sams account list`")
-
-
-def _unwritable(path: Path, error: Exception) -> OperatorError:
-    """SQLite itself rolls back where the disk is full; that there was nothing left to roll back is not the reason."""
-    reason = error.__context__ if isinstance(error.__context__, apsw.Error) else error
-    return OperatorError(
-        f"{path} cannot be written, and nothing was changed: {reason}. Is its disk full (`sams doctor`)?"
-    )
-
-
-def _login(text: str) -> str:
-    try:
-        return prepare_login(text)
-    except UnpreparableError as error:
-        raise OperatorError(f"This is no login: {error}.") from None
-
-
-def _limit(number: int | None) -> int | None:
-    if number is not None and not 0 <= number <= 0x7FFF_FFFF:
-        raise OperatorError("A limit of recipients is 0 or more.")
-    return number
-
-
-def _patterns(texts: Sequence[str], *, at_least: int) -> str:
-    if not at_least <= len(texts) <= MAX_PATTERNS:
-        raise OperatorError(f"An account has {at_least} to {MAX_PATTERNS} addresses.")
-    for text in texts:
-        try:
-            pattern_key(text)
-        except AddressError as error:
-            raise OperatorError(
-                f"{visible(text, 300)} is neither an address nor *@domain: {error}."
-            ) from None
-    return json.dumps(tuple(dict.fromkeys(texts)), ensure_ascii=False)
-
-
-def lock_path(path: Path) -> Path:
-    """The file that writers lock, and which holds the mark of their changes (`change_mark`)."""
-    return path.with_name(f"{path.name}.lock")
-
-
-@contextmanager
-def _only_writer(path: Path) -> Iterator[None]:
-    file = os.open(lock_path(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        _lock(file)
-        with changing(file):
-            yield
-    finally:
-        os.close(file)
-
-
-def _lock(file: int) -> None:
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise OperatorError("Another change of accounts does not finish; try again.") from None
-            time.sleep(0.01)
-
-
-def connect(path: Path, *, create: bool = False) -> apsw.Connection:
-    """Open the file, for one thread and one process."""
-    if create:
-        _create(path)
-    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
-    connection.set_busy_timeout(int(BUSY_SECONDS * 1_000))
-    if create:
-        connection.pragma("journal_mode", "wal")
-        connection.pragma("synchronous", "full")
-        connection.transaction_mode = "IMMEDIATE"
-    return connection
-
-
-def _create(path: Path) -> None:
-    """Make the file where it is missing, so that its rights are ours and not the umask's."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _migrate(connection: apsw.Connection) -> None:
-    """Make the tables where there are none. Those that a later version added to are worked with as they are."""
-    if _version(connection).number == 0:
-        connection.execute(_SCHEMA)
-        connection.pragma("user_version", _VERSION.user_version)
-
-
-def _version(connection: apsw.Connection) -> StoredVersion:
-    """What the file says.
-
-    Raises:
-        OperatorError: this version would misread it.
-    """
-    found = StoredVersion.of(connection.pragma("user_version"))
-    if found.readable_from > _VERSION.number:
-        raise OperatorError(
-            f"accounts.db was written by a newer SAMS (it has version {found.number}, this SAMS knows up to "
-            f"{_VERSION.number}): run that version again."
-        )
-    return found

@@ -1,48 +1,54 @@
-"""The built-in accounts as a source: read in each worker, through a cache that is always up to date.
-
-Every look-up compares the mark that writers leave (`change_mark`), which costs no system call; where it moved,
-`PRAGMA data_version` tells whether another connection has committed, and if so everything read before is dropped.
-So a change is seen by the next sign-in and the next MAIL in every process, and nothing is sent between
-processes. A change past `Accounts`, by some other program, is seen when `changed` is next asked, within a second.
-"""
+"""The built-in accounts as a source: read in each worker, by a cache that is always up to date (`accounts_watch`)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import ipaddress
+import time
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import apsw
 
 from sams.config.sources import BuiltinSource
 from sams.core.address import AddressError, Mailbox, parse_mailbox
+from sams.core.clock import Clock
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.accounts import (
-    COLUMNS,
-    AccountRecord,
-    Accounts,
-    connect,
-    last_generation,
-    lock_path,
-    record_of,
-)
-from sams.identity.change_mark import CHANGING, ChangeMark
+from sams.identity.account_records import COLUMNS, AccountRecord, record_of
+from sams.identity.accounts import Accounts
+from sams.identity.accounts_schema import DEVICE
+from sams.identity.accounts_watch import AccountsWatch
+from sams.identity.foreign.reader import ARGON2
 from sams.identity.interface import Account, Checked, Finding, Identity
 from sams.identity.logins import Login
 from sams.identity.passwords import Compared, Hashes, HashPool
 from sams.identity.patterns import ANY, pattern_key
-from sams.identity.replies import UNAVAILABLE
 from sams.identity.sources.serves import Serves
+from sams.identity.stored_password import OWN, read_key, salt_of
+from sams.protocol.sasl.interface import ScramKey, ScramKeys
 
-_READ = f"SELECT {COLUMNS}, password FROM accounts WHERE login = ?"  # noqa: S608 - made of constants
-_CHANGED = "SELECT login, generation FROM changes WHERE generation > ?"
+_READ = f"""
+SELECT {COLUMNS}, password, iif(scram_of IS password, scram, NULL) FROM accounts WHERE login = ?
+"""  # noqa: S608 - made of constants
+_WITHOUT_KEYS = "SELECT 1 FROM accounts WHERE scram_of IS NOT password LIMIT 1"
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    """expires: when an account ends by itself, UNIX seconds."""
+
     account: Account
+    expires: float | None
     hashed: str = field(repr=False)
+    scram: bytes | None = field(repr=False)
+
+    def at(self, now: float) -> Account:
+        """The account as it is now."""
+        if self.expires is None or now < self.expires or self.account.suspended is not None:
+            return self.account
+        day = time.strftime("%Y-%m-%d", time.gmtime(self.expires))
+        return replace(self.account, suspended=f"expired on {day}")
 
 
 class BuiltinAccounts:
@@ -62,22 +68,20 @@ class BuiltinAccounts:
         accounts: Accounts,
         hashes: Hashes,
         pool: HashPool,
+        clock: Clock,
         section: BuiltinSource,
         max_cached: int = 20_000,
     ) -> None:
         self._section = section
         self.serves = Serves(section.domains, section.logins)
-        self._connection = connect(path)
-        self._connection.pragma("query_only", 1)
         self._accounts = accounts
         self._hashes = hashes
         self._pool = pool
+        self._clock = clock
         self._max_cached = max_cached
         self._cache: dict[str, _Known] = {}
-        self._mark = ChangeMark(lock_path(path))
-        self._seen = CHANGING
-        self._cached_version = self._watched_version = self._version()
-        self._last_change = last_generation(self._connection)
+        self._has_all_keys: bool | None = None
+        self._watch = AccountsWatch(path, self._drop)
 
     @property
     def name(self) -> str:
@@ -101,10 +105,8 @@ class BuiltinAccounts:
         Raises:
             TemporaryFailure: the file cannot be read.
         """
-        mark = self._mark.read()
-        known = self._cache.get(login.typed) if mark == self._seen != CHANGING else None
-        known = known or self._find(login)
-        return known.account if known else None
+        known = self._find(login)
+        return known.at(self._clock.now()) if known else None
 
     async def find(self, login: Login) -> Account | None:
         """The same.
@@ -134,8 +136,35 @@ class BuiltinAccounts:
             return Checked(Finding.UNKNOWN)
         if not compared.is_right:
             return Checked(Finding.WRONG)
-        upgraded = await self._upgrade(known.account, compared, address)
-        return Checked(Finding.RIGHT, known.account, upgraded)
+        upgraded = await self._upgrade(known, compared, password, address)
+        return Checked(Finding.RIGHT, known.at(self._clock.now()), upgraded)
+
+    @property
+    def has_all_keys(self) -> bool:
+        """Whether every account has SCRAM keys. Those without get them at the next sign-in by PLAIN or LOGIN.
+
+        Raises:
+            TemporaryFailure: the file cannot be read.
+        """
+        if self._has_all_keys is None or not self._watch.is_current:
+            self._watch.refresh()
+            self._has_all_keys = not self._watch.rows(_WITHOUT_KEYS)
+        return self._has_all_keys
+
+    def scram_keys(self, login: Login, hash_name: str) -> ScramKeys | None:
+        """The keys of the login's own password; none in them where there are none yet. None: no such login.
+
+        Raises:
+            TemporaryFailure: the file cannot be read.
+        """
+        known = self._find(login)
+        if known is None:
+            return None
+        keys: tuple[ScramKey, ...] = ()
+        if known.scram is not None and self.takes_passwords:
+            keys = (read_key(known.scram, hash_name, OWN),)
+        keyring = self._watch.keyring
+        return ScramKeys(salt_of(keyring, known.account.identity.login), keyring.iterations, keys)
 
     def changed(self) -> frozenset[str]:
         """Logins changed since the last call; one pragma where there are none.
@@ -143,70 +172,59 @@ class BuiltinAccounts:
         Raises:
             TemporaryFailure: the file cannot be read.
         """
-        try:
-            version = self._drop_outdated()
-            return self._changes(version) if version != self._watched_version else frozenset()
-        except apsw.Error as error:
-            raise _unreadable(error) from error
+        return self._watch.changed()
 
     def close(self) -> None:
         """Close the file."""
-        self._connection.close()
-
-    def _changes(self, version: int) -> frozenset[str]:
-        rows = self._connection.execute(_CHANGED, (self._last_change,)).fetchall()
-        self._watched_version = version
-        self._last_change = max((self._last_change, *(cast("int", generation) for _, generation in rows)))
-        return frozenset(str(login) for login, _ in rows)
+        self._watch.close()
 
     def _find(self, login: Login) -> _Known | None:
-        try:
-            self._drop_outdated()
-            return self._cache.get(login.typed) or self._read(login.typed, login) or self._read_bare(login)
-        except apsw.Error as error:
-            raise _unreadable(error) from error
+        known = self._cache.get(login.typed) if self._watch.is_current else None
+        if known is not None:
+            return known
+        self._watch.refresh()
+        return self._cache.get(login.typed) or self._read(login.typed, login) or self._read_bare(login)
 
     def _read_bare(self, login: Login) -> _Known | None:
         return self._read(login.bare, login) if login.bare != login.typed else None
 
     def _read(self, text: str, login: Login) -> _Known | None:
-        row = self._connection.execute(_READ, (text,)).fetchone()
-        return self._keep(login.typed, row) if row else None
+        rows = self._watch.rows(_READ, (text,))
+        return self._keep(login.typed, rows[0]) if rows else None
 
     def _keep(self, spelling: str, row: Any) -> _Known:
         """As it was typed: the next sign-in finds it so."""
-        *columns, hashed = row
-        known = self._cache[spelling] = _Known(_account(record_of(columns), self.name), hashed)
+        *columns, hashed, scram = row
+        record = record_of(columns)
+        expires = record.device.expires if record.device is not None else None
+        known = _Known(_account(record, self.name), expires, hashed.removeprefix(DEVICE), scram)
+        self._cache[spelling] = known
         if len(self._cache) > self._max_cached:
             del self._cache[next(iter(self._cache))]
         return known
 
-    def _drop_outdated(self) -> int:
-        """Let go of what was read before the last change; the version of the file."""
-        seen, version = self._mark.read(), self._version()
-        if version != self._cached_version:
-            self._cache.clear()
-            self._cached_version = version
-        self._seen = seen
-        return version
+    def _drop(self) -> None:
+        self._cache.clear()
+        self._has_all_keys = None
 
-    def _version(self) -> int:
-        return cast("int", self._connection.execute("PRAGMA data_version").get)
-
-    async def _upgrade(self, account: Account, compared: Compared, address: str) -> str:
-        """Store the hash at today's cost; what goes wrong with that is for the journal alone."""
-        if compared.upgrade is None:
+    async def _upgrade(self, known: _Known, compared: Compared, password: str, address: str) -> str:
+        """Store what is kept today of a right password; what goes wrong with that is for the journal alone."""
+        hashed = compared.upgrade
+        if hashed is None and known.scram is None and known.hashed.startswith(ARGON2):
+            hashed = known.hashed  # of before there were keys
+        if hashed is None:
             return ""
-        login, generation = account.identity.login, account.identity.generation
+        identity = known.account.identity
         try:
-            store = partial(self._accounts.upgrade, login, generation, compared.upgrade)
+            store = partial(self._accounts.upgrade, identity.login, identity.generation, hashed, password)
             await self._pool.run(store, address, is_known=True)
         except (apsw.Error, OperatorError, TemporaryFailure) as error:
             return f"the password hash was not upgraded: {error}"
-        return "the password hash was upgraded"
+        return "the password hash was upgraded" if compared.upgrade else "keys for SCRAM were made"
 
 
 def _account(record: AccountRecord, source: str) -> Account:
+    device = record.device
     identity = Identity(
         login=record.login,
         addresses=tuple(map(pattern_key, record.addresses)),
@@ -216,8 +234,10 @@ def _account(record: AccountRecord, source: str) -> Account:
         recipients_per_hour=record.recipients_per_hour,
         recipients_per_day=record.recipients_per_day,
         source=source,
+        recipients=tuple(map(pattern_key, device.recipients)) if device else (),
     )
-    return Account(identity, record.suspended)
+    networks = tuple(map(ipaddress.ip_network, device.networks)) if device else ()
+    return Account(identity, record.suspended, networks, is_device=device is not None)
 
 
 def _default_address(record: AccountRecord) -> Mailbox:
@@ -230,7 +250,3 @@ def _default_address(record: AccountRecord) -> Mailbox:
         return parse_mailbox(f"{record.login.partition('@')[0]}@{domain}")
     except AddressError:
         return Mailbox("postmaster", domain)
-
-
-def _unreadable(error: apsw.Error) -> TemporaryFailure:
-    return TemporaryFailure(UNAVAILABLE, f"accounts.db cannot be read: {type(error).__name__}: {error}")

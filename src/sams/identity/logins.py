@@ -126,9 +126,9 @@ def _check_marks(text: str) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Login:
-    """A login as it was typed and mapped, in the forms in which sources know members.
+    r"""A login as it was typed and mapped, in the forms in which sources know members.
 
-    typed: mapped, as it came, but for a `DOMAIN\\` before it: `alice`, `alice@example.ac.uk`, `alice/phone`.
+    typed: mapped, as it came, but for a `DOMAIN\` before it: `alice`, `alice@example.ac.uk`, `alice/phone`.
     bare: without a device, and without a domain of the accounts; the same for every spelling of one member.
     user: what stands before the `@`. domain: what stands behind it; the accounts' first where there is none.
     device: the name of an app password, behind a slash (`alice/phone`, `alice/phone@example.ac.uk`); empty: none.
@@ -183,6 +183,11 @@ class LoginForms:
             return False
         a_labels = [self._a_labels.get(label, label) for label in domain.split(".")]
         return ".".join(a_labels) in self._domains
+
+
+def user_of(login: str) -> str:
+    """What of a mapped login stands before the `@`, without a device."""
+    return _parts(login)[0]
 
 
 def _parts(login: str) -> tuple[str, str, str, str]:

@@ -42,11 +42,14 @@ class HashCost:
     """What a hash costs; stored with each hash, and older hashes are brought up to it at sign-in.
 
     memory: KiB. passes: over the memory. lanes: of argon2's own parallelism.
+    scram_iterations: of SCRAM keys, in a file that is made new. RFC 7677 asks for 4,096 at least; many clients refuse
+        more than 100,000.
     """
 
     memory: int = 19 * 1024
     passes: int = 2
     lanes: int = 1
+    scram_iterations: int = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +66,7 @@ class Compared:
 class Hashes:
     """Makes and compares hashes. Blocks for tens of milliseconds: for threads, or for commands."""
 
-    __slots__ = ("_dummy", "_foreign", "_hasher")
+    __slots__ = ("_dummy", "_foreign", "_hasher", "scram_iterations")
 
     def __init__(self, cost: HashCost, foreign: ForeignHashes | None = None) -> None:
         self._hasher = PasswordHasher(
@@ -71,6 +74,7 @@ class Hashes:
         )
         self._dummy = self._hasher.hash(secrets.token_urlsafe())
         self._foreign = foreign or ForeignHashes()
+        self.scram_iterations = cost.scram_iterations
 
     def make(self, password: str) -> str:
         """The hash of a prepared password, with its salt and parameters."""
