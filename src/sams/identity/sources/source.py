@@ -206,8 +206,10 @@ class DirectorySource:
 
     async def close(self) -> None:
         """Stop asking."""
-        for task in tuple(self._refreshing.values()):
+        under_way = tuple(self._refreshing.values())
+        for task in under_way:
             task.cancel()
+        await asyncio.gather(*under_way, return_exceptions=True)
         await self._directory.close()
 
     async def _checked(self, login: Login, ask: Callable[[], Awaitable[Answer]]) -> Checked:
