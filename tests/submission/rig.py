@@ -15,7 +15,9 @@ from sams.activity.events import Event
 from sams.activity.lines import Lines
 from sams.activity.logs import FactLog, make_logger
 from sams.app import parts, settings
+from sams.app.doors import Entrances
 from sams.app.inherited import Inherited, make_memory, open_listeners
+from sams.app.sign_ins import SignIns
 from sams.config.loading import parse
 from sams.core.clock import SystemClock
 from sams.core.ids import IdMaker, new_reference
@@ -246,7 +248,7 @@ async def serving(
     spool = open_shard(folder, 0, clock, settings.spool_settings(config))
     told, submitted, notices = Told(), list[Work](), list[tuple[str, str]]()
     rooms: list[asyncio.Future[None]] = []
-    sign_ins = parts.SignIns(inherited, 0, lambda _: None)
+    sign_ins = SignIns(inherited, 0, lambda _: None, told.tell)
     mechanisms = all_mechanisms()
     senders = SenderPolicy(config.senders)
     services = Services(
@@ -272,6 +274,7 @@ async def serving(
         alarm=lambda kind, text, login: None,
     )
     bugs: list[Exception] = []
+    entrances = Entrances(mechanisms, None, clock.now)
     reception = Reception(
         asyncio.get_running_loop(), House(services, settings.time_limits(config)), bugs.append
     )
@@ -281,7 +284,7 @@ async def serving(
                 reception,
                 open_one.listener.port,
                 open_one.tls.context,
-                settings.server_settings(config, open_one.listener, mechanisms.names),
+                entrances.make(config, open_one.listener, open_one.tls, sources=sign_ins.sources),
                 settings.proxies(config, open_one.listener),
             ),
             open_one.sockets[0],
@@ -298,6 +301,6 @@ async def serving(
         await asyncio.sleep(0.01)
         await reception.close(0.2)
         reception.cut()
-        sign_ins.close()
+        await sign_ins.close()
         await spool.close()
     assert bugs == []

@@ -15,8 +15,8 @@ import uvloop
 from sams.activity.events import Accepted, Refused, SignedIn, SignInRefused, TlsFailed, TlsStarted, Warned
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
-from sams.identity.authenticator import PasswordAuthenticator
-from sams.identity.interface import SignInVerdict
+from sams.identity.authenticator import ChainAuthenticator
+from sams.identity.interface import Audience, SignInVerdict
 from sams.protocol.sasl.interface import PasswordClaim
 from sams.spool.bodies import SpoolBodyWriter
 from sams.submission.composition import Composer
@@ -473,12 +473,12 @@ def test_who_hangs_up_in_the_moment_of_the_verdict_does_not_count_as_signed_in(
     async def scene(rig: Rig) -> None:
         client = await rig.secured()
         (session,) = rig.reception.sessions
-        verify = PasswordAuthenticator.verify
+        verify = ChainAuthenticator.verify
 
         def decided_too_late(
-            authenticator: PasswordAuthenticator, claim: PasswordClaim, address: str
+            authenticator: ChainAuthenticator, claim: PasswordClaim, address: str, audience: Audience
         ) -> asyncio.Future[SignInVerdict]:
-            verdict = verify(authenticator, claim, address)
+            verdict = verify(authenticator, claim, address, audience)
             told: asyncio.Future[SignInVerdict] = asyncio.get_running_loop().create_future()
 
             def cut_and_tell(done: asyncio.Future[SignInVerdict]) -> None:
@@ -490,7 +490,7 @@ def test_who_hangs_up_in_the_moment_of_the_verdict_does_not_count_as_signed_in(
             return told
 
         with monkeypatch.context() as patched:
-            patched.setattr(PasswordAuthenticator, "verify", decided_too_late)
+            patched.setattr(ChainAuthenticator, "verify", decided_too_late)
             client.send(plain("alice"))
             assert await client.ended()
         await rig.signed_in()
@@ -556,7 +556,7 @@ def test_who_is_gone_in_the_moment_of_a_refusal_is_waited_for_no_more(
         loop, broken = asyncio.get_running_loop(), list[object]()
         loop.set_exception_handler(lambda _, context: broken.append(context))
         verdict: asyncio.Future[SignInVerdict] = loop.create_future()
-        monkeypatch.setattr(PasswordAuthenticator, "verify", lambda *_: verdict)
+        monkeypatch.setattr(ChainAuthenticator, "verify", lambda *_: verdict)
         client = await rig.secured()
         client.send(plain("alice"))
         (session,) = rig.reception.sessions

@@ -107,6 +107,18 @@ def _check_listener(listener: Listener, path: KeyPath, findings: Findings) -> No
         text = f"TLS {listener.min_tls} can be broken; keep this listener to the network of the old devices"
         findings.warning((*path, "min_tls"), text)
     _check_proxies(listener, path, findings)
+    _check_client_certificates(listener, path, findings)
+
+
+def _check_client_certificates(listener: Listener, path: KeyPath, findings: Findings) -> None:
+    named = "EXTERNAL" in listener.mechanisms
+    if listener.client_ca is None:
+        if listener.client_crl is not None:
+            findings.problem((*path, "client_crl"), "a revocation list needs its authority: name client_ca")
+        if named:
+            findings.problem((*path, "mechanisms"), "EXTERNAL needs client certificates: name client_ca")
+    elif listener.mechanisms and not named:
+        findings.warning((*path, "client_ca"), "mechanisms leaves EXTERNAL out: certificates have no effect")
 
 
 def _check_proxies(listener: Listener, path: KeyPath, findings: Findings) -> None:

@@ -9,7 +9,7 @@ Times are seconds, sizes are octets, paths are absolute, domains are lower-case 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -27,6 +27,7 @@ __all__ = [
     "Alarm",
     "BareNewlines",
     "BuiltinSource",
+    "ClientIdentity",
     "Config",
     "Control",
     "Guard",
@@ -36,6 +37,7 @@ __all__ = [
     "Log",
     "LogFormat",
     "LogLevel",
+    "Mechanism",
     "Retry",
     "Route",
     "RouteSecurity",
@@ -53,6 +55,19 @@ __all__ = [
 ListenerSecurity = Literal["starttls", "implicit"]
 TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
 BareNewlines = Literal["reject", "normalise"]
+ClientIdentity = Literal["san-email", "san-upn", "subject-cn", "subject-email", "subject-uid"]
+Mechanism = Literal[
+    "PLAIN",
+    "LOGIN",
+    "SCRAM-SHA-256-PLUS",
+    "SCRAM-SHA-256",
+    "SCRAM-SHA-1-PLUS",
+    "SCRAM-SHA-1",
+    "OAUTHBEARER",
+    "XOAUTH2",
+    "EXTERNAL",
+    "GSSAPI",
+]
 Strictness = Literal["enforce", "warn", "off"]
 RouteType = Literal["smarthost", "maildir"]
 RouteSecurity = Literal["none", "opportunistic", "required", "verified", "implicit"]
@@ -186,6 +201,45 @@ class Listener(Section, frozen=True, kw_only=True):
             "Whether EHLO also lists the pre-standard `AUTH=LOGIN PLAIN` that very old programs look for.",
         ),
     ] = False
+    mechanisms: Annotated[
+        tuple[Mechanism, ...],
+        Key(
+            Many(Choice(get_args(Mechanism))),
+            "The ways to sign in that are offered here, of those that the sources of accounts can verify. "
+            "`SCRAM-SHA-1` and `SCRAM-SHA-1-PLUS` are offered only where they are named.",
+            unset="all but SCRAM-SHA-1",
+            example='["PLAIN", "LOGIN"]',
+        ),
+    ] = ()
+    client_ca: Annotated[
+        Path | None,
+        Key(
+            File(),
+            "The authority (PEM) whose client certificates are taken here: who shows one may sign in by "
+            "EXTERNAL, without a password. Others sign in as everywhere; a program that shows a certificate of "
+            "another authority cannot connect.",
+            unset="no client certificates",
+            example='"members-ca.pem"',
+        ),
+    ] = None
+    client_crl: Annotated[
+        Path | None,
+        Key(
+            File(),
+            "Its revocation list (PEM), read at start and at each reload. Once it is out of date, no client "
+            "certificate is taken.",
+            unset="none is looked at",
+            example='"members-ca.crl"',
+        ),
+    ] = None
+    client_identity: Annotated[
+        ClientIdentity,
+        Key(
+            Choice(get_args(ClientIdentity)),
+            "Where a client certificate has the login: an e-mail address among its subject alternative names, "
+            "its user principal name there, or its subject's CN, emailAddress or UID.",
+        ),
+    ] = "san-email"
     bare_newlines: Annotated[
         BareNewlines,
         Key(

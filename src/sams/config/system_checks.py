@@ -45,6 +45,8 @@ def files(config: Config) -> Iterator[tuple[KeyPath, Path, bool]]:
     for path, certificates, keys in _pairs(config):
         yield from (((*path, "certificate"), file, False) for file in certificates)
         yield from (((*path, "private_key"), file, False) for file in keys)
+    for at, listener in enumerate(config.listeners):
+        yield from named_files(listener, ("listener", at))
     for at, route in enumerate(config.routes):
         yield from named_files(route, ("route", at))
     if config.accounts.breached_passwords:

@@ -23,8 +23,8 @@ def verifiable(sources: Sequence[Source], *, certificates: bool, binds: bool) ->
     certificates: whether it verifies client certificates.
     binds: whether `tls-server-end-point` is known of all its certificates, or `tls-exporter` of its connections.
 
-    PLAIN and LOGIN always: every source's members have app passwords. SCRAM only where every password that PLAIN takes
-    has keys: or a member of another source whose program picks SCRAM would be told that the password is wrong.
+    PLAIN and LOGIN always: every source's members have app passwords. SCRAM only where every password that PLAIN
+    takes has keys: or a member of another source whose program picks SCRAM were told that the password is wrong.
     """
     found = set(PASSWORD_MECHANISMS)
     if all(_has_keys(source) for source in sources if source.takes_passwords):

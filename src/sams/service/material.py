@@ -13,11 +13,11 @@ from pathlib import Path
 import msgspec
 
 from sams.config.loading import load
-from sams.config.model import Config
+from sams.config.model import Config, Listener
 from sams.config.system_checks import named_files
 from sams.core.errors import OperatorError
 from sams.service.channel import LARGEST
-from sams.service.tls_contexts import HostCertificates, KeyPair
+from sams.service.tls_contexts import ClientAuthority, HostCertificates, KeyPair
 
 _LARGEST_FILE = 1_048_576
 
@@ -30,6 +30,7 @@ class Material:
     passwords: for the next hops, by the route's id; never shown.
     secrets: of the sources of accounts, by the file that holds each; never shown.
     warnings: what the configuration's check had to say, for the log.
+    clients: whose client certificates each listener takes, in their order; may be shorter: no more take any.
     """
 
     config: Config
@@ -37,6 +38,11 @@ class Material:
     passwords: dict[str, str] = field(repr=False)
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
+    clients: tuple[ClientAuthority | None, ...] = ()
+
+    def clients_of(self, listener: int) -> ClientAuthority | None:
+        """Whose client certificates this listener takes, by its place."""
+        return self.clients[listener] if listener < len(self.clients) else None
 
 
 def read_material(path: Path) -> Material:
@@ -62,7 +68,8 @@ def read_material(path: Path) -> Material:
         if is_secret
     }
     warnings = tuple(warning.show(path) for warning in loaded.warnings)
-    return Material(config, tuple(hosts), passwords, secrets, warnings)
+    clients = tuple(_clients(listener) for listener in config.listeners)
+    return Material(config, tuple(hosts), passwords, secrets, warnings, clients)
 
 
 def encode(material: Material) -> bytes:
@@ -95,6 +102,15 @@ def _pairs(certificates: Sequence[Path], keys: Sequence[Path]) -> tuple[KeyPair,
         KeyPair(_content(certificate), _content(key), f"{certificate} and {key}")
         for certificate, key in zip(certificates, keys, strict=True)
     )
+
+
+def _clients(listener: Listener) -> ClientAuthority | None:
+    if listener.client_ca is None:
+        return None
+    if listener.client_crl is None:
+        return ClientAuthority(_content(listener.client_ca), source=str(listener.client_ca))
+    source = f"{listener.client_ca} and {listener.client_crl}"
+    return ClientAuthority(_content(listener.client_ca), _content(listener.client_crl), source)
 
 
 def _content(path: Path) -> bytes:

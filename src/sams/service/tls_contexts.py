@@ -7,6 +7,13 @@ the tickets of all clients. It goes into a scratch context first, so that a brok
 A context keeps one pair of each kind of key, and OpenSSL cannot take one out again. Where a kind is gone (an RSA key
 after an ECDSA one), the scratch context itself is used, or the former certificate would go on being presented. It is
 put in place by the SNI callback: tickets belong to the context that a connection began with, which stays.
+
+Where members sign in by client certificates, a context also holds their authority (`ClientAuthority`).
+Certificates are asked for and not demanded: who has none goes on; one that the authority did not issue ends the
+handshake, because TLS has no way to pass over it. A ticket holds the certificate that was verified when it was made.
+So when the authority or its revocation list changes, all contexts are made anew, that with the ticket keys as well:
+who comes back with a former ticket shakes hands in full. From then on a ticket is good in the worker that gave it,
+until a restart.
 """
 
 from __future__ import annotations
@@ -18,6 +25,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 
 from sams.core.errors import OperatorError
 from sams.submission.tls import NamedSession
@@ -52,6 +61,20 @@ class KeyPair:
 
 
 @dataclass(frozen=True, slots=True)
+class ClientAuthority:
+    """Whose client certificates a listener takes; all PEM.
+
+    issuers: the authority's certificates; none of the world's authorities is trusted besides.
+    revoked: its revocation list; empty: none is looked at. With one that is out of date no certificate is taken.
+    source: where they came from, for messages.
+    """
+
+    issuers: bytes
+    revoked: bytes = b""
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class HostCertificates:
     """What one server name presents: usually one pair, or an ECDSA and an RSA pair side by side.
 
@@ -75,38 +98,68 @@ class Renewal:
     """Certificates that a listener can use, each with a context that has them; made by `ListenerTls.prepare`."""
 
     hosts: tuple[tuple[HostCertificates, _Presented], ...]
+    clients: ClientAuthority | None
+    end_points: frozenset[bytes]
 
 
 class ListenerTls:
-    """The contexts of one listener: the default's and one for each further name."""
+    """The contexts of one listener: the default's and one for each further name.
 
-    def __init__(self, hosts: Sequence[HostCertificates], minimum: str = "1.2") -> None:
+    context: that of new connections.
+    end_points: `tls-server-end-point` of all certificates; empty where it is not defined for one of them.
+    former_end_points: of those that were there before the last change.
+    """
+
+    def __init__(
+        self,
+        hosts: Sequence[HostCertificates],
+        minimum: str = "1.2",
+        clients: ClientAuthority | None = None,
+    ) -> None:
         """Build them.
 
         Raises:
-            OperatorError: a pair cannot be used; the message names its files.
+            OperatorError: a pair or the clients' authority cannot be used; the message names its files.
         """
         self._minimum = minimum
-        self._presented = {host.name: one for host, one in self.prepare(hosts).hosts}
-        self.context = self._presented[""].context
-        self.context.sni_callback = self._choose
+        renewal = self.prepare(hosts, clients)
+        self.former_end_points: frozenset[bytes] = frozenset()
+        self.end_points = renewal.end_points
+        self._clients = clients
+        self._presented: dict[str, _Presented] = {}
+        self._begin_anew(renewal)
 
-    def prepare(self, hosts: Sequence[HostCertificates]) -> Renewal:
+    def prepare(self, hosts: Sequence[HostCertificates], clients: ClientAuthority | None = None) -> Renewal:
         """Try these certificates; nothing changes yet.
 
         Raises:
-            OperatorError: a pair cannot be used; the message names its files.
+            OperatorError: a pair or the clients' authority cannot be used; the message names its files.
         """
-        return Renewal(tuple((host, self._build(host)) for host in hosts))
+        built = tuple((host, self._build(host, clients)) for host in hosts)
+        return Renewal(built, clients, _end_points(hosts))
 
     def renew(self, renewal: Renewal) -> None:
-        """Present what was prepared from now on, where it can be in the contexts that are in use."""
+        """Present what was prepared from now on, where it can be in the contexts that are in use.
+
+        Where the clients' authority changed it cannot be: `context` is another one then.
+        """
+        if renewal.end_points != self.end_points:
+            self.former_end_points, self.end_points = self.end_points, renewal.end_points
+        if renewal.clients != self._clients:
+            self._clients = renewal.clients
+            self._begin_anew(renewal)
+            return
         former = self._presented
         self._presented = {
             host.name: _renewed(former.get(host.name), host, one) for host, one in renewal.hosts
         }
 
-    def _build(self, host: HostCertificates) -> _Presented:
+    def _begin_anew(self, renewal: Renewal) -> None:
+        self._presented = {host.name: one for host, one in renewal.hosts}
+        self.context = self._presented[""].context
+        self.context.sni_callback = self._choose
+
+    def _build(self, host: HostCertificates, clients: ClientAuthority | None) -> _Presented:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         old = self._minimum in {"1.0", "1.1"}
         context.minimum_version = _VERSIONS[self._minimum]
@@ -121,6 +174,8 @@ class ListenerTls:
         context.num_tickets = 1
         context.sslobject_class = NamedSession
         _load(context, host)
+        if clients is not None:
+            _ask_for_certificates(context, clients)
         return _Presented(context, frozenset(_kind_of_key(pair) for pair in host.pairs))
 
     def _choose(self, connection: ssl.SSLObject, name: str | None, _: ssl.SSLContext) -> None:
@@ -140,10 +195,53 @@ def _renewed(former: _Presented | None, host: HostCertificates, fresh: _Presente
 
 
 def _kind_of_key(pair: KeyPair) -> str:
+    return type(_certificate(pair).public_key()).__name__
+
+
+def _certificate(pair: KeyPair) -> x509.Certificate:
     try:
-        return type(x509.load_pem_x509_certificates(pair.chain)[0].public_key()).__name__
+        return x509.load_pem_x509_certificates(pair.chain)[0]
     except ValueError as error:
         raise OperatorError(f"{pair.source}: this certificate cannot be read: {error}") from None
+
+
+def _end_points(hosts: Sequence[HostCertificates]) -> frozenset[bytes]:
+    """RFC 5929 section 4.1, for all pairs: which of them a client is shown follows from what it offers.
+
+    For a certificate that is signed without a hash of its own (Ed25519) it is not defined. Whoever is shown that one
+    cannot bind, so that there is no use in offering it.
+    """
+    found = [_end_point(_certificate(pair)) for host in hosts for pair in host.pairs]
+    return frozenset() if None in found else frozenset(one for one in found if one is not None)
+
+
+def _end_point(certificate: x509.Certificate) -> bytes | None:
+    try:
+        signed_with = certificate.signature_hash_algorithm
+    except UnsupportedAlgorithm:
+        return None
+    if signed_with is None:
+        return None
+    used = hashes.SHA256() if signed_with.name in {"md5", "sha1"} else signed_with
+    return certificate.fingerprint(used)
+
+
+def _ask_for_certificates(context: ssl.SSLContext, clients: ClientAuthority) -> None:
+    context.verify_mode = ssl.CERT_OPTIONAL
+    with _as_file(clients.issuers + b"\n" + clients.revoked) as path:
+        try:
+            context.load_verify_locations(path)
+        except (ssl.SSLError, OSError) as error:
+            raise OperatorError(
+                f"{clients.source}: this cannot be used to check client certificates: {_reason(error)}. "
+                "It holds the certificate of the authority that issued them (and a revocation list), PEM."
+            ) from None
+    if not context.cert_store_stats()["x509_ca"]:
+        raise OperatorError(f"{clients.source}: there is no certificate of an authority (CA) in it")
+    if clients.revoked:
+        if not context.cert_store_stats()["crl"]:
+            raise OperatorError(f"{clients.source}: there is no revocation list in it")
+        context.verify_flags |= ssl.VERIFY_CRL_CHECK_LEAF
 
 
 def _load(context: ssl.SSLContext, host: HostCertificates) -> None:

@@ -241,6 +241,10 @@ class Connection(asyncio.BufferedProtocol):
         self._begin_tls()
         self._wheel.bring_forward(self, self._now() + self._limits.handshake)
 
+    def tls_exporter(self) -> bytes | None:
+        """What `tls.ServerTls.exporter` says of this connection."""
+        return self._tls.exporter() if self._tls is not None else None
+
     def close(self) -> None:
         """Say what is queued and close: the answer to Closed."""
         output = self._engine.take_output()

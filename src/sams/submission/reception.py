@@ -12,10 +12,10 @@ from sams.activity.events import ProxyRefused
 from sams.core.reply import Reply, reply
 from sams.core.turns import Share, Turns
 from sams.protocol.smtp.server import ServerEngine
-from sams.protocol.smtp.settings import ServerSettings
 from sams.submission.connection import RECEIVE_BUFFER, Connection
 from sams.submission.crowd import Crowd
 from sams.submission.deadlines import DeadlineWheel, TimeLimits
+from sams.submission.entrance import Entrance
 from sams.submission.interface import Door
 from sams.submission.proxied import HeaderGate, Proxies
 from sams.submission.services import Services
@@ -40,7 +40,7 @@ class House:
 class ListenerDoor:
     """One listener's door, kept while the service runs; the house behind it may change.
 
-    settings: of the next engines. context: the listener's TLS. implicit: TLS from the first octet, always.
+    entrance: of the next sessions. context: the listener's TLS. implicit: TLS from the first octet, always.
     proxies: the load balancers through which the next connections come; None: clients connect themselves.
     """
 
@@ -49,15 +49,15 @@ class ListenerDoor:
         reception: Reception,
         port: int,
         context: ssl.SSLContext,
-        settings: ServerSettings,
+        entrance: Entrance,
         proxies: Proxies | None = None,
     ) -> None:
         self._reception = reception
         self._port = port
-        self.settings = settings
+        self.entrance = entrance
         self.proxies = proxies
         self.context = context
-        self.implicit = not settings.starttls
+        self.implicit = not entrance.settings.starttls
 
     def enter(
         self, connection: Connection, address: str, *, own: bool = False
@@ -66,7 +66,7 @@ class ListenerDoor:
 
         own: it is a load balancer's own, in which nobody may sign in.
         """
-        services, settings = self._reception.house.services, self.settings
+        services, settings = self._reception.house.services, self.entrance.settings
         if own:
             services = replace(services, admission=services.admission.without_caps())
             settings = replace(settings, mechanisms=())
@@ -75,7 +75,8 @@ class ListenerDoor:
             return refusal
         engine = ServerEngine(settings, tls=self.implicit, reference=services.reference)
         peer = Peer(address, self._port, self.implicit)
-        session = Session(services, connection, engine, peer, self._reception)
+        lobby = None if own else self
+        session = Session(services, connection, engine, peer, self._reception, lobby=lobby)
         self._reception.came(session)
         return engine, session
 

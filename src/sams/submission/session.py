@@ -51,6 +51,7 @@ from sams.spool.interface import NewMessage, NewRecipient, StoredBody, Work
 from sams.submission.composition import Arrival
 from sams.submission.connection import BUG, Connection
 from sams.submission.deadlines import SESSION_OVER
+from sams.submission.entrance import Entrance, Lobby
 from sams.submission.services import Services
 from sams.submission.sign_in import SignIn
 from sams.submission.tls import TlsFacts
@@ -89,6 +90,7 @@ class Hall(Protocol):
 class Session:
     """The session behind one connection (`interface.EventHandler`).
 
+    lobby: where it came in; None: nobody may sign in here.
     id: the session's. address: the peer's. identity: who has signed in.
     """
 
@@ -96,9 +98,11 @@ class Session:
         "_commands",
         "_connection",
         "_engine",
+        "_entrance",
         "_hall",
         "_hello_said",
         "_how",
+        "_lobby",
         "_log",
         "_security",
         "_services",
@@ -118,11 +122,15 @@ class Session:
         engine: ServerEngine,
         peer: Peer,
         hall: Hall,
+        *,
+        lobby: Lobby | None,
     ) -> None:
         self._services = services
         self._connection = connection
         self._engine = engine
         self._hall = hall
+        self._lobby = lobby
+        self._entrance = lobby.entrance if lobby is not None else None
         self.address = peer.address
         self.id = services.session_ids.next()
         self.identity: Identity | None = None
@@ -148,6 +156,20 @@ class Session:
         """TLS is on."""
         self._security = facts.version, facts.cipher
         self._log.tell(told.TlsStarted(facts.version, facts.cipher, facts.server_name or "", facts.resumed))
+        if self._lobby is not None:
+            self._enter(self._lobby.entrance, facts)
+
+    def _enter(self, entrance: Entrance, facts: TlsFacts) -> None:
+        """What the handshake told of both ends decides what a sign-in may lean on, and what is offered."""
+        self._sign_in.audience = entrance.audience
+        is_older = entrance is not self._entrance
+        if not (facts.resumed or is_older or facts.certificate):
+            self._sign_in.channel = entrance.channel
+            return
+        channel = entrance.channel_of(facts, is_older=is_older, now=self._services.clock.now())
+        if channel.certificate_names and entrance.certified is not None:
+            self._engine.use(entrance.certified)
+        self._sign_in.channel = channel
 
     def tls_failed(self, reason: str) -> None:
         """TLS failed; the connection ends."""

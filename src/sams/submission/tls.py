@@ -29,7 +29,12 @@ import msgspec
 _RECORD = 16_384
 """Octets of plain text that a record holds at most (RFC 8446 section 5.1)."""
 HANDSHAKE_OCTETS = 12_288
-"""What a peer may send until the handshake is done. A ClientHello with every extension has 3,000, a chain as many."""
+"""What a peer may send until the handshake is done. A ClientHello with every extension has 3,000."""
+CERTIFICATE_OCTETS = 16_384
+"""What it may send besides where its certificate is asked for: a chain of four RSA keys of 4,096 bits has 8,000."""
+_EXPORTER = "tls-exporter"
+HAS_EXPORTER = _EXPORTER in ssl.CHANNEL_BINDING_TYPES
+"""Whether this Python tells the channel binding of RFC 9266."""
 _PIECE = 32_768
 """Octets of ciphertext given to OpenSSL at once."""
 
@@ -45,12 +50,14 @@ class TlsFacts(msgspec.Struct, frozen=True, gc=False):
     cipher: the suite's name.
     server_name: what the client asked for by SNI, if it did.
     resumed: the session came from a ticket.
+    certificate: the peer's (DER), verified by the listener's authority; None: it showed none.
     """
 
     version: str
     cipher: str
     server_name: str | None
     resumed: bool
+    certificate: bytes | None = None
 
 
 class NamedSession(ssl.SSLObject):
@@ -66,13 +73,14 @@ class ServerTls:
     peer_closed: the peer has said that it sends no more (close_notify).
     """
 
-    __slots__ = ("_heard", "_incoming", "_object", "_outgoing", "established", "peer_closed")
+    __slots__ = ("_heard", "_incoming", "_most", "_object", "_outgoing", "established", "peer_closed")
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._heard = 0
+        self._most = HANDSHAKE_OCTETS
         self.established = False
         self.peer_closed = False
 
@@ -86,20 +94,30 @@ class ServerTls:
                 the alert that tells the peer so.
         """
         self._heard += len(ciphertext)
-        if self._heard > HANDSHAKE_OCTETS:
+        if self._heard > self._most:
             raise TlsError("HANDSHAKE_TOO_LONG")
         self._incoming.write(ciphertext)
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
+            self._expect_certificate()
             return None
+        except ssl.SSLCertVerificationError as error:
+            raise TlsError(f"the client certificate was not accepted: {error.verify_message}") from None
         except ssl.SSLError as error:
             raise TlsError(error.reason or str(error)) from None
         self.established = True
         secured, cipher = self._object, self._object.cipher()
         name = secured.requested_name if isinstance(secured, NamedSession) else None
         version, suite = secured.version() or "unknown", cipher[0] if cipher else "unknown"
-        return TlsFacts(version, suite, name, bool(secured.session_reused))
+        certificate = secured.getpeercert(binary_form=True)
+        return TlsFacts(version, suite, name, bool(secured.session_reused), certificate)
+
+    def exporter(self) -> bytes | None:
+        """`tls-exporter` (RFC 9266) of this connection; None: Python cannot tell, or it is older than TLS 1.3."""
+        if not HAS_EXPORTER or self._object.version() != "TLSv1.3":
+            return None
+        return self._object.get_channel_binding(_EXPORTER)
 
     def decrypt(self, ciphertext: bytes | memoryview) -> bytes:
         """Take what the peer sent and give the plain text that it completes; empty for none. After the handshake.
@@ -138,6 +156,11 @@ class ServerTls:
         except ssl.SSLError:
             pass  # the peer's own close_notify is not waited for (RFC 8446 section 6.1)
         return self._outgoing.read()
+
+    def _expect_certificate(self) -> None:
+        """The ClientHello was answered: what follows may be a chain of certificates, if we asked for one."""
+        if self._outgoing.pending and self._object.context.verify_mode is not ssl.CERT_NONE:
+            self._most = HANDSHAKE_OCTETS + CERTIFICATE_OCTETS
 
     def _decrypt_much(self, ciphertext: bytes | memoryview) -> bytes:
         pieces: list[bytes] = []

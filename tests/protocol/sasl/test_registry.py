@@ -9,10 +9,26 @@ from sams.protocol.sasl.registry import Factory, Registry, all_mechanisms
 
 def test_each_exchange_has_a_mechanism_of_its_own() -> None:
     registry = all_mechanisms()
-    assert registry.names == ("PLAIN", "LOGIN")
     one, other = registry.create("LOGIN", Channel()), registry.create("LOGIN", Channel())
     assert one.start(b"alice") == Challenge(b"Password:")
     assert other.start(None) == Challenge(b"Username:")
+
+
+def test_what_all_programs_know_is_offered_first_and_each_has_its_name() -> None:
+    registry = all_mechanisms()
+    assert registry.names[:2] == ("PLAIN", "LOGIN")
+    assert set(registry.names[2:]) == {
+        "SCRAM-SHA-256-PLUS",
+        "SCRAM-SHA-256",
+        "SCRAM-SHA-1-PLUS",
+        "SCRAM-SHA-1",
+        "OAUTHBEARER",
+        "XOAUTH2",
+        "EXTERNAL",
+        "GSSAPI",
+    }
+    for name in registry.names:
+        registry.create(name, Channel())
 
 
 def test_names_keep_their_order_and_what_is_registered_stays() -> None:

@@ -18,7 +18,7 @@ What TLS knows of the peer and of us is in `Channel`, which a mechanism's factor
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -165,6 +165,7 @@ class ServerMechanism(Protocol):
         ...
 
 
+@runtime_checkable
 class KeyedMechanism(ServerMechanism, Protocol):
     """A mechanism that may ask for keys."""
 

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 
+from sams.protocol.sasl.external import External
+from sams.protocol.sasl.gssapi import GssApi
 from sams.protocol.sasl.interface import Channel, ServerMechanism
 from sams.protocol.sasl.login import Login
+from sams.protocol.sasl.oauthbearer import OAuthBearer
 from sams.protocol.sasl.plain import Plain
+from sams.protocol.sasl.scram import Scram
+from sams.protocol.sasl.xoauth2 import XOAuth2
 
 Factory = Callable[[Channel], ServerMechanism]
 """Makes a mechanism for one exchange on a channel."""
@@ -46,5 +52,22 @@ class Registry:
 
 
 def all_mechanisms() -> Registry:
-    """Every mechanism that SAMS speaks; which are offered at a listener follows from its sources."""
-    return Registry({"PLAIN": lambda _: Plain(), "LOGIN": lambda _: Login()})
+    """Every mechanism that SAMS speaks; which are offered at a listener follows from its sources.
+
+    The order is that of EHLO. Old programs take the first that they know, or look at the first few words only: so
+    PLAIN and LOGIN, which all know and every source can verify, come first. Others choose, whatever the order.
+    """
+    return Registry(
+        {
+            "PLAIN": lambda _: Plain(),
+            "LOGIN": lambda _: Login(),
+            "SCRAM-SHA-256-PLUS": partial(Scram, "SCRAM-SHA-256-PLUS"),
+            "SCRAM-SHA-256": partial(Scram, "SCRAM-SHA-256"),
+            "SCRAM-SHA-1-PLUS": partial(Scram, "SCRAM-SHA-1-PLUS"),
+            "SCRAM-SHA-1": partial(Scram, "SCRAM-SHA-1"),
+            "OAUTHBEARER": OAuthBearer,
+            "XOAUTH2": XOAuth2,
+            "EXTERNAL": External,
+            "GSSAPI": GssApi,
+        }
+    )

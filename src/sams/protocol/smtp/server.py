@@ -179,6 +179,10 @@ class ServerEngine:
         else:
             talk.begin(State.SECURED, tls=True)
 
+    def use(self, settings: ServerSettings) -> None:
+        """Offer from now on what these settings of the same listener offer: the handshake told who the peer is."""
+        self._talk.settings = settings
+
     def close(self, reply: Reply) -> Reply:
         """End the session from this side (time-out, shut-down): queue the reply; only Closed follows.
 
