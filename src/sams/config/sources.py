@@ -119,7 +119,9 @@ class LdapSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", 
     """An LDAP directory: OpenLDAP, 389 Directory Server, FreeIPA, Active Directory.
 
     With `base` the member is searched for (as `bind_dn`, or anonymously) and the password tried by a bind as the
-    entry that was found. With `user_dn` the bind is tried at once.
+    entry that was found. With `user_dn` the bind is tried at once; with both, it is, and then the member's own entry
+    searched for below `base` as the member. In braces stand `{user}`, the login without its domain where that is
+    one of `[accounts] domains`; `{domain}`; `{address}`, both with an `@`; `{login}`, as the member is known here.
     """
 
     type: Annotated[Literal["ldap"], Key(Choice(("ldap",)), "An LDAP directory.")] = "ldap"
@@ -186,7 +188,8 @@ class LdapSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", 
         str,
         Key(
             Text(longest=1_000),
-            "The name to bind as at once, with `{user}`, `{domain}` or `{address}` in it.",
+            "The name to bind as at once, with `{user}`, `{address}` or `{login}` in it. App passwords then end with "
+            "the member only where `base` and `bind_dn` are set, too.",
             unset="search and bind",
             example='"uid={user},ou=people,dc=example,dc=ac,dc=uk"',
         ),
@@ -222,7 +225,8 @@ class LdapSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", 
         tuple[str, ...],
         Key(
             Many(Text(longest=100), most=20),
-            "The attributes with addresses of others that the member may send for.",
+            "The attributes with addresses of others that the member may send for. A distinguished name stands for "
+            "the addresses of that entry.",
         ),
     ] = ()
     group: Annotated[
@@ -232,6 +236,15 @@ class LdapSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", 
             "Only members of this group may send, nested groups included.",
             unset="everybody who is found",
             example='"cn=mail-users,ou=groups,dc=example,dc=ac,dc=uk"',
+        ),
+    ] = ""
+    group_base: Annotated[
+        str,
+        Key(
+            Text(longest=1_000),
+            "Where the groups are through which somebody may be in `group`. Active Directory knows by itself.",
+            unset="where `group` is",
+            example='"ou=groups,dc=example,dc=ac,dc=uk"',
         ),
     ] = ""
 
@@ -409,6 +422,7 @@ class PamSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", t
     service: Annotated[
         str, Key(Name(), "The PAM service: a file of this name in `/etc/pam.d`.", example='"sams"')
     ] = "sams"
+    login_form: Annotated[LoginForm, Key(Choice(("typed", "user", "address")), _LOGIN_FORMS)] = "user"
     group: Annotated[
         str,
         Key(
@@ -419,8 +433,17 @@ class PamSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", t
         ),
     ] = ""
     least_uid: Annotated[
-        int, Key(Whole(0, 2**31 - 1), "Accounts below this number (root, daemons) are nobody here.")
+        int,
+        Key(Whole(1, 2**31 - 1), "Accounts below this number (root, daemons) are nobody here."),
     ] = 1_000
+    virtual_users: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether members need no account on this system because PAM alone knows them (`pam_userdb`, "
+            "`pam_radius_auth`). They cannot be looked up then: app passwords do not end with the member.",
+        ),
+    ] = False
 
 
 class OauthSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", tag="oauth"):
@@ -539,15 +562,42 @@ class KerberosSource(DirectorySection, frozen=True, kw_only=True, tag_field="kin
         Path,
         Key(
             File(),
-            "The keytab with `smtp/NAME@REALM`, NAME being `[server] name`. The service's user must be able to read "
-            "it, and no other.",
+            "The keytab with keys of `smtp/NAME@REALM`, for each name by which members' programs know this service. "
+            "The service's user must be able to read it, and no other.",
             example='"/etc/sams/smtp.keytab"',
         ),
     ]
+    principal: Annotated[
+        str,
+        Key(
+            Text(longest=255),
+            "The principal in the keytab for which the realm has to give a ticket before a password counts as right.",
+            unset="`smtp/NAME@REALM` with `[server] name`",
+            example='"smtp/smtp-auth.example.ac.uk@EXAMPLE.AC.UK"',
+        ),
+    ] = ""
     passwords: Annotated[
         bool,
         Key(Flag(), "Whether PLAIN and LOGIN are checked by asking the realm for a ticket."),
     ] = True
+    can_find: Annotated[
+        bool,
+        Key(
+            Flag(),
+            "Whether members are looked up without their password (S4U2Self), so that app passwords and sessions end "
+            "with the member. A realm of MIT Kerberos and Active Directory allow it by default.",
+        ),
+    ] = True
+    look_up_as: Annotated[
+        str,
+        Key(
+            Text(longest=255),
+            "As which principal of the keytab to look them up. In Active Directory the account of the keytab, such as "
+            "`SMTP-AUTH$@REALM`.",
+            unset="`principal`",
+            example='"SMTP-AUTH$@EXAMPLE.AC.UK"',
+        ),
+    ] = ""
 
 
 AccountSource = (
