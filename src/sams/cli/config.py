@@ -82,7 +82,9 @@ def _unusable_pairs(path: Path) -> tuple[Problem, ...]:
     from sams.service.tls_contexts import ListenerTls  # noqa: PLC0415 - the same
 
     try:
-        ListenerTls(read_material(path).hosts)
+        material = read_material(path)
+        for place, listener in enumerate(material.config.listeners):
+            ListenerTls(material.hosts, listener.min_tls, material.clients_of(place))
     except OperatorError as error:
         return (Problem("tls", str(error)),)
     return ()
