@@ -110,9 +110,10 @@ class DovecotDirectory:
                 raise self._passwords.down(_DOWN[code])
             if code in _DISABLED:  # the password may be wrong all the same: the member is not told
                 return Answer(Finding.WRONG, detail=_DISABLED[code])
-        told = await self._ask_for(user, self._users) if self._users is not None else None
-        known = {"USER": Finding.WRONG, "NOTFOUND": Finding.UNKNOWN}
-        return Answer(known.get(told.verb, Finding.REFUSED) if told is not None else Finding.REFUSED)
+        if self._users is None:
+            return Answer(Finding.REFUSED)
+        told = await self._ask_for(fields.get("user") or user, self._users)
+        return Answer({"USER": Finding.WRONG, "NOTFOUND": Finding.UNKNOWN}.get(told.verb, Finding.REFUSED))
 
     async def _look_up(self, user: str, users: DovecotChannel) -> Member | None:
         told = await self._ask_for(user, users)

@@ -3,7 +3,8 @@
 Theory of operation. Answers are told apart by their numbers. A connection that breaks fails the questions on it; each
 is asked once more on a fresh one, as after a restart of Dovecot. A question that is cancelled is forgotten, and its
 answer passed over. If nothing at all was heard since it was asked, the connection is not used again: whoever is stuck
-there would be asked for ever.
+there would be asked for ever. Nor is one of more than a minute: Dovecot's process of before a reload lives on, with
+the configuration of before, until its clients leave.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from sams.protocol.dovecot import Answer, DovecotEngine, DovecotError, Socket
 
 _MAX_UNANSWERED = 1_000
 """Cancelled questions on a connection whose answers are still to come."""
+LONGEST_USE = 60.0
+"""Seconds for which questions are asked on one connection."""
 _CPID_BITS = 31
 
 
@@ -70,8 +73,11 @@ class DovecotChannel:
         if self._link is not None and self._link.is_usable:
             return self._link
         async with self._opening:
-            if self._link is None or not self._link.is_usable:
-                self._link = await self._connect()
+            if self._link is not None and self._link.is_usable:
+                return self._link
+            if self._link is not None:
+                self._link.leave_when_done()
+            self._link = await self._connect()
             return self._link
 
     async def _connect(self) -> _Link:
@@ -114,9 +120,10 @@ class _Link(asyncio.Protocol):
         self._ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting = dict[int, asyncio.Future[Answer]]()
         self._unanswered = set[int]()
+        self._began = asyncio.get_running_loop().time()
         self._heard = 0
         self._why_over = ""
-        self._is_stuck = False
+        self._is_leaving = False
 
     @property
     def is_ready(self) -> bool:
@@ -126,7 +133,8 @@ class _Link(asyncio.Protocol):
     @property
     def is_usable(self) -> bool:
         """A question may be asked."""
-        return self.is_ready and not self._is_stuck
+        is_young = asyncio.get_running_loop().time() - self._began < LONGEST_USE
+        return self.is_ready and not self._is_leaving and is_young
 
     async def until_ready(self) -> None:
         """Wait for the handshake.
@@ -158,6 +166,11 @@ class _Link(asyncio.Protocol):
             self._transport.abort()
         self._end(why)
 
+    def leave_when_done(self) -> None:
+        """Close when all questions are answered; no more are asked."""
+        self._is_leaving = True
+        self._leave_if_done()
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Say hello."""
         self._transport = cast("asyncio.Transport", transport)
@@ -181,12 +194,12 @@ class _Link(asyncio.Protocol):
         self._end("it closed the connection" if exc is None else _why(exc))
 
     def _send(self, verb: str, parameters: tuple[str, ...]) -> int:
-        if self._transport is None or not self.is_usable:
+        if self._transport is None or self._is_leaving or not self.is_ready:
             raise _BrokenError(self._why_over or "the connection is not used any more")
         try:
             number, octets = self._engine.ask(verb, *parameters)
         except DovecotError as error:
-            self._is_stuck = True
+            self._is_leaving = True
             raise _BrokenError(str(error)) from None
         self._transport.write(octets)
         return number
@@ -204,11 +217,11 @@ class _Link(asyncio.Protocol):
         """A question was cancelled."""
         if self._waiting.pop(number, None) is not None:
             self._unanswered.add(number)
-        self._is_stuck = self._is_stuck or is_stuck or len(self._unanswered) > _MAX_UNANSWERED
+        self._is_leaving = self._is_leaving or is_stuck or len(self._unanswered) > _MAX_UNANSWERED
         self._leave_if_done()
 
     def _leave_if_done(self) -> None:
-        if self._is_stuck and not self._waiting:
+        if self._is_leaving and not self._waiting:
             self.leave("it gave no answer")
 
     def _end(self, why: str) -> None:
