@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sams.config.kinds import Unfit
+from sams.config.ldap_checks import check_ldap
 from sams.config.places import HostPort, NextHop
 from sams.config.positions import KeyPath
 from sams.config.source_addresses import check_http, check_oauth, check_sql
@@ -14,6 +15,7 @@ from sams.config.sources import (
     AccountSource,
     DovecotSource,
     HttpSource,
+    LdapSource,
     OauthSource,
     RadiusSource,
     SqlSource,
@@ -37,6 +39,8 @@ def check_sources(sources: tuple[AccountSource, ...], findings: Findings) -> Non
             _check_dovecot(source, path, findings)
         if isinstance(source, RadiusSource):
             _check_radius(source, path, findings)
+        if isinstance(source, LdapSource):
+            check_ldap(source, path, findings)
         if isinstance(source, SqlSource):
             check_sql(source, path, findings)
         if isinstance(source, HttpSource):
