@@ -39,6 +39,7 @@ class Answer:
     """What a directory says of a proof.
 
     finding: RIGHT, WRONG, REFUSED or UNKNOWN. With RIGHT, `member` is set; the member may be suspended.
+        UNAVAILABLE where it cannot be told of this login alone (a damaged hash, two entries) and nothing is down.
     detail: for the journal only; never a secret.
     """
 
