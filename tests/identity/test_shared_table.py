@@ -149,3 +149,21 @@ def test_columns_are_summed_over_processes() -> None:
     assert columns.total() == 70_005
     columns.numbers[2] = 0
     assert columns.total() == 5
+
+
+def test_there_is_memory_behind_the_last_slot() -> None:
+    """`mmap.find` of Python 3.11.2 reads one octet behind its end, which at the end of a page may be nobody's."""
+    table = SharedTable(WAYS, 488, KEY)  # one bucket of one page
+    assert len(table.memory) == 4_096 + 1
+    assert table.read(bytes(range(16))) is None
+
+
+def test_all_entries_are_listed_once() -> None:
+    table = SharedTable(64, 8, KEY)
+    tags = {table.tag(b"%d" % number) for number in range(5)}
+    for at, tag in enumerate(tags):
+        table.change(tag, float(at), lambda _: b"8 octets")
+    found = list(table.entries())
+    assert {tag for tag, _, _ in found} == tags
+    assert sorted(touched for _, touched, _ in found) == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert {payload for _, _, payload in found} == {b"8 octets"}

@@ -31,6 +31,9 @@ TAG_OCTETS = 16
 
 _HEAD = struct.Struct(f"<{TAG_OCTETS}sd")
 _FREE = bytes(TAG_OCTETS)
+_SPARE = 1
+"""Octets behind the last slot. `mmap.find` of Python 3.11.2 looks at one behind its end: behind memory that ends with
+a page, that is the end of the process."""
 
 Change = Callable[[bytes | None], bytes | None]
 """From the payload (None: no entry) to the new one (None: no entry any more)."""
@@ -50,7 +53,7 @@ class _Table:
         self._payload = payload
         self._slot = _HEAD.size + payload
         self._buckets = max(1, -(-slots // WAYS))
-        self._memory = mmap.mmap(-1, self._buckets * WAYS * self._slot)
+        self._memory = mmap.mmap(-1, self._buckets * WAYS * self._slot + _SPARE)
         self._key = hashlib.blake2b(key=key, digest_size=TAG_OCTETS)
 
     def tag(self, about: bytes) -> bytes:
@@ -138,7 +141,7 @@ class SharedTable(_Table):
 
     def entries(self) -> Iterator[tuple[bytes, float, bytes]]:
         """All entries as they are when it comes to each: tag, time of being touched, payload. Takes no lock."""
-        for position in range(0, len(self._memory), self._slot):
+        for position in range(0, len(self._memory) - _SPARE, self._slot):
             slot = self._memory[position : position + self._slot]
             tag, touched = _HEAD.unpack_from(slot)
             if tag != _FREE:
