@@ -256,3 +256,187 @@ def test_no_password_and_no_login_stand_in_its_memory_or_in_what_it_shows() -> N
     assert b"secret" not in memory
     assert b"alice" not in memory
     assert "secret" not in repr(SignInAttempt(CAFE, "alice", "the real secret"))
+
+
+# --- what was right before
+
+
+def right(books: Books, password: str = "right", *, address: str = CAFE, login: str = "alice") -> None:
+    books.guard.succeeded(SignInAttempt(address, login, password))
+
+
+def was_right(books: Books, password: str, *, address: str = CAFE, login: str = "alice") -> bool:
+    return books.guard.was_right(SignInAttempt(address, login, password))
+
+
+def test_a_previous_password_is_no_guess_costs_no_lock_and_is_known_as_such() -> None:
+    books = Books()
+    right(books, "the old one")
+    right(books, "the new one")
+    books.fail(*GUESSES[:9])
+    assert books.fail("the old one") == [0]
+    assert books.locked() is None
+    assert books.repeats("the old one"), "it costs one hash"
+    assert was_right(books, "the old one")
+    assert not was_right(books, "guess 1")
+
+
+def test_before_anybody_has_used_the_new_one_the_previous_password_is_known_already() -> None:
+    books = Books()
+    right(books, "the old one")
+    for number in range(100):
+        assert books.fail("the old one", generation=number) == [0]
+    assert books.locked("the new one") is None
+    assert was_right(books, "the old one")
+
+
+def test_elsewhere_a_previous_password_is_known_as_such_and_counts_once_as_any_other() -> None:
+    books = Books()
+    right(books, "the old one", address=HOME)
+    assert was_right(books, "the old one")
+    assert not was_right(books, "the old one", login="bob")
+    books.fail(*GUESSES[:9])
+    books.fail("the old one", "the old one")
+    assert books.locked() == "pair"
+
+
+def test_of_several_passwords_of_a_place_each_passes_and_the_fifth_last_is_forgotten() -> None:
+    books = Books()
+    for number in range(5):
+        right(books, f"app password {number}")
+    books.fail(*GUESSES)
+    assert [books.locked(f"app password {number}") for number in range(5)] == ["pair", *[None] * 4]
+
+
+# --- what is known
+
+
+def test_the_first_wrong_passwords_of_a_known_pair_count_for_it_alone() -> None:
+    books = Books(GuardSettings(address_failures=5, known_failures=3))
+    for number in range(4):
+        right(books, login=f"member{number}")
+        books.fail("slip 1", "slip 2", "slip 3", login=f"member{number}")
+    assert books.locked(login="newcomer") is None
+    for number in range(4):
+        books.fail("slip 4", "slip 5", login=f"member{number}")
+    assert books.locked(login="newcomer") == "address"
+
+
+def test_while_a_wider_lock_is_in_force_a_known_pair_has_fewer_wrong_passwords() -> None:
+    books = Books()
+    right(books)
+    for number in range(30):
+        books.fail("password1", login=f"member{number}")
+    assert books.locked(login="newcomer") == "address"
+    books.fail("slip 1", "slip 2")
+    assert books.locked() is None
+    books.fail("slip 3")
+    assert books.locked() == "pair"
+    assert books.locked("right") is None
+
+
+@pytest.mark.parametrize(("logins", "level"), [(0, "address"), (20, "address"), (60, None), (2_000, None)])
+def test_an_address_has_as_many_guesses_as_logins_were_right_there(logins: int, level: str | None) -> None:
+    books = Books()
+    for number in range(logins):
+        right(books, login=f"member{number}")
+    for number in range(45):
+        books.fail("password1", login=f"other{number}")
+    assert books.locked(login="newcomer") == level
+
+
+def test_however_many_were_right_there_an_address_has_an_end() -> None:
+    books = Books()
+    for number in range(4_000):
+        right(books, login=f"member{number}")
+    for number in range(1_000):
+        books.fail("password1", login=f"other{number}")
+    assert books.locked(login="newcomer") == "address"
+
+
+def test_who_was_right_at_an_address_weeks_ago_gives_it_nothing_any_more() -> None:
+    books = Books()
+    for number in range(100):
+        right(books, login=f"member{number}")
+    books.clock.seconds += 7 * 86_400
+    right(books, login="one who stayed")
+    for number in range(45):
+        books.fail("password1", login=f"other{number}")
+    assert books.locked(login="newcomer") is None
+    books.clock.seconds += 7 * 86_400
+    for number in range(45):
+        books.fail("password2", login=f"other{number}")
+    assert books.locked(login="newcomer") == "address"
+
+
+# --- all day
+
+
+def test_who_stays_below_the_limit_of_the_window_meets_that_of_the_day() -> None:
+    books = Books()
+    for number in range(30):
+        assert books.locked() is None
+        books.clock.seconds += 101
+        books.fail(f"guess {number}")
+    assert books.locked() == "pair"
+
+
+def test_the_next_day_begins_anew() -> None:
+    books = Books()
+    for number in range(29):
+        books.clock.seconds += 901
+        books.fail(f"guess {number}")
+    books.clock.seconds += 86_400
+    books.fail("one more", "and one more")
+    assert books.locked() is None
+
+
+# --- a proof that is another one each time
+
+
+def prove(books: Books, times: int, *, address: str = CAFE, login: str = "alice") -> None:
+    for number in range(times):
+        books.guard.failed(SignInAttempt(address, login, f"scram:{number}", opaque=True), 1)
+
+
+def test_each_wrong_proof_counts_for_its_pair() -> None:
+    books = Books()
+    prove(books, 9)
+    assert not books.guard.repeats(SignInAttempt(CAFE, "alice", "scram:1", opaque=True), 1)
+    assert books.locked() is None
+    prove(books, 1)
+    assert books.locked() == "pair"
+
+
+def test_beyond_their_pair_wrong_proofs_count_ever_more_slowly() -> None:
+    books = Books(GuardSettings(address_failures=5, pair_failures=1_000, day_factor=100))
+    prove(books, 15)
+    assert books.locked(login="newcomer") is None
+    prove(books, 1)
+    assert books.locked(login="newcomer") == "address"
+
+
+# --- who hears of locks
+
+
+def test_a_lock_is_told_once_when_it_begins_by_the_worker_that_saw_it() -> None:
+    books = Books()
+    books.fail(*GUESSES, "and one that was under way")
+    assert books.begun == [LockBegun("pair", "alice", CAFE, 300.0, 10)]
+
+
+def test_locks_of_each_level_are_told_with_what_they_lock() -> None:
+    few = GuardSettings(pair_failures=100, address_failures=3, network_failures=4, login_failures=5)
+    books = Books(few)
+    for number in range(3):
+        books.fail(f"guess {number}", login=f"member{number}")
+    books.fail("guess", login="bob", address="198.51.100.8")
+    for number in range(5):
+        books.fail(f"guess {number}", login="carol", address=f"10.0.{number}.1")
+    books.fail("one more", login="carol", address="2001:db8::1")
+    assert [(each.level, each.login, each.place) for each in books.begun] == [
+        ("address", "", CAFE),
+        ("network", "", "198.51.100.0/24"),
+        ("login", "carol", ""),
+        ("login", "carol", "2001:db8::/64"),
+    ]
