@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from sams.cli.sendmail.failure import SysExit
+from sams.identity.foreign.libcrypt import LibCrypt
 from tests.support.service import PASSWORD, PATIENCE, Service, smarthost
 
 pytestmark = pytest.mark.real
@@ -171,6 +174,33 @@ def test_a_story_is_told_while_the_service_runs(server: Service) -> None:
     ):
         assert time.monotonic() < until, told
     assert "signed in as alice" in told
+
+
+def test_members_of_another_system_sign_in_with_their_passwords_once_they_are_imported(
+    server: Service, tmp_path: Path
+) -> None:
+    """The hash is that of `PASSWORD`; the first sign-in replaces it."""
+    hashed = LibCrypt().crypt(PASSWORD.encode(), b"$2b$04$abcdefghijklmnopqrstuu")
+    assert hashed is not None
+    (tmp_path / "htpasswd").write_text(f"imported:{hashed.decode()}\nbroken:nonsense\n")
+    said = server.sams("account", "import", str(tmp_path / "htpasswd"), check=False)
+    assert said.returncode == 1
+    assert "line 2: broken: refused" in said.stdout
+    server.signed_in("imported").quit()
+    with closing(sqlite3.connect(server.folder / "data" / "accounts.db")) as connection:
+        ((stored,),) = connection.execute("SELECT password FROM accounts WHERE login = 'imported'").fetchall()
+    assert stored.startswith("$argon2id$")
+    until = time.monotonic() + PATIENCE
+    while "imported by" not in (told := server.sams("activity", "show", "imported", check=False).stdout):
+        assert time.monotonic() < until, told
+
+
+def test_a_password_that_is_guessed_at_once_is_refused_by_the_service(server: Service) -> None:
+    for word in ("Password1!", "example-2025"):
+        said = server.sams("account", "passwd", "alice", "--password-stdin", text=f"{word}\n", check=False)
+        assert said.returncode == 1
+        assert "guessed too soon" in said.stderr
+        assert word not in said.stderr
 
 
 def test_a_backup_of_the_running_service_can_be_restored(server: Service, tmp_path: Path) -> None:

@@ -11,7 +11,9 @@ from sams.control import wire
 from sams.control.messages import (
     ROLE_FOR,
     AccountAdd,
+    AccountImport,
     AccountPassword,
+    AccountTransfer,
     Failure,
     QueueDelete,
     QueueEntry,
@@ -106,6 +108,13 @@ def test_another_version_names_both() -> None:
 def test_a_message_that_is_too_long_is_not_written() -> None:
     with pytest.raises(wire.WireError, match="octets"):
         wire.encode(QueueDelete(QueueSearch(ids=("x" * wire.MAX_LINE,))))
+
+
+def test_a_secret_that_is_imported_is_not_in_the_text_of_its_request() -> None:
+    request = AccountImport((AccountTransfer("ann", "{PLAIN}geheim", ("ann@example.org",)),))
+    one = request.accounts[0]
+    assert "geheim" not in f"{request} {request!r} {one} {one.__rich_repr__()}"
+    assert wire.decode_request(wire.encode(request)) == request
 
 
 @pytest.mark.parametrize("request_", [AccountAdd("ann", "geheim"), AccountPassword("ann", "geheim")])
