@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import apsw
@@ -10,7 +11,10 @@ import pytest
 
 from sams.config.sources import BuiltinSource
 from sams.core.errors import OperatorError, TemporaryFailure
+from sams.identity.account_records import Device
 from sams.identity.accounts import Accounts
+from sams.identity.foreign.libcrypt import LibCrypt
+from sams.identity.imports import ImportedAccount
 from sams.identity.interface import Finding
 from sams.identity.passwords import HashCost
 from tests.identity.rig import HOME, PASSWORD, CountingHashes, Rig, in_child, rig, typed
@@ -237,3 +241,61 @@ def test_it_goes_by_its_section_of_the_configuration(one: Rig) -> None:
     assert account is not None
     assert (source.name, account.identity.source, source.takes_passwords) == ("builtin", "builtin", True)
     assert source.serves(typed("bob@b.org"))
+
+
+def test_a_device_is_known_with_its_limits_and_ends_by_itself(one: Rig) -> None:
+    ends = one.clock.now() + 60
+    device = Device("alice", ("192.0.2.0/24",), ("It@Example.org", "*@team.example"), ends)
+    one.accounts.add("printer", PASSWORD, ["printer@example.org"], device=device)
+    source = one.source()
+    account = source.look_up(typed("printer"))
+    assert account is not None
+    assert (account.is_device, account.suspended) == (True, None)
+    assert account.networks == (ip_network("192.0.2.0/24"),)
+    assert account.identity.recipients == ("it@example.org", "*@team.example")
+    one.clock.epoch += 60
+    expired = source.look_up(typed("printer"))
+    assert expired is not None
+    assert expired.suspended == "expired on 2023-11-14"
+    assert asyncio.run(source.find(typed("printer"))) == expired
+    checked = asyncio.run(source.verify(typed("printer"), PASSWORD, HOME, is_known=False))
+    assert checked.account == expired
+    one.accounts.suspend("printer", "stolen")
+    suspended = source.look_up(typed("printer"))
+    assert suspended is not None
+    assert suspended.suspended == "stolen"
+
+
+def test_scram_may_be_offered_once_every_account_has_keys(one: Rig) -> None:
+    source = one.source()
+    assert source.has_all_keys
+    imported = ImportedAccount("bob", one.hashes.make(PASSWORD), ("bob@example.org",))
+    one.accounts.add_many([imported])
+    before = source.look_up(typed("bob"))
+    keys = source.scram_keys(typed("bob"), "sha256")
+    assert (source.has_all_keys, keys is not None and keys.keys) == (False, ())
+    checked = asyncio.run(source.verify(typed("bob"), PASSWORD, HOME, is_known=False))
+    assert (checked.finding, checked.detail) == (Finding.RIGHT, "keys for SCRAM were made")
+    keys = source.scram_keys(typed("bob"), "sha256")
+    assert keys is not None
+    assert len(keys.keys) == 1
+    assert source.has_all_keys
+    assert source.look_up(typed("bob")) == before
+    assert source.scram_keys(typed("nobody"), "sha256") is None
+
+
+def test_a_wrong_password_makes_no_keys(one: Rig) -> None:
+    one.accounts.add_many([ImportedAccount("bob", one.hashes.make(PASSWORD), ("bob@example.org",))])
+    source = one.source()
+    assert asyncio.run(source.verify(typed("bob"), "wrong", HOME, is_known=False)).finding is Finding.WRONG
+    assert not source.has_all_keys
+
+
+def test_keys_are_not_made_of_a_password_of_which_only_the_beginning_was_looked_at(one: Rig) -> None:
+    stored = LibCrypt().crypt(b"x" * 72, b"$2b$04$abcdefghijklmnopqrstuu")
+    assert stored is not None
+    one.accounts.add_many([ImportedAccount("bob", stored.decode(), ("bob@example.org",))])
+    source = one.source()
+    checked = asyncio.run(source.verify(typed("bob"), "x" * 80, HOME, is_known=False))
+    assert checked.finding is Finding.RIGHT
+    assert not source.has_all_keys

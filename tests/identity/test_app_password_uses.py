@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from sams.identity.app_password_uses import AppPasswordUses, Use, forget_uses, read_uses
+from tests.identity.rig import CAFE, HOME, FakeClock
+
+
+def written(uses: AppPasswordUses) -> None:
+    uses.write(uses.take(is_last=True))
+
+
+def test_the_last_use_is_told_with_the_program_that_was_named_last(tmp_path: Path) -> None:
+    path, clock = tmp_path / "uses.db", FakeClock()
+    uses = AppPasswordUses(path, clock)
+    assert read_uses(path, ["phone"]) == {}
+    uses.note("phone", HOME)
+    uses.note("phone", HOME, "Thunder\x1b[2Jbird " + "x" * 200)
+    written(uses)
+    clock.epoch += 60
+    uses.note("phone", CAFE)
+    uses.note("tablet", CAFE)
+    written(uses)
+    found = read_uses(path, ["phone", "tablet", "other"])
+    assert set(found) == {"phone", "tablet"}
+    assert (found["phone"].at, found["phone"].address) == (clock.now(), CAFE)
+    assert found["phone"].program.startswith("Thunder")
+    assert "\x1b" not in found["phone"].program
+    assert len(found["phone"].program) <= 100
+    assert found["tablet"] == Use(clock.now(), CAFE, "")
+    forget_uses(path, ["phone"])
+    assert set(read_uses(path, ["phone", "tablet"])) == {"tablet"}
+    assert {stat.S_IMODE(one.stat().st_mode) for one in tmp_path.iterdir()} == {0o600}
+
+
+def test_a_worker_that_is_late_does_not_write_over_a_later_use(tmp_path: Path) -> None:
+    path, clock = tmp_path / "uses.db", FakeClock()
+    early, late = AppPasswordUses(path, clock), AppPasswordUses(path, clock)
+    early.note("phone", HOME)
+    clock.epoch += 5
+    late.note("phone", CAFE)
+    written(late)
+    written(early)
+    assert read_uses(path, ["phone"])["phone"].address == CAFE
+
+
+def test_who_sends_all_day_is_written_now_and_then(tmp_path: Path) -> None:
+    clock = FakeClock()
+    uses = AppPasswordUses(tmp_path / "uses.db", clock)
+    taken = 0
+    for _ in range(100):
+        uses.note("phone", HOME)
+        taken += len(uses.take())
+        clock.seconds += 1.0
+    assert taken == 10
+
+
+def test_a_damaged_file_is_begun_anew(tmp_path: Path) -> None:
+    path, clock = tmp_path / "uses.db", FakeClock()
+    path.write_bytes(b"no database at all" * 1_000)
+    assert read_uses(path, ["phone"]) == {}
+    uses = AppPasswordUses(path, clock)
+    uses.note("phone", HOME)
+    written(uses)
+    assert set(read_uses(path, ["phone"])) == {"phone"}
