@@ -10,21 +10,26 @@ from prometheus_client.parser import text_string_to_metric_families
 from sams import __version__
 from sams.activity import metrics as m
 from sams.app.exposition import OF_THE_BOARD, exposition
-from sams.delivery.route_board import RouteBoard
+from sams.core.down_board import DownBoard
 from sams.service.board import StatusBoard
 
 
 def _inherited(workers: int) -> Any:
-    board, metrics, routes = StatusBoard(workers), m.Board(workers), RouteBoard(workers)
+    board, metrics, routes = StatusBoard(workers), m.Board(workers), DownBoard(workers)
     routes.note(workers - 1, [False, True])
     for number in range(workers):
         board.note_worker(number, pid=100 + number, ready=number > 0, restarts=number)
         board.note_sessions(number, 5, 3)
         metrics.slot(number).count(m.ACCEPTED, by=2)
         metrics.slot(number).show(m.FAILED_SHARDS, number)
-    config = SimpleNamespace(routes=[SimpleNamespace(id=name) for name in ("local", "hub")])
+    sources = DownBoard(workers)
+    sources.note(0, [True])
+    config = SimpleNamespace(
+        routes=[SimpleNamespace(id=name) for name in ("local", "hub")],
+        accounts=SimpleNamespace(sources=[SimpleNamespace(id=name) for name in ("staff", "builtin")]),
+    )
     return SimpleNamespace(
-        memory=SimpleNamespace(board=board, metrics=metrics, routes=routes),
+        memory=SimpleNamespace(board=board, metrics=metrics, routes=routes, sources=sources),
         material=SimpleNamespace(config=config),
         started=1_000.5,
     )
@@ -49,6 +54,7 @@ def test_prometheus_reads_all_of_it() -> None:
     assert values["sams_worker_restarts_total", "1"] == 1
     assert values["sams_worker_sessions_signed_in", "0"] == 3
     assert [values["sams_route_up", name] for name in ("local", "hub")] == [1, 0]
+    assert [values["sams_source_up", name] for name in ("staff", "builtin")] == [0, 1]
 
 
 def test_every_family_says_what_it_is_and_has_a_name_of_its_own() -> None:

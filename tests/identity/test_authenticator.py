@@ -13,10 +13,10 @@ from precis_i18n.baseclass import BaseClass
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
 from sams.identity.accounts import Accounts
-from sams.identity.authenticator import PasswordAuthenticator
+from sams.identity.authenticator import ChainAuthenticator
 from sams.identity.guard import GuardSettings
-from sams.identity.interface import Account, Checked, Finding, SignInVerdict
-from sams.identity.logins import map_password
+from sams.identity.interface import EVERYBODY, Account, Checked, Finding, SignInVerdict
+from sams.identity.logins import Login, map_password
 from sams.protocol.sasl.interface import PasswordClaim
 from tests.identity.rig import CAFE, HOME, PASSWORD, Rig, in_child, rig, sign_in, signs_in
 
@@ -34,19 +34,30 @@ def one(tmp_path: Path) -> Iterator[Rig]:
 class Elsewhere:
     """A source with one answer for everyone."""
 
-    name = "elsewhere"
+    takes_passwords = True
+    knows_all = True
+    remember = None
 
-    def __init__(self, checked: Checked | Exception, known: Account | Exception | None = None) -> None:
+    def __init__(
+        self, checked: Checked | Exception, known: Account | Exception | None = None, name: str = "elsewhere"
+    ) -> None:
         self.checked = checked
         self.known = known
+        self.name = name
         self.asked = 0
 
-    def look_up(self, login: str) -> Account | None:
+    def serves(self, login: Login) -> bool:
+        return True
+
+    def look_up(self, login: Login) -> Account | None:
         if isinstance(self.known, Exception):
             raise self.known
         return self.known
 
-    async def verify(self, login: str, password: str, address: str, *, is_known: bool) -> Checked:
+    async def find(self, login: Login) -> Account | None:
+        return self.look_up(login)
+
+    async def verify(self, login: Login, password: str, address: str, *, is_known: bool) -> Checked:
         self.asked += 1
         if isinstance(self.checked, Exception):
             raise self.checked
@@ -211,7 +222,7 @@ def test_an_account_that_came_again_is_another(one: Rig) -> None:
 # --- the guard
 
 
-def guess(authenticator: PasswordAuthenticator, number: int, address: str = CAFE) -> SignInVerdict:
+def guess(authenticator: ChainAuthenticator, number: int, address: str = CAFE) -> SignInVerdict:
     return signs_in(authenticator, "alice", f"guess {number}", address=address)
 
 
@@ -299,7 +310,7 @@ def test_a_password_that_becomes_right_works_at_once(one: Rig) -> None:
 def test_while_accounts_cannot_be_read_no_repeated_password_is_refused(one: Rig) -> None:
     authenticator = one.authenticator()
     assert signs_in(authenticator, "alice", "the old one").reply.code == 535
-    one.sources[0]._connection.close()
+    one.sources[0]._watch._connection.close()
     one.accounts.add("bob", PASSWORD, ["bob@example.org"])
     assert str(signs_in(authenticator, "alice", "the old one").reply) == DOWN
 
@@ -375,7 +386,7 @@ def broken(*_: object) -> NoReturn:
 
 
 def test_a_bug_is_454_and_is_reported(one: Rig) -> None:
-    for place in ("_prepare", "_remembers", "_ask", "_answer"):
+    for place in ("_prepare", "_remembers", "_check", "_answer_password"):
         authenticator = one.authenticator()
         setattr(authenticator, place, broken)
         verdict = signs_in(authenticator)
@@ -388,7 +399,8 @@ def test_accounts_that_cannot_be_read_are_454_and_end_no_session(one: Rig) -> No
     authenticator = one.authenticator()
     identity = signs_in(authenticator).identity
     assert identity is not None
-    one.sources[0]._connection.close()
+    for source in one.sources:
+        source._watch._connection.close()
     assert signs_in(authenticator).identity is not None, "nothing has changed: what is remembered holds"
     one.accounts.add("bob", PASSWORD, ["bob@example.org"])
     verdict = signs_in(authenticator)
@@ -396,7 +408,7 @@ def test_accounts_that_cannot_be_read_are_454_and_end_no_session(one: Rig) -> No
     assert "accounts.db cannot be read" in verdict.explanation
     assert authenticator.still_valid(identity)
     assert authenticator.changed_logins() == frozenset()
-    assert len(one.reported) == 2
+    assert len(one.reported) == 3
 
 
 def test_too_many_checks_waiting_is_454_and_no_guess(tmp_path: Path) -> None:
@@ -499,7 +511,7 @@ def test_no_password_is_in_what_is_shown_reported_or_explained(one: Rig) -> None
         ("a b", f"{secret}\0"),
     ]:
         shown += [signs_in(authenticator, login, password), PasswordClaim("", login, password)]
-        sign_in_value = authenticator._prepare(PasswordClaim("", login, password), HOME, 0.0)
+        sign_in_value = authenticator._prepare(PasswordClaim("", login, password), HOME, 0.0, EVERYBODY)
         shown += [sign_in_value, sign_in_value.attempt]
     setattr(authenticator, "_answer", broken)  # noqa: B010 - a method is replaced
     shown += [signs_in(authenticator, "bob", secret), *one.reported]

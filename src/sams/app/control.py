@@ -29,6 +29,7 @@ from sams.control.messages import (
     Reloaded,
     RouteDown,
     ServiceHealth,
+    SourceDown,
     WorkerHealth,
     WorkerState,
 )
@@ -93,6 +94,7 @@ def worker_handlers(
     *,
     queue: ShardQueue,
     down: Callable[[], dict[str, RouteDown]],
+    sources_down: Callable[[], dict[str, SourceDown]],
     storage: StorageWatch,
     spools: Callable[[], tuple[Spool, ...]],
     reception: Reception,
@@ -108,6 +110,7 @@ def worker_handlers(
             failed_shards=await storage.failed_shards(),
             set_aside=await storage.set_aside(),
             routes_down=of_interest(down(), queue),
+            sources_down=sources_down(),
         )
 
     async def account_changed(request: AccountChanged, _peer: Peer) -> Changed:

@@ -28,6 +28,12 @@ OF_THE_BOARD = (
         "1 while the route's next hop takes mail, 0 while a worker finds it down: see `sams health`.",
         "route",
     ),
+    (
+        "sams_source_up",
+        "gauge",
+        "1 while the source of accounts answers, 0 while a worker finds it down: see `sams health`.",
+        "source",
+    ),
 )
 """Name, type, meaning and label of what does not come from `activity.metrics`."""
 
@@ -54,6 +60,10 @@ def _of_the_board(inherited: Inherited) -> Iterator[Metric]:
         [
             (route.id, not inherited.memory.routes.is_down(place))
             for place, route in enumerate(inherited.material.config.routes)
+        ],
+        [
+            (source.id, not inherited.memory.sources.is_down(place))
+            for place, source in enumerate(inherited.material.config.accounts.sources)
         ],
     )
     for (name, kind, meaning, label), numbers in zip(OF_THE_BOARD, values, strict=True):

@@ -18,8 +18,8 @@ from sams.config.key import Section
 from sams.config.model import Config, Listener
 from sams.config.showing import written
 from sams.core.clock import Clock
+from sams.core.down_board import DownBoard
 from sams.core.errors import OperatorError
-from sams.delivery.route_board import RouteBoard
 from sams.identity.guard_memory import GuardMemory
 from sams.identity.remembered import Remembered
 from sams.identity.shared_table import Columns
@@ -64,13 +64,15 @@ class SharedMemory:
     """Memory that all workers share, and the keys without which nobody can read anything out of it."""
 
     remembered: Remembered
+    graced: Remembered
     guard: GuardMemory
     hashing: Columns
     quota: QuotaBooks
     admission: AdmissionBooks
     metrics: MetricsBoard
     board: StatusBoard
-    routes: RouteBoard
+    routes: DownBoard
+    sources: DownBoard
 
 
 @dataclass(slots=True)
@@ -104,7 +106,10 @@ class Inherited:
         Raises:
             OperatorError: a pair cannot be used; nothing changed.
         """
-        renewals = [(listener.tls, listener.tls.prepare(material.hosts)) for listener in self.listeners]
+        renewals = [
+            (listener.tls, listener.tls.prepare(material.hosts, material.clients_of(place)))
+            for place, listener in enumerate(self.listeners)
+        ]
         for tls, renewal in renewals:
             tls.renew(renewal)
         self.material = material
@@ -121,7 +126,7 @@ def open_listeners(
     """
     listeners = material.config.listeners
     _refuse_strays(activated, listeners)
-    return tuple(_open(listener, material, workers, activated) for listener in listeners)
+    return tuple(_open(place, material, workers, activated) for place in range(len(listeners)))
 
 
 def make_memory(config: Config, clock: Clock, guard: GuardMemory | None = None) -> SharedMemory:
@@ -131,6 +136,7 @@ def make_memory(config: Config, clock: Clock, guard: GuardMemory | None = None) 
     """
     workers = max(1, worker_count(config))
     return SharedMemory(
+        graced=Remembered(secrets.token_bytes(_KEY_OCTETS), clock, 0),
         remembered=Remembered(secrets.token_bytes(_KEY_OCTETS), clock, int(config.accounts.remember)),
         guard=guard or GuardMemory(),
         hashing=Columns(workers),
@@ -138,7 +144,8 @@ def make_memory(config: Config, clock: Clock, guard: GuardMemory | None = None) 
         admission=AdmissionBooks(workers, secrets.token_bytes(_KEY_OCTETS)),
         metrics=MetricsBoard(workers),
         board=StatusBoard(workers),
-        routes=RouteBoard(workers),
+        routes=DownBoard(workers),
+        sources=DownBoard(workers),
     )
 
 
@@ -193,11 +200,10 @@ def _refuse_strays(activated: Sequence[Activated], listeners: Sequence[Listener]
         )
 
 
-def _open(
-    listener: Listener, material: Material, workers: int, activated: Sequence[Activated]
-) -> OpenListener:
+def _open(place: int, material: Material, workers: int, activated: Sequence[Activated]) -> OpenListener:
+    listener = material.config.listeners[place]
     endpoint = Endpoint(listener.address, listener.port)
-    tls = ListenerTls(material.hosts, listener.min_tls)
+    tls = ListenerTls(material.hosts, listener.min_tls, material.clients_of(place))
     handed = match_activated(activated, endpoint)
     if handed:
         return OpenListener(listener, tls, tuple(one.listening for one in handed))

@@ -4,29 +4,21 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import random
 from collections.abc import Callable
 from pathlib import Path
-
-from structlog.typing import FilteringBoundLogger
 
 from sams.activity.journal import Journal, keep_times
 from sams.app.inherited import Inherited, SharedMemory
 from sams.app.settings import postmaster
 from sams.config.model import Config
-from sams.config.sources import BuiltinSource
 from sams.core.clock import Clock
 from sams.delivery.bounces import Bounces, ReportSettings
 from sams.identity.accounts import Accounts
-from sams.identity.authenticator import PasswordAuthenticator, SignInSettings
-from sams.identity.builtin import BuiltinAccounts
-from sams.identity.guard import GuardSettings, LockBegun
+from sams.identity.guard import GuardSettings
 from sams.identity.lanes import Lanes
-from sams.identity.logins import LoginForms
 from sams.identity.new_passwords import PasswordRules
 from sams.identity.origin import Network
 from sams.identity.passwords import HashCost, Hashes, HashPool
-from sams.identity.shared_guard import SharedGuard
 from sams.policy.admission import Admission, AdmissionLimits
 from sams.policy.quota import Quota, QuotaSettings
 from sams.spool.layout import Layout
@@ -57,57 +49,6 @@ def hash_pool(config: Config, memory: SharedMemory, number: int) -> HashPool:
     lanes = Lanes(config.server.data_dir / "lanes", at_once)
     waiting = config.limits.password_checks_waiting
     return HashPool(lanes, memory.hashing, number, at_once=at_once, max_waiting=waiting)
-
-
-class SignIns:
-    """What decides sign-ins in one worker; closed as a whole.
-
-    on_lock: told when the guard locks something.
-    """
-
-    def __init__(self, inherited: Inherited, number: int, on_lock: Callable[[LockBegun], None]) -> None:
-        config = inherited.material.config
-        forms = LoginForms(config.accounts.domains)
-        hashes = Hashes(HashCost())
-        self._inherited = inherited
-        self._on_lock = on_lock
-        rules = password_rules(config)
-        self.accounts = Accounts(accounts_path(config), inherited.clock, hashes, rules)
-        self.accounts.prepare()
-        self._pool = hash_pool(config, inherited.memory, number)
-        self._source = BuiltinAccounts(
-            accounts_path(config),
-            accounts=self.accounts,
-            hashes=hashes,
-            pool=self._pool,
-            section=BuiltinSource(),
-        )
-        self.authenticator = self._authenticator(config, forms)
-
-    def renew(self, config: Config) -> None:
-        """Decide by new settings. Sessions that hold the authenticator of before go on with it."""
-        forms = LoginForms(config.accounts.domains)
-        self._source.use(BuiltinSource())
-        self.accounts.use(password_rules(config))
-        self.authenticator = self._authenticator(config, forms)
-
-    def close(self) -> None:
-        """Let go of the file and the threads."""
-        self._pool.close()
-        self._source.close()
-
-    def _authenticator(self, config: Config, forms: LoginForms) -> PasswordAuthenticator:
-        memory, clock = self._inherited.memory, self._inherited.clock
-        return PasswordAuthenticator(
-            [self._source],
-            memory.remembered,
-            SharedGuard(memory.guard, clock, guard_settings(config), self._on_lock),
-            forms=forms,
-            clock=clock,
-            chance=random.random,
-            report=_reporter(self._inherited.log),
-            settings=SignInSettings(failure_delay=config.guard.failure_delay),
-        )
 
 
 def guard_settings(config: Config) -> GuardSettings:
@@ -179,7 +120,3 @@ def reporter(config: Config, clock: Clock, route_of: Callable[[str], str | None]
         reporting_mta=config.server.name, sender=postmaster(config), expire=config.retry.expire
     )
     return Bounces(facts, clock, route_of)
-
-
-def _reporter(log: FilteringBoundLogger) -> Callable[[BaseException], None]:
-    return lambda error: log.error("sign-in failed in an unexpected way", exc_info=error)

@@ -203,6 +203,7 @@ def _forget(inherited: Inherited, number: int) -> None:
     inherited.memory.admission.forget(number)
     inherited.memory.metrics.clear_gauges(number)
     inherited.memory.routes.forget(number)
+    inherited.memory.sources.forget(number)
     inherited.memory.hashing.numbers[number] = 0
 
 

@@ -12,11 +12,13 @@ from sams.activity.recorder import Recorder
 from sams.app import parts, settings
 from sams.app.certificates import CertificateWatch
 from sams.app.control import AskForReload, service_handlers, worker_handlers
+from sams.app.doors import Entrances
 from sams.app.guard_watch import GuardKeeper, alarm_text
 from sams.app.hops import Hops
 from sams.app.inherited import Inherited, check_changeable
 from sams.app.mail import ServiceMail
 from sams.app.sharing import SharingWatch
+from sams.app.sign_ins import SignIns
 from sams.app.storage import Storage
 from sams.app.storage_watch import StorageWatch, hooks
 from sams.config.model import Config
@@ -37,6 +39,7 @@ from sams.service.queue_view import ShardQueue, routes_down
 from sams.spool.interface import Search, Spool, Work
 from sams.spool.layout import Layout
 from sams.submission.composition import Composer
+from sams.submission.entrance import Entrance
 from sams.submission.reception import House, ListenerDoor, Reception
 from sams.submission.services import Services
 
@@ -64,6 +67,7 @@ class WorkerGraph:
         self._loop = asyncio.get_running_loop()
         self._clock = inherited.clock
         self._mechanisms = all_mechanisms()
+        self._offers = Entrances(self._mechanisms, None, self._clock.now)
         self._beats = 0
         self._is_hurried = False
         self._timer: asyncio.TimerHandle | None = None
@@ -100,7 +104,7 @@ class WorkerGraph:
             metrics=self._metrics,
             on_alarm=self._pass_on,
         )
-        self._sign_ins = parts.SignIns(self._inherited, number, self._guard_locked)
+        self._sign_ins = SignIns(self._inherited, number, self._guard_locked, self._tell_activity)
         self._hops = Hops(clock)
         self._scheduler = Scheduler(
             clock=clock,
@@ -167,10 +171,18 @@ class WorkerGraph:
     def _door(self, material: Material, place: int) -> ListenerDoor:
         listener = material.config.listeners[place]
         context = self._inherited.listeners[place].tls.context
-        names = self._mechanisms.names
-        engine_settings = settings.server_settings(material.config, listener, names)
         proxies = settings.proxies(material.config, listener)
-        return ListenerDoor(self._reception, listener.port, context, engine_settings, proxies)
+        entrance = self._entrance(material.config, place, None)
+        return ListenerDoor(self._reception, listener.port, context, entrance, proxies)
+
+    def _entrance(self, config: Config, place: int, before: Entrance | None) -> Entrance:
+        listener, tls = config.listeners[place], self._inherited.listeners[place].tls
+        sources = self._sign_ins.sources
+        vain = self._offers.never_offered(listener, tls, sources)
+        if vain and self._number == 0:
+            why = "no source of accounts can verify them"
+            self._inherited.log.warning("mechanisms that are not offered", names=" ".join(vain), why=why)
+        return self._offers.make(config, listener, tls, sources=sources, before=before)
 
     # --- started and stopped
 
@@ -210,7 +222,7 @@ class WorkerGraph:
         await self._storage_watch.close()
         await self._storage.close()
         self._reception.cut()
-        self._sign_ins.close()
+        await self._sign_ins.close()
         if self._number == 0:
             await self._guard_keeper.close()
         self._hops.close()
@@ -249,14 +261,15 @@ class WorkerGraph:
             self._alarms = self._make_alarms(material.config)
         for control, (_, handlers) in zip(self._controls, self._answers(), strict=True):
             control.replace(handlers, roles)
-        self._sign_ins.renew(material.config)
+        self._sign_ins.renew(material)
         self._routes = settings.route_table(material.config)
         self._scheduler.set_routes(self._routes, self._hops.use(hops))
         self._reception.house = self._house(material)
         self._certificates.look_anew()
         for place, door in enumerate(self._doors):
             listener = material.config.listeners[place]
-            door.settings = settings.server_settings(material.config, listener, self._mechanisms.names)
+            door.context = self._inherited.listeners[place].tls.context
+            door.entrance = self._entrance(material.config, place, door.entrance)
             door.proxies = settings.proxies(material.config, listener)
         self._activity.tell(ServiceChanged("reloaded", f"worker {self._number}"))
 
@@ -277,14 +290,19 @@ class WorkerGraph:
             self._sharing.look(self._reception.house.services.admission.shared_addresses)
             self._guard_keeper.beat()
         self._storage_watch.beat()
-        self._note_routes()
+        self._note_what_is_down()
+        self._sign_ins.tick()
         if self._beats % ADOPT_EVERY == 0:
             for spool in self._storage.adopt():
                 self._use_spool(spool)
 
-    def _note_routes(self) -> None:
+    def _note_what_is_down(self) -> None:
         down = self._scheduler.down()
         self._inherited.memory.routes.note(self._number, [name in down for name in self._routes.names])
+        out = self._sign_ins.down()
+        self._inherited.memory.sources.note(
+            self._number, [source.name in out for source in self._sign_ins.sources]
+        )
 
     # --- asked by commands
 
@@ -304,6 +322,7 @@ class WorkerGraph:
             self._inherited,
             queue=self._queue,
             down=self._routes_down,
+            sources_down=self._sign_ins.down,
             storage=self._storage_watch,
             spools=lambda: tuple(self._storage.spools),
             reception=self._reception,

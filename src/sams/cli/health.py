@@ -63,6 +63,7 @@ def _as_json(found: Health) -> dict[str, object]:
         "started": found.service.started,
         "workers": workers,
         "routes_down": msgspec.to_builtins(found.routes_down),
+        "sources_down": msgspec.to_builtins(found.sources_down),
         "problems": list(found.problems),
     }
 

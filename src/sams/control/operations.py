@@ -19,9 +19,9 @@ from sams.control.messages import (
     QueueEntry,
     QueueSearch,
     RouteDown,
-    SourceDown,
     RouteEntry,
     ServiceHealth,
+    SourceDown,
     WorkerHealth,
 )
 from sams.core.clock import local_time
@@ -180,8 +180,8 @@ class Health:
             found.append(f"the next hop of route {route} is {told_down(down)}; run `sams doctor`")
         for name, source in self.sources_down.items():
             found.append(
-                f"the source of accounts {name} is down since {local_time(source.since)}: {source.why}; members of "
-                "whom it is not known any more who they are cannot sign in until it answers"
+                f"the source of accounts {name} is down since {local_time(source.since)}: {source.why}; members who "
+                "signed in lately still get in (`grace`), all others are told to try again later"
             )
         return tuple(found)
 

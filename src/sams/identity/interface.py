@@ -68,6 +68,21 @@ class Account:
     is_device: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Who may sign in at a listener.
+
+    sources: names of the sources whose members; empty: of all.
+    devices_only: printers and monitors (`sams device`), and no person.
+    """
+
+    sources: frozenset[str] = frozenset()
+    devices_only: bool = False
+
+
+EVERYBODY = Audience()
+
+
 class SignInVerdict(msgspec.Struct, frozen=True):
     """The answer to one sign-in.
 
@@ -232,14 +247,16 @@ class GracefulSource(Protocol):
 class Authenticator(Protocol):
     """Decides sign-ins. Methods are called on the loop."""
 
-    def scram_keys(self, login: str, hash_name: str) -> ScramKeys:
+    def scram_keys(self, login: str, hash_name: str, audience: Audience = EVERYBODY) -> ScramKeys:
         """What a SCRAM exchange needs of a login as it was sent; made up, and the same each time, for nobody's.
 
         Microseconds, whatever was sent. Never raises.
         """
         ...
 
-    def verify(self, claim: Claim, address: str) -> SignInVerdict | asyncio.Future[SignInVerdict]:
+    def verify(
+        self, claim: Claim, address: str, audience: Audience = EVERYBODY
+    ) -> SignInVerdict | asyncio.Future[SignInVerdict]:
         """Decide a sign-in from `address` (the client's, as text). At once where it can be told from memory.
 
         Never raises, and neither does the future, but for cancellation: a failure of ours is a verdict with

@@ -31,6 +31,20 @@ def covers(patterns: Collection[str], mailbox: Mailbox) -> bool:
     return ANY + domain in patterns or ("+" in local and _is_tagged(patterns, local, domain))
 
 
+def narrowed(patterns: Collection[str], allowed: Collection[str]) -> tuple[str, ...]:
+    """What both cover. allowed: pattern keys."""
+    return tuple(dict.fromkeys(one for pattern in allowed for one in _within(patterns, pattern)))
+
+
+def _within(patterns: Collection[str], pattern: str) -> tuple[str, ...]:
+    """What of a pattern is covered by some others."""
+    if pattern in patterns:
+        return (pattern,)
+    if pattern.startswith(ANY):
+        return tuple(one for one in patterns if one.endswith(pattern[1:]))
+    return (pattern,) if covers(patterns, parse_mailbox(pattern)) else ()
+
+
 def _is_tagged(patterns: Collection[str], local: str, domain: str) -> bool:
     local = local.rpartition("+")[0]
     while local:

@@ -34,7 +34,7 @@ class Remembered:
     """Remembers that a password was right. Made before the fork.
 
     key: secret, 16 to 64 octets.
-    seconds: for how long a password is remembered; 0: never.
+    seconds: for how long a password is remembered where nobody says; 0: never.
     """
 
     __slots__ = ("_clock", "_key", "_memory", "_seconds", "_slots")
@@ -54,11 +54,11 @@ class Remembered:
         now = self._clock.monotonic()
         return self._holds(first, tag, now) or self._holds(second, tag, now)
 
-    def remember(self, login: str, generation: int, password: str) -> None:
-        """The password was right just now."""
+    def remember(self, login: str, generation: int, password: str, seconds: float | None = None) -> None:
+        """The password was right just now. seconds: for how long that holds; None: as long as is usual."""
         first, second, tag = self._places(login, generation, password)
         place = min(first, second, key=lambda place: self._staleness(place, tag))
-        expiry = int(self._clock.monotonic()) + self._seconds
+        expiry = int(self._clock.monotonic()) + int(self._seconds if seconds is None else seconds)
         _SLOT.pack_into(self._memory, place, expiry & 0xFFFF_FFFF, tag)
 
     def _places(self, login: str, generation: int, password: str) -> tuple[int, int, bytes]:

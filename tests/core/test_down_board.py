@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import os
 
-from sams.delivery.route_board import PLACES, RouteBoard
+from sams.core.down_board import PLACES, DownBoard
 
 
 def test_a_route_is_down_while_any_worker_finds_it_so() -> None:
-    board = RouteBoard(3)
+    board = DownBoard(3)
     board.note(0, [False, True])
     board.note(2, [False, True, True])
     assert [board.is_down(place) for place in range(4)] == [False, True, True, False]
@@ -16,7 +16,7 @@ def test_a_route_is_down_while_any_worker_finds_it_so() -> None:
 
 
 def test_what_a_forked_worker_notes_is_seen_by_all() -> None:
-    board = RouteBoard(2)
+    board = DownBoard(2)
     pid = os.fork()
     if pid == 0:
         board.note(1, [True])
@@ -26,7 +26,7 @@ def test_what_a_forked_worker_notes_is_seen_by_all() -> None:
 
 
 def test_routes_beyond_the_last_place_count_as_up_and_harm_no_other() -> None:
-    board = RouteBoard(2)
+    board = DownBoard(2)
     board.note(0, [False] * PLACES + [True] * 10)
     board.note(1, [True])
     assert [board.is_down(place) for place in (0, 1, PLACES, PLACES + 1)] == [True, False, False, False]
