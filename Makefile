@@ -25,8 +25,9 @@ help:  ## this list
 env: $(VENV)/.env  ## make .venv with the service in it
 test-env: $(VENV)/.test-env  ## the same, with what the tests need
 
-$(VENV)/.env: requirements/runtime.txt requirements/postgresql.txt requirements/build.txt pyproject.toml
-	@tools/make-env "$(PYTHON)" "$(VENV)" requirements/runtime.txt requirements/postgresql.txt requirements/build.txt
+$(VENV)/.env: requirements/runtime.txt requirements/postgresql.txt requirements/kerberos.txt requirements/compiling.txt requirements/build.txt pyproject.toml
+	@tools/make-env "$(PYTHON)" "$(VENV)" requirements/runtime.txt requirements/postgresql.txt requirements/build.txt \
+	  --where gssapi/gssapi.h libkrb5-dev requirements/kerberos.txt
 	@touch $@
 
 $(VENV)/.test-env: $(VENV)/.env requirements/test.txt
@@ -109,9 +110,10 @@ docs: env  ## write the reference pages that are made from the code
 
 system:  ## as root: Debian packages with the real programs that the tests drive
 	@tools/make-system
+	@rm -f $(VENV)/.env  # what is compiled may join now
 
 requirements:  ## compile the pinned requirements anew (needs uv)
-	@for name in runtime postgresql build test release bench fuzz; do \
+	@for name in runtime postgresql kerberos compiling build test release bench fuzz; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    -o requirements/$$name.txt requirements/$$name.in; done
 
