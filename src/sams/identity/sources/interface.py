@@ -12,7 +12,7 @@ from typing import Protocol
 from sams.core.errors import TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.logins import Login
-from sams.identity.replies import UNAVAILABLE
+from sams.identity.replies import BUSY, UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,3 +78,12 @@ class Directory(Protocol):
 def down(detail: str) -> TemporaryFailure:
     """The directory cannot answer. detail: for administrators, with what to look at; never a secret."""
     return TemporaryFailure(UNAVAILABLE, detail)
+
+
+def unanswerable(detail: str) -> TemporaryFailure:
+    """This one question cannot be answered, though the directory is up: two entries for one login, say.
+
+    It is no sign of an outage (`DirectorySource` counts no BUSY as one): whoever knows such a login could otherwise
+    keep all others out by asking about it.
+    """
+    return TemporaryFailure(BUSY, detail)
