@@ -57,7 +57,7 @@ async def members(request: web.Request) -> web.Response:
 
 
 def saying(
-    answer: object, status: int = 200, **headers: str
+    answer: object, status: int = 200, headers: dict[str, str] | None = None
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     body = answer if isinstance(answer, bytes) else json.dumps(answer).encode()
 
