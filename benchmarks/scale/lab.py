@@ -79,7 +79,11 @@ def make_service(
     service = Service(folder, route=route, workers=os.cpu_count() or 1, limits=LIMITS)
     data = folder / "data"
     data.mkdir(mode=0o700)
-    book = Accounts(data / "accounts.db", SystemClock(), Hashes(cost or HashCost(memory=64, passes=1)))
+    book = Accounts(
+        data / "accounts.db",
+        SystemClock(),
+        Hashes(cost or HashCost(memory=64, passes=1, scram_iterations=16)),
+    )
     book.prepare()
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         list(threads.map(lambda number: _add(book, number), range(accounts)))

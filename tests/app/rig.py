@@ -147,7 +147,9 @@ async def worker(
     config = parse(text.encode(), folder / "sams.toml").config
     clock, lines, authority = SystemClock(), LogLines(), Authority.make()
     log = make_logger("info", people=False, clock=clock, lines=lines)
-    accounts = Accounts(parts.accounts_path(config), clock, Hashes(HashCost(memory=64, passes=1)))
+    accounts = Accounts(
+        parts.accounts_path(config), clock, Hashes(HashCost(memory=64, passes=1, scram_iterations=16))
+    )
     accounts.prepare()
     if not accounts.list():
         accounts.add("alice", PASSWORD, ["alice@example.org"])

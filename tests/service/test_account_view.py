@@ -35,7 +35,7 @@ PASSWORD = "a-long-enough-secret"
 
 @pytest.fixture
 def local(tmp_path: Path) -> LocalAccounts:
-    cheap = Hashes(HashCost(memory=8, passes=1))
+    cheap = Hashes(HashCost(memory=8, passes=1, scram_iterations=16))
     return LocalAccounts(
         Accounts(tmp_path / "accounts.db", SystemClock(), cheap), ["example.org", "xn--bcher-kva.example"]
     )

@@ -35,7 +35,7 @@ from tests.support.certificates import Authority
 from tests.support.service import free_ports
 
 PASSWORD = "a-long-enough-secret"
-CHEAP = HashCost(memory=64, passes=1)
+CHEAP = HashCost(memory=64, passes=1, scram_iterations=16)
 CONFIGURATION = """
 [server]
 name = "smtp.example.org"
@@ -116,6 +116,7 @@ class Rig:
     submitted: list[Work] = field(default_factory=list)
     notices: list[tuple[str, str]] = field(default_factory=list)
     rooms: list[asyncio.Future[None]] = field(default_factory=list)
+    uses: list[tuple[str, str, str]] = field(default_factory=list)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     async def open(
@@ -248,6 +249,7 @@ async def serving(
     spool = open_shard(folder, 0, clock, settings.spool_settings(config))
     told, submitted, notices = Told(), list[Work](), list[tuple[str, str]]()
     rooms: list[asyncio.Future[None]] = []
+    uses: list[tuple[str, str, str]] = []
     sign_ins = SignIns(inherited, 0, lambda _: None, told.tell)
     mechanisms = all_mechanisms()
     senders = SenderPolicy(config.senders)
@@ -272,6 +274,7 @@ async def serving(
         reference=new_reference,
         notice=lambda identity, text: notices.append((identity.login, text)),
         alarm=lambda kind, text, login: None,
+        note_use=lambda password_id, address, program: uses.append((password_id, address, program)),
     )
     bugs: list[Exception] = []
     entrances = Entrances(mechanisms, None, clock.now)
@@ -292,7 +295,9 @@ async def serving(
         for open_one in inherited.listeners
     ]
     await reception.listen(doors)
-    rig = Rig(starttls, implicit, authority, accounts, spool, told, reception, submitted, notices, rooms)
+    rig = Rig(
+        starttls, implicit, authority, accounts, spool, told, reception, submitted, notices, rooms, uses
+    )
     try:
         yield rig
     finally:

@@ -13,8 +13,11 @@ import pytest
 import uvloop
 
 from sams.activity.events import Accepted, Refused, SignedIn, SignInRefused, TlsFailed, TlsStarted, Warned
+from sams.core.clock import SystemClock
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
+from sams.identity.account_records import Device
+from sams.identity.app_password_store import AppPasswordStore
 from sams.identity.authenticator import ChainAuthenticator
 from sams.identity.interface import Audience, SignInVerdict
 from sams.protocol.sasl.interface import PasswordClaim
@@ -333,6 +336,43 @@ def test_a_member_over_quota_is_told_the_limit_and_the_use(play: Play) -> None:
         assert rig.notices
 
     play(scene, limits="recipients_per_hour = 5")
+
+
+def test_a_device_writes_to_whom_it_may_from_where_it_may(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        device = Device("alice", ("127.0.0.0/8",), ("*@example.net",))
+        rig.accounts.add("printer", PASSWORD, ["printer@example.org"], device=device)
+        client = await rig.signed_in("printer")
+        answer = await client.submit(
+            message("printer@example.org"), "printer@example.org", "x@elsewhere.example"
+        )
+        assert answer.startswith("550 5.7.1 You may write to *@example.net only, not to x@elsewhere.example")
+        assert (await client.ask("RSET")).startswith("250 ")
+        to = "printer@example.org", "x@example.net"
+        assert (await client.submit(message("printer@example.org"), *to)).startswith("250 ")
+        rig.accounts.set_device("printer", Device("alice", ("192.0.2.0/24",)))
+        elsewhere = await rig.secured()
+        assert (await elsewhere.ask(plain("printer"))).startswith("535 5.7.0 ")
+
+    play(scene)
+
+
+def test_each_use_of_an_app_password_is_noted_with_the_program(play: Play) -> None:
+    async def scene(rig: Rig) -> None:
+        store = AppPasswordStore(rig.accounts.file, SystemClock())
+        made, password = store.add("builtin", "alice", "phone", is_builtin=True)
+        client = await rig.secured()
+        assert (await client.ask(plain("alice", password))).startswith("235 ")
+        content = b"User-Agent: Pigeon\r\n 7.1\r\n" + message()
+        assert (await client.submit(content)).startswith("250 ")
+        assert rig.uses == [(made.id, "127.0.0.1", ""), (made.id, "127.0.0.1", "Pigeon 7.1")]
+        in_time = await rig.signed_in()
+        assert (await in_time.submit(message())).startswith("250 ")
+        assert len(rig.uses) == 2
+        store.revoke("alice", "phone")
+        assert (await client.ask("MAIL FROM:<alice@example.org>")).startswith("421 4.7.0 ")
+
+    play(scene)
 
 
 def test_connections_that_do_not_sign_in_are_few_for_each_address(play: Play) -> None:

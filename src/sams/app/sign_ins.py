@@ -18,6 +18,9 @@ from sams.config.model import Config
 from sams.config.sources import AccountSource, BuiltinSource, DirectorySection, KerberosSource, OauthSource
 from sams.control.messages import SourceDown
 from sams.identity.accounts import Accounts
+from sams.identity.app_password_uses import FILE as USES_FILE
+from sams.identity.app_password_uses import AppPasswordUses
+from sams.identity.app_password_uses import Row as UseRow
 from sams.identity.app_passwords import AppPasswords
 from sams.identity.authenticator import ChainAuthenticator, SignInSettings
 from sams.identity.builtin import BuiltinAccounts
@@ -67,6 +70,7 @@ class SignIns:
         self._pool = hash_pool(config, inherited.memory, number)
         self.app_passwords = AppPasswords(accounts_path(config), clock)
         self._known = KnownMembers(config.server.data_dir / MEMBERS_FILE)
+        self.uses = AppPasswordUses(config.server.data_dir / USES_FILE, clock)
         self._writing: asyncio.Future[None] | None = None
         self._next_forgetting = 0.0
         self._sources: dict[AccountSource, BuiltinAccounts | DirectorySource] = {}
@@ -88,12 +92,12 @@ class SignIns:
         self.accounts.use(password_rules(material.config))
 
     def tick(self) -> None:
-        """Once a second: what directories said goes to the file, and sometimes old answers out of it."""
+        """Once a second: what is to be kept goes to its file; sometimes what directories said long ago is forgotten."""
         if self._writing is not None and not self._writing.done():
             return
-        rows, now = self._known.take(), self._inherited.clock.monotonic()
-        if rows or now >= self._next_forgetting:
-            self._writing = self._loop.run_in_executor(None, self._write, rows, now)
+        rows, uses, now = self._known.take(), self.uses.take(), self._inherited.clock.monotonic()
+        if rows or uses or now >= self._next_forgetting:
+            self._writing = self._loop.run_in_executor(None, self._write, rows, uses, now)
 
     def down(self) -> dict[str, SourceDown]:
         """The sources that do not answer, by name."""
@@ -112,6 +116,7 @@ class SignIns:
             await _close(source)
         if self._writing is not None:
             await asyncio.wait([self._writing])
+        await self._loop.run_in_executor(None, self._write_uses, self.uses.take(is_last=True))
         self.app_passwords.close()
         self._known.close()
 
@@ -182,8 +187,9 @@ class SignIns:
 
         return tell
 
-    def _write(self, rows: list[Any], now: float) -> None:
+    def _write(self, rows: list[Any], uses: list[UseRow], now: float) -> None:
         """On a thread."""
+        self._write_uses(uses)
         try:
             self._known.write(rows)
             if now >= self._next_forgetting:
@@ -193,6 +199,15 @@ class SignIns:
                 )
         except apsw.Error as error:
             self._inherited.log.warning("what directories say of members cannot be kept", why=str(error))
+
+    def _write_uses(self, uses: list[UseRow]) -> None:
+        """On a thread."""
+        if not uses:
+            return
+        try:
+            self.uses.write(uses)
+        except (apsw.Error, OSError) as error:
+            self._inherited.log.warning("the last use of app passwords cannot be kept", why=str(error))
 
     def _authenticator(self, config: Config, forms: LoginForms) -> ChainAuthenticator:
         memory, clock = self._inherited.memory, self._inherited.clock

@@ -165,6 +165,7 @@ class WorkerGraph:
             reference=new_reference,
             notice=self._send_notice,
             alarm=self._alarm,
+            note_use=self._sign_ins.uses.note,
         )
         return House(services, settings.time_limits(config))
 

@@ -31,6 +31,7 @@ class Services:
     room_for: asked with a login before each message: None, or what it has to wait for before it begins.
     notice: writes to a member.
     alarm: told of what an administrator should see: the kind, the text, the login it is about.
+    note_use: told of each use of an app password: its id, the client's address, the program's name if it gave one.
     """
 
     name: str
@@ -53,3 +54,4 @@ class Services:
     reference: Callable[[], str]
     notice: Callable[[Identity, str], None]
     alarm: Callable[[str, str, str], None]
+    note_use: Callable[[str, str, str], None]

@@ -27,8 +27,11 @@ import msgspec
 from sams.activity import events as told
 from sams.core.errors import SamsError
 from sams.core.reply import Reply, reply
+from sams.core.text import visible
+from sams.identity.app_password_uses import MAX_PROGRAM
 from sams.identity.interface import Identity
 from sams.policy.quota import QuotaVerdict
+from sams.policy.recipients import check_recipient
 from sams.protocol.smtp.events import (
     Auth,
     AuthCancelled,
@@ -299,6 +302,8 @@ class Session:
     def _welcome(self, identity: Identity) -> None:
         self.identity = identity
         self._connection.progress.signed_in = True
+        if identity.app_password:
+            self._services.note_use(identity.app_password, self.address, "")
         self._hall.signed_in(self)
 
     # --- the envelope
@@ -340,7 +345,8 @@ class Session:
         assert transaction is not None, _NO_TRANSACTION
         assert member is not None, _NOBODY
         count = len(transaction.recipients) + 1
-        refusal = services.senders.check_recipient_count(transaction.mail.reverse_path, count)
+        refusal = check_recipient(member, event.recipient.mailbox)
+        refusal = refusal or services.senders.check_recipient_count(transaction.mail.reverse_path, count)
         if refusal is None:  # would so many be too much? told now, before the octets are sent for nothing
             refusal = services.quota.foresee(member, count)
             if refusal is not None:
@@ -458,6 +464,8 @@ class Session:
             self._tell_quota(member, verdict)
         if verdict.reply is not None:
             raise SamsError(verdict.reply)
+        if member.app_password:
+            services.note_use(member.app_password, self.address, _program(transaction))
         return composed.message
 
     def _accepted(self, works: tuple[Work, ...]) -> None:
@@ -510,6 +518,13 @@ class Session:
         BodyRefused: _body_refused,
         BodyEnd: _body_end,
     }
+
+
+def _program(transaction: Transaction) -> str:
+    """What the member's mail program calls itself; empty: it does not say."""
+    header = transaction.header
+    named = (header.first(b"user-agent") or header.first(b"x-mailer")) if header is not None else None
+    return visible(b" ".join(named.split()), MAX_PROGRAM) if named else ""
 
 
 def _go_on(_: None) -> None:

@@ -19,7 +19,7 @@ from sams.identity.foreign.md5_crypt import md5_crypt
 from sams.identity.foreign.reader import ForeignHashes
 from sams.identity.passwords import HashCost, Hashes
 
-CHEAP = HashCost(memory=8, passes=1)
+CHEAP = HashCost(memory=8, passes=1, scram_iterations=16)
 WORD = "correct horse é"
 READER = ForeignHashes()
 
