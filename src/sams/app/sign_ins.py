@@ -92,7 +92,7 @@ class SignIns:
         self.accounts.use(password_rules(material.config))
 
     def tick(self) -> None:
-        """Once a second: what is to be kept goes to its file; sometimes what directories said long ago is forgotten."""
+        """Once a second: what is to be kept goes to its file; now and then old answers of directories go."""
         if self._writing is not None and not self._writing.done():
             return
         rows, uses, now = self._known.take(), self.uses.take(), self._inherited.clock.monotonic()
