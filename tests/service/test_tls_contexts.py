@@ -16,44 +16,12 @@ import pytest
 
 from sams.core.errors import OperatorError
 from sams.service.tls_contexts import HostCertificates, KeyPair, ListenerTls
-from sams.submission.tls import ServerTls, TlsError, TlsFacts
+from sams.submission.tls import ServerTls, TlsError
 from tests.support.certificates import Authority, rsa_pair
+from tests.support.tls_client import Client
 
 PATIENCE = 30.0
 real_client = pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl, as a client")
-
-
-class Client:
-    """A TLS client over memory."""
-
-    def __init__(
-        self,
-        authority: Authority,
-        name: str,
-        session: ssl.SSLSession | None = None,
-        context: ssl.SSLContext | None = None,
-    ) -> None:
-        self.context = context or ssl.create_default_context()
-        if context is None:
-            authority.ca.configure_trust(self.context)
-        self.incoming, self.outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-        self.tls = self.context.wrap_bio(self.incoming, self.outgoing, server_hostname=name, session=session)
-
-    def shake_hands(self, server: ServerTls) -> TlsFacts:
-        facts: TlsFacts | None = None
-        for _ in range(4):
-            with contextlib.suppress(ssl.SSLWantReadError):
-                self.tls.do_handshake()
-            if facts is None:
-                facts = server.shake_hands(self.outgoing.read())
-            self.incoming.write(server.take_outgoing())
-        self.tls.do_handshake()
-        assert facts is not None
-        return facts
-
-    def names(self) -> set[str]:
-        certificate = self.tls.getpeercert() or {}
-        return {str(name[1]) for name in certificate.get("subjectAltName", ())}
 
 
 @pytest.fixture(scope="module")

@@ -51,7 +51,8 @@ class Entrances:
 
         sources: those that know its members. before: the entrance that this one takes the place of.
         """
-        names = offered(self._possible(listener, tls, sources), listener.mechanisms, self._mechanisms.names)
+        possible = self._possible(listener, tls, sources)
+        names = offered(possible, listener.mechanisms, self._mechanisms.names, exports=HAS_EXPORTER)
         usual = tuple(name for name in names if name not in CERTIFICATE_MECHANISMS)
         plain = settings.server_settings(config, listener, usual)
         return Entrance(

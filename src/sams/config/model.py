@@ -206,8 +206,9 @@ class Listener(Section, frozen=True, kw_only=True):
         Key(
             Many(Choice(get_args(Mechanism))),
             "The ways to sign in that are offered here, of those that the sources of accounts can verify. "
-            "`SCRAM-SHA-1` and `SCRAM-SHA-1-PLUS` are offered only where they are named.",
-            unset="all but SCRAM-SHA-1",
+            "`SCRAM-SHA-1` is offered only where it is named. So are those with `-PLUS`, which bind to "
+            "`tls-server-end-point`: many programs know `tls-exporter` only, which Python cannot tell yet.",
+            unset="all but SCRAM-SHA-1 and -PLUS",
             example='["PLAIN", "LOGIN"]',
         ),
     ] = ()

@@ -14,6 +14,9 @@ CERTIFICATE_MECHANISMS = frozenset({"EXTERNAL"})
 PRINCIPAL_MECHANISMS = frozenset({"GSSAPI"})
 BY_NAME_ONLY = frozenset({"SCRAM-SHA-1", "SCRAM-SHA-1-PLUS"})
 """Not offered but where a listener names them: for programs that know no better."""
+UNEXPORTED = BY_NAME_ONLY | BINDING_MECHANISMS
+"""The same where the TLS library does not tell `tls-exporter`. Programs with GNU SASL bind to that alone, and pick
+-PLUS by themselves wherever it is offered: they could not sign in."""
 
 
 def verifiable(sources: Sequence[Source], *, certificates: bool, binds: bool) -> frozenset[str]:
@@ -38,15 +41,19 @@ def verifiable(sources: Sequence[Source], *, certificates: bool, binds: bool) ->
     return frozenset(found)
 
 
-def offered(possible: Collection[str], cut: Collection[str], order: Iterable[str]) -> tuple[str, ...]:
+def offered(
+    possible: Collection[str], cut: Collection[str], order: Iterable[str], *, exports: bool
+) -> tuple[str, ...]:
     """What a listener offers.
 
     possible: what `verifiable` says. cut: the mechanisms that the listener names, empty: it names none.
     order: all names in the order in which they are offered (`protocol.sasl.registry`).
+    exports: whether the TLS library tells `tls-exporter`.
     """
-    return tuple(
-        name for name in order if name in possible and (name in cut if cut else name not in BY_NAME_ONLY)
-    )
+    if cut:
+        return tuple(name for name in order if name in possible and name in cut)
+    left_out = BY_NAME_ONLY if exports else UNEXPORTED
+    return tuple(name for name in order if name in possible and name not in left_out)
 
 
 def never_offered(possible: Collection[str], cut: Iterable[str]) -> tuple[str, ...]:
