@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass, field
 
+from sams.config.chain_checks import check_chain
 from sams.config.model import Config, Limits, Listener, Route, Tls
 from sams.config.positions import KeyPath, Positions
 from sams.config.problems import Problem, key_path
@@ -46,6 +47,7 @@ def check_values(config: Config, findings: Findings) -> None:
     _check_times(config, findings)
     _check_rest(config, findings)
     check_sources(config.accounts.sources, findings)
+    check_chain(config.accounts.sources, config.listeners, findings)
 
 
 def _check_name(config: Config, findings: Findings) -> None:

@@ -241,6 +241,23 @@ class Listener(Section, frozen=True, kw_only=True):
             "its user principal name there, or its subject's CN, emailAddress or UID.",
         ),
     ] = "san-email"
+    members: Annotated[
+        Literal["all", "devices"],
+        Key(
+            Choice(("all", "devices")),
+            "Who may sign in here: `devices` are those of `sams device` alone, such as printers and scanners. A "
+            "listener for old TLS is best kept to them.",
+        ),
+    ] = "all"
+    sources: Annotated[
+        tuple[str, ...],
+        Key(
+            Many(Name()),
+            "Only members of these sources of accounts may sign in here, by their names.",
+            unset="those of every source",
+            example='["staff"]',
+        ),
+    ] = ()
     bare_newlines: Annotated[
         BareNewlines,
         Key(
