@@ -199,6 +199,7 @@ def test_nothing_is_left_in_files_or_in_the_environment(
     realm: KerberosServer, directory: KerberosDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("KRB5CCNAME", f"FILE:{tmp_path}/ccache")
+    monkeypatch.chdir(tmp_path)
     assert verify(directory, "alice").finding is Finding.RIGHT
     assert find(directory, "alice") == Member("alice")
     assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,7 @@ from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.kerberos_codes import NOT_BY_PASSWORD, SHUT, WRONG, Code, code_of, words_of
 
 Store = dict[bytes | str, bytes | str]
-"""Where credentials are, as the library wants it."""
+"""Where credentials are. As bytes: of text that it encodes itself the library keeps pointers only, to what is gone."""
 
 KERBEROS = raw.MechType.kerberos
 _SERVICE = "smtp"
@@ -43,7 +43,7 @@ class Keys:
             GSSError: there is no such key.
         """
         anyhow = raw.import_name(_SERVICE.encode(), raw.NameType.hostbased_service)
-        store: Store = {"keytab": self._name}
+        store: Store = {b"keytab": self._name}
         return raw.acquire_cred_from(store, name=anyhow, mechs={KERBEROS}, usage="accept").creds
 
     def asking(self, principal: str) -> raw.Creds:
@@ -53,14 +53,14 @@ class Keys:
             GSSError: there is no such key, or the realm gives no ticket for it.
         """
         cache = f"MEMORY:sams-{secrets.token_hex(16)}"
-        store: Store = {"client_keytab": self._name, "ccache": cache}
+        store: Store = {b"client_keytab": self._name, b"ccache": cache.encode()}
         return raw.acquire_cred_from(
             store, name=principal_name(principal), mechs={KERBEROS}, usage="initiate"
         ).creds
 
     @property
-    def _name(self) -> str:
-        return f"FILE:{self.file}"
+    def _name(self) -> bytes:
+        return f"FILE:{self.file}".encode()
 
 
 @dataclass(frozen=True, slots=True)
