@@ -23,7 +23,7 @@ from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.kerberos_codes import NOT_BY_PASSWORD, SHUT, WRONG, Code, code_of, words_of
 
 Store = dict[bytes | str, bytes | str]
-"""Where credentials are. As bytes: of text that it encodes itself the library keeps pointers only, to what is gone."""
+"""Where credentials are. In bytes: of text the library keeps a pointer, to what is gone when it looks there."""
 
 KERBEROS = raw.MechType.kerberos
 _SERVICE = "smtp"
