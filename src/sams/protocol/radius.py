@@ -1,9 +1,9 @@
 """RADIUS packets, as a client needs them that has passwords checked: an Access-Request, and what answers it.
 
 Sources: RFC 2865 (RADIUS), RFC 3579 section 3.2 (Message-Authenticator), RFC 5080 (what went wrong with both), and
-what was made of CVE-2024-3596 (Blast-RADIUS): MD5 as RFC 2865 uses it lets who is on the way make an Access-Accept of
-an Access-Reject. So a request has a Message-Authenticator (HMAC-MD5 of the whole packet), before all other attributes,
-and no answer is believed without one that is right.
+what was made of CVE-2024-3596 (Blast-RADIUS): MD5 as RFC 2865 uses it lets who is on the way make an Access-Accept
+of an Access-Reject. So a request has a Message-Authenticator (HMAC-MD5 of the whole packet), before all other
+attributes, and no answer is believed without one that is right.
 """
 
 from __future__ import annotations

@@ -41,7 +41,9 @@ from sams.protocol.radius import (
 OUT_OF_USE = 30.0
 """Seconds for which a server that did not answer is asked last."""
 LEAST_SHARE = 2.0
-"""Seconds that a server has, where there are so many: FreeRADIUS keeps a refusal back for one."""
+"""Seconds that a server has where there are many, for FreeRADIUS keeps a refusal back for one; or half of the rest."""
+_LEAST_USE = 0.02
+"""Seconds; with less nobody is asked."""
 _OWN_TIME = 0.9
 """Of the source's `timeout`, so that what is said about an outage is said here."""
 _ATTRIBUTES = {"Class": Type.CLASS, "Filter-Id": Type.FILTER_ID}
@@ -106,14 +108,20 @@ class RadiusDirectory:
     async def close(self) -> None:
         """Nothing is kept open between questions."""
 
+    def order(self) -> list[_Server]:
+        """The servers as a question asks them: those that lately did not answer are last."""
+        return sorted(self._servers, key=_Server.is_out)
+
     async def _ask(self, user: bytes, password: bytes, address: str) -> Response:
         failures = list[str]()
         loop = asyncio.get_running_loop()
         end = loop.time() + _OWN_TIME * self._section.timeout
-        servers = sorted(self._servers, key=_Server.is_out)
+        servers = self.order()
         for at, server in enumerate(servers):
             remaining = end - loop.time()
-            share = max(remaining / (len(servers) - at), min(remaining, LEAST_SHARE))
+            share = max(remaining / (len(servers) - at), min(remaining / 2, LEAST_SHARE))
+            if share < _LEAST_USE:
+                break
             try:
                 response = await exchange(
                     server.address, self._request(user, password, address), self._secret, share

@@ -68,11 +68,12 @@ class _Question(asyncio.DatagramProtocol):
             OSError: the network says that nobody is there.
         """
         assert self._transport is not None
-        while True:
+        for _time in range(SENT):
             self._transport.sendto(self._request.octets)
             done, _ = await asyncio.wait({self._response}, timeout=interval * _jitter())
             if done:
-                return self._response.result()
+                break
+        return await self._response
 
     def close(self) -> None:
         """Let go of the socket."""
