@@ -11,6 +11,7 @@ from sams.core.address import Mailbox
 from sams.delivery.backoff import RetryPolicy
 from sams.delivery.hop_settings import RouteSettings, Security, parse_host
 from sams.delivery.routes import Route, RouteTable
+from sams.identity.interface import Audience
 from sams.identity.origin import covering
 from sams.message.header import HeaderLimits
 from sams.message.mime import MimeLimits
@@ -52,6 +53,11 @@ def server_settings(config: Config, listener: Listener, mechanisms: tuple[str, .
         commands_before_auth=limits.commands_before_auth,
         failed_signins=limits.failed_sign_ins,
     )
+
+
+def audience(listener: Listener) -> Audience:
+    """Who may sign in at a listener."""
+    return Audience(frozenset(listener.sources), listener.members == "devices")
 
 
 def proxies(config: Config, listener: Listener) -> Proxies | None:

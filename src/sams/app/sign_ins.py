@@ -25,7 +25,7 @@ from sams.identity.app_passwords import AppPasswords
 from sams.identity.authenticator import ChainAuthenticator, SignInSettings
 from sams.identity.builtin import BuiltinAccounts
 from sams.identity.guard import LockBegun
-from sams.identity.interface import Source
+from sams.identity.interface import Audience, ScramSource, Source
 from sams.identity.logins import LoginForms
 from sams.identity.passwords import HashCost, Hashes
 from sams.identity.shared_guard import SharedGuard
@@ -40,6 +40,7 @@ FORGET_EVERY = 3_600
 """Seconds between two looks for what directories said too long ago."""
 _LAST_QUESTIONS = 60.0
 """Seconds that a directory is kept after a reload has replaced it: sessions of before may still ask it."""
+Sources = dict[AccountSource, BuiltinAccounts | DirectorySource]
 _KINDS: Mapping[type, type[DirectorySource]] = {
     OauthSource: TokenDirectorySource,
     KerberosSource: PrincipalDirectorySource,
@@ -73,23 +74,63 @@ class SignIns:
         self.uses = AppPasswordUses(config.server.data_dir / USES_FILE, clock)
         self._writing: asyncio.Future[None] | None = None
         self._next_forgetting = 0.0
-        self._sources: dict[AccountSource, BuiltinAccounts | DirectorySource] = {}
+        self._sources: Sources = {}
         self._retired: set[asyncio.Task[None]] = set()
-        self.authenticator = self._renewed(inherited.material)
+        forms, memory = login_forms(config), inherited.memory
+        self._sources = self._make_sources(inherited.material, inherited.material)
+        self.authenticator = ChainAuthenticator(
+            self.sources,
+            memory.remembered,
+            self._guard(config),
+            app_passwords=self.app_passwords,
+            graced=memory.graced,
+            forms=forms,
+            clock=clock,
+            chance=random.random,
+            report=_reporter(inherited.log),
+            settings=sign_in_settings(config),
+        )
 
     @property
     def sources(self) -> tuple[Source, ...]:
         """Those of the configuration, in its order."""
         return tuple(self._sources.values())
 
-    def renew(self, material: Material) -> None:
-        """Decide by new settings. Sessions that hold the authenticator of before go on with it.
+    def sources_for(self, audience: Audience) -> tuple[Source, ...]:
+        """Those that know who may sign in at a listener."""
+        return tuple(
+            source
+            for source in self._sources.values()
+            if (not audience.sources or source.name in audience.sources)
+            and (not audience.devices_only or isinstance(source, BuiltinAccounts))
+        )
+
+    def prepare(self, material: Material) -> Sources:
+        """The sources of other settings; nothing has changed yet.
 
         Raises:
-            OperatorError: a source cannot be made; nothing has changed.
+            OperatorError: a source cannot be made.
         """
-        self.authenticator = self._renewed(material)
-        self.accounts.use(password_rules(material.config))
+        return self._make_sources(material, self._inherited.material)
+
+    def renew(self, material: Material, sources: Sources) -> None:
+        """Decide by new settings, for sessions of before as well. sources: as they were prepared."""
+        config = material.config
+        before, self._sources = self._sources, sources
+        for section, source in sources.items():
+            if isinstance(source, BuiltinAccounts) and isinstance(section, BuiltinSource):
+                source.use(section)
+        for source in before.values():
+            if source not in sources.values():
+                self._retire(source)
+        guard, times = self._guard(config), sign_in_settings(config)
+        self.authenticator.use(self.sources, guard, forms=login_forms(config), settings=times)
+        self.accounts.use(password_rules(config))
+
+    @property
+    def keyed(self) -> tuple[bool, ...]:
+        """Of which sources every member can sign in by SCRAM: what is offered follows from it."""
+        return tuple(isinstance(one, ScramSource) and one.has_all_keys for one in self._sources.values())
 
     def tick(self) -> None:
         """Once a second: what is to be kept goes to its file; now and then old answers of directories go."""
@@ -120,37 +161,22 @@ class SignIns:
         self.app_passwords.close()
         self._known.close()
 
-    def _renewed(self, material: Material) -> ChainAuthenticator:
-        """With the sources of these settings; one whose section is as it was stays as it is."""
+    def _make_sources(self, material: Material, before: Material) -> Sources:
+        """One whose section is as it was stays as it is; so do the built-in accounts."""
         config = material.config
-        before = self._sources
-        forms = LoginForms(config.accounts.domains, config.accounts.windows_domains)
-        is_same = self._inherited.material.secrets == material.secrets and _forms(config) == _forms(
-            self._inherited.material.config
-        )
-        kept = before if is_same else {}
-        made = {
+        is_same = before.secrets == material.secrets and _forms(config) == _forms(before.config)
+        kept = self._sources if is_same else {}
+        forms = login_forms(config)
+        return {
             section: kept.get(section) or self._source(section, material, forms)
             for section in config.accounts.sources
         }
-        self._sources = made
-        for section, source in before.items():
-            if made.get(section) is not source:
-                self._retire(source)
-        return self._authenticator(config, forms)
 
     def _source(
         self, section: AccountSource, material: Material, forms: LoginForms
     ) -> BuiltinAccounts | DirectorySource:
         if isinstance(section, BuiltinSource):
-            return BuiltinAccounts(
-                accounts_path(material.config),
-                clock=self._inherited.clock,
-                accounts=self.accounts,
-                hashes=self._hashes,
-                pool=self._pool,
-                section=section,
-            )
+            return self._builtin(section, material.config)
         tools = Tools(
             material.config.server.name, material.secrets, self._inherited.clock, self._hashes, self._pool
         )
@@ -166,6 +192,19 @@ class SignIns:
             report=_reporter(self._inherited.log),
         )
         return source
+
+    def _builtin(self, section: BuiltinSource, config: Config) -> BuiltinAccounts:
+        for source in self._sources.values():
+            if isinstance(source, BuiltinAccounts):
+                return source
+        return BuiltinAccounts(
+            accounts_path(config),
+            clock=self._inherited.clock,
+            accounts=self.accounts,
+            hashes=self._hashes,
+            pool=self._pool,
+            section=section,
+        )
 
     def _retire(self, source: BuiltinAccounts | DirectorySource) -> None:
         async def later() -> None:
@@ -209,20 +248,19 @@ class SignIns:
         except (apsw.Error, OSError) as error:
             self._inherited.log.warning("the last use of app passwords cannot be kept", why=str(error))
 
-    def _authenticator(self, config: Config, forms: LoginForms) -> ChainAuthenticator:
+    def _guard(self, config: Config) -> SharedGuard:
         memory, clock = self._inherited.memory, self._inherited.clock
-        return ChainAuthenticator(
-            self.sources,
-            memory.remembered,
-            SharedGuard(memory.guard, clock, guard_settings(config), self._on_lock),
-            app_passwords=self.app_passwords,
-            graced=memory.graced,
-            forms=forms,
-            clock=clock,
-            chance=random.random,
-            report=_reporter(self._inherited.log),
-            settings=SignInSettings(failure_delay=config.guard.failure_delay),
-        )
+        return SharedGuard(memory.guard, clock, guard_settings(config), self._on_lock)
+
+
+def login_forms(config: Config) -> LoginForms:
+    """In which forms logins are typed."""
+    return LoginForms(config.accounts.domains, config.accounts.windows_domains)
+
+
+def sign_in_settings(config: Config) -> SignInSettings:
+    """The times of sign-ins."""
+    return SignInSettings(failure_delay=config.guard.failure_delay)
 
 
 def source_settings(section: DirectorySection) -> SourceSettings:

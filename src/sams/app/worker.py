@@ -130,6 +130,7 @@ class WorkerGraph:
             self._inherited.memory.guard, config.server.data_dir, clock, self._inherited.log
         )
         self._reception = Reception(self._loop, self._house(material), self._bug)
+        self._keyed = self._sign_ins.keyed
         self._doors = [self._door(material, place) for place in range(len(config.listeners))]
 
     def _make_alarms(self, config: Config) -> Alarms:
@@ -178,12 +179,13 @@ class WorkerGraph:
 
     def _entrance(self, config: Config, place: int, before: Entrance | None) -> Entrance:
         listener, tls = config.listeners[place], self._inherited.listeners[place].tls
-        sources = self._sign_ins.sources
+        audience = settings.audience(listener)
+        sources = self._sign_ins.sources_for(audience)
         vain = self._offers.never_offered(listener, tls, sources)
         if vain and self._number == 0:
             why = "no source of accounts can verify them"
             self._inherited.log.warning("mechanisms that are not offered", names=" ".join(vain), why=why)
-        return self._offers.make(config, listener, tls, sources=sources, before=before)
+        return self._offers.make(config, listener, tls, sources=sources, before=before, audience=audience)
 
     # --- started and stopped
 
@@ -257,12 +259,14 @@ class WorkerGraph:
         check_changeable(before, material.config)
         roles = service_roles(self._own_uid(), material.config.control)
         hops = self._hops.prepare(material)
+        sources = self._sign_ins.prepare(material)
         self._inherited.renew(material)
         if material.config.alarm != before.alarm:
             self._alarms = self._make_alarms(material.config)
         for control, (_, handlers) in zip(self._controls, self._answers(), strict=True):
             control.replace(handlers, roles)
-        self._sign_ins.renew(material)
+        self._sign_ins.renew(material, sources)
+        self._keyed = self._sign_ins.keyed
         self._routes = settings.route_table(material.config)
         self._scheduler.set_routes(self._routes, self._hops.use(hops))
         self._reception.house = self._house(material)
@@ -293,9 +297,18 @@ class WorkerGraph:
         self._storage_watch.beat()
         self._note_what_is_down()
         self._sign_ins.tick()
+        self._note_keys()
         if self._beats % ADOPT_EVERY == 0:
             for spool in self._storage.adopt():
                 self._use_spool(spool)
+
+    def _note_keys(self) -> None:
+        """SCRAM is offered as long as every member can use it."""
+        keyed = self._sign_ins.keyed
+        if keyed != self._keyed:
+            self._keyed = keyed
+            for place, door in enumerate(self._doors):
+                door.entrance = self._entrance(self._inherited.material.config, place, door.entrance)
 
     def _note_what_is_down(self) -> None:
         down = self._scheduler.down()

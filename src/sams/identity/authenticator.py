@@ -128,16 +128,22 @@ class ChainAuthenticator:
         report: Callable[[BaseException], None],
         settings: SignInSettings = SignInSettings(),
     ) -> None:
-        self.chain = Chain(sources)
-        self._chains = {EVERYBODY.sources: self.chain}
         self._remembered = remembered
         self._graced = graced
-        self._guard = guard
         self._app_passwords = app_passwords
-        self._forms = forms
         self._clock = clock
         self._chance = chance
         self._report = report
+        self.use(sources, guard, forms=forms, settings=settings)
+
+    def use(
+        self, sources: Sequence[Source], guard: Guard, *, forms: LoginForms, settings: SignInSettings
+    ) -> None:
+        """Decide by these from now on, for running sessions as well: a source that is gone has no members."""
+        self.chain = Chain(sources)
+        self._chains = {EVERYBODY.sources: self.chain}
+        self._guard = guard
+        self._forms = forms
         self._settings = settings
 
     # --- asked by sessions
