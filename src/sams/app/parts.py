@@ -11,9 +11,12 @@ from sams.activity.journal import Journal, keep_times
 from sams.app.inherited import Inherited, SharedMemory
 from sams.app.settings import postmaster
 from sams.config.model import Config
+from sams.config.sources import BuiltinSource
 from sams.core.clock import Clock
 from sams.delivery.bounces import Bounces, ReportSettings
 from sams.identity.accounts import Accounts
+from sams.identity.app_password_store import AppPasswordStore
+from sams.identity.app_password_uses import FILE as USES_FILE
 from sams.identity.guard import GuardSettings
 from sams.identity.lanes import Lanes
 from sams.identity.new_passwords import PasswordRules
@@ -21,6 +24,7 @@ from sams.identity.origin import Network
 from sams.identity.passwords import HashCost, Hashes, HashPool
 from sams.policy.admission import Admission, AdmissionLimits
 from sams.policy.quota import Quota, QuotaSettings
+from sams.service.app_password_view import LocalAppPasswords
 from sams.spool.layout import Layout
 
 ACCOUNTS_FILE = "accounts.db"
@@ -41,6 +45,13 @@ def open_accounts(config: Config, clock: Clock) -> Accounts:
 def password_rules(config: Config) -> PasswordRules:
     """Which new passwords are refused."""
     return PasswordRules(config.accounts.domains, config.accounts.breached_passwords)
+
+
+def local_app_passwords(config: Config, clock: Clock, accounts: Accounts) -> LocalAppPasswords:
+    """What changes app passwords."""
+    names = [source.id for source in config.accounts.sources if isinstance(source, BuiltinSource)]
+    store = AppPasswordStore(accounts.file, clock)
+    return LocalAppPasswords(accounts, store, names[0] if names else None, config.server.data_dir / USES_FILE)
 
 
 def hash_pool(config: Config, memory: SharedMemory, number: int) -> HashPool:

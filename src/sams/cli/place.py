@@ -18,12 +18,19 @@ from sams.config.problems import ConfigError, Problem
 from sams.control.client import is_running
 from sams.control.operations import (
     AccountOperations,
+    AppPasswordOperations,
     DamagedOperations,
     GuardOperations,
     NotPermitted,
     QueueOperations,
 )
-from sams.control.running import RunningAccounts, RunningGuard, RunningQueue, RunningService
+from sams.control.running import (
+    RunningAccounts,
+    RunningAppPasswords,
+    RunningGuard,
+    RunningQueue,
+    RunningService,
+)
 from sams.core.clock import SystemClock
 from sams.core.text import visible
 from sams.service.privileges import become, prepare_data_dir, service_user
@@ -109,6 +116,17 @@ class Place:
 
         self.become_service()
         return LocalAccounts(open_accounts(self.config, SystemClock()), self.config.accounts.domains)
+
+    @property
+    def app_passwords(self) -> AppPasswordOperations:
+        """The app passwords, asked of the service or opened here."""
+        if self.is_running:
+            return RunningAppPasswords(self.service)
+        from sams.app.parts import local_app_passwords, open_accounts  # noqa: PLC0415 - as for the accounts
+
+        self.become_service()
+        clock = SystemClock()
+        return local_app_passwords(self.config, clock, open_accounts(self.config, clock))
 
     @contextmanager
     def guard(self) -> Iterator[GuardOperations]:

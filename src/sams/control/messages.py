@@ -257,6 +257,21 @@ class Changed(_Answer, frozen=True, tag="changed"):
 # Accounts ---------------------------------------------------------------------------------------------------
 
 
+class DeviceEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a printer, a scanner or a monitor has besides what an account has.
+
+    owner: the login of who answers for it.
+    networks: from where alone it signs in; empty: from everywhere.
+    recipients: to whom alone it writes; empty: to everybody.
+    expires: UNIX seconds; None: never.
+    """
+
+    owner: str
+    networks: tuple[str, ...] = ()
+    recipients: tuple[str, ...] = ()
+    expires: float | None = None
+
+
 class AccountEntry(msgspec.Struct, frozen=True):
     """One account, without its password.
 
@@ -264,6 +279,8 @@ class AccountEntry(msgspec.Struct, frozen=True):
     suspended: the reason, empty where none was given; None while the account is active.
     may_send_as: addresses of others.
     created, changed: UNIX seconds.
+    device: None: it is a person's, or a program's. app_passwords: how many it has.
+    scram: whether it may sign in by SCRAM.
     """
 
     login: str
@@ -274,13 +291,17 @@ class AccountEntry(msgspec.Struct, frozen=True):
     recipients_per_day: int | None = None
     created: float | None = None
     changed: float | None = None
+    device: DeviceEntry | None = None
+    app_passwords: int = 0
+    scram: bool = False
 
 
-class AccountList(_Request, frozen=True, tag="account.list"):
-    """Ask for a page of accounts by rising login behind `after`."""
+class AccountList(_Request, frozen=True, tag="account.list", omit_defaults=True):
+    """Ask for a page of accounts by rising login behind `after`. devices: of devices only."""
 
     after: str | None = None
     limit: int = 100
+    devices: bool = False
 
 
 class AccountPage(_Answer, frozen=True, tag="account.page"):
@@ -315,13 +336,21 @@ class _WithPassword(_Request, frozen=True):
         return [("login", self.login)]
 
 
-class AccountAdd(_WithPassword, frozen=True, tag="account.add"):
+class AccountAdd(_WithPassword, frozen=True, tag="account.add", omit_defaults=True):
     """Make an account. The password is hashed by who owns the accounts. None: the service's limit."""
 
     addresses: tuple[str, ...] = ()
     may_send_as: tuple[str, ...] = ()
     recipients_per_hour: int | None = None
     recipients_per_day: int | None = None
+    device: DeviceEntry | None = None
+
+
+class AccountDevice(_Request, frozen=True, tag="account.device"):
+    """Replace what a device has besides."""
+
+    login: str
+    device: DeviceEntry
 
 
 class AccountTransfer(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -412,6 +441,78 @@ class AccountChanged(_Request, frozen=True, tag="account.changed"):
     """Tell a worker to end the sessions of this login that its account no longer allows."""
 
     login: str
+
+
+class AppPasswordEntry(msgspec.Struct, frozen=True):
+    """An app password, without its secret.
+
+    source, login: whose it is. name: of the device or program.
+    created, expires: UNIX seconds; expires None: never.
+    networks: from where alone it may be used. senders: the addresses alone that it may send from.
+    used_at, used_from, used_by: the last use, UNIX seconds, the client's address and the program; None: never used.
+    """
+
+    id: str
+    source: str
+    login: str
+    name: str
+    created: float
+    expires: float | None = None
+    networks: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+    used_at: float | None = None
+    used_from: str = ""
+    used_by: str = ""
+
+
+class AppPasswordAdd(_Request, frozen=True, tag="app-password.add", omit_defaults=True):
+    """Make an app password. source: empty: the first one that knows the login."""
+
+    login: str
+    name: str
+    source: str = ""
+    expires: float | None = None
+    networks: tuple[str, ...] = ()
+    senders: tuple[str, ...] = ()
+
+
+class AppPasswordAdded(_Answer, frozen=True, tag="app-password.added"):
+    """What was made; its text form does not show the password."""
+
+    entry: AppPasswordEntry
+    password: str
+
+    def __repr__(self) -> str:
+        return f"AppPasswordAdded(entry={self.entry!r}, password=…)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("entry", self.entry)]
+
+
+class AppPasswordList(_Request, frozen=True, tag="app-password.list", omit_defaults=True):
+    """Ask for a page by rising login and id, behind `after` (login, id). login: of this one; None: of all."""
+
+    login: str | None = None
+    after: tuple[str, str] = ("", "")
+    limit: int = 100
+
+
+class AppPasswordPage(_Answer, frozen=True, tag="app-password.page"):
+    """A page; `more`: another one may follow."""
+
+    entries: tuple[AppPasswordEntry, ...]
+    more: bool
+
+
+class AppPasswordRevoke(_Request, frozen=True, tag="app-password.revoke", omit_defaults=True):
+    """End the app password of this name of a login, or all of it; of this source only, or of all sources.
+
+    login None: all of the source, which is named then.
+    """
+
+    login: str | None
+    name: str | None = None
+    source: str = ""
 
 
 # The guard against guessing -----------------------------------------------------------------------------------
@@ -584,6 +685,10 @@ Request = (
     | AccountList
     | AccountShow
     | AccountAdd
+    | AccountDevice
+    | AppPasswordAdd
+    | AppPasswordList
+    | AppPasswordRevoke
     | AccountImport
     | AccountPassword
     | AccountAddresses
@@ -609,6 +714,8 @@ Response = (
     | Changed
     | AccountPage
     | AccountShown
+    | AppPasswordAdded
+    | AppPasswordPage
     | AccountsImported
     | GuardPage
     | ServiceHealth
@@ -632,6 +739,10 @@ ROLE_FOR: dict[type[Request], Role] = {
     AccountList: Role.ACCOUNTS,
     AccountShow: Role.ACCOUNTS,
     AccountAdd: Role.ACCOUNTS,
+    AccountDevice: Role.ACCOUNTS,
+    AppPasswordAdd: Role.ACCOUNTS,
+    AppPasswordList: Role.ACCOUNTS,
+    AppPasswordRevoke: Role.ACCOUNTS,
     AccountImport: Role.ACCOUNTS,
     AccountPassword: Role.ACCOUNTS,
     AccountAddresses: Role.ACCOUNTS,

@@ -13,7 +13,11 @@ from typing import Protocol
 from sams.control.messages import (
     AccountEntry,
     AccountTransfer,
+    AppPasswordAdd,
+    AppPasswordAdded,
+    AppPasswordEntry,
     DamagedEntry,
+    DeviceEntry,
     GuardEntry,
     ImportOutcome,
     QueueEntry,
@@ -87,8 +91,12 @@ class DamagedOperations(Protocol):
 class AccountOperations(Protocol):
     """The built-in accounts. Logins are prepared (RFC 8265) by who carries it out."""
 
-    def list(self, after: str | None, limit: int) -> Sequence[AccountEntry]:
+    def list(self, after: str | None, limit: int, *, devices: bool = False) -> Sequence[AccountEntry]:
         """At most `limit` accounts by rising login behind `after`; fewer mean that there are no more."""
+        ...
+
+    def set_device(self, login: str, device: DeviceEntry) -> None:
+        """Replace what a device has besides."""
         ...
 
     def show(self, login: str) -> AccountEntry | None:
@@ -127,6 +135,22 @@ class AccountOperations(Protocol):
 
     def remove(self, login: str) -> None:
         """Remove it; what it has in the queue stays."""
+        ...
+
+
+class AppPasswordOperations(Protocol):
+    """App passwords of the members of all sources."""
+
+    def list(self, login: str | None, after: tuple[str, str], limit: int) -> Sequence[AppPasswordEntry]:
+        """At most `limit` by rising login and id behind `after`; fewer mean that there are no more."""
+        ...
+
+    def add(self, wanted: AppPasswordAdd) -> AppPasswordAdded:
+        """Make one; its password is told here alone."""
+        ...
+
+    def revoke(self, login: str | None, name: str | None, source: str) -> int:
+        """End one or all of a login, or with None as login all of a source, at once. How many there were."""
         ...
 
 

@@ -21,6 +21,7 @@ from sams.control.messages import (
     AccountAdd,
     AccountAddresses,
     AccountChanged,
+    AccountDevice,
     AccountEntry,
     AccountImport,
     AccountLimits,
@@ -34,6 +35,12 @@ from sams.control.messages import (
     AccountsImported,
     AccountSuspend,
     AccountTransfer,
+    AppPasswordAdd,
+    AppPasswordAdded,
+    AppPasswordEntry,
+    AppPasswordList,
+    AppPasswordPage,
+    AppPasswordRevoke,
     BackedUp,
     Backup,
     Changed,
@@ -43,6 +50,7 @@ from sams.control.messages import (
     DamagedPage,
     DamagedRelease,
     Depth,
+    DeviceEntry,
     Done,
     GuardEntry,
     GuardList,
@@ -257,12 +265,12 @@ class RunningAccounts:
     def __init__(self, service: RunningService) -> None:
         self._service = service
 
-    def list(self, after: str | None, limit: int) -> Sequence[AccountEntry]:
+    def list(self, after: str | None, limit: int, *, devices: bool = False) -> Sequence[AccountEntry]:
         """Accounts by rising login."""
         found: list[AccountEntry] = []
         more = True
         while more and len(found) < limit:
-            request = AccountList(after, min(limit - len(found), MAX_PAGE))
+            request = AccountList(after, min(limit - len(found), MAX_PAGE), devices)
             page = self._service.ask(request, AccountPage)
             found += page.accounts
             more = page.more and bool(page.accounts)
@@ -282,8 +290,13 @@ class RunningAccounts:
             account.may_send_as,
             account.recipients_per_hour,
             account.recipients_per_day,
+            account.device,
         )
         self._service.ask(request, Done)
+
+    def set_device(self, login: str, device: DeviceEntry) -> None:
+        """Replace what a device has besides."""
+        self._change(AccountDevice(login, device), login)
 
     def take_over(
         self, accounts: Sequence[AccountTransfer], *, update: bool, dry_run: bool
@@ -319,6 +332,36 @@ class RunningAccounts:
     def _change(self, request: Request, login: str) -> None:
         self._service.ask(request, Done)
         self._service.ask_workers(AccountChanged(login), Changed)
+
+
+class RunningAppPasswords:
+    """`AppPasswordOperations` of a running service: the first worker writes, then all end sessions."""
+
+    def __init__(self, service: RunningService) -> None:
+        self._service = service
+
+    def list(self, login: str | None, after: tuple[str, str], limit: int) -> Sequence[AppPasswordEntry]:
+        """By rising login and id."""
+        found: list[AppPasswordEntry] = []
+        more = True
+        while more and len(found) < limit:
+            request = AppPasswordList(login, after, min(limit - len(found), MAX_PAGE))
+            page = self._service.ask(request, AppPasswordPage)
+            found += page.entries
+            more = page.more and bool(page.entries)
+            after = (found[-1].login, found[-1].id) if found else after
+        return tuple(found)
+
+    def add(self, wanted: AppPasswordAdd) -> AppPasswordAdded:
+        """Make one, of whom a source knows."""
+        return self._service.ask(wanted, AppPasswordAdded)
+
+    def revoke(self, login: str | None, name: str | None, source: str) -> int:
+        """End them. Those of a whole source end within a second, when workers look."""
+        count = self._service.ask(AppPasswordRevoke(login, name, source), Changed).count
+        if login is not None:
+            self._service.ask_workers(AccountChanged(login), Changed)
+        return count
 
 
 def whole_entry(ask: Callable[[int], QueueShown]) -> QueueEntry | None:

@@ -24,7 +24,8 @@ MAX_TIME = 253_402_214_400.0
 """The end of the year 9999."""
 COLUMNS = (
     "login, addresses, may_send_as, suspended, per_hour, per_day, generation, created, scram_of IS password, "
-    "owner, networks, recipients, expires"
+    "owner, networks, recipients, expires, "
+    "(SELECT count(*) FROM app_passwords AS one WHERE one.login = accounts.login AND one.is_builtin = 1)"
 )
 
 
@@ -52,6 +53,7 @@ class AccountRecord:
     created: UNIX seconds.
     has_scram_keys: whether the member may sign in by SCRAM.
     device: None: it is a person's, or a program's.
+    app_passwords: how many it has.
     """
 
     login: str
@@ -64,12 +66,13 @@ class AccountRecord:
     created: float
     has_scram_keys: bool = False
     device: Device | None = None
+    app_passwords: int = 0
 
 
 def record_of(row: Any) -> AccountRecord:
     """The record of a row that has `COLUMNS`."""
     login, addresses, may_send_as, suspended, per_hour, per_day, generation, created, has_keys, *rest = row
-    owner, networks, recipients, expires = rest
+    owner, networks, recipients, expires, app_passwords = rest
     device = (
         None
         if owner is None
@@ -86,6 +89,7 @@ def record_of(row: Any) -> AccountRecord:
         created,
         bool(has_keys),
         device,
+        app_passwords,
     )
 
 

@@ -50,6 +50,7 @@ CREATE TABLE app_passwords (
     created REAL NOT NULL, expires REAL, generation INTEGER NOT NULL, is_builtin INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE UNIQUE INDEX app_passwords_of_login ON app_passwords (source, login, name_key);
+CREATE INDEX app_passwords_by_login ON app_passwords (login, id);
 CREATE TRIGGER app_passwords_go_with_their_account AFTER DELETE ON accounts BEGIN
     DELETE FROM app_passwords WHERE login = OLD.login AND is_builtin = 1;
 END;

@@ -15,6 +15,7 @@ from sams.control.messages import (
     MAX_PAGE,
     AccountAdd,
     AccountAddresses,
+    AccountDevice,
     AccountEntry,
     AccountImport,
     AccountLimits,
@@ -28,6 +29,7 @@ from sams.control.messages import (
     AccountsImported,
     AccountSuspend,
     AccountTransfer,
+    DeviceEntry,
     Done,
     ImportOutcome,
     Request,
@@ -37,7 +39,8 @@ from sams.control.server import Handler, Handlers
 from sams.core.address import AddressError, domain_key
 from sams.core.errors import OperatorError
 from sams.core.text import visible
-from sams.identity.accounts import AccountRecord, Accounts
+from sams.identity.account_records import AccountRecord, Device
+from sams.identity.accounts import Accounts
 from sams.identity.imports import Imported, ImportedAccount, ImportResult
 
 _WORDS = {ImportResult.ADDED.value: "imported", ImportResult.UPDATED.value: "password"}
@@ -50,6 +53,7 @@ _ADDRESSES_IN_PAGE = 20_000
 
 def record_to_wire(record: AccountRecord) -> AccountEntry:
     """An account without its password. Its generation is the time of its last change in microseconds."""
+    device = record.device
     return AccountEntry(
         login=record.login,
         addresses=record.addresses,
@@ -59,6 +63,11 @@ def record_to_wire(record: AccountRecord) -> AccountEntry:
         recipients_per_day=record.recipients_per_day,
         created=record.created,
         changed=record.generation / 1_000_000,
+        device=None
+        if device is None
+        else DeviceEntry(device.owner, device.networks, device.recipients, device.expires),
+        app_passwords=record.app_passwords,
+        scram=record.has_scram_keys,
     )
 
 
@@ -73,10 +82,11 @@ class LocalAccounts:
         self._accounts = accounts
         self._domains = frozenset(domains)
 
-    def list(self, after: str | None, limit: int) -> Sequence[AccountEntry]:
+    def list(self, after: str | None, limit: int, *, devices: bool = False) -> Sequence[AccountEntry]:
         """Accounts by rising login."""
         self._accounts.prepare()
-        return tuple(record_to_wire(record) for record in self._accounts.list(after or "", limit))
+        found = self._accounts.list(after or "", limit, devices_only=devices)
+        return tuple(record_to_wire(record) for record in found)
 
     def show(self, login: str) -> AccountEntry | None:
         """One account; None where there is none."""
@@ -95,7 +105,12 @@ class LocalAccounts:
             account.may_send_as,
             recipients_per_hour=account.recipients_per_hour,
             recipients_per_day=account.recipients_per_day,
+            device=None if account.device is None else _device_of(account.device),
         )
+
+    def set_device(self, login: str, device: DeviceEntry) -> None:
+        """Replace what a device has besides."""
+        self._accounts.set_device(login, _device_of(device))
 
     def take_over(
         self, accounts: Sequence[AccountTransfer], *, update: bool, dry_run: bool
@@ -162,7 +177,7 @@ def account_handlers(accounts: LocalAccounts, tell: Callable[[AccountEvent], Non
 
     async def page(request: AccountList, _peer: Peer) -> AccountPage:
         limit = min(max(request.limit, 1), MAX_PAGE)
-        found = await asyncio.to_thread(accounts.list, request.after, limit + 1)
+        found = await asyncio.to_thread(accounts.list, request.after, limit + 1, devices=request.devices)
         return _page(found, limit)
 
     async def show(request: AccountShow, _peer: Peer) -> AccountShown:
@@ -218,6 +233,10 @@ def _outcome_of(imported: Imported) -> ImportOutcome:
     return ImportOutcome(imported.login, imported.result.value, imported.why)
 
 
+def _device_of(entry: DeviceEntry) -> Device:
+    return Device(entry.owner, entry.networks, entry.recipients, entry.expires)
+
+
 def _add(accounts: LocalAccounts, request: AccountAdd) -> None:
     account = AccountEntry(
         login=request.login,
@@ -225,6 +244,7 @@ def _add(accounts: LocalAccounts, request: AccountAdd) -> None:
         may_send_as=request.may_send_as,
         recipients_per_hour=request.recipients_per_hour,
         recipients_per_day=request.recipients_per_day,
+        device=request.device,
     )
     accounts.add(account, request.password)
 
@@ -240,6 +260,7 @@ _CHANGES: dict[type[Request], tuple[str, Callable[[LocalAccounts, Any], None]]] 
         "limits",
         lambda accounts, ask: accounts.set_limits(ask.login, ask.recipients_per_hour, ask.recipients_per_day),
     ),
+    AccountDevice: ("device", lambda accounts, ask: accounts.set_device(ask.login, ask.device)),
     AccountSuspend: ("suspended", lambda accounts, ask: accounts.suspend(ask.login, ask.reason)),
     AccountResume: ("resumed", lambda accounts, ask: accounts.resume(ask.login)),
     AccountRemove: ("removed", lambda accounts, ask: accounts.remove(ask.login)),
@@ -253,6 +274,9 @@ def _detail(request: object) -> str:
         return request.reason
     if isinstance(request, (AccountAdd, AccountAddresses)):
         return " ".join((*request.addresses, *request.may_send_as))
+    if isinstance(request, AccountDevice):
+        device = request.device
+        return " ".join((device.owner, *device.networks, *device.recipients))
     return ""
 
 
@@ -262,6 +286,8 @@ def _page(found: Sequence[AccountEntry], limit: int) -> AccountPage:
     room = _ADDRESSES_IN_PAGE
     for account in found[:limit]:
         room -= len(account.addresses) + len(account.may_send_as)
+        if account.device is not None:
+            room -= len(account.device.networks) + len(account.device.recipients)
         if taken and room < 0:
             break
         taken.append(account)
