@@ -16,6 +16,7 @@ from sams.activity.events import AccountChanged as AccountEvent
 from sams.activity.events import GuardReleased
 from sams.app.exposition import exposition
 from sams.app.inherited import Inherited
+from sams.app.parts import local_app_passwords
 from sams.app.storage_watch import StorageWatch
 from sams.control.messages import (
     AccountChanged,
@@ -40,6 +41,7 @@ from sams.identity.accounts import Accounts
 from sams.identity.guard_locks import GuardLocks
 from sams.identity.logins import LoginForms
 from sams.service.account_view import LocalAccounts, account_handlers
+from sams.service.app_password_view import FindMember, app_password_handlers
 from sams.service.guard_view import LocalGuard, guard_handlers
 from sams.service.queue_view import ShardQueue, queue_handlers
 from sams.spool.interface import Spool
@@ -57,6 +59,7 @@ def service_handlers(
     accounts: Accounts,
     tell: Callable[[AccountEvent | GuardReleased], None],
     ask_for_reload: AskForReload,
+    find: FindMember,
 ) -> Handlers:
     """For the service's socket: accounts, health, reload, and the part of a backup that is no shard's."""
     config = inherited.material.config
@@ -81,6 +84,7 @@ def service_handlers(
     return {
         **account_handlers(local, tell),
         **guard_handlers(guard, tell),
+        **app_password_handlers(local_app_passwords(config, inherited.clock, accounts), find, tell),
         HealthQuery: health,
         MetricsQuery: metrics,
         Reload: reload,

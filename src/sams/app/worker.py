@@ -17,8 +17,9 @@ from sams.app.guard_watch import GuardKeeper, alarm_text
 from sams.app.hops import Hops
 from sams.app.inherited import Inherited, check_changeable
 from sams.app.mail import ServiceMail
+from sams.app.members import find_member
 from sams.app.sharing import SharingWatch
-from sams.app.sign_ins import SignIns
+from sams.app.sign_ins import SignIns, login_forms
 from sams.app.storage import Storage
 from sams.app.storage_watch import StorageWatch, hooks
 from sams.config.model import Config
@@ -34,6 +35,7 @@ from sams.identity.guard import LockBegun
 from sams.identity.interface import Identity
 from sams.policy.senders import SenderPolicy
 from sams.protocol.sasl.registry import all_mechanisms
+from sams.service.app_password_view import FoundMember
 from sams.service.material import Material
 from sams.service.queue_view import ShardQueue, routes_down
 from sams.spool.interface import Search, Spool, Work
@@ -346,10 +348,18 @@ class WorkerGraph:
         found = [(sockets.worker_path(data_dir, self._number), own)]
         if self._number == 0:
             whole = service_handlers(
-                self._inherited, self._sign_ins.accounts, self._activity.tell, self._ask_for_reload
+                self._inherited,
+                self._sign_ins.accounts,
+                self._activity.tell,
+                self._ask_for_reload,
+                self._find_member,
             )
             found.append((sockets.service_path(data_dir), whole))
         return found
+
+    async def _find_member(self, login: str, source: str) -> FoundMember:
+        forms = login_forms(self._inherited.material.config)
+        return await find_member(self._sign_ins.sources, forms, login, source)
 
     def _own_uid(self) -> int:
         return (
