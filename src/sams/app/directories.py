@@ -1,4 +1,9 @@
-"""The directory of each kind of source, made of its section: the one place that knows them all."""
+"""The directory of each kind of source, made of its section: the one place that knows them all.
+
+Each is imported when it is made: many need a library that is installed where it is used alone.
+"""
+
+# ruff: noqa: PLC0415 - see above
 
 from __future__ import annotations
 
@@ -9,10 +14,16 @@ from pathlib import Path
 from sams.config.sources import (
     DirectorySection,
     DovecotSource,
+    HttpSource,
+    KerberosSource,
+    LdapSource,
+    OauthSource,
+    RadiusSource,
+    SqlSource,
 )
 from sams.core.clock import Clock
+from sams.identity.logins import LoginForms
 from sams.identity.passwords import Hashes, HashPool
-from sams.identity.sources.dovecot import DovecotDirectory
 from sams.identity.sources.interface import Directory
 
 
@@ -25,6 +36,7 @@ class Tools:
 
     name: str
     secrets: Mapping[str, str]
+    forms: LoginForms
     clock: Clock
     hashes: Hashes
     pool: HashPool
@@ -35,7 +47,7 @@ class Tools:
 
 
 def make_directory(section: DirectorySection, tools: Tools) -> Directory:
-    """The directory of a section; what it is made of is imported when it is needed.
+    """The directory of a section.
 
     Raises:
         OperatorError: something that it needs is not installed, or cannot be used; says what to do.
@@ -43,10 +55,55 @@ def make_directory(section: DirectorySection, tools: Tools) -> Directory:
     return _MAKERS[type(section)](section, tools)
 
 
+def _ldap(section: LdapSource, tools: Tools) -> Directory:
+    from sams.identity.sources.ldap import LdapDirectory
+
+    return LdapDirectory(section, tools.secret(section.bind_password_file) or "", tools.clock)
+
+
+def _sql(section: SqlSource, tools: Tools) -> Directory:
+    from sams.identity.sources.sql import SqlDirectory
+
+    return SqlDirectory(section, tools.secret(section.password_file), hashes=tools.hashes, pool=tools.pool)
+
+
+def _http(section: HttpSource, tools: Tools) -> Directory:
+    from sams.identity.sources.web_service import HttpDirectory
+
+    return HttpDirectory(section, tools.secret(section.token_file))
+
+
 def _dovecot(section: DovecotSource, _: Tools) -> Directory:
+    from sams.identity.sources.dovecot import DovecotDirectory
+
     return DovecotDirectory(section)
 
 
+def _radius(section: RadiusSource, tools: Tools) -> Directory:
+    from sams.identity.sources.radius import RadiusDirectory
+
+    return RadiusDirectory(section, tools.secrets[str(section.secret_file)], tools.name)
+
+
+def _oauth(section: OauthSource, tools: Tools) -> Directory:
+    from sams.identity.sources.oauth import OauthDirectory
+
+    secret = tools.secret(section.client_secret_file)
+    return OauthDirectory(section, secret, forms=tools.forms, clock=tools.clock)
+
+
+def _kerberos(section: KerberosSource, tools: Tools) -> Directory:
+    from sams.identity.sources.kerberos import KerberosDirectory
+
+    return KerberosDirectory(section, tools.name)
+
+
 _MAKERS: Mapping[type, Callable[..., Directory]] = {
+    LdapSource: _ldap,
+    SqlSource: _sql,
+    HttpSource: _http,
     DovecotSource: _dovecot,
+    RadiusSource: _radius,
+    OauthSource: _oauth,
+    KerberosSource: _kerberos,
 }

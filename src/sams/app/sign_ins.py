@@ -15,7 +15,14 @@ from sams.app.directories import Tools, make_directory
 from sams.app.inherited import Inherited
 from sams.app.parts import accounts_path, guard_settings, hash_pool, password_rules
 from sams.config.model import Config
-from sams.config.sources import AccountSource, BuiltinSource, DirectorySection, KerberosSource, OauthSource
+from sams.config.sources import (
+    AccountSource,
+    BuiltinSource,
+    DirectorySection,
+    KerberosSource,
+    OauthSource,
+    SqlSource,
+)
 from sams.control.messages import SourceDown
 from sams.identity.accounts import Accounts
 from sams.identity.app_password_uses import FILE as USES_FILE
@@ -178,7 +185,12 @@ class SignIns:
         if isinstance(section, BuiltinSource):
             return self._builtin(section, material.config)
         tools = Tools(
-            material.config.server.name, material.secrets, self._inherited.clock, self._hashes, self._pool
+            name=material.config.server.name,
+            secrets=material.secrets,
+            forms=forms,
+            clock=self._inherited.clock,
+            hashes=self._hashes,
+            pool=self._pool,
         )
         kind: Any = _KINDS.get(type(section), DirectorySource)
         source: DirectorySource = kind(
@@ -270,7 +282,7 @@ def source_settings(section: DirectorySection) -> SourceSettings:
         takes_passwords=section.submission == "any",
         cache=section.cache,
         grace=section.grace,
-        timeout=section.timeout,
+        timeout=None if isinstance(section, SqlSource) else section.timeout,
         connections=section.connections,
         addresses=section.addresses or SourceSettings("").addresses,
     )

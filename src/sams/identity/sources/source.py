@@ -57,6 +57,7 @@ class _Entry:
 class SourceSettings:
     """What the configuration says of a source; times in seconds.
 
+    timeout: None: the directory has its own, for a part of its work waits for other things than an answer.
     addresses: templates with `{user}` and `{domain}`, for members of whom the directory tells no address.
     """
 
@@ -64,7 +65,7 @@ class SourceSettings:
     takes_passwords: bool = True
     cache: float = 300.0
     grace: float = 3_600.0
-    timeout: float = 5.0
+    timeout: float | None = 5.0
     connections: int = 4
     addresses: tuple[str, ...] = ("{user}@{domain}",)
 
