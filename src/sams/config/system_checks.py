@@ -17,6 +17,7 @@ from sams.config.positions import KeyPath
 from sams.config.secret_files import read_secret, refuse_if_shared
 from sams.core import hash_list
 from sams.core.errors import OperatorError
+from sams.protocol.radius import MIN_SECRET_OCTETS
 
 _LOOKED_AT = 65_536
 """Octets of a file."""
@@ -116,6 +117,10 @@ def _check_hash_list(file: Path, path: KeyPath, findings: Findings) -> None:
 
 def _check_secret(file: Path, path: KeyPath, findings: Findings) -> None:
     try:
-        read_secret(file)
+        secret = read_secret(file)
     except OperatorError as error:
         findings.problem(path, str(error))
+        return
+    if path[-1] == "secret_file" and len(secret.encode()) < MIN_SECRET_OCTETS:  # of RADIUS
+        text = f"a RADIUS secret has {MIN_SECRET_OCTETS} characters or more: openssl rand -hex 16"
+        findings.problem(path, f"{file} holds one that can be guessed from a packet; {text}")

@@ -120,7 +120,7 @@ class DovecotDirectory:
         if told.verb == "NOTFOUND":
             return None
         if told.verb != "USER":
-            raise users.down(_NO_USER_DATA)
+            raise users.unanswerable(_NO_USER_DATA)
         return self._member(told.user or user, told.fields)
 
     async def _ask_for(self, user: str, users: DovecotChannel) -> Told:

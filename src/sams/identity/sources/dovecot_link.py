@@ -15,7 +15,7 @@ from typing import cast
 
 from sams.config.source_checks import dovecot_socket
 from sams.core.errors import TemporaryFailure
-from sams.identity.sources.interface import down
+from sams.identity.sources.interface import down, unanswerable
 from sams.protocol.dovecot import Answer, DovecotEngine, DovecotError, Socket
 
 _MAX_UNANSWERED = 1_000
@@ -68,6 +68,10 @@ class DovecotChannel:
     def down(self, what: str) -> TemporaryFailure:
         """A failure of this socket. what: in words for administrators."""
         return down(f"Dovecot at {self._where}: {what}")
+
+    def unanswerable(self, what: str) -> TemporaryFailure:
+        """It is up, and has no answer to this one question."""
+        return unanswerable(f"Dovecot at {self._where}: {what}")
 
     async def _connected(self) -> _Link:
         if self._link is not None and self._link.is_usable:

@@ -41,7 +41,7 @@ from sams.protocol.radius import (
 OUT_OF_USE = 30.0
 """Seconds for which a server that did not answer is asked last."""
 LEAST_SHARE = 2.0
-"""Seconds that a server has where there are many, for FreeRADIUS keeps a refusal back for one; or half of the rest."""
+"""Seconds that a server has where there are many, or half of the rest: FreeRADIUS keeps a refusal back for one."""
 _LEAST_USE = 0.02
 """Seconds; with less nobody is asked."""
 _OWN_TIME = 0.9
