@@ -66,6 +66,7 @@ service anvil {{
   chroot =
 }}
 """
+_OWN_USER = "default_internal_user = {0}\ndefault_login_user = {0}"
 _DATABASES_2_3 = """
 auth_master_user_separator = *
 passdb {{
@@ -139,7 +140,8 @@ class DovecotServer:
 
     @property
     def log(self) -> str:
-        return (self.folder / "log").read_text(errors="replace")
+        file = self.folder / "log"
+        return file.read_text(errors="replace") if file.exists() else ""
 
     def start(self) -> None:
         assert PROGRAM
@@ -189,21 +191,14 @@ class DovecotServer:
         assert PROGRAM
         version = subprocess.run([PROGRAM, "--version"], capture_output=True, text=True, check=True).stdout
         is_2_3 = version.startswith("2.3")
-        users = (
-            ""
-            if os.getuid() == 0
-            else "default_internal_user = {0}\ndefault_login_user = {0}".format(getpass.getuser())
-        )
-        begin = (
-            ""
-            if is_2_3
-            else f"dovecot_config_version = {version.split()[0]}\ndovecot_storage_version = 2.4.0\n"
-        )
+        begin = "" if is_2_3 else "dovecot_config_version = 2.4.0\ndovecot_storage_version = 2.4.0\n"
+        is_root = os.getuid() == 0
+        own = "" if is_root else _OWN_USER.format(getpass.getuser())
         text = _COMMON.format(
             folder=self.folder,
             mechanisms=self.mechanisms,
-            users=users,
-            auth_user="user = root" if os.getuid() == 0 else "",
+            users=own,
+            auth_user="user = root" if is_root else "",
             listen="address = 127.0.0.1" if is_2_3 else "listen = 127.0.0.1",
             port=self.port,
         )

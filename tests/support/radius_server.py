@@ -120,7 +120,7 @@ _SIGN = """update reply {
 class RadiusServer:
     """One FreeRADIUS. `start` waits until it answers.
 
-    signs: whether its answers have a Message-Authenticator.
+    signs: whether it is told to sign its answers. does_sign: whether it does; 3.2.5 and later do in any case.
     """
 
     signs: bool = True
@@ -128,6 +128,7 @@ class RadiusServer:
     port: int = 0
     folder: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="sams-radius-")))
     process: subprocess.Popen[bytes] | None = None
+    does_sign: bool = True
 
     def __post_init__(self) -> None:
         self.port = self.port or free_port()
@@ -183,6 +184,7 @@ class RadiusServer:
                 client.send(request.octets)
                 read_response(client.recv(4_096), request, self.secret.encode())
             except RadiusError:
+                self.does_sign = False
                 return not self.signs
             except OSError:
                 time.sleep(0.02)
