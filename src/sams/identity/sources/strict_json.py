@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+_MOST_DIGITS = 100
+
 
 def read_object(octets: bytes) -> dict[str, Any]:
     """The object that the octets are.
@@ -13,7 +15,8 @@ def read_object(octets: bytes) -> dict[str, Any]:
         ValueError: they are none: no UTF-8, no JSON, another value, a name twice, NaN, or too deep.
     """
     try:
-        found = json.loads(octets.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        text = octets.decode()
+        found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_whole)
     except RecursionError:
         raise ValueError("nested too deep") from None
     except UnicodeDecodeError:
@@ -37,6 +40,12 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise ValueError("a name stands twice")
     return found
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > _MOST_DIGITS:
+        raise ValueError("a number is too long")
+    return int(digits)
 
 
 def _no_constant(name: str) -> NoReturn:
