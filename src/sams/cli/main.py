@@ -15,6 +15,7 @@ from sams.core.errors import OperatorError
 COMMANDS = {
     "serve": Lazy("serve:serve", "Run the service in the foreground."),
     "account": Lazy("account:account", "Manage the built-in accounts."),
+    "device": Lazy("device:device", "Manage devices that send mail: printers, scanners, monitoring."),
     "guard": Lazy("guard:guard", "See and end the locks against guessing passwords."),
     "queue": Lazy("queue:queue", "Look at what waits, and change it."),
     "activity": Lazy("activity:activity", "See what happened to sessions and messages."),

@@ -17,6 +17,8 @@ from sams.identity.patterns import pattern_key
 MAX_PATTERNS = 1_000
 """Addresses of one account, of each kind."""
 MAX_NETWORKS = 100
+DEVICE_PER_HOUR, DEVICE_PER_DAY = 50, 200
+"""Recipients of a device for which nothing else was said: a printer hardly needs more, a stolen one gets no more."""
 MAX_REASON = 200
 """Characters of a suspension's reason: it goes into a reply line."""
 MAX_LIMIT = 0x7FFF_FFFF

@@ -43,9 +43,6 @@ from sams.identity.new_passwords import PasswordRules
 from sams.identity.passwords import Hashes
 from sams.identity.stored_password import StoredPassword, make_keys
 
-DEVICE_PER_HOUR, DEVICE_PER_DAY = 50, 200
-"""Recipients of a device that has no limits of its own: what a stolen one can do, and a printer hardly needs."""
-
 _ADD = """
 INSERT INTO accounts
     (login, password, scram, scram_of, addresses, may_send_as, suspended, per_hour, per_day, generation, created,
