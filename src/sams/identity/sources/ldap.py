@@ -23,7 +23,7 @@ from sams.identity.interface import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer, Member, unanswerable
 from sams.identity.sources.ldap_connection import LdapConnection, ServerFault, connect
-from sams.identity.sources.ldap_groups import MEMBER_OF, PosixGroup, WindowsGroup
+from sams.identity.sources.ldap_groups import MEMBER_OF, Group, PosixGroup, WindowsGroup, is_in
 from sams.identity.sources.ldap_members import (
     MemberAttributes,
     login_of,
@@ -111,7 +111,11 @@ class _Reader:
         """
         name = login_of(entry, self._attributes.login, login)
         suspended = suspended or judge_entry(entry, self._section.schema, self._clock.now())
-        if not suspended and self._group is not None and not await self._group.has(entry, name, connection):
+        if (
+            not suspended
+            and self._group is not None
+            and not await is_in(self._group, entry, name, connection)
+        ):
             suspended = NOT_IN_GROUP
         simple = simple_member(entry, self._attributes, login, suspended)
         send_as = await send_as_of(entry, self._attributes, connection)
@@ -285,7 +289,7 @@ def _way(section: LdapSource, reader: _Reader) -> _Way:
     return _Searching(section.base, reader, controls)
 
 
-def _group(section: LdapSource) -> WindowsGroup | PosixGroup | None:
+def _group(section: LdapSource) -> Group | None:
     if not section.group:
         return None
     if section.schema == "active-directory":

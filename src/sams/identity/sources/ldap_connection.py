@@ -109,12 +109,13 @@ class LdapConnection(asyncio.Protocol):
             raise ServerFault(
                 f"{self.server.text}: it does not begin TLS (StartTLS): {_words(result)}; use ldaps:// if it has that"
             )
-        if not self.is_open or not self._inbox.is_empty or self._transport is None:
+        if not self._inbox.is_empty:
             raise ServerFault(
-                f"{self.server.text}: something else came before TLS began: somebody is in between"
+                f"{self.server.text}: something came behind the answer that TLS begins: is it forged?"
             )
+        transport = self._usable()
         upgraded = await asyncio.get_running_loop().start_tls(
-            self._transport, self, context, server_hostname=self.server.host
+            transport, self, context, server_hostname=self.server.host
         )
         if upgraded is None:
             raise ConnectionResetError("the server closed the connection in the handshake")
@@ -148,19 +149,21 @@ class LdapConnection(asyncio.Protocol):
         self.closed.set()
         self._break(f"the connection broke: {visible(str(exc), 200)}" if exc else "it closed the connection")
 
+    def _usable(self) -> asyncio.Transport:
+        if self._transport is None or not self.is_open:
+            told = f"{self.server.text}: {self._broken or 'it closed the connection'}"
+            raise ServerFault(told, is_lost=True)
+        return self._transport
+
     def _next(self) -> tuple[_Question, int]:
-        if not self.is_open:
-            raise ServerFault(
-                f"{self.server.text}: {self._broken or 'it closed the connection'}", is_lost=True
-            )
+        self._usable()
         self._number += 1
         question = _Question(asyncio.get_running_loop().create_future())
         self._questions[self._number] = question
         return question, self._number
 
     def _send(self, octets: bytes) -> None:
-        assert self._transport is not None
-        self._transport.write(octets)
+        self._usable().write(octets)
 
     def _take(self, message: Message) -> None:
         if message.number == 0 and isinstance(message.answer, Result):

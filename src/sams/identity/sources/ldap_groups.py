@@ -10,10 +10,12 @@ hold each other end; and there is a bound, so that nobody waits for a maze.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Protocol
 
 from sams.core.text import visible
 from sams.identity.sources.interface import unanswerable
 from sams.identity.sources.ldap_connection import LdapConnection, ServerFault
+from sams.identity.sources.ldap_members import read_entry
 from sams.protocol.ldap import filters, names
 from sams.protocol.ldap.messages import BASE, NO_ATTRIBUTES, Entry, Search
 
@@ -27,13 +29,40 @@ _SIZE_LIMIT = 4
 _TOO_MANY = "is in too many groups to tell whether one is in the group: narrow group_base"
 
 
+class Group(Protocol):
+    """The group of those who may send."""
+
+    @property
+    def name(self) -> str:
+        """Its distinguished name."""
+        ...
+
+    async def has(self, entry: Entry, login: str, connection: LdapConnection) -> bool:
+        """Whether the entry is in it."""
+        ...
+
+
+async def is_in(group: Group, entry: Entry, login: str, connection: LdapConnection) -> bool:
+    """Whether a member is in the group; who is in none that exists has met a mistake of the configuration.
+
+    Raises:
+        ServerFault: the server does not tell.
+        TemporaryFailure: the group does not exist, or the member's groups are too many to tell.
+    """
+    if await group.has(entry, login, connection):
+        return True
+    if await read_entry(connection, group.name, (NO_ATTRIBUTES,)) is None:
+        raise unanswerable(f"the group {visible(group.name, 200)} does not exist, or may not be read")
+    return False
+
+
 class WindowsGroup:
     """A group of Active Directory."""
 
-    __slots__ = ("_name",)
+    __slots__ = ("name",)
 
     def __init__(self, name: str) -> None:
-        self._name = name
+        self.name = name
 
     async def has(self, entry: Entry, login: str, connection: LdapConnection) -> bool:
         """Whether the entry is in it.
@@ -44,7 +73,7 @@ class WindowsGroup:
         del login
         query = Search(
             entry.name,
-            filters.matches(MEMBER_OF, _IN_CHAIN, self._name),
+            filters.matches(MEMBER_OF, _IN_CHAIN, self.name),
             (NO_ATTRIBUTES,),
             scope=BASE,
             size=1,
@@ -58,9 +87,10 @@ class WindowsGroup:
 class PosixGroup:
     """A group of another server. base: where the groups are through which somebody may be in it."""
 
-    __slots__ = ("_base", "_key")
+    __slots__ = ("_base", "_key", "name")
 
     def __init__(self, name: str, base: str = "") -> None:
+        self.name = name
         self._key = names.key(name)
         self._base = base or names.parent(name) or name
 
