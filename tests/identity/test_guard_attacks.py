@@ -108,7 +108,7 @@ def many_logins_from_one_address(town: Town) -> int:
 
 
 def many_logins_from_one_address_patiently(town: Town) -> int:
-    return attack(town, [(CAFE, spray(5_000))], every=31)
+    return attack(town, [(CAFE, spray(5_000))], every=32)
 
 
 def many_logins_from_one_address_by_scram(town: Town) -> int:
