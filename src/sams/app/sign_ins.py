@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import apsw
 from structlog.typing import FilteringBoundLogger
 
 from sams.activity.events import Alarmed, ServiceChanged
-from sams.app.directories import Tools, make_directory
 from sams.app.inherited import Inherited
 from sams.app.parts import accounts_path, guard_settings, hash_pool, password_rules
-from sams.config.model import Config
-from sams.config.sources import (
-    AccountSource,
-    BuiltinSource,
-    DirectorySection,
-    KerberosSource,
-    OauthSource,
-    SqlSource,
+from sams.app.sources import (
+    MEMBERS_FILE,
+    AnySource,
+    SourceMaker,
+    Sources,
+    close,
+    login_forms,
+    longest_kept,
+    made_alike,
 )
+from sams.config.model import Config
+from sams.config.sources import BuiltinSource
 from sams.control.messages import SourceDown
 from sams.identity.accounts import Accounts
 from sams.identity.app_password_uses import FILE as USES_FILE
@@ -33,25 +35,16 @@ from sams.identity.authenticator import ChainAuthenticator, SignInSettings
 from sams.identity.builtin import BuiltinAccounts
 from sams.identity.guard import LockBegun
 from sams.identity.interface import Audience, ScramSource, Source
-from sams.identity.logins import LoginForms
 from sams.identity.passwords import HashCost, Hashes
 from sams.identity.shared_guard import SharedGuard
 from sams.identity.sources.known import KnownMembers
-from sams.identity.sources.proofs import PrincipalDirectorySource, TokenDirectorySource
-from sams.identity.sources.serves import Serves
-from sams.identity.sources.source import DirectorySource, SourceSettings
+from sams.identity.sources.source import DirectorySource
 from sams.service.material import Material
 
-MEMBERS_FILE = "members.db"
 FORGET_EVERY = 3_600
 """Seconds between two looks for what directories said too long ago."""
 _LAST_QUESTIONS = 60.0
 """Seconds that a directory is kept after a reload has replaced it: sessions of before may still ask it."""
-Sources = dict[AccountSource, BuiltinAccounts | DirectorySource]
-_KINDS: Mapping[type, type[DirectorySource]] = {
-    OauthSource: TokenDirectorySource,
-    KerberosSource: PrincipalDirectorySource,
-}
 
 
 class SignIns:
@@ -81,10 +74,18 @@ class SignIns:
         self.uses = AppPasswordUses(config.server.data_dir / USES_FILE, clock)
         self._writing: asyncio.Future[None] | None = None
         self._next_forgetting = 0.0
-        self._sources: Sources = {}
         self._retired: set[asyncio.Task[None]] = set()
         forms, memory = login_forms(config), inherited.memory
-        self._sources = self._make_sources(inherited.material, inherited.material)
+        self._maker = SourceMaker(
+            accounts=self.accounts,
+            hashes=self._hashes,
+            pool=self._pool,
+            known=self._known,
+            clock=clock,
+            teller=self._teller,
+            report=_reporter(inherited.log),
+        )
+        self._sources: Sources = self._maker.make(inherited.material, {})
         self.authenticator = ChainAuthenticator(
             self.sources,
             memory.remembered,
@@ -118,7 +119,11 @@ class SignIns:
         Raises:
             OperatorError: a source cannot be made.
         """
-        return self._make_sources(material, self._inherited.material)
+        alike = made_alike(material, self._inherited.material)
+        kept = {
+            one: source for one, source in self._sources.items() if alike or isinstance(one, BuiltinSource)
+        }
+        return self._maker.make(material, kept)
 
     def renew(self, material: Material, sources: Sources) -> None:
         """Decide by new settings, for sessions of before as well. sources: as they were prepared."""
@@ -160,68 +165,21 @@ class SignIns:
         self._pool.close()
         for task in self._retired:
             task.cancel()
+        await asyncio.gather(*self._retired, return_exceptions=True)
         for source in self._sources.values():
-            await _close(source)
+            await close(source)
         if self._writing is not None:
             await asyncio.wait([self._writing])
         await self._loop.run_in_executor(None, self._write_uses, self.uses.take(is_last=True))
         self.app_passwords.close()
         self._known.close()
 
-    def _make_sources(self, material: Material, before: Material) -> Sources:
-        """One whose section is as it was stays as it is; so do the built-in accounts."""
-        config = material.config
-        is_same = before.secrets == material.secrets and _forms(config) == _forms(before.config)
-        kept = self._sources if is_same else {}
-        forms = login_forms(config)
-        return {
-            section: kept.get(section) or self._source(section, material, forms)
-            for section in config.accounts.sources
-        }
-
-    def _source(
-        self, section: AccountSource, material: Material, forms: LoginForms
-    ) -> BuiltinAccounts | DirectorySource:
-        if isinstance(section, BuiltinSource):
-            return self._builtin(section, material.config)
-        tools = Tools(
-            name=material.config.server.name,
-            secrets=material.secrets,
-            forms=forms,
-            clock=self._inherited.clock,
-            hashes=self._hashes,
-            pool=self._pool,
-        )
-        kind: Any = _KINDS.get(type(section), DirectorySource)
-        source: DirectorySource = kind(
-            make_directory(section, tools),
-            source_settings(section),
-            serves=Serves(section.domains, section.logins),
-            forms=forms,
-            known=self._known,
-            clock=self._inherited.clock,
-            tell=self._teller(section.id),
-            report=_reporter(self._inherited.log),
-        )
-        return source
-
-    def _builtin(self, section: BuiltinSource, config: Config) -> BuiltinAccounts:
-        for source in self._sources.values():
-            if isinstance(source, BuiltinAccounts):
-                return source
-        return BuiltinAccounts(
-            accounts_path(config),
-            clock=self._inherited.clock,
-            accounts=self.accounts,
-            hashes=self._hashes,
-            pool=self._pool,
-            section=section,
-        )
-
-    def _retire(self, source: BuiltinAccounts | DirectorySource) -> None:
+    def _retire(self, source: AnySource) -> None:
         async def later() -> None:
-            await asyncio.sleep(_LAST_QUESTIONS)
-            await _close(source)
+            try:
+                await asyncio.sleep(_LAST_QUESTIONS)
+            finally:
+                await close(source)
 
         task = self._loop.create_task(later())
         self._retired.add(task)
@@ -265,45 +223,9 @@ class SignIns:
         return SharedGuard(memory.guard, clock, guard_settings(config), self._on_lock)
 
 
-def login_forms(config: Config) -> LoginForms:
-    """In which forms logins are typed."""
-    return LoginForms(config.accounts.domains, config.accounts.windows_domains)
-
-
 def sign_in_settings(config: Config) -> SignInSettings:
     """The times of sign-ins."""
     return SignInSettings(failure_delay=config.guard.failure_delay)
-
-
-def source_settings(section: DirectorySection) -> SourceSettings:
-    """What a section says of how a directory is asked."""
-    return SourceSettings(
-        name=section.id,
-        takes_passwords=section.submission == "any",
-        cache=section.cache,
-        grace=section.grace,
-        timeout=None if isinstance(section, SqlSource) else section.timeout,
-        connections=section.connections,
-        addresses=section.addresses or SourceSettings("").addresses,
-    )
-
-
-def longest_kept(config: Config) -> float:
-    """For how many seconds what directories say may be of use."""
-    times = [one.cache + one.grace for one in config.accounts.sources if isinstance(one, DirectorySection)]
-    return max(times, default=0.0)
-
-
-async def _close(source: BuiltinAccounts | DirectorySource) -> None:
-    if isinstance(source, DirectorySource):
-        await source.close()
-    else:
-        source.close()
-
-
-def _forms(config: Config) -> tuple[object, ...]:
-    """What of the configuration sources are made with, besides their sections and secrets."""
-    return config.accounts.domains, config.accounts.windows_domains, config.server.name
 
 
 def _reporter(log: FilteringBoundLogger) -> Callable[[BaseException], None]:

@@ -19,7 +19,8 @@ from sams.app.inherited import Inherited, check_changeable
 from sams.app.mail import ServiceMail
 from sams.app.members import find_member
 from sams.app.sharing import SharingWatch
-from sams.app.sign_ins import SignIns, login_forms
+from sams.app.sign_ins import SignIns
+from sams.app.sources import login_forms
 from sams.app.storage import Storage
 from sams.app.storage_watch import StorageWatch, hooks
 from sams.config.model import Config
@@ -38,6 +39,7 @@ from sams.protocol.sasl.registry import all_mechanisms
 from sams.service.app_password_view import FoundMember
 from sams.service.material import Material
 from sams.service.queue_view import ShardQueue, routes_down
+from sams.service.source_view import source_handlers
 from sams.spool.interface import Search, Spool, Work
 from sams.spool.layout import Layout
 from sams.submission.composition import Composer
@@ -354,7 +356,11 @@ class WorkerGraph:
                 self._ask_for_reload,
                 self._find_member,
             )
-            found.append((sockets.service_path(data_dir), whole))
+            asked = source_handlers(
+                lambda: self._sign_ins.authenticator.chain,
+                lambda: login_forms(self._inherited.material.config),
+            )
+            found.append((sockets.service_path(data_dir), {**whole, **asked}))
         return found
 
     async def _find_member(self, login: str, source: str) -> FoundMember:

@@ -23,6 +23,7 @@ from sams.control.operations import (
     GuardOperations,
     NotPermitted,
     QueueOperations,
+    SourceOperations,
 )
 from sams.control.running import (
     RunningAccounts,
@@ -30,6 +31,7 @@ from sams.control.running import (
     RunningGuard,
     RunningQueue,
     RunningService,
+    RunningSources,
 )
 from sams.core.clock import SystemClock
 from sams.core.text import visible
@@ -127,6 +129,18 @@ class Place:
         self.become_service()
         clock = SystemClock()
         return local_app_passwords(self.config, clock, open_accounts(self.config, clock))
+
+    @property
+    def sources(self) -> SourceOperations:
+        """The sources of accounts, asked of the service or by this command itself."""
+        if self.is_running:
+            return RunningSources(self.service)
+        from sams.app.local_sources import LocalSources  # noqa: PLC0415 - as for the accounts
+        from sams.service.material import read_material  # noqa: PLC0415 - the same
+
+        material = read_material(self.path)
+        self.become_service()
+        return LocalSources(material, SystemClock())
 
     @contextmanager
     def guard(self) -> Iterator[GuardOperations]:

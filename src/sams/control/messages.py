@@ -398,6 +398,48 @@ class AccountsImported(_Answer, frozen=True, tag="account.imported"):
     outcomes: tuple[ImportOutcome, ...]
 
 
+class AccountTest(_Request, frozen=True, tag="account.test"):
+    """Walk along the sources of accounts with a login, and tell what each says.
+
+    password: None: only who the login is. Its text form never shows it.
+    """
+
+    login: str
+    password: str | None = None
+
+    def __repr__(self) -> str:
+        return f"AccountTest(login={self.login!r}, password=…)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("login", self.login)]
+
+
+class SourceWord(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What one source says of a login.
+
+    finding: `right`, `wrong password`, `wrong password or no such login`, `no such login`, `source unavailable`,
+    `found` where no password was tried, or `not asked`. detail: more of it, for administrators.
+    login: what it calls the member; empty: it knows nobody. suspended: the reason; None: active.
+    """
+
+    source: str
+    finding: str
+    detail: str = ""
+    seconds: float = 0.0
+    login: str = ""
+    addresses: tuple[str, ...] = ()
+    may_send_as: tuple[str, ...] = ()
+    suspended: str | None = None
+    is_device: bool = False
+
+
+class AccountTested(_Answer, frozen=True, tag="account.tested"):
+    """The words in the order of the sources, and how the login was understood (`Login.bare`)."""
+
+    login: str
+    words: tuple[SourceWord, ...]
+
+
 class AccountPassword(_WithPassword, frozen=True, tag="account.password"):
     """Set another password; sessions and remembered passwords of the account end."""
 
@@ -691,6 +733,7 @@ Request = (
     | AppPasswordRevoke
     | AccountImport
     | AccountPassword
+    | AccountTest
     | AccountAddresses
     | AccountLimits
     | AccountSuspend
@@ -714,6 +757,7 @@ Response = (
     | Changed
     | AccountPage
     | AccountShown
+    | AccountTested
     | AppPasswordAdded
     | AppPasswordPage
     | AccountsImported
@@ -745,6 +789,7 @@ ROLE_FOR: dict[type[Request], Role] = {
     AppPasswordRevoke: Role.ACCOUNTS,
     AccountImport: Role.ACCOUNTS,
     AccountPassword: Role.ACCOUNTS,
+    AccountTest: Role.ACCOUNTS,
     AccountAddresses: Role.ACCOUNTS,
     AccountLimits: Role.ACCOUNTS,
     AccountSuspend: Role.ACCOUNTS,

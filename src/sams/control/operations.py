@@ -12,6 +12,7 @@ from typing import Protocol
 
 from sams.control.messages import (
     AccountEntry,
+    AccountTested,
     AccountTransfer,
     AppPasswordAdd,
     AppPasswordAdded,
@@ -163,6 +164,14 @@ class GuardOperations(Protocol):
 
     def release(self, target: str | None) -> int:
         """End the locks of a login, an address, or a network and all in it; None: all. How many there were."""
+        ...
+
+
+class SourceOperations(Protocol):
+    """The sources of accounts."""
+
+    def test(self, login: str, password: str | None) -> AccountTested:
+        """What each says of a login, in their order. password: None: only who the login is."""
         ...
 
 

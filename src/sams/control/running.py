@@ -34,6 +34,8 @@ from sams.control.messages import (
     AccountShown,
     AccountsImported,
     AccountSuspend,
+    AccountTest,
+    AccountTested,
     AccountTransfer,
     AppPasswordAdd,
     AppPasswordAdded,
@@ -257,6 +259,17 @@ class RunningGuard:
     def release(self, target: str | None) -> int:
         """End locks."""
         return self._service.ask(GuardRelease(target), Changed).count
+
+
+class RunningSources:
+    """`SourceOperations` of a running service: the first worker asks."""
+
+    def __init__(self, service: RunningService) -> None:
+        self._service = service
+
+    def test(self, login: str, password: str | None) -> AccountTested:
+        """What each source says."""
+        return self._service.ask(AccountTest(login, password), AccountTested)
 
 
 class RunningAccounts:

@@ -1,0 +1,64 @@
+"""The sources of accounts for a command, while the service is down."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sams.app.parts import open_accounts
+from sams.app.sources import MEMBERS_FILE, SourceMaker, close, login_forms
+from sams.control.messages import AccountTested
+from sams.core.clock import Clock
+from sams.identity.chain import Chain
+from sams.identity.lanes import Lanes
+from sams.identity.passwords import HashCost, Hashes, HashPool
+from sams.identity.shared_table import Columns
+from sams.identity.sources.known import KnownMembers
+from sams.service.material import Material
+from sams.service.source_view import tested
+
+
+class LocalSources:
+    """`SourceOperations` with sources of its own. material: read before rights were given up."""
+
+    def __init__(self, material: Material, clock: Clock) -> None:
+        self._material = material
+        self._clock = clock
+
+    def test(self, login: str, password: str | None) -> AccountTested:
+        """What each says of a login."""
+        return asyncio.run(self._test(login, password))
+
+    async def _test(self, login: str, password: str | None) -> AccountTested:
+        async with self._chain() as chain:
+            return await tested(chain, login_forms(self._material.config), login, password)
+
+    @asynccontextmanager
+    async def _chain(self) -> AsyncIterator[Chain]:
+        config = self._material.config
+        accounts = open_accounts(config, self._clock)
+        accounts.prepare()
+        pool = HashPool(Lanes(config.server.data_dir / "lanes", 1), Columns(1), 0, at_once=1)
+        known = KnownMembers(config.server.data_dir / MEMBERS_FILE)
+        maker = SourceMaker(
+            accounts=accounts,
+            hashes=Hashes(HashCost()),
+            pool=pool,
+            known=known,
+            clock=self._clock,
+            teller=lambda _name: lambda _why: None,
+            report=_ignore,
+        )
+        sources = maker.make(self._material, {})
+        try:
+            yield Chain(sources.values())
+        finally:
+            for source in sources.values():
+                await close(source)
+            pool.close()
+            known.close()
+
+
+def _ignore(_error: BaseException) -> None:
+    """The answer says that the source did not work, and why."""

@@ -1,0 +1,113 @@
+"""`sams account test`: what each source of accounts says of a login, and what follows for who signs in so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import msgspec
+
+from sams.cli.account_options import login_argument, read_password
+from sams.cli.failures import Exit
+from sams.cli.options import config_option, json_option
+from sams.cli.place import Place
+from sams.cli.render import print_json, print_table
+from sams.control.messages import AccountTested, SourceWord
+from sams.core.text import visible
+from sams.identity.interface import Finding
+from sams.identity.walk import FOUND, NOT_ASKED
+
+_DECIDING = frozenset({Finding.RIGHT.value, Finding.WRONG.value, FOUND})
+
+
+@click.command("test")
+@login_argument
+@click.option("--password", "ask", is_flag=True, help="Try a password as well; it is asked for.")
+@click.option(
+    "--password-stdin", is_flag=True, help="Try the password that is the first line of standard input."
+)
+@config_option
+@json_option
+@click.pass_context
+def test(
+    ctx: click.Context, *, login: str, ask: bool, password_stdin: bool, config_path: Path, as_json: bool
+) -> None:
+    """Ask each source of accounts about a login, in their order, and tell what each said.
+
+    Example: sams account test alice@example.ac.uk --password. Nothing is counted against the login, and nothing is
+    remembered of the password. Exits with 1 where a sign-in would not work. With --json: {"login": …, "works": …,
+    "words": […]}.
+    """
+    password = read_password(from_stdin=password_stdin, confirm=False) if ask or password_stdin else None
+    tested = Place(config_path).sources.test(login, password)
+    works, sentence = _verdict(tested, with_password=password is not None)
+    if as_json:
+        words = [msgspec.to_builtins(word) for word in tested.words]
+        print_json({"login": tested.login, "works": works, "verdict": sentence, "words": words})
+    else:
+        _tell(login, tested)
+        click.echo(f"\n{visible(sentence, 2_000)}")
+    ctx.exit(Exit.OK if works else Exit.FAILED)
+
+
+def _tell(login: str, tested: AccountTested) -> None:
+    if login != tested.login:
+        click.echo(f"{visible(login)} is understood as {visible(tested.login)}\n")
+    print_table(("source", "says", "took", "more"), [_row(word) for word in tested.words])
+
+
+def _row(word: SourceWord) -> tuple[str, str, str, str]:
+    took = "" if word.finding == NOT_ASKED else f"{word.seconds * 1_000:.0f} ms"
+    return word.source, word.finding, took, "; ".join(_facts(word))
+
+
+def _facts(word: SourceWord) -> list[str]:
+    facts = [word.detail] if word.detail else []
+    if word.login:
+        facts.append(f"{'device' if word.is_device else 'login'} {word.login}")
+        facts.append(f"sends as {', '.join(word.addresses) or 'nobody'}")
+    if word.may_send_as:
+        facts.append(f"for {', '.join(word.may_send_as)}")
+    if word.suspended is not None:
+        facts.append(f"suspended{f': {word.suspended}' if word.suspended else ''}")
+    return facts
+
+
+def _verdict(tested: AccountTested, *, with_password: bool) -> tuple[bool, str]:
+    """Whether a sign-in works, and the sentence that says so and what to do."""
+    down = [word.source for word in tested.words if word.finding == Finding.UNAVAILABLE.value]
+    deciding = next((word for word in tested.words if word.finding in _DECIDING), None)
+    if deciding is not None and deciding.finding == Finding.WRONG.value and not down:
+        return False, (
+            f"The password is wrong for {tested.login}: {deciding.source} knows the login and refuses it. "
+            "If the member is sure of it, look for an older one that a mail program has saved (`sams activity show`)."
+        )
+    if deciding is not None and deciding.finding != Finding.WRONG.value:
+        return _known(deciding, with_password=with_password)
+    if down:
+        return False, (
+            f"{' and '.join(down)} cannot be asked, so members are told to try again later (454); "
+            "who signed in lately still gets in. See what it said above, and `sams health`."
+        )
+    if all(word.finding == NOT_ASKED for word in tested.words):
+        return (
+            False,
+            f"No source is asked about {tested.login}: see `domains`, `logins` and `submission` of each.",
+        )
+    return False, (
+        f"No source lets {tested.login} in: check the spelling, and where the member is kept. "
+        "What `sams account list` shows are the built-in accounts alone."
+    )
+
+
+def _known(word: SourceWord, *, with_password: bool) -> tuple[bool, str]:
+    if word.suspended is not None:
+        return False, f"{word.source} knows {word.login}, who is suspended there: a sign-in is refused."
+    if not word.addresses and not word.may_send_as:
+        return (
+            False,
+            f"{word.source} knows {word.login}, who has no address to send from: see its attributes.",
+        )
+    if with_password:
+        return True, f"The password is right: {word.login} can sign in, by {word.source}."
+    return True, f"{word.source} knows {word.login}. With --password you can try a password as well."

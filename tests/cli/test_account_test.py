@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from sams.cli.failures import Exit
+from tests.cli.desk import PASSWORD, Desk
+
+QUERY = "SELECT secret AS password, mail AS addresses FROM people WHERE uid = %(user)s"
+
+
+@pytest.fixture
+def asked(desk: Desk) -> Desk:
+    """Built-in accounts with Alice, and a table with Bob; the service is down."""
+    desk.add_account("alice", "alice@example.org")
+    table = desk.server.folder / "people.db"
+    with sqlite3.connect(table) as database:
+        database.execute("CREATE TABLE people (uid TEXT, secret TEXT, mail TEXT)")
+        database.execute(
+            "INSERT INTO people VALUES ('bob', '{SHA}W6ph5Mm5Pz8GgiULbPgzG37mj9g=', 'b@example.org')"
+        )
+    database.close()
+    with desk.server.config.open("a") as file:
+        file.write(
+            '[[accounts.source]]\ntype = "builtin"\n[[accounts.source]]\ntype = "sql"\nname = "people"\n'
+            f'database = "sqlite://{table}"\nquery = "{QUERY}"\n'
+        )
+    return desk
+
+
+def test_each_source_is_told_of_in_its_order_and_what_follows(asked: Desk) -> None:
+    told = asked.json("account", "test", "Bob@example.org", "--password-stdin", text="password\n")
+    assert told["login"] == "bob"
+    assert told["works"] is True
+    builtin, people = told["words"]
+    assert (builtin["source"], builtin["finding"]) == ("builtin", "no such login")
+    assert (people["finding"], people["login"], people["addresses"]) == ("right", "bob", ["b@example.org"])
+    shown = asked.sams("account", "test", "alice").stdout
+    assert "found" in shown
+    assert "builtin knows alice. With --password" in shown
+
+
+def test_a_sign_in_that_would_fail_has_an_exit_code_and_words_for_it(asked: Desk) -> None:
+    wrong = asked.sams(
+        "account", "test", "alice", "--password-stdin", text="guess\n", code=Exit.FAILED
+    ).stdout
+    assert "The password is wrong for alice" in wrong
+    nobody = asked.sams("account", "test", "carol", code=Exit.FAILED).stdout
+    assert "No source lets carol in" in nobody
+    asked.sams("account", "suspend", "alice", "--reason", "left")
+    suspended = asked.sams(
+        "account", "test", "alice", "--password-stdin", text=f"{PASSWORD}\n", code=Exit.FAILED
+    )
+    assert "suspended there" in suspended.stdout
+    assert PASSWORD not in suspended.output
+
+
+def test_a_source_that_is_down_is_told_with_what_it_said(asked: Desk) -> None:
+    (asked.server.folder / "people.db").unlink()
+    told = asked.sams("account", "test", "carol", code=Exit.FAILED).stdout
+    assert "source unavailable" in told
+    assert "people cannot be asked" in told
+
+
+def test_what_can_be_no_login_is_said_so(asked: Desk) -> None:
+    assert "no login" in asked.sams("account", "test", "a b", code=Exit.USAGE).stderr
+
+
+def test_a_missing_password_is_asked_for_only_at_a_terminal(desk: Desk, tmp_path: Path) -> None:
+    desk.add_account("alice", "alice@example.org")
+    refused = desk.sams("account", "test", "alice", "--password", code=Exit.USAGE)
+    assert "--password-stdin" in refused.stderr
