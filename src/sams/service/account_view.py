@@ -47,8 +47,10 @@ _WORDS = {ImportResult.ADDED.value: "imported", ImportResult.UPDATED.value: "pas
 """What the journal says of an account that was taken over."""
 _TOLD_AT_ONCE = 50
 ACCOUNTS_FILE = "accounts.db"
-_ADDRESSES_IN_PAGE = 20_000
-"""Addresses of all accounts of one page: at 50 octets each it fits into a line."""
+_OCTETS_IN_PAGE = 500_000
+"""Of a page, about: a line of the control socket holds a mebibyte, and some characters are written as two."""
+_OCTETS_BESIDE = 1_500
+"""Of an account, besides its addresses, networks and recipients."""
 
 
 def record_to_wire(record: AccountRecord) -> AccountEntry:
@@ -283,12 +285,21 @@ def _detail(request: object) -> str:
 def _page(found: Sequence[AccountEntry], limit: int) -> AccountPage:
     """As many as fit into a line, at least one."""
     taken: list[AccountEntry] = []
-    room = _ADDRESSES_IN_PAGE
+    room = _OCTETS_IN_PAGE
     for account in found[:limit]:
-        room -= len(account.addresses) + len(account.may_send_as)
-        if account.device is not None:
-            room -= len(account.device.networks) + len(account.device.recipients)
+        room -= _octets(account)
         if taken and room < 0:
             break
         taken.append(account)
     return AccountPage(tuple(taken), more=len(taken) < len(found))
+
+
+def _octets(account: AccountEntry) -> int:
+    """Of its line, about."""
+    device = account.device
+    texts = (
+        *account.addresses,
+        *account.may_send_as,
+        *((*device.networks, *device.recipients) if device else ()),
+    )
+    return _OCTETS_BESIDE + sum(len(text.encode()) + 3 for text in texts)

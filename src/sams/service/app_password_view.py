@@ -35,8 +35,12 @@ from sams.identity.app_password_uses import Use, forget_uses, read_uses
 from sams.identity.app_passwords import AppPassword
 from sams.identity.patterns import narrowed, pattern_key
 
-_PATTERNS_IN_PAGE = 20_000
-"""Networks and senders of all entries of a page: at 50 octets each it fits into a line."""
+MAX_SENDERS = 100
+"""Addresses that one app password may be narrowed to."""
+_OCTETS_IN_PAGE = 500_000
+"""Of a page, about: a line of the control socket holds a mebibyte, and some characters are written as two."""
+_OCTETS_BESIDE = 1_000
+"""Of an entry, besides its senders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +169,12 @@ def _check_senders(member: FoundMember, senders: Sequence[str]) -> None:
     """An app password that could send from nowhere would puzzle its owner.
 
     Raises:
-        OperatorError: none of these is the member's.
+        OperatorError: none of these is the member's, or they are too many.
     """
+    if len(senders) > MAX_SENDERS:
+        raise OperatorError(
+            f"At most {MAX_SENDERS} senders can be named: *@domain stands for all of a domain."
+        )
     allowed = [pattern_key(text) for text in json.loads(checked_patterns(senders, at_least=0))]
     if allowed and not narrowed(member.addresses, allowed):
         theirs = visible(", ".join(member.addresses), 300)
@@ -192,9 +200,9 @@ def _entry(one: AppPassword, use: Use | None) -> AppPasswordEntry:
 def _page(found: Sequence[AppPasswordEntry], limit: int) -> AppPasswordPage:
     """As many as fit into a line, at least one."""
     taken: list[AppPasswordEntry] = []
-    room = _PATTERNS_IN_PAGE
+    room = _OCTETS_IN_PAGE
     for one in found[:limit]:
-        room -= len(one.networks) + len(one.senders)
+        room -= _OCTETS_BESIDE + sum(len(text.encode()) + 3 for text in (*one.networks, *one.senders))
         if taken and room < 0:
             break
         taken.append(one)
