@@ -10,7 +10,7 @@ import msgspec
 from sams.app import settings
 from sams.config.model import Config, Listener
 from sams.identity.certificates import name_reader
-from sams.identity.interface import EVERYBODY, Audience, Source, TokenSource
+from sams.identity.interface import EVERYBODY, Audience, PrincipalSource, Source, TokenSource
 from sams.identity.offers import CERTIFICATE_MECHANISMS, never_offered, offered, verifiable
 from sams.protocol.sasl.interface import Channel, SecurityContext
 from sams.protocol.sasl.registry import Registry
@@ -23,7 +23,7 @@ class Entrances:
     """Makes the entrances of a worker's listeners.
 
     mechanisms: all that there are.
-    accept_context: makes the acceptor of a Kerberos ticket; None: there is no realm.
+    accept_context: makes the acceptor of a Kerberos ticket; None: the first realm of each listener does.
     now: gives UNIX seconds.
     """
 
@@ -65,8 +65,13 @@ class Entrances:
         )
 
     def _channel(self, names: tuple[str, ...], tls: ListenerTls, sources: Sequence[Source]) -> Channel:
+        accepts = [source.accept_context for source in sources if isinstance(source, PrincipalSource)]
         refusals = [source.refusal for source in sources if isinstance(source, TokenSource)]
-        channel = Channel(offered=names, end_points=tls.end_points, accept_context=self._accept_context)
+        channel = Channel(
+            offered=names,
+            end_points=tls.end_points,
+            accept_context=self._accept_context or next(iter(accepts), None),
+        )
         return msgspec.structs.replace(channel, token_refusal=refusals[0]) if refusals else channel
 
     def _former(self, tls: ListenerTls, before: Entrance | None) -> Former:

@@ -22,7 +22,7 @@ from sams.core.address import Mailbox
 from sams.core.reply import Reply
 from sams.identity.logins import Login
 from sams.identity.origin import Network
-from sams.protocol.sasl.interface import Claim, PrincipalClaim, ScramKeys, TokenClaim
+from sams.protocol.sasl.interface import Claim, PrincipalClaim, ScramKeys, SecurityContext, TokenClaim
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +209,10 @@ class PrincipalSource(Protocol):
 
     async def find_principal(self, claim: PrincipalClaim) -> Checked:
         """Who the principal is here."""
+        ...
+
+    def accept_context(self) -> SecurityContext:
+        """The acceptor of one ticket."""
         ...
 
 
