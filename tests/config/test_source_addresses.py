@@ -110,3 +110,9 @@ def test_a_name_may_be_anywhere_unless_it_is_localhost() -> None:
 @pytest.mark.parametrize("database", ["sqlite:///srv/a%20b.db", "sqlite:////srv/a%20b.db"])
 def test_an_sqlite_path_is_absolute_however_many_slashes_there_are(database: str) -> None:
     assert sqlite_path(database) == "/srv/a b.db"
+
+
+def test_a_query_may_stand_on_several_lines() -> None:
+    query = 'query = """SELECT hash AS password\n\tFROM people -- the view\n  WHERE uid = %(user)s\n"""'
+    assert problems(source("sql", POSTGRESQL, query)) == []
+    assert problems(source("sql", POSTGRESQL, 'query = "SELECT \\u0000 %(user)s"')) != []

@@ -90,7 +90,8 @@ def _unknown_keys(raw: dict[str, Any], section: type[Section], where: str) -> It
             yield f"{where}{name}"
         elif isinstance(member, Table):
             for one in value if isinstance(value, list) else [value]:
-                yield from _unknown_keys(one, member.section, f"{where}{name}.")
+                inner = member.types.get(one.get("type"), member.section)
+                yield from _unknown_keys(one, inner, f"{where}{name}.")
 
 
 @each_page

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+_BREAKS = str.maketrans("\t\n", "  ")
 _NAME = re.compile(r"[A-Za-z0-9_@][A-Za-z0-9_.@:/+-]{0,99}\Z")
 
 
@@ -53,11 +54,12 @@ class Quoted:
 
 @dataclass(frozen=True, slots=True)
 class Text(Quoted):
-    """Any text on one line."""
+    """Any text on one line; with `lines`, on several."""
 
     what: str = "a text on one line"
     longest: int = 1_000
     empty: bool = False
+    lines: bool = False
 
     @property
     def allowed(self) -> str:
@@ -71,7 +73,8 @@ class Text(Quoted):
             raise Unfit(f"{type_name(value)} instead of a text in quotes")
         if not value and not self.empty:
             raise Unfit("it is empty")
-        if len(value) > self.longest or not value.isprintable():
+        seen = value.translate(_BREAKS) if self.lines else value
+        if len(value) > self.longest or not seen.isprintable():
             raise Unfit("it is too long or has control characters")
         return value
 

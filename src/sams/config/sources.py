@@ -280,7 +280,7 @@ class SqlSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", t
     query: Annotated[
         str,
         Key(
-            Text(longest=10_000),
+            Text("a query, on several lines if need be", longest=10_000, lines=True),
             "The query, with `%(user)s`, `%(domain)s`, `%(address)s`, `%(login)s` as parameters, without quotes, and "
             "`%%` for a percent sign. `login` is the login without a device and without a domain of `[accounts]`.",
             example='"SELECT hash AS password, mail AS addresses FROM people WHERE uid = %(user)s"',
@@ -343,10 +343,10 @@ class DovecotSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind
         str,
         Key(
             Text(longest=300),
-            "A socket where user data may be asked for (`auth-userdb`). With it app passwords end with the member, a "
+            "A socket where user data may be asked for (its name ends in `-userdb`). With it app passwords end with the member, a "
             "wrong password is told from an unknown login, and the fields with addresses are those of the userdb.",
             unset="none",
-            example='"/run/dovecot/auth-userdb"',
+            example='"/run/dovecot/auth-sams-userdb"',
         ),
     ] = ""
     service: Annotated[
@@ -592,8 +592,8 @@ class KerberosSource(DirectorySection, frozen=True, kw_only=True, tag_field="kin
         str,
         Key(
             Text(longest=255),
-            "As which principal of the keytab to look them up. In Active Directory the account of the keytab, such as "
-            "`SMTP-AUTH$@REALM`.",
+            "As which principal of the keytab to look them up. In Active Directory the account of the keytab, such "
+            "as `SMTP-AUTH$@REALM`.",
             unset="`principal`",
             example='"SMTP-AUTH$@EXAMPLE.AC.UK"',
         ),
