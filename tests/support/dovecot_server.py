@@ -54,7 +54,7 @@ service auth {{
   unix_listener auth-sams {{
     mode = 0600
   }}
-  unix_listener auth-userdb {{
+  unix_listener auth-sams-userdb {{
     mode = 0600
   }}
   inet_listener sams {{
@@ -136,7 +136,7 @@ class DovecotServer:
 
     @property
     def user_socket(self) -> str:
-        return str(self.folder / "run" / "auth-userdb")
+        return str(self.folder / "run" / "auth-sams-userdb")
 
     @property
     def log(self) -> str:
