@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import smtplib
 import sqlite3
 import subprocess
 import sys
@@ -138,6 +139,32 @@ def test_a_suspension_is_in_force_at_once(server: Service) -> None:
     assert "on leave" in server.sams("account", "show", "dora").stdout
     server.sams("account", "resume", "dora")
     server.signed_in("dora").quit()
+
+
+def test_an_app_password_is_made_used_seen_and_revoked_while_the_service_runs(server: Service) -> None:
+    server.add_account("erik")
+    command = "account", "app-password"
+    added = json.loads(server.sams(*command, "add", "erik", "--name", "phone", "--json").stdout)
+    client = server.signed_in("erik", added["password"].upper())
+    until = time.monotonic() + PATIENCE
+    while "127.0.0.1" not in (listed := server.sams(*command, "list", "erik").stdout):
+        assert time.monotonic() < until, listed
+    server.sams(*command, "revoke", "erik", "phone")
+    while client.noop()[0] == 250:
+        assert time.monotonic() < until
+    client.close()
+    with pytest.raises(smtplib.SMTPAuthenticationError):
+        server.signed_in("erik", added["password"])
+    server.signed_in("erik").quit()
+
+
+def test_a_device_of_the_running_service_signs_in_from_its_networks_alone(server: Service) -> None:
+    options = "--owner", "alice", "--address", "printer@example.org", "--network", "127.0.0.1"
+    added = json.loads(server.sams("device", "add", "printer", *options, "--json").stdout)
+    server.signed_in("printer", added["password"]).quit()
+    server.sams("device", "change", "printer", "--network", "192.0.2.0/24")
+    with pytest.raises(smtplib.SMTPAuthenticationError, match="other networks"):
+        server.signed_in("printer", added["password"])
 
 
 def test_the_service_tells_how_it_is(server: Service) -> None:
