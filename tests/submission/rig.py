@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,10 @@ from sams.core.ids import IdMaker, new_reference
 from sams.identity.accounts import Accounts
 from sams.identity.passwords import HashCost, Hashes
 from sams.policy.senders import SenderPolicy
+from sams.protocol.sasl.interface import SecurityContext
 from sams.protocol.sasl.registry import all_mechanisms
 from sams.service.material import Material
+from sams.service.tls_contexts import ClientAuthority
 from sams.spool.interface import Search, Work
 from sams.spool.sqlite import SqliteSpool, open_shard
 from sams.submission.composition import Composer
@@ -104,7 +106,11 @@ class ToldSession:
 
 @dataclass
 class Rig:
-    """What a test can look at. rooms: what the next messages have to wait for, the last one first."""
+    """What a test can look at.
+
+    rooms: what the next messages have to wait for, the last one first.
+    renew_certificates: a reload with new certificates of ours.
+    """
 
     starttls: int
     implicit: int
@@ -118,6 +124,7 @@ class Rig:
     rooms: list[asyncio.Future[None]] = field(default_factory=list)
     uses: list[tuple[str, str, str]] = field(default_factory=list)
     writers: list[asyncio.StreamWriter] = field(default_factory=list)
+    renew_certificates: Callable[[], None] = field(default=lambda: None)
 
     async def open(
         self, port: int, tls: ssl.SSLContext | None = None
@@ -133,17 +140,17 @@ class Rig:
         self.authority.ca.configure_trust(context)
         return context
 
-    async def connect(self, *, implicit: bool = False) -> Client:
-        """A connection whose greeting was read."""
+    async def connect(self, *, implicit: bool = False, tls: ssl.SSLContext | None = None) -> Client:
+        """A connection whose greeting was read. tls: in place of `trust`, where TLS is from the start."""
         port = self.implicit if implicit else self.starttls
-        tls = self.trust() if implicit else None
+        tls = tls or self.trust() if implicit else None
         reader, writer = await self.open(port, tls)
         client = Client(self, reader, writer)
         assert (await client.reply()).startswith("220 ")
         return client
 
-    async def secured(self) -> Client:
-        client = await self.connect(implicit=True)
+    async def secured(self, tls: ssl.SSLContext | None = None) -> Client:
+        client = await self.connect(implicit=True, tls=tls)
         await client.ask("EHLO client.example.com")
         return client
 
@@ -210,9 +217,23 @@ def message(sender: str = "alice@example.org", subject: str = "hello", body: byt
     return f"From: {sender}\r\nTo: x@example.net\r\nSubject: {subject}\r\n\r\n".encode() + body
 
 
+@dataclass(frozen=True)
+class Proofs:
+    """What sign-ins by other than a password lean on.
+
+    clients: whose client certificates all listeners take. accept_context: of a realm. cost: of passwords' keys.
+    """
+
+    clients: ClientAuthority | None = None
+    accept_context: Callable[[], SecurityContext] | None = None
+    cost: HashCost = CHEAP
+
+
 @asynccontextmanager
 async def serving(
     folder: Path,
+    proofs: Proofs = Proofs(),
+    /,
     *,
     limits: str = "",
     listener: str = "",
@@ -231,8 +252,9 @@ async def serving(
     clock = SystemClock()
     lines = Lines(2)
     log = make_logger("error", people=True, clock=clock, lines=lines)
-    material = Material(config, (authority.host("smtp.example.org", "localhost"),), {})
-    accounts = Accounts(parts.accounts_path(config), clock, Hashes(CHEAP))
+    host = authority.host("smtp.example.org", "localhost")
+    material = Material(config, (host,), {}, clients=len(config.listeners) * (proofs.clients,))
+    accounts = Accounts(parts.accounts_path(config), clock, Hashes(proofs.cost))
     accounts.add("alice", PASSWORD, ["alice@example.org"])
     accounts.add("bob", PASSWORD, ["bob@example.org", "*@lab.example.org"], ["alice@example.org"])
     inherited = Inherited(
@@ -277,7 +299,7 @@ async def serving(
         note_use=lambda password_id, address, program: uses.append((password_id, address, program)),
     )
     bugs: list[Exception] = []
-    entrances = Entrances(mechanisms, None, clock.now)
+    entrances = Entrances(mechanisms, proofs.accept_context, clock.now)
     reception = Reception(
         asyncio.get_running_loop(), House(services, settings.time_limits(config)), bugs.append
     )
@@ -295,9 +317,19 @@ async def serving(
         for open_one in inherited.listeners
     ]
     await reception.listen(doors)
+
+    def renew_certificates() -> None:
+        inherited.renew(replace(material, hosts=(authority.host("smtp.example.org", "localhost"),)))
+        for (door, _), one in zip(doors, inherited.listeners, strict=True):
+            made = entrances.make(
+                config, one.listener, one.tls, sources=sign_ins.sources, before=door.entrance
+            )
+            door.context, door.entrance = one.tls.context, made
+
     rig = Rig(
         starttls, implicit, authority, accounts, spool, told, reception, submitted, notices, rooms, uses
     )
+    rig.renew_certificates = renew_certificates
     try:
         yield rig
     finally:
