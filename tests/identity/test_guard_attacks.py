@@ -1,7 +1,7 @@
 """What an attacker gets out of a day against the guard with its usual settings; members get in all the while.
 
 A simulation: who attacks tries as fast as the guard lets them, and goes on the moment that a lock is over.
-The figures stand in docs/decisions/0022-guard.md.
+The figures stand in docs/decisions/0021-guard.md.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Theory of operation. What counts is *distinct* wrong passwords: a mail program that repeats one old password all
 day learns nothing by it and is no attack. A password that was right at this place before and is wrong now is the
-previous one, and no guess at all. Four levels, in order of readiness (docs/decisions/0022-guard.md has the figures):
+previous one, and no guess at all. Four levels, in order of readiness (docs/decisions/0021-guard.md has the figures):
 
     pair       (address, login): some distinct wrong passwords slow its replies down; more lock it
     address    or an IPv6 /64: many guesses, for whatever logins; at least as many as logins were right there
