@@ -10,6 +10,7 @@ from sams.config.model import Config, Limits, Listener, Route, Tls
 from sams.config.positions import KeyPath, Positions
 from sams.config.problems import Problem, key_path
 from sams.config.quantities import show_duration
+from sams.config.sender_checks import check_maps
 from sams.config.source_checks import check_sources
 
 _OLD_TLS = frozenset({"1.0", "1.1"})
@@ -48,6 +49,7 @@ def check_values(config: Config, findings: Findings) -> None:
     _check_rest(config, findings)
     check_sources(config.accounts.sources, findings)
     check_chain(config.accounts.sources, config.listeners, findings)
+    check_maps(config.senders.maps, findings)
 
 
 def _check_name(config: Config, findings: Findings) -> None:

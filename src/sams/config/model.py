@@ -18,6 +18,7 @@ from sams.config.kinds import Choice, File, Flag, Many, Name, SecretFile, Text, 
 from sams.config.limits import Guard, Limits
 from sams.config.places import Address, Domain, DomainPattern, HostPort, MailAddress, Network, NextHop, Url
 from sams.config.quantities import Duration, Size
+from sams.config.sender_maps import SenderMap
 from sams.config.sources import AccountSource, BuiltinSource
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
     "Route",
     "RouteSecurity",
     "RouteType",
+    "SenderMap",
     "Senders",
     "Server",
     "Strictness",
@@ -355,6 +357,7 @@ class Senders(Section, frozen=True, kw_only=True):
             "need it; `0` refuses them.",
         ),
     ] = 5
+    maps: tuple[SenderMap, ...] = msgspec.field(default=(), name="map")
 
 
 class Route(Section, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 from sams.config.positions import KeyPath
+from sams.config.sender_maps import SenderQuery
 from sams.config.sources import HttpSource, OauthSource, SqlSource
 from sams.config.sql_query import Dialect, QueryError, read_query
 
@@ -46,7 +47,7 @@ def sqlite_path(database: str) -> str:
     return "/" + unquote(database.removeprefix("sqlite://")).lstrip("/")
 
 
-def check_sql(source: SqlSource, path: KeyPath, findings: Findings) -> None:
+def check_sql(source: SqlSource | SenderQuery, path: KeyPath, findings: Findings) -> None:
     """A database that can be asked, and a query for it."""
     dialect = dialect_of(source.database)
     if dialect is None:
@@ -115,7 +116,7 @@ def _is_elsewhere(host: str) -> bool:
     return bool(host) and not unquote(host).startswith("/") and not is_loopback(host)
 
 
-def _check_sqlite(source: SqlSource, path: KeyPath, findings: Findings) -> None:
+def _check_sqlite(source: SqlSource | SenderQuery, path: KeyPath, findings: Findings) -> None:
     database = source.database
     if not database.startswith("sqlite:///") or not database[10:].strip("/") or set("?#") & set(database):
         text = 'write "sqlite:///path" with the full path, such as "sqlite:///srv/members.db", and nothing behind it'

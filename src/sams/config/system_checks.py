@@ -15,6 +15,8 @@ from sams.config.kinds import SecretFile
 from sams.config.model import Config
 from sams.config.positions import KeyPath
 from sams.config.secret_files import read_secret, refuse_if_shared
+from sams.config.sender_checks import check_map_file
+from sams.config.sender_maps import SenderFile
 from sams.core import hash_list
 from sams.core.errors import OperatorError
 from sams.protocol.radius import MIN_SECRET_OCTETS
@@ -33,8 +35,8 @@ def check_system(config: Config, findings: Findings) -> None:
             _check_hash_list(file, path, findings)
         elif is_secret:
             _check_secret(file, path, findings)
-        else:
-            _check_readable(file, path, findings)
+        elif _check_readable(file, path, findings) is not None and path[:2] == ("senders", "map"):
+            check_map_file(file, path, findings)
     if config.server.data_dir.exists() and not config.server.data_dir.is_dir():
         findings.problem(("server", "data_dir"), f"{config.server.data_dir} is no folder")
     if config.alarm.command and not os.access(config.alarm.command[0], os.X_OK):
@@ -54,6 +56,10 @@ def files(config: Config) -> Iterator[tuple[KeyPath, Path, bool]]:
         yield ("accounts", "breached_passwords"), config.accounts.breached_passwords, False
     for at, source in enumerate(config.accounts.sources):
         yield from named_files(source, ("accounts", "source", at))
+    for at, one in enumerate(config.senders.maps):
+        if isinstance(one, SenderFile):
+            yield ("senders", "map", at, "path"), one.path, False
+        yield from named_files(one, ("senders", "map", at))
 
 
 def named_files(section: Section, path: KeyPath) -> Iterator[tuple[KeyPath, Path, bool]]:
