@@ -6,6 +6,8 @@ import json
 from typing import Any, NoReturn
 
 _MOST_DIGITS = 100
+_MOST_OPENED = 1_000
+"""Arrays and objects. How deep Python's own reader goes is another number in each version."""
 
 
 def read_object(octets: bytes) -> dict[str, Any]:
@@ -14,6 +16,8 @@ def read_object(octets: bytes) -> dict[str, Any]:
     Raises:
         ValueError: they are none: no UTF-8, no JSON, another value, a name twice, NaN, or too deep.
     """
+    if octets.count(b"[") + octets.count(b"{") > _MOST_OPENED:
+        raise ValueError("nested too deep")
     try:
         text = octets.decode()
         found = json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant, parse_int=_whole)
