@@ -70,7 +70,7 @@ class SignIns:
         self.accounts.prepare()
         self._pool = hash_pool(config, inherited.memory, number)
         self.app_passwords = AppPasswords(accounts_path(config), clock)
-        self._known = KnownMembers(config.server.data_dir / MEMBERS_FILE)
+        self.known = KnownMembers(config.server.data_dir / MEMBERS_FILE)
         self.uses = AppPasswordUses(config.server.data_dir / USES_FILE, clock)
         self._writing: asyncio.Future[None] | None = None
         self._next_forgetting = 0.0
@@ -80,7 +80,7 @@ class SignIns:
             accounts=self.accounts,
             hashes=self._hashes,
             pool=self._pool,
-            known=self._known,
+            known=self.known,
             clock=clock,
             teller=self._teller,
             report=_reporter(inherited.log),
@@ -148,7 +148,7 @@ class SignIns:
         """Once a second: what is to be kept goes to its file; now and then old answers of directories go."""
         if self._writing is not None and not self._writing.done():
             return
-        rows, uses, now = self._known.take(), self.uses.take(), self._inherited.clock.monotonic()
+        rows, uses, now = self.known.take(), self.uses.take(), self._inherited.clock.monotonic()
         if rows or uses or now >= self._next_forgetting:
             self._writing = self._loop.run_in_executor(None, self._write, rows, uses, now)
 
@@ -172,7 +172,7 @@ class SignIns:
             await asyncio.wait([self._writing])
         await self._loop.run_in_executor(None, self._write_uses, self.uses.take(is_last=True))
         self.app_passwords.close()
-        self._known.close()
+        self.known.close()
 
     def _retire(self, source: AnySource) -> None:
         async def later() -> None:
@@ -200,12 +200,10 @@ class SignIns:
         """On a thread."""
         self._write_uses(uses)
         try:
-            self._known.write(rows)
+            self.known.write(rows)
             if now >= self._next_forgetting:
                 self._next_forgetting = now + FORGET_EVERY
-                self._known.forget(
-                    self._inherited.clock.now() - longest_kept(self._inherited.material.config)
-                )
+                self.known.forget(self._inherited.clock.now() - longest_kept(self._inherited.material.config))
         except apsw.Error as error:
             self._inherited.log.warning("what directories say of members cannot be kept", why=str(error))
 

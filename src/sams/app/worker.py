@@ -10,6 +10,7 @@ from sams.activity.alarms import Alarms, ways
 from sams.activity.events import Alarmed, GuardLocked, ServiceChanged, ServiceEvent
 from sams.activity.recorder import Recorder
 from sams.app import parts, settings
+from sams.app.app_password_sweep import AppPasswordSweep
 from sams.app.certificates import CertificateWatch
 from sams.app.control import AskForReload, service_handlers, worker_handlers
 from sams.app.doors import Entrances
@@ -32,6 +33,7 @@ from sams.core.address import parse_mailbox
 from sams.core.ids import IdMaker, new_reference
 from sams.delivery.routes import RouteTable
 from sams.delivery.scheduler import Scheduler
+from sams.identity.app_password_store import AppPasswordStore
 from sams.identity.guard import LockBegun
 from sams.identity.interface import Identity
 from sams.policy.senders import SenderPolicy
@@ -109,6 +111,15 @@ class WorkerGraph:
             on_alarm=self._pass_on,
         )
         self._sign_ins = SignIns(self._inherited, number, self._guard_locked, self._tell_activity)
+        self._sweep = AppPasswordSweep(
+            AppPasswordStore(self._sign_ins.accounts.file, clock),
+            self._sign_ins.known,
+            sources=lambda: self._sign_ins.sources,
+            forms=lambda: login_forms(self._inherited.material.config),
+            clock=clock,
+            tell=self._tell_activity,
+            log=self._inherited.log,
+        )
         self._hops = Hops(clock)
         self._scheduler = Scheduler(
             clock=clock,
@@ -229,6 +240,7 @@ class WorkerGraph:
         await self._storage_watch.close()
         await self._storage.close()
         self._reception.cut()
+        await self._sweep.close()
         await self._sign_ins.close()
         if self._number == 0:
             await self._guard_keeper.close()
@@ -298,6 +310,7 @@ class WorkerGraph:
             self._certificates.look(self._inherited.material.hosts)
             self._sharing.look(self._reception.house.services.admission.shared_addresses)
             self._guard_keeper.beat()
+            self._sweep.tick()
         self._storage_watch.beat()
         self._note_what_is_down()
         self._sign_ins.tick()

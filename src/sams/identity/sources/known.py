@@ -5,12 +5,14 @@ and so that every worker knows whom to let in while the directory is down (`[[ac
 lets anybody in by itself: there is no password in it, only who somebody is. So it is written without a sync, some
 answers at a time on a thread, and what is lost by a crash is asked for once more. A damaged file is begun anew.
 
-    members: source, key (the login as it was typed, bare) -> answer (JSON of `Known`), asked (UNIX seconds)
+    members: source, key (`Login.address` of what was typed) -> answer (JSON of `Known`), asked (UNIX seconds)
+    lost: source, login of members with app passwords who are gone -> since when (UNIX seconds)
 """
 
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import apsw
@@ -28,6 +30,9 @@ CREATE TABLE IF NOT EXISTS members (
     source TEXT NOT NULL, key TEXT NOT NULL, answer BLOB NOT NULL, asked REAL NOT NULL, PRIMARY KEY (source, key)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS members_by_time ON members (asked);
+CREATE TABLE IF NOT EXISTS lost (
+    source TEXT NOT NULL, login TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (source, login)
+) STRICT, WITHOUT ROWID;
 """
 _READ = "SELECT answer, asked FROM members WHERE source = ? AND key = ?"
 _WRITE = """
@@ -44,13 +49,14 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class KnownMembers:
-    """The file, as one worker reads and writes it. `write` and `forget` are for a thread, all else for the loop."""
+    """The file, as one worker reads and writes it. What blocks is for threads, all else for the loop."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pending: dict[tuple[str, str], Known] = {}
         self._reader = _opened(path)
         self._writer = _opened(path)
+        self._writing = threading.Lock()
 
     def read(self, source: str, key: str) -> Known | None:
         """What was last said; None: nothing is known. Microseconds."""
@@ -78,7 +84,7 @@ class KnownMembers:
         Raises:
             apsw.Error: it cannot be written.
         """
-        with self._writer:
+        with self._writing, self._writer:
             self._writer.executemany(_WRITE, rows)
 
     def forget(self, before: float) -> None:
@@ -87,7 +93,30 @@ class KnownMembers:
         Raises:
             apsw.Error: it cannot be written.
         """
-        self._writer.execute("DELETE FROM members WHERE asked < ?", (before,))
+        with self._writing:
+            self._writer.execute("DELETE FROM members WHERE asked < ?", (before,))
+
+    def lost(self, source: str, login: str, now: float) -> float:
+        """A member with app passwords is not there any more; since when, UNIX seconds. Blocks.
+
+        Raises:
+            apsw.Error: it cannot be written.
+        """
+        with self._writing, self._writer:
+            self._writer.execute("INSERT OR IGNORE INTO lost VALUES (?, ?, ?)", (source, login, now))
+            ((since,),) = self._writer.execute(
+                "SELECT since FROM lost WHERE source = ? AND login = ?", (source, login)
+            )
+        return float(since)
+
+    def found(self, source: str, login: str) -> None:
+        """The member is there. Blocks.
+
+        Raises:
+            apsw.Error: it cannot be written.
+        """
+        with self._writing:
+            self._writer.execute("DELETE FROM lost WHERE source = ? AND login = ?", (source, login))
 
     def close(self) -> None:
         """Close the file."""

@@ -159,9 +159,17 @@ class DirectorySource:
             return self._account(login, Member(login.bare))
         entry = self._last(login)
         if entry is None or not self._holds(entry):
-            member = await self._ask(lambda: self._directory.find(login), "", is_known=True)
-            entry = self._note(login, member)
+            return await self.ask_anew(login)
         return entry.account
+
+    async def ask_anew(self, login: Login) -> Account | None:
+        """The same by asking in any case; for a directory with `can_find`.
+
+        Raises:
+            TemporaryFailure: the directory is down.
+        """
+        member = await self._ask(lambda: self._directory.find(login), "", is_known=True)
+        return self._note(login, member).account
 
     async def verify(self, login: Login, password: str, address: str, *, is_known: bool) -> Checked:
         """Ask the directory. An outage is a finding, so that the next source can be asked.
@@ -277,7 +285,7 @@ class DirectorySource:
 
     async def _ask_anew(self, login: Login) -> None:
         try:
-            self._note(login, await self._ask(lambda: self._directory.find(login), "", is_known=True))
+            await self.ask_anew(login)
         except TemporaryFailure:
             return  # the circuit breaker tells; what is known stands
 
