@@ -30,17 +30,25 @@ Rows = tuple[Sequence[str], Sequence[Sequence[object]]]
 
 
 class PostgresqlDatabase:
-    """Asks one query (`sql.Database`).
+    """Asks one query (`sql_database.Database`).
 
     password: None: the database wants none.
     timeout: seconds for each of connecting and asking; the server ends a query after as long itself.
+    most: rows that it gives.
 
     Raises:
         OperatorError: psycopg is missing, or the URL is none.
     """
 
     def __init__(
-        self, url: str, password: str | None, parts: Sequence[Part], *, timeout: float, connections: int
+        self,
+        url: str,
+        password: str | None,
+        parts: Sequence[Part],
+        *,
+        timeout: float,
+        connections: int,
+        most: int = 2,
     ) -> None:
         try:
             import psycopg  # noqa: PLC0415 - an extra, and 80 ms
@@ -50,7 +58,7 @@ class PostgresqlDatabase:
         self._settings = _settings(psycopg, url, timeout)
         self._password = password
         self._begin = f"BEGIN READ ONLY; SET LOCAL statement_timeout = {max(1, int(timeout * 1000))}"
-        self._query = _bounded(parts)
+        self._query = _bounded(parts, most)
         self._timeout = timeout
         self._most_idle = connections
         self._idle: list[psycopg.AsyncConnection[tuple[Any, ...]]] = []
@@ -58,7 +66,7 @@ class PostgresqlDatabase:
         self._is_closed = False
 
     async def rows(self, parameters: Mapping[str, str]) -> Rows:
-        """At most two rows.
+        """At most so many rows.
 
         Raises:
             TemporaryFailure: the server cannot be reached, takes too long, or does not take the query.
@@ -169,8 +177,8 @@ def _settings(library: Any, url: str, timeout: float) -> dict[str, Any]:
     return {**own, **named}
 
 
-def _bounded(parts: Sequence[Part]) -> str:
-    """The query as psycopg takes it, with at most two rows: whoever has a thousand is told the same."""
+def _bounded(parts: Sequence[Part], most: int) -> str:
+    """The query as psycopg takes it, with at most so many rows: no more is of use."""
     texts = (f"%({part.name})s" if isinstance(part, Parameter) else part.replace("%", "%%") for part in parts)
     query = "".join(texts)
-    return f"SELECT * FROM (\n{query}\n) AS found LIMIT 2"  # noqa: S608 - the administrator's own query
+    return f"SELECT * FROM (\n{query}\n) AS found LIMIT {most}"  # noqa: S608 - the administrator's own query

@@ -7,38 +7,15 @@ mean, of `sql_row.py`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import Protocol
 
-from sams.config.source_addresses import dialect_of
 from sams.config.sources import SqlSource
-from sams.config.sql_query import PARAMETERS, Part, QueryError, read_query
-from sams.core.errors import OperatorError
 from sams.identity.interface import Finding
 from sams.identity.logins import Login
 from sams.identity.passwords import Hashes, HashPool
 from sams.identity.sources.interface import Answer, Member, down
-from sams.identity.sources.postgresql import PostgresqlDatabase
+from sams.identity.sources.sql_database import open_database, parameters_of
 from sams.identity.sources.sql_row import SqlMember, UnanswerableError, read_rows
-from sams.identity.sources.sqlite import SqliteDatabase
-
-
-class Database(Protocol):
-    """Where the query is asked."""
-
-    async def rows(self, parameters: Mapping[str, str]) -> tuple[Sequence[str], Sequence[Sequence[object]]]:
-        """The names of the columns, and at most two rows.
-
-        Raises:
-            TemporaryFailure: it cannot be asked.
-            UnanswerableError: it cannot be asked about these parameters.
-        """
-        ...
-
-    async def close(self) -> None:
-        """Let go of connections and threads."""
-        ...
 
 
 class SqlDirectory:
@@ -58,7 +35,7 @@ class SqlDirectory:
     ) -> None:
         self._hashes = hashes
         self._pool = pool
-        self._database = _database(section, password)
+        self._database = open_database(section, password, most=2)
 
     async def verify(self, login: Login, password: str, address: str) -> Answer:
         """Find the row, then compare. Where there is no row, or no password in it, with nobody's."""
@@ -90,35 +67,8 @@ class SqlDirectory:
         await self._database.close()
 
     async def _row(self, login: Login) -> SqlMember | None:
-        parameters = _parameters(login)
+        parameters = parameters_of(login)
         if parameters is None:
             return None
         names, rows = await self._database.rows(parameters)
         return read_rows(names, rows, login)
-
-
-def _database(section: SqlSource, password: str | None) -> Database:
-    dialect = dialect_of(section.database)
-    if dialect is None:
-        raise OperatorError(f"{section.id}: only PostgreSQL and SQLite can be asked")
-    try:
-        parts: tuple[Part, ...] = read_query(section.query, dialect)
-    except QueryError as error:
-        raise OperatorError(f"{section.id}: query: {error}") from None
-    if dialect == "sqlite":
-        return SqliteDatabase(
-            section.database, parts, timeout=section.timeout, connections=section.connections
-        )
-    return PostgresqlDatabase(
-        section.database, password, parts, timeout=section.timeout, connections=section.connections
-    )
-
-
-def _parameters(login: Login) -> dict[str, str] | None:
-    """What is bound; None: it has what no text of a database has."""
-    values = dict(zip(PARAMETERS, (login.user, login.domain, login.address, login.bare), strict=True))
-    try:
-        "".join(values.values()).encode()
-    except UnicodeEncodeError:
-        return None
-    return None if any("\0" in value for value in values.values()) else values

@@ -31,17 +31,23 @@ Rows = tuple[Sequence[str], Sequence[Sequence[object]]]
 
 
 class SqliteDatabase:
-    """Asks one query (`sql.Database`). timeout: seconds that a question may take, waiting for a lock included."""
+    """Asks one query (`sql_database.Database`). timeout: seconds that a question may take, waiting for a lock included.
 
-    def __init__(self, url: str, parts: Sequence[Part], *, timeout: float, connections: int) -> None:
+    most: rows that it gives.
+    """
+
+    def __init__(
+        self, url: str, parts: Sequence[Part], *, timeout: float, connections: int, most: int = 2
+    ) -> None:
         self._path = sqlite_path(url)
         self._query = "".join(f":{part.name}" if isinstance(part, Parameter) else part for part in parts)
         self._timeout = timeout
+        self._most = most
         self._threads = ThreadPoolExecutor(min(connections, _MOST_THREADS), "sqlite")
         self._idle: list[_Connection] = []
 
     async def rows(self, parameters: Mapping[str, str]) -> Rows:
-        """At most two rows.
+        """At most so many rows.
 
         Raises:
             TemporaryFailure: the file cannot be read, is locked for too long, or the query fails.
@@ -67,7 +73,8 @@ class SqliteDatabase:
         connection = None
         try:
             connection = self._connection()
-            found = connection.rows(self._query, parameters, time.monotonic() + self._timeout, is_over)
+            until = time.monotonic() + self._timeout
+            found = connection.rows(self._query, parameters, self._most, until, is_over)
         except (apsw.Error, OSError) as error:
             if connection is not None:
                 connection.close()
@@ -112,8 +119,10 @@ class _Connection:
         self._database.pragma("query_only", 1)
         self._database.pragma("trusted_schema", 0)
 
-    def rows(self, query: str, parameters: dict[str, str], until: float, is_over: threading.Event) -> Rows:
-        """At most two.
+    def rows(
+        self, query: str, parameters: dict[str, str], most: int, until: float, is_over: threading.Event
+    ) -> Rows:
+        """At most so many.
 
         Raises:
             apsw.Error: it cannot be asked, or took too long.
@@ -129,7 +138,7 @@ class _Connection:
         cursor.exec_trace = describe  # it runs before there is a row, or none
         try:
             cursor.execute(query, parameters)
-            return names, list(islice(cursor, 2))
+            return names, list(islice(cursor, most))
         finally:
             cursor.close(force=True)
 
