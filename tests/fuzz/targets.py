@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.fuzz import client, header, member, mime, proxy, relay, replies, sasl, server
+from tests.fuzz import client, dovecot, header, member, mime, proxy, radius, relay, replies, sasl, server
 from tests.fuzz.target import Target
 
 TARGETS: Mapping[str, Target] = {
     "server": server.TARGET,
     "client": client.TARGET,
+    "dovecot": dovecot.TARGET,
     "header": header.TARGET,
     "member": member.TARGET,
     "mime": mime.TARGET,
     "proxy": proxy.TARGET,
+    "radius": radius.TARGET,
     "relay": relay.TARGET,
     "replies": replies.TARGET,
     "sasl": sasl.TARGET,

@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import enum
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
 
@@ -63,7 +63,7 @@ class Answer(Struct, frozen=True):
 class DovecotEngine:
     """One connection. `opening` goes out first; questions may be asked when `is_ready`."""
 
-    __slots__ = ("_cpid", "_has_plain", "_kind", "_last", "_reader", "_saw_version", "is_ready")
+    __slots__ = ("_cpid", "_has_plain", "_kind", "_last", "_reader", "_saw_version", "failure", "is_ready")
 
     def __init__(self, kind: Socket, cpid: int) -> None:
         """A new connection. cpid: a number that no other open one has; Dovecot refuses a second with it."""
@@ -74,6 +74,8 @@ class DovecotEngine:
         self._saw_version = False
         self._has_plain = False
         self.is_ready = False
+        self.failure = ""
+        """Why the connection has to be left, in our words; empty: it need not."""
 
     def opening(self) -> bytes:
         """Our side of the handshake. Dovecot 2.4 says nothing before it has the version."""
@@ -94,13 +96,18 @@ class DovecotEngine:
         return self._last, f"{line}\n".encode()
 
     def receive(self, octets: bytes) -> list[Answer]:
-        """Take octets as they come: the answers that are whole by now.
-
-        Raises:
-            DovecotError: the connection has to be left.
-        """
-        answers = [self._take(line) for line in self._reader.receive(octets)]
-        return [answer for answer in answers if answer is not None]
+        """Take octets as they come: the answers that are whole by now. Behind a `failure` there are none."""
+        answers = list[Answer]()
+        if self.failure:
+            return answers
+        try:
+            for line in self._reader.receive(octets):
+                answer = self._take(line)
+                if answer is not None:
+                    answers.append(answer)
+        except DovecotError as error:
+            self.failure = str(error)
+        return answers
 
     def _take(self, line: str) -> Answer | None:
         verb, *rest = line.split("\t")
@@ -147,16 +154,17 @@ class LineReader:
     def __init__(self) -> None:
         self._rest = b""
 
-    def receive(self, octets: bytes) -> list[str]:
+    def receive(self, octets: bytes) -> Iterator[str]:
         """The lines that are whole by now, without their end.
 
         Raises:
-            DovecotError: a line of more than `MAX_LINE` octets.
+            DovecotError: behind those that are none: a line of more than `MAX_LINE` octets.
         """
         *whole, self._rest = (self._rest + octets).split(b"\n")
-        if max(map(len, (*whole, self._rest))) > MAX_LINE:
-            raise DovecotError(f"a line of more than {MAX_LINE} octets")
-        return [line.decode("utf-8", "replace") for line in whole]
+        for line in whole:
+            _check_length(line)
+            yield line.decode("utf-8", "replace")
+        _check_length(self._rest)
 
 
 def plain_response(user: str, password: str) -> str:
@@ -186,3 +194,8 @@ def read_fields(parameters: list[str]) -> dict[str, str]:
         if parameter:
             fields.setdefault(unescape(name), unescape(value))
     return fields
+
+
+def _check_length(line: bytes) -> None:
+    if len(line) > MAX_LINE:
+        raise DovecotError(f"a line of more than {MAX_LINE} octets")

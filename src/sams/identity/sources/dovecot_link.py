@@ -183,15 +183,13 @@ class _Link(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Give answers to those who asked."""
         self._heard += 1
-        try:
-            answers = self._engine.receive(data)
-        except DovecotError as error:
-            self.leave(str(error))
-            return
+        answers = self._engine.receive(data)
         if self._engine.is_ready and not self._ready.done():
             self._ready.set_result(None)
         for answer in answers:
             self._hand_over(answer)
+        if self._engine.failure:
+            self.leave(self._engine.failure)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Dovecot hung up, or the connection broke."""
