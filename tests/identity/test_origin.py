@@ -4,7 +4,7 @@ import ipaddress
 
 import pytest
 
-from sams.identity.origin import covering, origin_key
+from sams.identity.origin import covering, network_key, origin_key, shown_place
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,21 @@ def test_networks_cover_mapped_addresses_too() -> None:
     assert all(covers(text) for text in ("192.0.2.7", "::ffff:192.0.2.7", "2001:db8::1"))
     assert not any(covers(text) for text in ("198.51.100.1", "2001:db9::1", "no address", "::ffff:1.2.3.4"))
     assert not covering([])("192.0.2.7")
+
+
+@pytest.mark.parametrize(
+    ("address", "origin", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7", "192.0.2.0/24"),
+        ("::ffff:192.0.2.7", "192.0.2.7", "192.0.2.0/24"),
+        ("2001:db8:0:7::9", "2001:db8:0:7::/64", "2001:db8::/48"),
+        ("::1", "::/64", "::/48"),
+        ("unix", "unix", "unix"),
+        ("unknown", "unknown", "unknown"),
+    ],
+)
+def test_an_origin_and_a_network_are_shown_as_people_write_them(
+    address: str, origin: str, network: str
+) -> None:
+    key = origin_key(address)
+    assert (shown_place(key), shown_place(network_key(key))) == (origin, network)
