@@ -31,9 +31,9 @@ Rows = tuple[Sequence[str], Sequence[Sequence[object]]]
 
 
 class SqliteDatabase:
-    """Asks one query (`sql_database.Database`). timeout: seconds that a question may take, waiting for a lock included.
+    """Asks one query (`sql_database.Database`).
 
-    most: rows that it gives.
+    timeout: seconds that a question may take, waiting for a lock included. most: rows that it gives.
     """
 
     def __init__(
