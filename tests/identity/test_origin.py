@@ -42,7 +42,7 @@ def test_networks_cover_mapped_addresses_too() -> None:
         ("2001:db8:0:7::9", "2001:db8:0:7::/64", "2001:db8::/48"),
         ("::1", "::/64", "::/48"),
         ("unix", "unix", "unix"),
-        ("unknown", "unknown", "unknown"),
+        ("unix:/run/x", "unix:/run/x", "unix:/run/x"),
     ],
 )
 def test_an_origin_and_a_network_are_shown_as_people_write_them(
