@@ -64,8 +64,8 @@ def reference(octets: bytes) -> tuple[int, list[tuple[int, bytes]]] | None:
 
 
 def run(data: bytes) -> None:
-    """The first octet chooses what is made right."""
-    (choice,), stream = split_head(data, 1)
+    """The first octet chooses what is made right, three more nothing."""
+    (choice, *_), stream = split_head(data, 4)
     octets = packet(choice, stream)
     expected = reference(octets)
     try:
