@@ -199,7 +199,8 @@ class LdapSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind", 
         Key(
             Text(longest=2_000),
             "Which entry is a member's: `{user}`, `{domain}`, `{address}`, `{login}` are put in, escaped.",
-            unset="`(&(objectClass=person)(|(uid={user})(mail={address})))`; for Active Directory "
+            unset="`(&(|(objectClass=person)(objectClass=posixAccount))(|(uid={user})(mail={address})))`; for Active "
+            "Directory "
             "`(&(objectCategory=person)(objectClass=user)(|(sAMAccountName={user})(userPrincipalName={address})))`",
             example='"(uid={user})"',
         ),

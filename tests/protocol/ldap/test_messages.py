@@ -65,13 +65,14 @@ def test_texts_of_an_entry_are_those_that_are_utf_8() -> None:
 
 def test_a_bind_says_version_name_and_password() -> None:
     assert messages.bind(1, "cn=x", "pw") == bytes.fromhex("3012020101 600d 020103 0404636e3d78 80027077")
-    with_control = messages.bind(1, "", "", [messages.PASSWORD_POLICY])
+    with_control = messages.bind(1, "cn=x", "pw", [messages.PASSWORD_POLICY])
     assert messages.PASSWORD_POLICY.encode() in with_control
 
 
 def test_an_empty_password_proves_nothing_and_is_never_sent() -> None:
-    with pytest.raises(ValueError, match="proves nothing"):
-        messages.bind(1, "uid=alice", "")
+    for name, password in (("uid=alice", ""), ("", "pw"), ("", "")):
+        with pytest.raises(ValueError, match="proves nothing"):
+            messages.bind(1, name, password)
 
 
 def test_a_search_says_where_and_what() -> None:

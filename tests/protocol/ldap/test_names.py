@@ -51,7 +51,15 @@ def test_the_name_above() -> None:
 
 @pytest.mark.parametrize(
     ("text", "is_one"),
-    [("uid=a,dc=b", True), ("alice@example.org", False), ("EXAMPLE\\alice", False), ("", False)],
+    [
+        ("uid=a,dc=b", True),
+        ("alice@example.org", False),
+        ("EXAMPLE\\alice", False),
+        ("bounce=a@example.org", False),
+        ("mail=a@b,dc=x", True),
+        ("2.5.4.3=a", True),
+        ("", False),
+    ],
 )
 def test_names_are_told_from_addresses(text: str, is_one: bool) -> None:
     assert names.is_name(text) is is_one

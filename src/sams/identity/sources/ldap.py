@@ -45,7 +45,7 @@ from sams.protocol.ldap.filters import Filter
 from sams.protocol.ldap.messages import PASSWORD_POLICY, Entry, Search
 
 FILTERS: dict[Schema, str] = {
-    "posix": "(&(objectClass=person)(|(uid={user})(mail={address})))",
+    "posix": "(&(|(objectClass=person)(objectClass=posixAccount))(|(uid={user})(mail={address})))",
     "active-directory": (
         "(&(objectCategory=person)(objectClass=user)(|(sAMAccountName={user})(userPrincipalName={address})))"
     ),

@@ -7,6 +7,7 @@ connections (`ldap_servers`) closes one that was left like that. No step has a t
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from dataclasses import dataclass, field
 from typing import Literal, cast
@@ -18,6 +19,9 @@ from sams.protocol.ldap.messages import Entry, Inbox, LdapError, Message, Refere
 
 MAX_ENTRIES = 2_000
 """Of one search; no question of ours has so many answers."""
+
+ADDRESS_TIME = 1.0
+"""Seconds for each address of a name but the last: IPv6 may lead nowhere."""
 
 Security = Literal["starttls", "tls", "none"]
 
@@ -113,9 +117,17 @@ class LdapConnection(asyncio.Protocol):
             raise ServerFault(
                 f"{self.server.text}: something came behind the answer that TLS begins: is it forged?"
             )
-        transport = self._usable()
+        await self.encrypt(context)
+
+    async def encrypt(self, context: ssl.SSLContext) -> None:
+        """All that follows is in TLS, with the server that was named.
+
+        Raises:
+            OSError: the handshake failed, or the certificate is not trusted.
+            ServerFault: the connection broke.
+        """
         upgraded = await asyncio.get_running_loop().start_tls(
-            transport, self, context, server_hostname=self.server.host
+            self._usable(), self, context, server_hostname=self.server.host
         )
         if upgraded is None:
             raise ConnectionResetError("the server closed the connection in the handshake")
@@ -201,8 +213,10 @@ async def connect(server: LdapServer, security: Security, context: ssl.SSLContex
     """
     connection = LdapConnection(server)
     try:
-        await _open(connection, context)
-        if not (server.is_tls or server.path or security == "none"):
+        await _open(connection)
+        if server.is_tls:
+            await connection.encrypt(context)
+        elif not (server.path or security == "none"):
             await connection.start_tls(context)
     except BaseException as error:
         connection.abort()
@@ -212,16 +226,22 @@ async def connect(server: LdapServer, security: Security, context: ssl.SSLContex
     return connection
 
 
-async def _open(connection: LdapConnection, context: ssl.SSLContext) -> None:
+async def _open(connection: LdapConnection) -> None:
     loop, server = asyncio.get_running_loop(), connection.server
     if server.path:
         await loop.create_unix_connection(lambda: connection, server.path)
-    elif server.is_tls:
-        await loop.create_connection(
-            lambda: connection, server.host, server.port, ssl=context, server_hostname=server.host
-        )
-    else:
-        await loop.create_connection(lambda: connection, server.host, server.port)
+        return
+    found = await loop.getaddrinfo(server.host, server.port, type=socket.SOCK_STREAM)
+    addresses = list(dict.fromkeys(each[4][0] for each in found))
+    for at, address in enumerate(addresses, 1):
+        try:
+            async with asyncio.timeout(None if at == len(addresses) else ADDRESS_TIME):
+                await loop.create_connection(lambda: connection, str(address), server.port)
+        except OSError:
+            if at == len(addresses):
+                raise
+        else:
+            return
 
 
 def _why(error: OSError) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sams.core.text import visible
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Member, unanswerable
-from sams.identity.sources.ldap_connection import LdapConnection
+from sams.identity.sources.ldap_connection import LdapConnection, ServerFault
 from sams.protocol.ldap import filters, names
 from sams.protocol.ldap.messages import BASE, Entry, Search
 
@@ -16,6 +16,8 @@ MOST_MAILBOXES = 50
 
 _PROXY = "proxyaddresses"
 _SMTP = "smtp:"
+_TOLD = frozenset({0, 32, 34, 50})
+"""Codes that tell of an entry, or that there is none, or none that may be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,10 +78,13 @@ async def read_entry(connection: LdapConnection, name: str, attributes: tuple[st
     """The entry of this name; None: there is none that may be read.
 
     Raises:
-        ServerFault: the server does not answer.
+        ServerFault: the server does not tell.
     """
     query = Search(name, filters.present("objectClass"), attributes, scope=BASE, size=1)
     found = await connection.search(query)
+    if found.result.code not in _TOLD:
+        told = f"{visible(found.result.diagnostic, 200)} (code {found.result.code})"
+        raise ServerFault(f"{connection.server.text}: it does not tell of {visible(name, 200)}: {told}")
     return found.entries[0] if found.entries else None
 
 

@@ -18,8 +18,8 @@ from msgspec import Struct
 from sams.protocol.ldap import ber
 from sams.protocol.ldap.ber import BerError, Reader
 
-MAX_MESSAGE = 4 * 1024 * 1024
-"""Octets of a message that is taken: an entry with thousands of groups is below one MiB."""
+MAX_MESSAGE = 1024 * 1024
+"""Octets of a message that is taken: an entry in some thousands of groups is smaller."""
 
 BASE, ONE_LEVEL, SUBTREE = 0, 1, 2
 """Scopes of a search."""
@@ -98,11 +98,11 @@ def bind(number: int, name: str, password: str, controls: Iterable[str] = ()) ->
     """A question whether the password is right; the connection acts as `name` after it (RFC 4511 section 4.2).
 
     Raises:
-        ValueError: the name is there and the password is empty. Servers answer such a bind with success, without
-            having looked at any password (RFC 4513 section 5.1.2).
+        ValueError: the name or the password is empty. Servers answer such a bind with success, without having looked
+            at any password (RFC 4513 sections 5.1.1 and 5.1.2); to be nobody, no bind is needed.
     """
-    if name and not password:
-        raise ValueError("a bind with a name and an empty password proves nothing")
+    if not name or not password:
+        raise ValueError("a bind without a name or without a password proves nothing")
     content = (ber.integer(_VERSION), ber.octets(name), ber.octets(password, _SIMPLE))
     return _message(number, ber.constructed(_BIND, *content), controls)
 

@@ -10,6 +10,7 @@ Key: TypeAlias = tuple[tuple[tuple[str, str], ...], ...]
 
 _SPECIAL = re.compile(r'[\\"+,;<>=#\0]|^ | $')
 _ESCAPE = re.compile(rb"\\([0-9A-Fa-f]{2})|\\(.)", re.DOTALL)
+_ATTRIBUTE = re.compile(r"\s*(?:[A-Za-z][A-Za-z0-9-]*|[0-9]+(?:\.[0-9]+)*)\s*=")
 _COMMA = re.compile(r"\\.|(,)", re.DOTALL)
 _PLUS = re.compile(r"\\.|(\+)", re.DOTALL)
 
@@ -20,8 +21,8 @@ def escaped(value: str) -> str:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text is a distinguished name, and no other way to say who it is, such as an address."""
-    return "=" in text.partition(",")[0]
+    """Whether a text is a distinguished name, and no other way to say who it is, such as an address (`a=b@c`)."""
+    return _ATTRIBUTE.match(text) is not None and ("@" not in text or "," in text)
 
 
 def parent(name: str) -> str:
