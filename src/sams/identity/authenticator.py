@@ -35,6 +35,7 @@ from sams.core.text import visible
 from sams.identity import replies
 from sams.identity.app_passwords import AppPassword, AppPasswords
 from sams.identity.chain import UNTOLD, Chain
+from sams.identity.grants import Grants
 from sams.identity.guard import Guard, SignInAttempt
 from sams.identity.interface import (
     EVERYBODY,
@@ -112,6 +113,7 @@ class ChainAuthenticator:
     remembered: passwords that were right lately. graced: the same for as long as a directory may be down.
     chance: random numbers from 0 to 1, for the jitter.
     report: told of every unexpected exception; the journal gets its type from the verdict besides.
+    grants: what maps of senders add; None: there are none.
     """
 
     def __init__(
@@ -127,7 +129,9 @@ class ChainAuthenticator:
         chance: Callable[[], float],
         report: Callable[[BaseException], None],
         settings: SignInSettings = SignInSettings(),
+        grants: Grants | None = None,
     ) -> None:
+        self._grants = Grants(forms) if grants is None else grants
         self._remembered = remembered
         self._graced = graced
         self._app_passwords = app_passwords
@@ -188,10 +192,14 @@ class ChainAuthenticator:
         try:
             if identity.app_password and self._app_passwords.get(identity.app_password) is None:
                 return False
-            return self.chain.still_valid(identity)
+            return self.chain.still_valid(identity) and self._is_granted_still(identity)
         except TemporaryFailure as error:
             self._report(error)
             return True
+
+    def _is_granted_still(self, identity: Identity) -> bool:
+        source = self.chain.named(identity.source) if identity.grant is not None else None
+        return source is None or self._grants.still_valid(identity, source)
 
     def changed_logins(self) -> frozenset[str]:
         """Logins changed in any source since the last call."""
@@ -251,7 +259,7 @@ class ChainAuthenticator:
             verdict, generation = None, UNTOLD
         return verdict or self._later(sign_in, self._check(sign_in, generation))
 
-    def _remembers(self, sign_in: _SignIn, account: Account | None) -> SignInVerdict | None:
+    def _remembers(self, sign_in: _SignIn, account: Account | None) -> Verdict | None:
         if account is None:
             return None
         identity, password = account.identity, sign_in.attempt.password
@@ -266,7 +274,7 @@ class ChainAuthenticator:
         finding = Finding.WRONG if generation else Finding.UNKNOWN
         return self._wrong(sign_in, sign_in.problem or f"{self._word(sign_in, finding)}, as lately")
 
-    async def _check(self, sign_in: _SignIn, generation: int) -> SignInVerdict:
+    async def _check(self, sign_in: _SignIn, generation: int) -> Verdict:
         attempt = sign_in.attempt
         is_known = self._guard.knows(attempt)
         checked = await sign_in.chain.check_password(
@@ -275,7 +283,7 @@ class ChainAuthenticator:
         # Guesses made at the same time count too: who is locked by now is not told the verdict.
         return self._locked(sign_in) or self._answer_password(sign_in, checked, generation)
 
-    def _answer_password(self, sign_in: _SignIn, checked: Checked, generation: int) -> SignInVerdict:
+    def _answer_password(self, sign_in: _SignIn, checked: Checked, generation: int) -> Verdict:
         password = sign_in.attempt.password
         if checked.finding is Finding.RIGHT and checked.account is not None:
             self._remember(sign_in.chain, checked.account.identity, password)
@@ -321,7 +329,7 @@ class ChainAuthenticator:
     def _app_password(self, text: str) -> AppPassword | None:
         return self._app_passwords.find(text) or self._app_passwords.find_expired(text)
 
-    async def _find_owner(self, sign_in: _SignIn, source: Source, app_password: AppPassword) -> SignInVerdict:
+    async def _find_owner(self, sign_in: _SignIn, source: Source, app_password: AppPassword) -> Verdict:
         """By asking the directory whether the member still is one; while it is down, by what it said last."""
         try:
             account = await source.find(sign_in.login)
@@ -333,7 +341,7 @@ class ChainAuthenticator:
 
     def _judge_app_password(
         self, sign_in: _SignIn, account: Account | None, app_password: AppPassword
-    ) -> SignInVerdict:
+    ) -> Verdict:
         name = visible(app_password.name, 60)
         if account is None or account.identity.login != app_password.login:
             return self._failed(
@@ -345,7 +353,7 @@ class ChainAuthenticator:
             return self._refused(
                 sign_in, replies.WRONG_NETWORK, f'app password "{name}" from a foreign network'
             )
-        return self._judge(sign_in, _with_app_password(account, app_password), f'app password "{name}"')
+        return self._judge(sign_in, account, f'app password "{name}"', app_password)
 
     # --- by another proof
 
@@ -374,14 +382,14 @@ class ChainAuthenticator:
             return self._failed(sign_in, UNTOLD, "the password was changed meanwhile")
         return self._judge(sign_in, account, "SCRAM proof")
 
-    async def _check_token(self, sign_in: _SignIn, claim: TokenClaim) -> SignInVerdict:
+    async def _check_token(self, sign_in: _SignIn, claim: TokenClaim) -> Verdict:
         checked = await sign_in.chain.check_token(claim)
         return self._locked(sign_in) or self._answer(sign_in, checked, UNTOLD, "token")
 
-    async def _check_principal(self, sign_in: _SignIn, claim: PrincipalClaim) -> SignInVerdict:
+    async def _check_principal(self, sign_in: _SignIn, claim: PrincipalClaim) -> Verdict:
         return self._answer(sign_in, await sign_in.chain.check_principal(claim), UNTOLD, "Kerberos ticket")
 
-    async def _check_certificate(self, sign_in: _SignIn, claim: CertificateClaim) -> SignInVerdict:
+    async def _check_certificate(self, sign_in: _SignIn, claim: CertificateClaim) -> Verdict:
         checked = Checked(Finding.UNKNOWN)
         for name in claim.names:
             try:
@@ -394,7 +402,7 @@ class ChainAuthenticator:
 
     # --- judged and answered
 
-    def _answer(self, sign_in: _SignIn, checked: Checked, generation: int, how: str) -> SignInVerdict:
+    def _answer(self, sign_in: _SignIn, checked: Checked, generation: int, how: str) -> Verdict:
         if checked.finding is Finding.RIGHT and checked.account is not None:
             return self._judge(sign_in, checked.account, checked.detail or how)
         if checked.finding is Finding.UNAVAILABLE:
@@ -420,7 +428,13 @@ class ChainAuthenticator:
         only_app = bool(asked) and not any(asked)
         return self._refused(sign_in, replies.APP_PASSWORDS_ONLY if only_app else replies.WRONG, explanation)
 
-    def _judge(self, sign_in: _SignIn, account: Account, explanation: str) -> SignInVerdict:
+    def _judge(
+        self,
+        sign_in: _SignIn,
+        account: Account,
+        explanation: str,
+        app_password: AppPassword | None = None,
+    ) -> Verdict:
         """The proof is right: what remains is whether the account may be used, from there, and in that name."""
         self._guard.succeeded(sign_in.attempt)
         if account.suspended is not None:
@@ -431,10 +445,39 @@ class ChainAuthenticator:
             return self._refused(
                 sign_in, replies.WRONG_NETWORK, f"{explanation}, from a network that is not its"
             )
-        if sign_in.authzid and not self._may_act_as(account.identity, sign_in.authzid):
+        source = None if self._grants.is_empty else sign_in.chain.named(account.identity.source)
+        if source is None:
+            return self._accept(sign_in, account.identity, explanation, app_password)
+        granted = self._grants.known(account.identity, sign_in.login, source)
+        if granted is None:
+            return self._later(sign_in, self._ask(sign_in, account, source, explanation, app_password))
+        return self._accept(sign_in, granted, explanation, app_password)
+
+    async def _ask(
+        self,
+        sign_in: _SignIn,
+        account: Account,
+        source: Source,
+        explanation: str,
+        app_password: AppPassword | None,
+    ) -> Verdict:
+        granted = await self._grants.ask(account.identity, sign_in.login, source)
+        return self._accept(sign_in, granted, explanation, app_password)
+
+    def _accept(
+        self, sign_in: _SignIn, identity: Identity, explanation: str, app_password: AppPassword | None
+    ) -> SignInVerdict:
+        """All that the member may send as is known by now; an app password leaves some of it."""
+        missing = identity.grant.missing if identity.grant is not None else ""
+        if missing:
+            explanation = f"{explanation}; some addresses are not known: {missing}"
+        if app_password is not None:
+            identity = _with_app_password(identity, app_password)
+        if sign_in.authzid and not self._may_act_as(identity, sign_in.authzid):
             shown = visible(sign_in.authzid, 100)
-            return self._refused(sign_in, replies.WRONG, f"{explanation}, but may not act as {shown}")
-        return SignInVerdict(account.identity, replies.ACCEPTED, explanation)
+            reply = replies.UNAVAILABLE if missing else replies.WRONG
+            return self._refused(sign_in, reply, f"{explanation}, but may not act as {shown}")
+        return SignInVerdict(identity, replies.ACCEPTED, explanation)
 
     def _may_act_as(self, identity: Identity, authzid: str) -> bool:
         """RFC 4616 section 2: the login itself, or an address that the member may send from or for."""
@@ -448,13 +491,14 @@ class ChainAuthenticator:
         return covers(identity.addresses, mailbox) or covers(identity.may_send_as, mailbox)
 
     def _later(
-        self, sign_in: _SignIn, decision: Coroutine[Any, Any, SignInVerdict]
+        self, sign_in: _SignIn, decision: Coroutine[Any, Any, Verdict]
     ) -> asyncio.Future[SignInVerdict]:
         return asyncio.get_running_loop().create_task(self._decided(sign_in, decision))
 
-    async def _decided(self, sign_in: _SignIn, decision: Coroutine[Any, Any, SignInVerdict]) -> SignInVerdict:
+    async def _decided(self, sign_in: _SignIn, decision: Coroutine[Any, Any, Verdict]) -> SignInVerdict:
         try:
-            return await decision
+            verdict = await decision
+            return verdict if isinstance(verdict, SignInVerdict) else await verdict
         except TemporaryFailure as error:
             return self._refused(sign_in, error.reply, error.detail)
         except Exception as error:  # noqa: BLE001 - as in verify
@@ -491,9 +535,9 @@ def _named(claim: Claim) -> tuple[str, str, bool]:
     raise TypeError(f"a claim of no known kind: {type(claim).__name__}")
 
 
-def _with_app_password(account: Account, app_password: AppPassword) -> Account:
+def _with_app_password(identity: Identity, app_password: AppPassword) -> Identity:
     """What the app password leaves of what the account may do."""
-    identity = replace(account.identity, app_password=app_password.id)
+    identity = replace(identity, app_password=app_password.id)
     if app_password.senders:
         own = narrowed(identity.addresses, app_password.senders)
         others = narrowed(identity.may_send_as, app_password.senders)
@@ -503,4 +547,4 @@ def _with_app_password(account: Account, app_password: AppPassword) -> Account:
         if not covers(own, identity.default_address):
             identity = replace(identity, default_address=default)
         identity = replace(identity, addresses=own, may_send_as=others)
-    return replace(account, identity=identity)
+    return identity

@@ -26,6 +26,20 @@ from sams.protocol.sasl.interface import Claim, PrincipalClaim, ScramKeys, Secur
 
 
 @dataclass(frozen=True, slots=True)
+class Grant:
+    """What maps of senders add to a member's addresses (`grants.Grants`).
+
+    own, others: patterns. asked: as whom databases were asked.
+    missing: what could not be told, and why, for the journal; empty: all could.
+    """
+
+    own: tuple[str, ...]
+    others: tuple[str, ...]
+    asked: Login
+    missing: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Identity:
     """A member who signed in, as the account was then.
 
@@ -39,6 +53,7 @@ class Identity:
     source: the name of the source that knows the account.
     app_password: the id of the app password that was used; empty: none was.
     recipients: patterns of whom the member may write to; empty: everybody.
+    grant: what of the addresses comes from maps of senders; None: nothing.
     """
 
     login: str
@@ -51,6 +66,7 @@ class Identity:
     source: str = "builtin"
     app_password: str = ""
     recipients: tuple[str, ...] = ()
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True, slots=True)
