@@ -1,15 +1,16 @@
 """What the organisation's own maps (`[[senders.map]]`) let a member send as, besides what the source says.
 
 A file answers from memory. A query answers from memory for as long as its answer holds; else it is asked, and the
-sign-in waits. Where it cannot be asked the member signs in all the same, for most never send as anybody else; but the
-identity knows that something is missing (`Grant.missing`), so that a sender who may be in the map is told to try again
-(451) and nobody's queued mail comes back for an outage. Nobody may ever send as more: what is not known is not granted.
+sign-in waits. Where it cannot be asked the member signs in all the same, for most never send as anybody else; but
+the identity knows that something is missing (`Grant.missing`), so that a sender who may be in the map is told to try
+again (451), and nobody's queued mail comes back for an outage. Nobody may ever send as more: what is not known is
+not granted.
 
 Whom a file means
 -----------------
 A login in a file is somebody's who would type it. Where a source tells members apart by domain (`alice@a.example`),
-one without a domain is in the first of the accounts'. Where it does not (`alice`), one with a domain is a spelling that
-the source must be asked about (`domains`), so that of two sources, each with an alice, each keeps its own.
+one without a domain is in the first of the accounts'. Where it does not (`alice`), one with a domain is a spelling
+that the source must be asked about (`domains`), so that of two sources, each with an alice, each keeps its own.
 """
 
 from __future__ import annotations

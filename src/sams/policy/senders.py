@@ -102,7 +102,7 @@ class SenderPolicy:
         text = f"You may not send as {reverse_path}{_yours(identity)}"
         if mode == "warn":
             return SenderVerdict(warnings=(f"envelope: {_line(text)}",))
-        return SenderVerdict(reply(553, "5.7.1", _line(text)))
+        return _unknown() if _is_missing_some(identity) else SenderVerdict(reply(553, "5.7.1", _line(text)))
 
     def check_recipient_count(self, reverse_path: Mailbox | None, count: int) -> Reply | None:
         """At RCPT: `count` is how many there would be with this one. Only `<>` is held to few."""
@@ -127,11 +127,10 @@ class SenderPolicy:
         mode = self._settings.header
         if mode == "off":
             return _YES
-        problem = (
-            _author_problem(header) or self._foreign(identity, header) or _resent_problem(identity, header)
-        )
+        malformed = _author_problem(header)
+        problem = malformed or self._foreign(identity, header) or _resent_problem(identity, header)
         if problem is not None and mode == "enforce":
-            return _refused(problem)
+            return _unknown() if malformed is None and _is_missing_some(identity) else _refused(problem)
         warnings = () if problem is None else (f"header: {_line(problem)}",)
         return self._with_name_and_sender(identity, header, warnings)
 
@@ -141,7 +140,7 @@ class SenderPolicy:
         name_problem = self._name_problem(identity, header)
         if name_problem is not None:
             if self._settings.display_name == "enforce":
-                return _refused(name_problem)
+                return _unknown() if _is_missing_some(identity) else _refused(name_problem)
             warnings = (*warnings, f"display name: {_line(name_problem)}")
         return SenderVerdict(add_sender=self._sender(identity, header), warnings=warnings)
 
@@ -299,6 +298,17 @@ def _line(text: str) -> str:
 
 def _refused(problem: str) -> SenderVerdict:
     return SenderVerdict(reply(550, "5.7.1", _line(problem)))
+
+
+def _is_missing_some(identity: Identity) -> bool:
+    """Whether a map of senders could not be asked: who is refused by the rest may be in it."""
+    return identity.grant is not None and bool(identity.grant.missing)
+
+
+def _unknown() -> SenderVerdict:
+    """RFC 3463 section 3.5: X.4.3, directory server failure."""
+    text = "It cannot be told at the moment whether you may send as this address: try again later"
+    return SenderVerdict(reply(451, "4.4.3", text))
 
 
 def _yours(identity: Identity) -> str:
