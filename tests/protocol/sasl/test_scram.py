@@ -356,6 +356,8 @@ PROOF = base64.b64encode(bytes(32))
         (b"c=eSws,r=abcXYZ,p=" + PROOF, NOT_FINAL),  # `y,,`: not the header that began
         (b"c=biwsYQ==,r=abcXYZ,p=" + PROOF, NOT_FINAL),
         (b"c=biws,r=abcXYZ,p=not*base64", NOT_FINAL),
+        (b"c=biws,r=abcXYZ,p=YWJj=", NOT_FINAL),
+        (b"c=biws,r=abcXYZ,p=YWJ=", NOT_FINAL),
         (b"c=biws,r=abcXYZ,p=" + PROOF[:-1], NOT_FINAL),
         (b"c=biws,r=abcXYZ,p=" + PROOF + b",x=y", NOT_FINAL),
         (b"c=biws,r=abcXYZ,m=must,p=" + PROOF, NOT_FINAL),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
@@ -10,10 +11,27 @@ from typing import Any
 
 from sams.core.address import Mailbox
 from sams.core.reply import Reply, reply
-from sams.protocol.sasl.interface import Challenge, Channel, Malformed, PasswordClaim, ServerMechanism, Step, Verify
+from sams.protocol.sasl.interface import (
+    CertificateClaim,
+    Challenge,
+    Channel,
+    Claim,
+    Malformed,
+    NeedKeys,
+    PasswordClaim,
+    ProofClaim,
+    ScramKey,
+    ScramKeys,
+    ServerMechanism,
+    Step,
+    TokenClaim,
+    Verify,
+)
 from sams.protocol.sasl.registry import all_mechanisms
+from sams.protocol.sasl.scram import Scram, make_scram_key
 from sams.protocol.smtp.events import (
     Auth,
+    AuthCancelled,
     AuthData,
     BodyChunk,
     BodyEnd,
@@ -30,6 +48,17 @@ from sams.protocol.smtp.settings import BareNewlines, ServerSettings
 REFERENCE = "K7Q2-4F"
 SIGN_IN = b"EHLO c\r\nAUTH PLAIN AGFsaWNlAHNlc2FtZQ==\r\n"
 POSTMASTER = Mailbox("postmaster", "example.org")
+WELCOME = reply(235, "2.7.0", "Authentication succeeded")
+WRONG = reply(535, "5.7.8", "Wrong user name or password")
+NOT_EMPTY = reply(501, "5.5.2", "The exchange ends with an empty response; you are not signed in")
+SALT = binascii.a2b_base64(b"W22ZaJ0SNY7soEsUEjb6gQ==")
+KEYS = ScramKeys(SALT, 4_096, (ScramKey("main", *make_scram_key("pencil", SALT, 4_096, "sha256")),))
+RIGHT: list[Claim] = [
+    PasswordClaim("", "alice", "sesame"),
+    ProofClaim("", "user", "main"),
+    TokenClaim("user@example.com", "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="),
+    CertificateClaim("", ("alice@example.org",)),
+]
 SETTINGS = ServerSettings("submit.example.org", POSTMASTER)
 
 
@@ -61,6 +90,7 @@ class Session:
     message: bytes = b""
     output: bytes = b""
     _mechanism: ServerMechanism | None = None
+    _last_word: Reply | None = None
 
     def receive(self, data: bytes) -> Need:
         self.engine.receive(data)
@@ -82,11 +112,12 @@ class Session:
             case _ if type(event).__name__ in self.said:
                 self.engine.answer(self.said[type(event).__name__])
             case Auth(name, initial):
-                self._mechanism = all_mechanisms().create(name, Channel())
+                self._mechanism = mechanism_of(name)
                 self._step(self._mechanism.start(initial))
             case AuthData(data):
-                assert self._mechanism is not None
-                self._step(self._mechanism.respond(data))
+                self._respond(data)
+            case AuthCancelled():
+                self._last_word = None
             case BodyRefused():
                 self.message = b""
             case BodyStart():
@@ -102,16 +133,39 @@ class Session:
             case _:
                 pass
 
+    def _respond(self, data: bytes) -> None:
+        verdict, self._last_word = self._last_word, None
+        if verdict is not None:
+            self.engine.answer(NOT_EMPTY if data and verdict is WELCOME else verdict)
+        else:
+            assert self._mechanism is not None
+            self._step(self._mechanism.respond(data))
+
     def _step(self, step: Step) -> None:
         match step:
             case Challenge(data):
                 self.engine.challenge(data)
             case Malformed(text):
                 self.engine.answer(reply(501, "5.5.2", text))
-            case Verify(claim) if claim == PasswordClaim("", "alice", "sesame"):
-                self.engine.answer(reply(235, "2.7.0", "Authentication succeeded"))
-            case _:
-                self.engine.answer(reply(535, "5.7.8", "Wrong user name or password"))
+            case NeedKeys():
+                assert isinstance(self._mechanism, Scram)
+                self._step(self._mechanism.resume(KEYS))
+            case Verify(claim):
+                is_right = claim in RIGHT
+                verdict = WELCOME if is_right else WRONG
+                last_word = step.on_success if is_right else step.on_failure
+                if last_word is None:
+                    self.engine.answer(verdict)
+                else:
+                    self._last_word = verdict
+                    self.engine.challenge(last_word)
+
+
+def mechanism_of(name: str) -> ServerMechanism:
+    """A mechanism for one exchange; SCRAM with the nonce of RFC 7677 section 3."""
+    if name.startswith("SCRAM"):
+        return Scram(name, Channel(), lambda: "%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0")
+    return all_mechanisms().create(name, Channel(certificate_names=("alice@example.org",)))
 
 
 def session(settings: ServerSettings = SETTINGS, *, tls: bool = True, signed_in: bool = False) -> Session:
@@ -178,7 +232,7 @@ class Dialogue:
             setattr(self, name, True)
         else:
             assert name in {known.name for known in fields(ServerSettings)}, setting
-            self.settings[name] = _setting(value)
+            self.settings[name] = tuple(value.split(",")) if name == "mechanisms" else _setting(value)
 
 
 def _setting(value: str) -> Any:

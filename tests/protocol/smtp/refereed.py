@@ -160,7 +160,7 @@ class Refereed:
             answer = reply(535, "5.7.8", "Wrong user name or password")
             if step.claim == CLAIM:
                 self._signed_in, answer = True, reply(235, "2.7.0", "Welcome")
-            elif step.claim.authcid == "later":
+            elif isinstance(step.claim, PasswordClaim) and step.claim.authcid == "later":
                 answer = reply(454, "4.7.0", "Not now")
         self._tell(event, answer, data)
 

@@ -389,3 +389,12 @@ def test_a_mistake_of_a_signed_in_peer_is_no_reason_to_send_it_away() -> None:
     it = session(signed_in=True)
     it.receive(b"\x16\x03\r\n{\r\n\r\n")
     assert said_by(it) == [b"500", b"500", b"500"]
+
+
+def test_what_a_handshake_told_of_the_peer_may_let_it_be_offered_more() -> None:
+    it = session(SETTINGS)
+    more = replace(SETTINGS, mechanisms=("PLAIN", "EXTERNAL"))
+    assert b"EXTERNAL" not in (it.receive(b"EHLO c\r\n"), it.take())[1]
+    it.engine.use(more)
+    assert b"\r\n250-AUTH PLAIN EXTERNAL\r\n" in (it.receive(b"EHLO c\r\n"), it.take())[1]
+    assert (it.receive(b"AUTH EXTERNAL =\r\n"), it.take())[1].startswith(b"235 ")

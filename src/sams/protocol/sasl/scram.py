@@ -225,7 +225,9 @@ def _is_utf_8(octets: bytes) -> bool:
 
 
 def _from_base64(octets: bytes) -> bytes | None:
+    """Decoded; None where it is empty or not written in the one way that RFC 4648 section 4 has for it."""
     try:
-        return binascii.a2b_base64(octets, strict_mode=True) if octets else None
+        decoded = binascii.a2b_base64(octets, strict_mode=True)
     except binascii.Error:
         return None
+    return decoded if decoded and binascii.b2a_base64(decoded, newline=False) == octets else None
