@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tests.fuzz import client, dovecot, header, member, mime, proxy, radius, relay, replies, sasl, server
+from tests.fuzz import (
+    client,
+    dovecot,
+    header,
+    ldap,
+    member,
+    mime,
+    proofs,
+    proxy,
+    radius,
+    relay,
+    replies,
+    sasl,
+    server,
+)
 from tests.fuzz.target import Target
 
 TARGETS: Mapping[str, Target] = {
@@ -12,8 +26,10 @@ TARGETS: Mapping[str, Target] = {
     "client": client.TARGET,
     "dovecot": dovecot.TARGET,
     "header": header.TARGET,
+    "ldap": ldap.TARGET,
     "member": member.TARGET,
     "mime": mime.TARGET,
+    "proofs": proofs.TARGET,
     "proxy": proxy.TARGET,
     "radius": radius.TARGET,
     "relay": relay.TARGET,
