@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import apsw
@@ -13,6 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from sams.activity.events import Alarmed, ServiceChanged
 from sams.app.inherited import Inherited
 from sams.app.parts import accounts_path, guard_settings, hash_pool, password_rules
+from sams.app.sender_maps import MapMaker, SenderMaps, longest_kept_of_maps
 from sams.app.sources import (
     MEMBERS_FILE,
     AnySource,
@@ -33,6 +35,7 @@ from sams.identity.app_password_uses import Row as UseRow
 from sams.identity.app_passwords import AppPasswords
 from sams.identity.authenticator import ChainAuthenticator, SignInSettings
 from sams.identity.builtin import BuiltinAccounts
+from sams.identity.grants import Grants
 from sams.identity.guard import LockBegun
 from sams.identity.interface import Audience, ScramSource, Source
 from sams.identity.passwords import HashCost, Hashes
@@ -45,6 +48,14 @@ FORGET_EVERY = 3_600
 """Seconds between two looks for what directories said too long ago."""
 _LAST_QUESTIONS = 60.0
 """Seconds that a directory is kept after a reload has replaced it: sessions of before may still ask it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deciding:
+    """What decides sign-ins by other settings, made and not yet used."""
+
+    sources: Sources
+    maps: SenderMaps
 
 
 class SignIns:
@@ -86,6 +97,9 @@ class SignIns:
             report=_reporter(inherited.log),
         )
         self._sources: Sources = self._maker.make(inherited.material, {})
+        self._map_maker = MapMaker(self.known, clock, self._teller, _reporter(inherited.log))
+        self._maps = self._map_maker.make(inherited.material, {})
+        self._grants = Grants(forms, self._maps.files, tuple(self._maps.queries.values()))
         self.authenticator = ChainAuthenticator(
             self.sources,
             memory.remembered,
@@ -97,6 +111,7 @@ class SignIns:
             chance=random.random,
             report=_reporter(inherited.log),
             settings=sign_in_settings(config),
+            grants=self._grants,
         )
 
     @property
@@ -113,21 +128,22 @@ class SignIns:
             and (not audience.devices_only or isinstance(source, BuiltinAccounts))
         )
 
-    def prepare(self, material: Material) -> Sources:
-        """The sources of other settings; nothing has changed yet.
+    def prepare(self, material: Material) -> Deciding:
+        """The sources and maps of other settings; nothing has changed yet.
 
         Raises:
-            OperatorError: a source cannot be made.
+            OperatorError: one of them cannot be made.
         """
         alike = made_alike(material, self._inherited.material)
         kept = {
             one: source for one, source in self._sources.items() if alike or isinstance(one, BuiltinSource)
         }
-        return self._maker.make(material, kept)
+        maps = self._map_maker.make(material, self._maps.queries if alike else {})
+        return Deciding(self._maker.make(material, kept), maps)
 
-    def renew(self, material: Material, sources: Sources) -> None:
-        """Decide by new settings, for sessions of before as well. sources: as they were prepared."""
-        config = material.config
+    def renew(self, material: Material, deciding: Deciding) -> None:
+        """Decide by new settings, for sessions of before as well. deciding: as it was prepared."""
+        config, sources = material.config, deciding.sources
         before, self._sources = self._sources, sources
         for section, source in sources.items():
             if isinstance(source, BuiltinAccounts) and isinstance(section, BuiltinSource):
@@ -135,9 +151,18 @@ class SignIns:
         for source in before.values():
             if source not in sources.values():
                 self._retire(source)
+        self._renew_maps(config, deciding.maps)
         guard, times = self._guard(config), sign_in_settings(config)
         self.authenticator.use(self.sources, guard, forms=login_forms(config), settings=times)
         self.accounts.use(password_rules(config))
+
+    def _renew_maps(self, config: Config, maps: SenderMaps) -> None:
+        before, self._maps = self._maps, maps
+        queries = tuple(maps.queries.values())
+        for query in before.queries.values():
+            if query not in queries:
+                self._retire(query)
+        self._grants.use(login_forms(config), maps.files, queries)
 
     @property
     def keyed(self) -> tuple[bool, ...]:
@@ -153,10 +178,10 @@ class SignIns:
             self._writing = self._loop.run_in_executor(None, self._write, rows, uses, now)
 
     def down(self) -> dict[str, SourceDown]:
-        """The sources that do not answer, by name."""
+        """The sources and maps of senders that do not answer, by name."""
         return {
             source.name: SourceDown(source.outage.since, source.outage.why)
-            for source in self._sources.values()
+            for source in (*self._sources.values(), *self._maps.queries.values())
             if isinstance(source, DirectorySource) and source.outage.since is not None
         }
 
@@ -166,7 +191,8 @@ class SignIns:
         for task in self._retired:
             task.cancel()
         await asyncio.gather(*self._retired, return_exceptions=True)
-        for source in self._sources.values():
+        await self._grants.close()
+        for source in (*self._sources.values(), *self._maps.queries.values()):
             await close(source)
         if self._writing is not None:
             await asyncio.wait([self._writing])
@@ -203,7 +229,9 @@ class SignIns:
             self.known.write(rows)
             if now >= self._next_forgetting:
                 self._next_forgetting = now + FORGET_EVERY
-                self.known.forget(self._inherited.clock.now() - longest_kept(self._inherited.material.config))
+                config = self._inherited.material.config
+                longest = max(longest_kept(config), longest_kept_of_maps(config))
+                self.known.forget(self._inherited.clock.now() - longest)
         except apsw.Error as error:
             self._inherited.log.warning("what directories say of members cannot be kept", why=str(error))
 

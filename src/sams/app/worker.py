@@ -275,13 +275,13 @@ class WorkerGraph:
         check_changeable(before, material.config)
         roles = service_roles(self._own_uid(), material.config.control)
         hops = self._hops.prepare(material)
-        sources = self._sign_ins.prepare(material)
+        deciding = self._sign_ins.prepare(material)
         self._inherited.renew(material)
         if material.config.alarm != before.alarm:
             self._alarms = self._make_alarms(material.config)
         for control, (_, handlers) in zip(self._controls, self._answers(), strict=True):
             control.replace(handlers, roles)
-        self._sign_ins.renew(material, sources)
+        self._sign_ins.renew(material, deciding)
         self._keyed = self._sign_ins.keyed
         self._routes = settings.route_table(material.config)
         self._scheduler.set_routes(self._routes, self._hops.use(hops))

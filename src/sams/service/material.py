@@ -14,8 +14,11 @@ import msgspec
 
 from sams.config.loading import load
 from sams.config.model import Config, Listener
+from sams.config.sender_maps import SenderFile
 from sams.config.system_checks import named_files
 from sams.core.errors import OperatorError
+from sams.identity.logins import LoginForms
+from sams.identity.sender_index import SenderIndex, read_index
 from sams.service.channel import LARGEST
 from sams.service.tls_contexts import ClientAuthority, HostCertificates, KeyPair
 
@@ -31,6 +34,7 @@ class Material:
     secrets: of the sources of accounts, by the file that holds each; never shown.
     warnings: what the configuration's check had to say, for the log.
     clients: whose client certificates each listener takes, in their order; may be shorter: no more take any.
+    maps: what the file of each `[[senders.map]]` says, in their order; empty for one that is asked; may be shorter.
     """
 
     config: Config
@@ -39,10 +43,15 @@ class Material:
     secrets: dict[str, str] = field(default_factory=dict, repr=False)
     warnings: tuple[str, ...] = ()
     clients: tuple[ClientAuthority | None, ...] = ()
+    maps: tuple[SenderIndex, ...] = field(default=(), repr=False)
 
     def clients_of(self, listener: int) -> ClientAuthority | None:
         """Whose client certificates this listener takes, by its place."""
         return self.clients[listener] if listener < len(self.clients) else None
+
+    def index_of(self, at: int) -> SenderIndex:
+        """What the file of this map of senders says, by its place."""
+        return self.maps[at] if at < len(self.maps) else {}
 
 
 def read_material(path: Path) -> Material:
@@ -67,9 +76,12 @@ def read_material(path: Path) -> Material:
         for _, file, is_secret in named_files(source, ("accounts", "source", at))
         if is_secret
     }
+    for at, one in enumerate(config.senders.maps):
+        found = named_files(one, ("senders", "map", at))
+        secrets.update({str(file): _first_line(file) for _, file, is_secret in found if is_secret})
     warnings = tuple(warning.show(path) for warning in loaded.warnings)
     clients = tuple(_clients(listener) for listener in config.listeners)
-    return Material(config, tuple(hosts), passwords, secrets, warnings, clients)
+    return Material(config, tuple(hosts), passwords, secrets, warnings, clients, _maps(config))
 
 
 def encode(material: Material) -> bytes:
@@ -81,7 +93,7 @@ def encode(material: Material) -> bytes:
     octets = msgspec.msgpack.encode(material, enc_hook=str)
     if len(octets) > LARGEST - 64:
         raise OperatorError(
-            "the certificates and keys of all names are too large together: restart the service"
+            "the certificates of all names and the maps of senders are too large together: restart the service"
         )
     return octets
 
@@ -111,6 +123,14 @@ def _clients(listener: Listener) -> ClientAuthority | None:
         return ClientAuthority(_content(listener.client_ca), source=str(listener.client_ca))
     source = f"{listener.client_ca} and {listener.client_crl}"
     return ClientAuthority(_content(listener.client_ca), _content(listener.client_crl), source)
+
+
+def _maps(config: Config) -> tuple[SenderIndex, ...]:
+    """Made of what is read here, so that workers need no rights to the files and all have the same."""
+    forms = LoginForms(config.accounts.domains, config.accounts.windows_domains)
+    return tuple(
+        read_index(one.path, forms) if isinstance(one, SenderFile) else {} for one in config.senders.maps
+    )
 
 
 def _content(path: Path) -> bytes:
