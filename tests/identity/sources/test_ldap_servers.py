@@ -16,6 +16,7 @@ import uvloop
 
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.interface import Finding
+from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.ldap import LdapDirectory
 from sams.identity.sources.ldap_servers import LONGEST_IDLE
@@ -155,6 +156,17 @@ class TestService:
 
         run(main())
 
+    def test_a_question_that_the_server_does_not_understand_is_no_outage(self) -> None:
+        invalid = bytes.fromhex("300c 020101 6507 0a0115 0400 0400")
+
+        async def main() -> None:
+            async with told(invalid) as url, asking(servers=(url,), security="none") as directory:
+                with pytest.raises(TemporaryFailure, match="code 21") as raised:
+                    await ask(directory)
+                assert raised.value.reply == BUSY
+
+        run(main())
+
     def test_its_password_is_shown_nowhere(self, slapd: Slapd) -> None:
         directory = LdapDirectory(section(slapd), SERVICE_PASSWORD)
         assert SERVICE_PASSWORD not in repr(vars(directory._servers)) + repr(
@@ -275,6 +287,18 @@ class TestConnections:
                     await ask(directory, typed, password)
                 await asyncio.gather(*(ask(directory) for _ in range(3)))
                 assert relay.connections <= 2 * 3
+
+        run(main())
+
+    def test_they_outlive_an_answer_that_is_of_no_use(self, slapd: Slapd) -> None:
+        async def main() -> None:
+            everybody = "(|(objectClass=person)(uid={user}))"
+            async with relayed(slapd) as relay:
+                async with asking(slapd, servers=(relay.url,), base=SUFFIX, filter=everybody) as directory:
+                    for _ in range(3):
+                        with pytest.raises(TemporaryFailure, match="more than one"):
+                            await ask(directory)
+                assert relay.connections == 1
 
         run(main())
 

@@ -52,7 +52,9 @@ FILTERS: dict[Schema, str] = {
 }
 LOGIN_ATTRIBUTES: dict[Schema, str] = {"posix": "uid", "active-directory": "sAMAccountName"}
 
-_SUCCESS, _SIZE_LIMIT, _NO_SUCH = 0, 4, 32
+_SIZE_LIMIT, _NO_SUCH = 4, 32
+_OF_THE_QUESTION = frozenset({3, 11, 16, 17, 18, 21})
+"""Limits of time and effort, values that an attribute cannot have: whoever knows such a login is no outage."""
 _NOT_IN_A_NAME = frozenset('\0"+,;<>=#')
 _UNKNOWN = Answer(Finding.UNKNOWN)
 _NO_TEXT = Answer(Finding.REFUSED, detail="a login or password that cannot be sent")
@@ -88,6 +90,8 @@ class _Reader:
             raise unanswerable(
                 f"the filter finds more than one entry ({each}): make it find one for each login"
             )
+        if found.result.code in _OF_THE_QUESTION:
+            raise unanswerable(_no_search(connection, found.result.code, found.result.diagnostic))
         if found.result.code:
             raise ServerFault(_no_search(connection, found.result.code, found.result.diagnostic))
         return found.entries[0] if found.entries else None

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from sams.config.ldap_checks import LdapServer
 from sams.core.clock import Clock
+from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
 from sams.identity.sources.interface import down
 from sams.identity.sources.ldap_connection import LdapConnection, ServerFault
@@ -165,6 +166,9 @@ class Line:
     async def _leased(self, connection: LdapConnection, home: list[_Kept]) -> AsyncIterator[LdapConnection]:
         try:
             yield connection
+        except TemporaryFailure:  # the answer was of no use, and the connection is as good as before
+            self._server.give_back(connection, home)
+            raise
         except BaseException:
             connection.abort()
             raise
