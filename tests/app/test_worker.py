@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from sams.activity.journal import GATHER
-from sams.control.messages import RouteDown
-from sams.control.running import RunningService
+from sams.control.messages import QueueSearch, RouteDown
+from sams.control.running import RunningQueue, RunningService
 from sams.core.errors import OperatorError
 from tests.app.rig import Rig, worker
 from tests.support.next_hop import Answer, Authority, Do, NextHop, until
@@ -236,6 +236,7 @@ def test_a_reload_is_in_force_for_new_sessions_and_new_routes_for_mail_that_wait
             )
 
         await rig.play(as_someone_else, login="alice@example.com")
+        await asyncio.to_thread(RunningQueue(RunningService(rig.folder)).retry, QueueSearch())
         await until(lambda: hop.mails)
 
     play(scene, NextHop({"MAIL": "450 4.2.0 later"}))

@@ -155,6 +155,17 @@ def test_what_a_directory_verified_is_remembered_for_its_cache_time_alone(house:
     is_carol(signs_in(authenticator, typed("carol", "a new secret 7")))
 
 
+def test_a_password_is_remembered_from_when_it_was_verified_whatever_else_was_asked(house: House) -> None:
+    house.settings = SourceSettings("staff", cache=60.0)
+    authenticator = house.authenticator()
+    app_password = house.app_password()
+    signs_in(authenticator, typed("carol", "carols secret 7"))
+    house.directory.members["carol"] = ("a new secret 7", CAROL)
+    house.rig.clock.seconds += 61
+    is_carol(signs_in(authenticator, typed("carol", app_password)))  # who she is was asked anew
+    assert str(signs_in(authenticator, typed("carol", "carols secret 7")).reply) == WRONG
+
+
 def test_a_wrong_password_repeated_asks_the_directory_once_a_minute(house: House) -> None:
     authenticator = house.authenticator(builtin=False)
     for _ in range(5):

@@ -387,7 +387,8 @@ class ChainAuthenticator:
         return self._locked(sign_in) or self._answer(sign_in, checked, UNTOLD, "token")
 
     async def _check_principal(self, sign_in: _SignIn, claim: PrincipalClaim) -> Verdict:
-        return self._answer(sign_in, await sign_in.chain.check_principal(claim), UNTOLD, "Kerberos ticket")
+        checked = await sign_in.chain.check_principal(claim)
+        return self._answer_proven(sign_in, checked, "Kerberos ticket")
 
     async def _check_certificate(self, sign_in: _SignIn, claim: CertificateClaim) -> Verdict:
         checked = Checked(Finding.UNKNOWN)
@@ -398,9 +399,15 @@ class ChainAuthenticator:
                 continue
             if checked.finding is not Finding.UNKNOWN:
                 break
-        return self._answer(sign_in, checked, UNTOLD, f"certificate of {visible(claim.names[0], 100)}")
+        return self._answer_proven(sign_in, checked, f"certificate of {visible(claim.names[0], 100)}")
 
     # --- judged and answered
+
+    def _answer_proven(self, sign_in: _SignIn, checked: Checked, how: str) -> SignInVerdict:
+        """Of what cannot be guessed: who has it and is nobody here is told so, and counted for nothing."""
+        if checked.finding in {Finding.RIGHT, Finding.UNAVAILABLE}:
+            return self._answer(sign_in, checked, UNTOLD, how)
+        return self._wrong(sign_in, f"{how}: {checked.detail or checked.finding.value}")
 
     def _answer(self, sign_in: _SignIn, checked: Checked, generation: int, how: str) -> Verdict:
         if checked.finding is Finding.RIGHT and checked.account is not None:
@@ -524,10 +531,12 @@ def _named(claim: Claim) -> tuple[str, str, bool]:
     match claim:
         case PasswordClaim(authcid=authcid, password=password):
             return authcid, password, False
-        case ProofClaim(authcid=authcid):
-            return authcid, "SCRAM proof", True
+        case ProofClaim(authcid=authcid, password_id=None):
+            return authcid, "scram", True
+        case ProofClaim(authcid=authcid, password_id=password_id):
+            return authcid, f"scram:{password_id}", False
         case TokenClaim(authzid=authzid, token=token):
-            return authzid or "token", token, False
+            return authzid or "token", f"bearer:{token}", False
         case CertificateClaim(names=names):
             return names[0], "certificate", False
         case PrincipalClaim(principal=principal):
