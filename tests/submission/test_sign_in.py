@@ -6,6 +6,7 @@ import asyncio
 import base64
 import functools
 import hashlib
+import shutil
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -353,6 +354,64 @@ def test_who_brings_no_token_hears_where_to_get_one_and_nobody_is_asked(
         assert await challenged(client, f"AUTH OAUTHBEARER {empty}") == '{"status":"invalid_token"}'
         assert (await client.ask("AQ==")).startswith("501 5.5.2 there was no bearer token")
         assert asked == []
+
+    play(tmp_path, scene)
+
+
+async def ran(*command: str, letter: str = "") -> tuple[int, str]:
+    """A program's exit status, and what it said."""
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(*command, stdin=pipe, stdout=pipe, stderr=pipe)
+    told = await asyncio.wait_for(process.communicate(letter.encode()), 30)
+    assert process.returncode is not None
+    return process.returncode, b"".join(told).decode(errors="replace")
+
+
+def curl(rig: Rig, folder: Path, name: str) -> tuple[str, ...]:
+    (folder / "letter").write_text("From: alice@example.org\r\nSubject: curl\r\n\r\nHello\r\n")
+    return (
+        *("curl", "--verbose", "--silent", "--ssl-reqd", "--cacert", str(folder / "ca.pem")),
+        *("--user", "alice@example.org:", "--oauth2-bearer", "abc", "--login-options", f"AUTH={name}"),
+        *("--mail-from", "alice@example.org", "--mail-rcpt", "x@example.net"),
+        *("--upload-file", str(folder / "letter"), f"smtp://localhost:{rig.starttls}"),
+    )
+
+
+def msmtp(rig: Rig, folder: Path, name: str) -> tuple[str, ...]:
+    settings = folder / "msmtprc"
+    settings.write_text(
+        f"account default\nhost localhost\nport {rig.starttls}\ntls on\ntls_trust_file {folder}/ca.pem\n"
+        f"auth {name.lower()}\nuser alice@example.org\npassword abc\nfrom alice@example.org\n"
+    )
+    settings.chmod(0o600)
+    return ("msmtp", "--debug", "--file", str(settings), "x@example.net")
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("program", [curl, msmtp])
+@pytest.mark.parametrize("name", ["OAUTHBEARER", "XOAUTH2"])
+@pytest.mark.parametrize("is_right", [True, False])
+def test_a_real_program_signs_in_by_a_token_and_hears_of_a_wrong_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    program: Callable[[Rig, Path, str], tuple[str, ...]],
+    name: str,
+    *,
+    is_right: bool,
+) -> None:
+    if shutil.which(program.__name__) is None:
+        pytest.skip(f"{program.__name__} is missing: make system")
+    monkeypatch.setattr(ChainAuthenticator, "still_valid", lambda *_: True)
+    asked = with_tokens(monkeypatch, SignInVerdict(ALICE, replies.ACCEPTED, "token") if is_right else WRONG)
+
+    async def scene(rig: Rig) -> None:
+        rig.authority.ca.cert_pem.write_to_path(tmp_path / "ca.pem")
+        letter = "From: alice@example.org\nSubject: msmtp\n\nHello\n"
+        status, told = await ran(*program(rig, tmp_path, name), letter=letter)
+        assert asked == [TokenClaim("alice@example.org", "abc")], told
+        assert (status == 0) == is_right, told
+        assert len(await rig.waiting()) == is_right
+        assert is_right or "535 5.7.8 " in told or program is curl, told
 
     play(tmp_path, scene)
 
