@@ -16,7 +16,7 @@ from sams.protocol.proxy import MAX_HEADER, MAX_LINE
 from sams.protocol.sasl.interface import MAX_PASSWORD_OCTETS
 from sams.protocol.smtp.settings import ServerSettings
 from sams.submission.deadlines import TimeLimits
-from sams.submission.tls import HANDSHAKE_OCTETS
+from sams.submission.tls import CERTIFICATE_OCTETS, HANDSHAKE_OCTETS
 
 _TEXT = """
 [server]
@@ -61,6 +61,7 @@ PROMISED = {
     "3 failed sign-ins per connection": (SERVER.failed_signins, 3),
     "command line 2,048": (SERVER.command_line, 2_048),
     "it has 12,288 octets at most": (HANDSHAKE_OCTETS, 12_288),
+    "and 16,384 more": (CERTIFICATE_OCTETS, 16_384),
     "AUTH line 12,288": (SERVER.auth_line, 12_288),
     "data line 65,536": (SERVER.data_line, 65_536),
     "header 256 KB, 1,000 fields": ((HEADER.octets, HEADER.fields), (262_144, 1_000)),

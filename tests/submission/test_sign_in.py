@@ -235,6 +235,20 @@ def test_a_broken_exchange_may_be_followed_by_a_whole_one(tmp_path: Path) -> Non
     play(tmp_path, scene)
 
 
+def test_an_exchange_that_was_given_up_lends_its_verdict_to_no_other(tmp_path: Path) -> None:
+    """Alice's verdict waited for an empty response; the next empty response is of another exchange."""
+
+    async def scene(rig: Rig) -> None:
+        client = await rig.secured()
+        await at_last_word(client)
+        await client.ask("*")
+        assert await challenged(client, "AUTH PLAIN") == ""
+        assert (await client.ask("")).startswith("501 5.5.2 PLAIN takes")
+        assert (await client.ask(MAIL)).startswith(NEED_AUTH)
+
+    play(tmp_path, scene)
+
+
 def test_one_connection_too_many_is_refused_after_the_last_word(tmp_path: Path) -> None:
     async def scene(rig: Rig) -> None:
         await rig.signed_in()
