@@ -1,7 +1,12 @@
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 
+from sams.config.model import ClientIdentity, Mechanism
+from sams.identity.certificates import name_reader
+from sams.protocol.sasl.registry import all_mechanisms
 from tests.config.samples import MINIMAL, problems, warnings
 
 ROUTE = '[[route]]\ndomains = ["*"]\nhosts = ["mailhub.example.ac.uk:25"]\n'
@@ -51,6 +56,14 @@ def with_more(text: str) -> str:
             "listener[1].proxy_protocol",
             "with proxy_protocol = true only",
         ),
+        (with_listener('client_crl = "a.crl"\n'), "listener[1].client_crl", "needs its authority"),
+        (
+            with_listener('mechanisms = ["PLAIN", "EXTERNAL"]\n'),
+            "listener[1].mechanisms",
+            "EXTERNAL needs client certificates",
+        ),
+        (with_listener('mechanisms = ["CRAM-MD5"]\n'), "listener[1].mechanisms", '"SCRAM-SHA-256-PLUS"'),
+        (with_listener('client_identity = "dns"\n'), "listener[1].client_identity", '"san-email"'),
         (with_route('[[route]]\ndomains = ["*"]\n'), "route[1].hosts", "needs hosts"),
         (with_route('[[route]]\ndomains = ["*"]\ntype = "maildir"\n'), "route[1].path", "needs the path"),
         (with_route(ROUTE + 'path = "M"\n'), "route[1].path", 'only a route of type "maildir"'),
@@ -97,6 +110,11 @@ def test_what_cannot_work_is_refused(text: str, key: str, told: str) -> None:
         (MINIMAL.replace('"smtp-auth.example.ac.uk"', '"localhost"'), "server.name", "cannot reach"),
         (MINIMAL.replace("port = 587", 'port = 587\nsecurity = "implicit"'), "security", 'expect "starttls"'),
         (MINIMAL.replace("port = 587", "port = 465"), "listener[1].security", 'expect "implicit"'),
+        (
+            with_listener('client_ca = "ca.pem"\nmechanisms = ["PLAIN"]\n'),
+            "listener[1].client_ca",
+            "leaves EXTERNAL out",
+        ),
         (MINIMAL.replace("port = 587", "port = 25"), "listener[1].port", "between servers"),
         (MINIMAL.replace("port = 587", 'port = 587\nmin_tls = "1.0"'), "min_tls", "old devices"),
         (with_route(ROUTE.replace("*", "example.org")), "route[1].domains", 'no route has the domain "*"'),
@@ -141,3 +159,12 @@ def test_one_port_may_be_used_at_two_addresses_of_one_family() -> None:
     assert problems(text + '[[listener]]\nport = 587\naddress = "::1"\n') == []
     assert problems(text + '[[listener]]\nport = 587\naddress = "127.0.0.2"\n') == []
     assert problems(text + '[[listener]]\nport = 587\naddress = "0.0.0.0"\n') != []
+
+
+def test_the_mechanisms_that_may_be_named_are_those_that_there_are() -> None:
+    assert get_args(Mechanism) == all_mechanisms().names
+
+
+def test_the_rules_for_a_certificates_login_are_those_that_there_are() -> None:
+    for rule in get_args(ClientIdentity):
+        name_reader(rule)

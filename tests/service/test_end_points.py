@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from sams.service.tls_contexts import HostCertificates, KeyPair, ListenerTls
+from sams.submission import tls
 from sams.submission.tls import ServerTls
 from tests.support.certificates import Authority, rsa_pair
 from tests.support.tls_client import Client
@@ -110,3 +111,29 @@ def test_a_reload_of_the_same_certificates_changes_nothing(authority: Authority)
     before = listener.end_points
     listener.renew(listener.prepare([host]))
     assert (listener.end_points, listener.former_end_points) == (before, frozenset())
+
+
+def test_the_exporter_is_asked_for_where_python_has_it_and_of_tls_1_3_alone(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No Python has it yet: what it will be asked is held here, and that nothing is made up today."""
+
+    class Exporting(ssl.SSLObject):
+        def get_channel_binding(self, cb_type: str = "") -> bytes:
+            return f"{cb_type} of this connection".encode()
+
+    listener = ListenerTls([authority.host(NAME)])
+    listener.context.sslobject_class = Exporting
+    for version, told in (
+        (ssl.TLSVersion.TLSv1_3, b"tls-exporter of this connection"),
+        (ssl.TLSVersion.TLSv1_2, None),
+    ):
+        context = ssl.create_default_context()
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+        context.maximum_version = version
+        server = ServerTls(listener.context)
+        Client(authority, NAME, context=context).shake_hands(server)
+        monkeypatch.setattr(tls, "HAS_EXPORTER", True)
+        assert server.exporter() == told
+        monkeypatch.setattr(tls, "HAS_EXPORTER", False)
+        assert server.exporter() is None
