@@ -16,6 +16,7 @@ from sams.identity.accounts import Accounts
 from sams.identity.app_passwords import AppPasswords
 from sams.identity.authenticator import ChainAuthenticator
 from sams.identity.builtin import BuiltinAccounts
+from sams.identity.grants import Grants
 from sams.identity.guard import GuardSettings
 from sams.identity.guard_memory import GuardMemory
 from sams.identity.interface import SignInVerdict, Source
@@ -133,7 +134,9 @@ class Rig:
         self.sources.append(app_passwords)
         return app_passwords
 
-    def authenticator(self, sources: Sequence[Source] | None = None) -> ChainAuthenticator:
+    def authenticator(
+        self, sources: Sequence[Source] | None = None, grants: Grants | None = None
+    ) -> ChainAuthenticator:
         return ChainAuthenticator(
             (self.source(),) if sources is None else sources,
             self.remembered,
@@ -144,6 +147,7 @@ class Rig:
             clock=self.clock,
             chance=lambda: 0.5,
             report=self.reported.append,
+            grants=grants,
         )
 
     def close(self) -> None:

@@ -192,3 +192,31 @@ def test_no_idna_is_computed_for_who_signs_in(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr("sams.identity.logins.idna", None)
     login = map_login("x@" + ".".join(["é"] * 83))
     assert forms.bare(login) == login
+
+
+FORMS = LoginForms(["example.org", "bücher.example"], ["CORP", "Campus"])
+
+
+@pytest.mark.parametrize(
+    ("written", "typed", "bare", "address", "device"),
+    [
+        ("alice", "alice", "alice", "alice@example.org", ""),
+        ("Alice@Example.org", "alice@example.org", "alice", "alice@example.org", ""),
+        ("alice@bücher.example", "alice@bücher.example", "alice", "alice@bücher.example", ""),
+        ("alice@gmail.example", "alice@gmail.example", "alice@gmail.example", "alice@gmail.example", ""),
+        ("CORP\\alice", "alice", "alice", "alice@example.org", ""),
+        ("campus\\Alice@example.org", "alice@example.org", "alice", "alice@example.org", ""),
+        ("EXAMPLE\\alice", "alice", "alice", "alice@example.org", ""),
+        ("OTHER\\alice", "other\\alice", "other\\alice", "other\\alice@example.org", ""),
+        ("CORP\\", "corp\\", "corp\\", "corp\\@example.org", ""),
+        ("alice+news", "alice+news", "alice+news", "alice+news@example.org", ""),
+        ("alice/phone", "alice/phone", "alice", "alice@example.org", "phone"),
+        ("CORP\\alice/phone@example.org", "alice/phone@example.org", "alice", "alice@example.org", "phone"),
+        ("/phone", "/phone", "/phone", "/phone@example.org", ""),
+    ],
+)
+def test_a_login_has_all_of_its_forms_however_it_is_typed(
+    written: str, typed: str, bare: str, address: str, device: str
+) -> None:
+    login = FORMS.parse(map_login(written))
+    assert (login.typed, login.bare, login.address, login.device) == (typed, bare, address, device)

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sams.config.model import Senders
 from sams.core.address import Mailbox, _a_labels, parse_mailbox
-from sams.identity.interface import Identity
+from sams.identity.interface import Grant, Identity
+from sams.identity.logins import LoginForms
 from sams.identity.patterns import covers, pattern_key
 from sams.message.addresses import HeaderAddress, parse_address_list
 from sams.message.header import read_header
@@ -381,3 +384,39 @@ def test_of_many_authors_no_more_domains_are_converted_than_decide() -> None:
     assert policy().check_header(ALICE, read_header(fields.encode())).reply is not None
     after = _a_labels.cache_info()
     assert after.misses + after.hits - before.misses - before.hits <= 8
+
+
+# --- maps of senders that could not be asked
+
+
+def lacking(missing: str) -> Identity:
+    grant = Grant((), (), LoginForms(["example.org"]).parse("alice"), missing)
+    return replace(ALICE, grant=grant)
+
+
+TRY_AGAIN = "451 4.4.3 It cannot be told at the moment whether you may send as this address: try again later"
+
+
+@pytest.mark.parametrize(("missing", "code"), [("map offices: down", "451 4.4.3"), ("", "55")])
+def test_whom_a_map_that_is_down_may_know_is_told_to_try_again_and_never_let_in(
+    missing: str, code: str
+) -> None:
+    one = lacking(missing)
+    strict = policy(display_name="enforce")
+    for verdict in (
+        strict.check_envelope(one, parse_mailbox("office@example.org")),
+        strict.check_senders(one, header("office@example.org")),
+        strict.check_senders(one, header("alice@example.org", resent="office@example.org")),
+        strict.check_senders(one, header('"office@example.org" <alice@example.org>')),
+    ):
+        assert verdict.reply is not None
+        assert str(verdict.reply).startswith(code)
+        if missing:
+            assert str(verdict.reply) == TRY_AGAIN
+    assert strict.check_envelope(one, parse_mailbox("alice@example.org")).reply is None
+    assert strict.check_senders(one, header("alice@example.org")).reply is None
+
+
+def test_what_no_map_could_mend_is_refused_for_good_all_the_same() -> None:
+    verdict = policy().check_senders(lacking("down"), HeaderSenders(0, ()))
+    assert str(verdict.reply).startswith("550 5.7.1 The message has no From")
