@@ -170,7 +170,10 @@ class SignIns:
         return tuple(isinstance(one, ScramSource) and one.has_all_keys for one in self._sources.values())
 
     def tick(self) -> None:
-        """Once a second: what is to be kept goes to its file; now and then old answers of directories go."""
+        """Once a second: what is to be kept goes to its file, and who is down is asked whether that is over."""
+        for source in self._sources.values():
+            if isinstance(source, DirectorySource):
+                source.look_after()
         if self._writing is not None and not self._writing.done():
             return
         rows, uses, now = self.known.take(), self.uses.take(), self._inherited.clock.monotonic()
@@ -218,7 +221,7 @@ class SignIns:
                 self._tell(Alarmed("source", text))
                 self._tell(ServiceChanged("source down", text))
             else:
-                self._tell(ServiceChanged("source up", f"the source of accounts {name} answers again"))
+                self._tell(ServiceChanged("source up", f"the source of accounts {name} counts as up again"))
 
         return tell
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sams.identity.sources.outage import LONGEST_PROBE, Outage
+from sams.identity.sources.outage import FORGOTTEN_AFTER, LONGEST_PROBE, Outage
 from tests.identity.rig import FakeClock
 
 
@@ -34,6 +34,18 @@ def test_probes_become_rarer_and_go_on_for_ever() -> None:
             since = clock.seconds
             outage.failed("refused")
     assert waits == [1, 2, 4, 8, 16, LONGEST_PROBE, LONGEST_PROBE, LONGEST_PROBE, LONGEST_PROBE]
+
+
+def test_what_nobody_asked_for_a_minute_is_not_known_to_be_down() -> None:
+    clock = FakeClock()
+    outage = Outage(clock, lambda _: None)
+    assert not outage.is_forgotten
+    for _ in range(3):
+        outage.failed("refused")
+    clock.seconds += FORGOTTEN_AFTER - 1
+    assert not outage.is_forgotten
+    clock.seconds += 1
+    assert outage.is_forgotten
 
 
 def test_an_answer_ends_it_and_the_next_one_begins_anew() -> None:

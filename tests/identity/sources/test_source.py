@@ -248,6 +248,28 @@ def test_a_directory_that_is_down_is_left_alone_but_for_a_question_now_and_then(
     asyncio.run(run())
 
 
+@pytest.mark.parametrize("can_find", [True, False])
+def test_no_member_is_needed_to_find_out_that_it_is_up_again(rig: Rig, *, can_find: bool) -> None:
+    rig.directory.can_find = can_find
+
+    async def run() -> None:
+        with rig.source() as source:
+            rig.directory.failure = BROKEN
+            for _ in range(3):
+                await checked(source, "alice", "secret")
+            rig.directory.failure = None
+            for _ in range(60):
+                rig.clock.seconds += 1
+                source.look_after()
+                await asyncio.sleep(0)
+                await asyncio.sleep(0.001)
+            assert source.outage.since is None
+            assert rig.told == [BROKEN.detail, ""]
+            assert rig.directory.asked[3:] == (["find sams-probe"] if can_find else [])
+
+    asyncio.run(run())
+
+
 def test_hashes_that_are_busy_are_no_outage(rig: Rig) -> None:
     async def run() -> None:
         with rig.source() as source:

@@ -14,6 +14,8 @@ FAILURES = 3
 """In a row. One of them may be a question that was too heavy."""
 FIRST_PROBE = 1.0
 LONGEST_PROBE = 30.0
+FORGOTTEN_AFTER = 60.0
+"""Seconds after the last failure: it counts as up again where nothing can ask it on its own account."""
 
 
 class Outage:
@@ -22,7 +24,7 @@ class Outage:
     tell: told when it is down, with why, and with an empty text when it is up again.
     """
 
-    __slots__ = ("_clock", "_failures", "_next_probe", "_tell", "_wait", "since", "why")
+    __slots__ = ("_clock", "_failed_at", "_failures", "_next_probe", "_tell", "_wait", "since", "why")
 
     def __init__(self, clock: Clock, tell: Callable[[str], None]) -> None:
         self._clock = clock
@@ -30,6 +32,7 @@ class Outage:
         self._failures = 0
         self._wait = FIRST_PROBE
         self._next_probe = 0.0
+        self._failed_at = 0.0
         self.since: float | None = None
         """UNIX seconds; None: it is up."""
         self.why = ""
@@ -45,10 +48,21 @@ class Outage:
         self._next_probe = now + self._wait
         return True
 
+    @property
+    def is_forgotten(self) -> bool:
+        """Whether it is down, and nobody has asked for so long that this is not known any more."""
+        return self.since is not None and self._clock.monotonic() - self._failed_at >= FORGOTTEN_AFTER
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is down, and the next probe may be made."""
+        return self.since is not None and self._clock.monotonic() >= self._next_probe
+
     def failed(self, why: str) -> None:
         """A question was not answered."""
         self.why = why
         self._failures += 1
+        self._failed_at = self._clock.monotonic()
         if self.since is not None:
             self._wait = min(2 * self._wait, LONGEST_PROBE)
             self._next_probe = self._clock.monotonic() + self._wait

@@ -39,6 +39,8 @@ from sams.identity.sources.turnstile import Turnstile
 MAX_CACHED = 20_000
 """Answers in memory; what was asked first goes first."""
 MAX_ADDRESSES = 1_000
+PROBE = "sams-probe"
+"""A login that is nobody's, for the question whether a directory is up."""
 MOST_REFRESHING = 100
 """Sessions of which a worker asks anew at once."""
 
@@ -207,6 +209,14 @@ class DirectorySource:
         if login is None or not self.serves(login):
             return Checked(Finding.REFUSED, detail=f"{visible(member.login, 100)} is no login of this source")
         return self._right(login, answer, member)
+
+    def look_after(self) -> None:
+        """Once a second: find out whether it is up again, so that no member has to."""
+        if not self._directory.can_find:
+            if self.outage.is_forgotten:
+                self.outage.answered()
+        elif self.outage.is_due:
+            self._refresh(self._forms.parse(PROBE))
 
     def changed(self) -> frozenset[str]:
         """Logins of which something new was said since the last call."""
