@@ -87,14 +87,14 @@ class AppPasswords:
         self._watch = AccountsWatch(path, self._drop)
 
     def find(self, password: str) -> AppPassword | None:
-        """Which one it is, typed in any way; None: none that is valid. Microseconds."""
-        found = self._find(password)
-        return None if found is None or found.is_expired(self._clock.now()) else found
-
-    def find_expired(self, password: str) -> AppPassword | None:
-        """The same among those whose time is over: who still uses one may be told so."""
-        found = self._find(password)
-        return found if found is not None and found.is_expired(self._clock.now()) else None
+        """Which one it is, typed in any way; one whose time is over as well. None: none. Microseconds."""
+        characters = canonical(password)
+        if characters is None:
+            return None
+        tag = tag_of(self._watch.keyring, characters)
+        known = self._by_tag.get(tag) if self._watch.is_current else None
+        known = known or self._read_tag(tag)
+        return known.password if known is not None and hmac.compare_digest(known.tag, tag) else None
 
     def get(self, password_id: str) -> AppPassword | None:
         """The valid one with this id."""
@@ -132,15 +132,6 @@ class AppPasswords:
     def close(self) -> None:
         """Close the file."""
         self._watch.close()
-
-    def _find(self, password: str) -> AppPassword | None:
-        characters = canonical(password)
-        if characters is None:
-            return None
-        tag = tag_of(self._watch.keyring, characters)
-        known = self._by_tag.get(tag) if self._watch.is_current else None
-        known = known or self._read_tag(tag)
-        return known.password if known is not None and hmac.compare_digest(known.tag, tag) else None
 
     def _read_tag(self, tag: bytes) -> _Known | None:
         self._watch.refresh()

@@ -244,7 +244,7 @@ class ChainAuthenticator:
     def _by_password(self, claim: PasswordClaim, sign_in: _SignIn) -> Verdict:
         if is_too_long(claim.password):
             return self._refused(sign_in, replies.WRONG, PASSWORD_TOO_LONG)
-        app_password = self._app_password(claim.password)
+        app_password = self._app_passwords.find(claim.password)
         if app_password is not None:
             return self._by_app_password(sign_in, app_password)
         return self._locked(sign_in) or self._decide(sign_in)
@@ -253,8 +253,11 @@ class ChainAuthenticator:
         """Tell from memory, or have it checked. The generation is of before the check, which sees none before it."""
         try:
             account = sign_in.chain.look_up(sign_in.login)
+            verdict = self._remembers(sign_in, account)
+            if verdict is not None:
+                return verdict
             generation = sign_in.chain.generation(sign_in.login, account, self._clock.now())
-            verdict = self._remembers(sign_in, account) or self._repeats(sign_in, generation)
+            verdict = self._repeats(sign_in, generation)
         except TemporaryFailure:  # another source may know; the check tells of the outage
             verdict, generation = None, UNTOLD
         return verdict or self._later(sign_in, self._check(sign_in, generation))
@@ -323,11 +326,8 @@ class ChainAuthenticator:
     def _looked_up(self, source: Source, login: Login) -> Account | None:
         account = source.look_up(login)
         if account is None and login.device:
-            account = source.look_up(replace(login, typed=login.bare, device=""))
+            account = source.look_up(structs.replace(login, typed=login.bare, device=""))
         return account
-
-    def _app_password(self, text: str) -> AppPassword | None:
-        return self._app_passwords.find(text) or self._app_passwords.find_expired(text)
 
     async def _find_owner(self, sign_in: _SignIn, source: Source, app_password: AppPassword) -> Verdict:
         """By asking the directory whether the member still is one; while it is down, by what it said last."""

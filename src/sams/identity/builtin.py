@@ -106,7 +106,9 @@ class BuiltinAccounts:
             TemporaryFailure: the file cannot be read.
         """
         known = self._find(login)
-        return known.at(self._clock.now()) if known else None
+        if known is None:
+            return None
+        return known.account if known.expires is None else known.at(self._clock.now())
 
     async def find(self, login: Login) -> Account | None:
         """The same.

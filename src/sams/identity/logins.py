@@ -16,9 +16,9 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 
 import idna
+from msgspec import Struct
 from precis_i18n import get_profile
 
 from sams.core.address import domain_key
@@ -124,8 +124,7 @@ def _check_marks(text: str) -> None:
         raise UnpreparableError(_NO_LOGIN)
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(Struct, frozen=True, gc=False):
     r"""A login as it was typed and mapped, in the forms in which sources know members.
 
     typed: mapped, as it came, but for a `DOMAIN\` before it: `alice`, `alice@example.ac.uk`, `alice/phone`.
@@ -166,6 +165,16 @@ class LoginForms:
 
     def parse(self, mapped: str) -> Login:
         """A mapped login (`map_login`) in all its forms."""
+        if "/" in mapped or "\\" in mapped:
+            return self._parse(mapped)
+        user, _, domain = mapped.rpartition("@")
+        if not user:
+            return Login(mapped, mapped, mapped, self._default)
+        bare = user if domain in self._domains or self._is_ours(domain) else mapped
+        return Login(mapped, bare, user, domain or self._default)
+
+    def _parse(self, mapped: str) -> Login:
+        """With what few logins have: a Windows domain, a device."""
         prefix, backslash, rest = mapped.partition("\\")
         typed = rest if backslash and rest and prefix in self._windows else mapped
         before, device, at, domain = _parts(typed)
