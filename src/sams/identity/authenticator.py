@@ -403,7 +403,7 @@ class ChainAuthenticator:
 
     # --- judged and answered
 
-    def _answer_proven(self, sign_in: _SignIn, checked: Checked, how: str) -> SignInVerdict:
+    def _answer_proven(self, sign_in: _SignIn, checked: Checked, how: str) -> Verdict:
         """Of what cannot be guessed: who has it and is nobody here is told so, and counted for nothing."""
         if checked.finding in {Finding.RIGHT, Finding.UNAVAILABLE}:
             return self._answer(sign_in, checked, UNTOLD, how)
