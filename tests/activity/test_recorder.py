@@ -30,6 +30,7 @@ from sams.activity.interface import Activity, SessionLog
 from sams.activity.recorder import MAX_REFUSALS, STEPS_PER_ROW
 from sams.activity.rows import Keep
 from sams.core.text import visible
+from sams.protocol.sasl.registry import all_mechanisms
 from tests.activity.rig import START, Rig
 
 ATTEMPT = Attempted(
@@ -202,6 +203,20 @@ def test_everything_is_counted_at_once(rig: Rig) -> None:
     assert {
         family: (label, rig.board.value(family, label)) for family, (label, _) in values.items()
     } == values
+
+
+@pytest.mark.parametrize("name", all_mechanisms().names)
+def test_a_sign_in_is_counted_by_what_was_checked(rig: Rig, name: str) -> None:
+    by = {
+        "OAUTHBEARER": "token",
+        "XOAUTH2": "token",
+        "EXTERNAL": "certificate",
+        "GSSAPI": "ticket",
+        "PLAIN": "hash",
+        "LOGIN": "hash",
+    }
+    rig.recorder.session("0SES", "192.0.2.5", 587).tell(SignedIn("alice", name))
+    assert rig.board.value(m.SIGNED_IN, by.get(name, "proof")) == 1
 
 
 def test_an_attempt_is_one_row_and_one_line(rig: Rig) -> None:

@@ -94,9 +94,10 @@ TLS = Counter(
 TLS_RESUMED = Counter("sams_tls_resumed_total", "Those of the handshakes that resumed an earlier session.")
 SIGNED_IN = Counter(
     "sams_sign_ins_total",
-    "Sign-ins, by how the password was checked: against one remembered in memory, or by its hash.",
+    "Sign-ins, by what was checked: a password against one remembered in memory, or by its hash or by a directory; a "
+    "proof of it (SCRAM), a token, a client certificate, a Kerberos ticket.",
     "by",
-    ("memory", "hash"),
+    ("memory", "hash", "proof", "token", "certificate", "ticket"),
 )
 SIGN_IN_REFUSED = Counter("sams_sign_ins_refused_total", "Refused sign-ins, by why.", "why", SIGN_IN_REFUSALS)
 GUARD_LOCKS = Counter(

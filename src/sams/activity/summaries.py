@@ -143,6 +143,17 @@ def log_service_event(log: FilteringBoundLogger, event: ServiceEvent) -> None:
 _ACCEPTED, _RECIPIENTS, _OCTETS = map(place, (m.ACCEPTED, m.ACCEPTED_RECIPIENTS, m.ACCEPTED_OCTETS))
 _CONNECTED, _CONNECTIONS, _CLOSED = place(m.CONNECTED), place(m.CONNECTIONS), Places(m.CLOSED)
 _TLS, _RESUMED = Places(m.TLS), place(m.TLS_RESUMED)
+_CHECKED = {
+    "SCRAM-SHA-256-PLUS": "proof",
+    "SCRAM-SHA-256": "proof",
+    "SCRAM-SHA-1-PLUS": "proof",
+    "SCRAM-SHA-1": "proof",
+    "OAUTHBEARER": "token",
+    "XOAUTH2": "token",
+    "EXTERNAL": "certificate",
+    "GSSAPI": "ticket",
+}
+"""What a sign-in was checked by, where it was no password."""
 _SIGNED_IN, _SIGN_IN_REFUSED = Places(m.SIGNED_IN), Places(m.SIGN_IN_REFUSED)
 _REFUSED, _WARNED = Places(m.REFUSED), place(m.WARNED)
 _ATTEMPTED, _SETTLED = place(m.ATTEMPTED), Places(m.SETTLED)
@@ -191,7 +202,8 @@ def _greeted(_numbers: Numbers, summary: Summary, _terms: Terms, event: Greeted)
 
 
 def _signed_in(numbers: Numbers, summary: Summary, terms: Terms, event: SignedIn) -> None:
-    numbers[_SIGNED_IN["memory" if event.remembered else "hash"]] += 1
+    by = "memory" if event.remembered else _CHECKED.get(event.mechanism, "hash")
+    numbers[_SIGNED_IN[by]] += 1
     summary.login, summary.mechanism = event.login, event.mechanism
     terms.append(login_term(event.login))
 
