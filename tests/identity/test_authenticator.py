@@ -36,6 +36,7 @@ class Elsewhere:
 
     takes_passwords = True
     knows_all = True
+    can_find = True
     remember = None
 
     def __init__(

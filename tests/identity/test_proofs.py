@@ -416,6 +416,17 @@ def test_a_certificate_is_of_the_first_of_its_names_that_is_a_members(house: Hou
     assert str(signs_in(authenticator, CertificateClaim("", ("dave",))).reply) == DOWN
 
 
+def test_who_can_tell_is_asked_about_a_certificate_before_who_takes_it_on_trust(house: House) -> None:
+    house.directory.can_find = False
+    authenticator = house.rig.authenticator([house.source(), house.rig.source()])
+    verdict = signs_in(authenticator, CertificateClaim("", ("alice",)))
+    assert verdict.identity is not None
+    assert verdict.identity.source == "builtin"
+    verdict = signs_in(authenticator, CertificateClaim("", ("erin",)))
+    assert verdict.identity is not None
+    assert verdict.identity.source == "staff"
+
+
 # --- who may use a listener
 
 

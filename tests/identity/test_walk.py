@@ -78,6 +78,12 @@ def test_all_are_asked_about_who_is_unknown_and_an_outage_is_told(street: Street
     assert findings(street.walk("sam"))[0] == "source unavailable"
 
 
+def test_who_tells_nothing_without_a_password_is_not_asked_without(street: Street) -> None:
+    street.directories["staff"].can_find = False
+    assert findings(street.walk("alice")) == ["not asked", "not asked", "found"]
+    assert findings(street.walk("alice", "secret"))[1] == "right"
+
+
 def test_where_app_passwords_alone_are_taken_no_password_is_sent(street: Street) -> None:
     street.takes_passwords = False
     words = street.walk("alice", "secret")

@@ -59,6 +59,7 @@ class BuiltinAccounts:
     """
 
     knows_all: Final = True
+    can_find: Final = True
     remember: Final = None
 
     def __init__(

@@ -152,7 +152,10 @@ class Chain:
         return found
 
     async def find(self, login: Login) -> Checked:
-        """Who a login is that was proved in another way than to its source."""
+        """Who a login is that was proved in another way than to its source.
+
+        Sources that take a login on trust are asked last: they know nobody, and nobody is a stranger to them.
+        """
 
         async def ask(source: Source) -> Checked:
             try:
@@ -161,7 +164,11 @@ class Chain:
                 return Checked(Finding.UNAVAILABLE, detail=failure.detail)
             return Checked(Finding.UNKNOWN) if account is None else Checked(Finding.RIGHT, account)
 
-        return await _first(self.serving(login), ask)
+        serving = tuple(self.serving(login))
+        known = await _first([one for one in serving if one.can_find], ask)
+        if known.finding is not Finding.UNKNOWN:
+            return known
+        return await _first([one for one in serving if not one.can_find], ask)
 
     def last_known(self, login: Login) -> Iterator[Account]:
         """Who the login was, by sources that may be down."""

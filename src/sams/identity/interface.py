@@ -29,13 +29,14 @@ from sams.protocol.sasl.interface import Claim, PrincipalClaim, ScramKeys, Secur
 class Grant:
     """What maps of senders add to a member's addresses (`grants.Grants`).
 
-    own, others: patterns. asked: as whom databases were asked.
-    missing: what could not be told, and why, for the journal; empty: all could.
+    own, others: patterns from files. told: what databases said, in identities of their own.
+    asked: as whom they were asked. missing: what could not be told, and why, for the journal; empty: all could.
     """
 
     own: tuple[str, ...]
     others: tuple[str, ...]
     asked: Login
+    told: tuple[Identity, ...] = ()
     missing: str = ""
 
 
@@ -159,6 +160,11 @@ class Source(Protocol):
     @property
     def knows_all(self) -> bool:
         """Whether `look_up` knows every account that there is, as it is now: None from it is an answer."""
+        ...
+
+    @property
+    def can_find(self) -> bool:
+        """Whether it knows members without their password; else `find` takes every login on trust."""
         ...
 
     @property

@@ -53,6 +53,8 @@ async def walk(chain: Chain, login: Login, password: str | None, address: str) -
 async def _asked(source: Source, login: Login, password: str | None, address: str) -> tuple[Word, bool]:
     """A source's word, and whether nobody is asked after it."""
     began = time.monotonic()
+    if password is None and not source.can_find:
+        return Word(source.name, NOT_ASKED, "it tells nothing of a member without the password"), False
     if password is None:
         checked = await _found(source, login)
         is_decided, finding = checked.finding is Finding.RIGHT, _word_of(checked.finding)
