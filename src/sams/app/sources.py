@@ -119,13 +119,20 @@ def source_settings(section: DirectorySection) -> SourceSettings:
     """What a section says of how a directory is asked."""
     return SourceSettings(
         name=section.id,
-        takes_passwords=section.submission == "any",
+        takes_passwords=section.submission == "any" and _has_passwords(section),
         cache=section.cache,
         grace=section.grace,
         timeout=None if isinstance(section, SqlSource) else section.timeout,
         connections=section.connections,
         addresses=section.addresses or SourceSettings("").addresses,
     )
+
+
+def _has_passwords(section: DirectorySection) -> bool:
+    """Whether there are passwords of its own: an issuer has none, and a realm may be asked about tickets alone."""
+    if isinstance(section, KerberosSource):
+        return section.passwords
+    return not isinstance(section, OauthSource)
 
 
 def longest_kept(config: Config) -> float:
