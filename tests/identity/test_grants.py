@@ -355,6 +355,21 @@ def test_a_row_that_goes_ends_a_session_as_soon_as_it_is_known(house: Rig, asked
     asyncio.run(scene())
 
 
+def test_a_map_that_is_taken_out_ends_the_sessions_that_had_of_it(house: Rig, asked: Asked) -> None:
+    async def scene() -> None:
+        with asked.query() as query:
+            grants = Grants(FORMS, queries=[query])
+            authenticator = house.authenticator(grants=grants)
+            alice, bob = [(await sign_in(authenticator, login)).identity for login in ("alice", "bob")]
+            assert alice is not None
+            assert bob is not None
+            grants.use(FORMS, (), ())
+            assert not authenticator.still_valid(alice)
+            assert authenticator.still_valid(bob)
+
+    asyncio.run(scene())
+
+
 def test_a_source_that_cannot_tell_whom_a_file_means_makes_it_454(house: Rig) -> None:
     class Damaged(Staff):
         def look_up(self, login: Login) -> Account | None:

@@ -390,7 +390,7 @@ def test_of_many_authors_no_more_domains_are_converted_than_decide() -> None:
 
 
 def lacking(missing: str) -> Identity:
-    grant = Grant((), (), LoginForms(["example.org"]).parse("alice"), missing)
+    grant = Grant((), (), LoginForms(["example.org"]).parse("alice"), missing=missing)
     return replace(ALICE, grant=grant)
 
 
@@ -413,6 +413,7 @@ def test_whom_a_map_that_is_down_may_know_is_told_to_try_again_and_never_let_in(
         assert str(verdict.reply).startswith(code)
         if missing:
             assert str(verdict.reply) == TRY_AGAIN
+        assert verdict.detail == missing
     assert strict.check_envelope(one, parse_mailbox("alice@example.org")).reply is None
     assert strict.check_senders(one, header("alice@example.org")).reply is None
 

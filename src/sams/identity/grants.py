@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Protocol
 
 from msgspec import Struct
@@ -73,7 +74,7 @@ class Grants:
     def __init__(
         self, forms: LoginForms, files: Sequence[FileMap] = (), queries: Sequence[SenderQueries] = ()
     ) -> None:
-        self._asking: set[asyncio.Task[None]] = set()
+        self._asking: dict[str, asyncio.Task[None]] = {}
         self.use(forms, files, queries)
 
     def use(self, forms: LoginForms, files: Sequence[FileMap], queries: Sequence[SenderQueries]) -> None:
@@ -82,6 +83,7 @@ class Grants:
         self._files = tuple(file for file in files if file.index)
         self._queries = tuple(queries)
         self._made: dict[tuple[str, str], _Made] = {}
+        self._recovered: set[str] = set()
         self.is_empty = not self._files and not self._queries
 
     def known(self, identity: Identity, login: Login, source: Source) -> Identity | None:
@@ -96,13 +98,13 @@ class Grants:
         if not self._queries:
             return with_files
         asked = self._asked(identity, login)
-        answers = list[Account]()
+        told = list[Identity]()
         for query in self._queries:
             account = query.look_up(asked)
             if account is None:
                 return None
-            answers.append(account)
-        return _granted(identity, _all((_of(with_files), *map(_told, answers))), asked)
+            told.append(account.identity)
+        return _with_told(identity, with_files, asked, told)
 
     async def ask(self, identity: Identity, login: Login, source: Source) -> Identity:
         """The same, by asking where that is needed. What cannot be told is named in the identity's grant.
@@ -110,8 +112,8 @@ class Grants:
         Raises:
             TemporaryFailure: as `known`.
         """
-        patterns, missing = [_of(self._with_files(identity, source))], list[str]()
-        asked = self._asked(identity, login)
+        with_files = self._with_files(identity, source)
+        asked, told, missing = self._asked(identity, login), list[Identity](), list[str]()
         for query in self._queries:
             try:
                 account = await query.find(asked)
@@ -120,8 +122,9 @@ class Grants:
                 if account is None:
                     missing.append(f"{query.name}: {failure.detail}")
             if account is not None:
-                patterns.append(_told(account))
-        return _granted(identity, _all(patterns), asked, "; ".join(missing))
+                told.append(account.identity)
+        self._recovered.discard(asked.address)
+        return _with_told(identity, with_files, asked, told, "; ".join(missing))
 
     def still_valid(self, identity: Identity, source: Source) -> bool:
         """Whether maps add what they added at the sign-in, as far as is known. Microseconds.
@@ -134,22 +137,18 @@ class Grants:
         grant = identity.grant
         if grant is None:
             return True
-        made = self._made.get((identity.login, identity.source))
-        if not self._queries and made is not None and made.after.grant is grant:
-            return True
-        patterns = [self._of_files(identity.login, source)]
-        for query in self._queries:
-            account = query.last_known(grant.asked)
-            if account is None:
-                self._ask_beside(query, grant)
-                return True
-            query.still_valid(account.identity)  # asks anew where that was long ago
-            patterns.append(_told(account))
-        return not grant.missing and _all(patterns) == (grant.own, grant.others)
+        if not self._is_of_files(identity, grant, source):
+            return False
+        queries = {query.name: query for query in self._queries}
+        if not all(told.source in queries and queries[told.source].still_valid(told) for told in grant.told):
+            return False
+        if grant.missing:
+            self._ask_beside(grant.asked)
+        return not grant.missing or grant.asked.address not in self._recovered
 
     async def close(self) -> None:
         """Stop asking. The queries are closed by who made them."""
-        under_way = tuple(self._asking)
+        under_way = tuple(self._asking.values())
         for task in under_way:
             task.cancel()
         await asyncio.gather(*under_way, return_exceptions=True)
@@ -163,11 +162,17 @@ class Grants:
         made = self._made.get(place)
         if made is None or made.before is not identity:
             asked = self._forms.parse(identity.login)
-            after = _granted(identity, self._of_files(identity.login, source), asked)
+            after = _with_patterns(identity, self._of_files(identity.login, source), asked)
             made = self._made[place] = _Made(identity, after)
             if len(self._made) > MAX_MADE:
                 del self._made[next(iter(self._made))]
         return made.after
+
+    def _is_of_files(self, identity: Identity, grant: Grant, source: Source) -> bool:
+        made = self._made.get((identity.login, identity.source))
+        if made is not None and made.after.grant is grant:
+            return True
+        return (grant.own, grant.others) == self._of_files(identity.login, source)
 
     def _of_files(self, login: str, source: Source) -> Patterns:
         bare = self._forms.bare(login)
@@ -201,18 +206,21 @@ class Grants:
         """As whom to ask: as was typed, where that is what the source calls the member; else as the source does."""
         return login if login.bare == identity.login else self._forms.parse(identity.login)
 
-    def _ask_beside(self, query: SenderQueries, grant: Grant) -> None:
-        if grant.missing and len(self._asking) < MOST_ASKED:
-            task = asyncio.get_running_loop().create_task(_ask_anew(query, grant.asked))
-            self._asking.add(task)
-            task.add_done_callback(self._asking.discard)
+    def _ask_beside(self, asked: Login) -> None:
+        """Find out, for the next time, whether a session that lacks an answer could have it now."""
+        if asked.address not in self._asking and len(self._asking) < MOST_ASKED:
+            task = asyncio.get_running_loop().create_task(self._ask_anew(asked))
+            self._asking[asked.address] = task
+            task.add_done_callback(lambda _: self._asking.pop(asked.address, None))
 
-
-async def _ask_anew(query: SenderQueries, login: Login) -> None:
-    try:
-        await query.find(login)
-    except TemporaryFailure:
-        return  # the circuit breaker tells
+    async def _ask_anew(self, asked: Login) -> None:
+        try:
+            for query in self._queries:
+                await query.find(asked)
+        except TemporaryFailure:
+            return  # the circuit breaker tells
+        if len(self._recovered) < MAX_MADE:
+            self._recovered.add(asked.address)
 
 
 def _domain_of(login: str) -> str:
@@ -222,30 +230,33 @@ def _domain_of(login: str) -> str:
         return ""
 
 
-def _of(identity: Identity) -> Patterns:
-    """What files have added."""
-    grant = identity.grant
-    return (grant.own, grant.others) if grant is not None else ((), ())
+def _with_told(
+    before: Identity, with_files: Identity, asked: Login, told: Sequence[Identity], missing: str = ""
+) -> Identity:
+    """An identity with what files and databases add."""
+    files = with_files.grant
+    own, others = (files.own, files.others) if files is not None else ((), ())
+    if not missing and not any(one.addresses or one.may_send_as for one in told):
+        return with_files
+    return replace(
+        before,
+        addresses=_merged(before.addresses, own, *(one.addresses for one in told)),
+        may_send_as=_merged(before.may_send_as, others, *(one.may_send_as for one in told)),
+        grant=Grant(own, others, asked, tuple(told), missing),
+    )
 
 
-def _told(account: Account) -> Patterns:
-    return account.identity.addresses, account.identity.may_send_as
-
-
-def _all(patterns: Iterable[Patterns]) -> Patterns:
-    found = tuple(patterns)
-    own = dict.fromkeys(one for part in found for one in part[0])
-    others = dict.fromkeys(one for part in found for one in part[1])
-    return tuple(own), tuple(others)
-
-
-def _granted(identity: Identity, patterns: Patterns, asked: Login, missing: str = "") -> Identity:
+def _with_patterns(identity: Identity, patterns: Patterns, asked: Login) -> Identity:
     own, others = patterns
-    if not own and not others and not missing:
+    if not own and not others:
         return identity
     return replace(
         identity,
-        addresses=tuple(dict.fromkeys((*identity.addresses, *own))),
-        may_send_as=tuple(dict.fromkeys((*identity.may_send_as, *others))),
-        grant=Grant(own, others, asked, missing),
+        addresses=_merged(identity.addresses, own),
+        may_send_as=_merged(identity.may_send_as, others),
+        grant=Grant(own, others, asked),
     )
+
+
+def _merged(*patterns: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(chain.from_iterable(patterns)))

@@ -74,11 +74,13 @@ class SenderVerdict(Struct, frozen=True, gc=False):
     reply: the refusal, None: yes.
     add_sender: the address for a Sender field that replaces what stands there; None: leave Sender alone.
     warnings: what a stricter setting would refuse, for the journal.
+    detail: why it cannot be told now, where that is the refusal; for the journal only.
     """
 
     reply: Reply | None = None
     add_sender: Mailbox | None = None
     warnings: tuple[str, ...] = ()
+    detail: str = ""
 
 
 _YES = SenderVerdict()
@@ -102,7 +104,7 @@ class SenderPolicy:
         text = f"You may not send as {reverse_path}{_yours(identity)}"
         if mode == "warn":
             return SenderVerdict(warnings=(f"envelope: {_line(text)}",))
-        return _unknown() if _is_missing_some(identity) else SenderVerdict(reply(553, "5.7.1", _line(text)))
+        return _unknown(identity) or SenderVerdict(reply(553, "5.7.1", _line(text)))
 
     def check_recipient_count(self, reverse_path: Mailbox | None, count: int) -> Reply | None:
         """At RCPT: `count` is how many there would be with this one. Only `<>` is held to few."""
@@ -130,7 +132,7 @@ class SenderPolicy:
         malformed = _author_problem(header)
         problem = malformed or self._foreign(identity, header) or _resent_problem(identity, header)
         if problem is not None and mode == "enforce":
-            return _unknown() if malformed is None and _is_missing_some(identity) else _refused(problem)
+            return _refused(problem) if malformed else _unknown(identity) or _refused(problem)
         warnings = () if problem is None else (f"header: {_line(problem)}",)
         return self._with_name_and_sender(identity, header, warnings)
 
@@ -140,7 +142,7 @@ class SenderPolicy:
         name_problem = self._name_problem(identity, header)
         if name_problem is not None:
             if self._settings.display_name == "enforce":
-                return _unknown() if _is_missing_some(identity) else _refused(name_problem)
+                return _unknown(identity) or _refused(name_problem)
             warnings = (*warnings, f"display name: {_line(name_problem)}")
         return SenderVerdict(add_sender=self._sender(identity, header), warnings=warnings)
 
@@ -300,15 +302,15 @@ def _refused(problem: str) -> SenderVerdict:
     return SenderVerdict(reply(550, "5.7.1", _line(problem)))
 
 
-def _is_missing_some(identity: Identity) -> bool:
-    """Whether a map of senders could not be asked: who is refused by the rest may be in it."""
-    return identity.grant is not None and bool(identity.grant.missing)
+def _unknown(identity: Identity) -> SenderVerdict | None:
+    """Where a map of senders could not be asked, who is refused by the rest may be in it; None: all is known.
 
-
-def _unknown() -> SenderVerdict:
-    """RFC 3463 section 3.5: X.4.3, directory server failure."""
+    RFC 3463 section 3.5: X.4.3, directory server failure.
+    """
+    if identity.grant is None or not identity.grant.missing:
+        return None
     text = "It cannot be told at the moment whether you may send as this address: try again later"
-    return SenderVerdict(reply(451, "4.4.3", text))
+    return SenderVerdict(reply(451, "4.4.3", text), detail=identity.grant.missing)
 
 
 def _yours(identity: Identity) -> str:

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from sams.config.model import Trace as TraceSettings
 from sams.core.address import Mailbox
-from sams.core.errors import PermanentFailure
+from sams.core.errors import PermanentFailure, TemporaryFailure
 from sams.identity.interface import Identity
 from sams.message.fixup import Additions, fix_up
 from sams.message.header import Header
@@ -67,13 +67,15 @@ class Composer:
 
         Raises:
             PermanentFailure: the member may not send as the author that the header names.
+            TemporaryFailure: that cannot be told now.
         """
         header, measures = transaction.header, transaction.measures
         assert header is not None
         assert measures is not None
         verdict = self._senders.check_header(identity, header)
         if verdict.reply is not None:
-            raise PermanentFailure(verdict.reply)
+            is_permanent = verdict.reply.code >= 500
+            raise (PermanentFailure if is_permanent else TemporaryFailure)(verdict.reply, verdict.detail)
         mail = transaction.mail
         parameters = mail.parameters
         head = self._head(arrival, identity, transaction, header, verdict.add_sender)

@@ -324,7 +324,7 @@ class Session:
         if verdict.warnings:
             self._warn(verdict.warnings)
         if verdict.reply is not None:
-            self._refuse("MAIL", verdict.reply)
+            self._refuse("MAIL", verdict.reply, verdict.detail)
             return
         self._transaction = transaction = Transaction(event)
         self._connection.progress.in_transaction = True
