@@ -27,13 +27,14 @@ INSERT INTO shared VALUES
 """
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    path = tmp_path / "mail.db"
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("map") / "mail.db"
     connection = apsw.Connection(str(path))
     connection.execute(TABLE)
     many = [("many", f"a{number}@example.org") for number in range(MAX_ADDRESSES)]
-    connection.executemany("INSERT INTO shared VALUES (?, ?, NULL)", [*many, ("more", "b@example.org")])
+    with connection:
+        connection.executemany("INSERT INTO shared VALUES (?, ?, NULL)", [*many, ("more", "b@example.org")])
     connection.execute("INSERT INTO shared SELECT 'more', address, kind FROM shared WHERE login = 'many'")
     connection.close()
     return path
