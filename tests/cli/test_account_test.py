@@ -9,6 +9,7 @@ from sams.cli.failures import Exit
 from tests.cli.desk import PASSWORD, Desk
 
 QUERY = "SELECT secret AS password, mail AS addresses FROM people WHERE uid = %(user)s"
+SHARED = "SELECT 'events@example.org' AS address FROM people WHERE uid = %(login)s"
 
 
 @pytest.fixture
@@ -72,3 +73,20 @@ def test_a_missing_password_is_asked_for_only_at_a_terminal(desk: Desk, tmp_path
     desk.add_account("alice", "alice@example.org")
     refused = desk.sams("account", "test", "alice", "--password", code=Exit.USAGE)
     assert "--password-stdin" in refused.stderr
+
+
+def test_what_maps_of_senders_add_is_told_apart_from_what_the_source_says(asked: Desk) -> None:
+    folder = asked.server.folder
+    (folder / "senders").write_text("office@example.org alice, bob@example.org\n")
+    database, query = f"sqlite://{folder}/people.db", SHARED
+    with asked.server.config.open("a") as file:
+        file.write('[[senders.map]]\npath = "senders"\nas = "on-behalf"\n')
+        file.write(f'[[senders.map]]\ntype = "sql"\ndatabase = "{database}"\nquery = "{query}"\n')
+    (word,) = (one for one in asked.json("account", "test", "bob")["words"] if one["finding"] == "found")
+    assert (word["addresses"], word["mapped"], word["mapped_for"]) == (
+        ["b@example.org"], ["events@example.org"], ["office@example.org"],
+    )  # fmt: skip
+    (folder / "people.db").unlink()
+    shown = asked.sams("account", "test", "alice").stdout
+    for part in ("sends as alice@example.org", "maps of senders for office@example.org", "map sql:"):
+        assert part in " ".join(shown.split())

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sams.app.parts import open_accounts
+from sams.app.sender_maps import MapMaker
 from sams.app.sources import MEMBERS_FILE, SourceMaker, close, login_forms
 from sams.control.messages import AccountTested
 from sams.core.clock import Clock
 from sams.identity.chain import Chain
+from sams.identity.grants import Grants
 from sams.identity.lanes import Lanes
 from sams.identity.passwords import HashCost, Hashes, HashPool
 from sams.identity.shared_table import Columns
@@ -31,11 +33,11 @@ class LocalSources:
         return asyncio.run(self._test(login, password))
 
     async def _test(self, login: str, password: str | None) -> AccountTested:
-        async with self._chain() as chain:
-            return await tested(chain, login_forms(self._material.config), login, password)
+        async with self._chain() as (chain, grants):
+            return await tested(chain, login_forms(self._material.config), grants, login, password)
 
     @asynccontextmanager
-    async def _chain(self) -> AsyncIterator[Chain]:
+    async def _chain(self) -> AsyncIterator[tuple[Chain, Grants]]:
         config = self._material.config
         accounts = open_accounts(config, self._clock)
         accounts.prepare()
@@ -51,10 +53,12 @@ class LocalSources:
             report=_ignore,
         )
         sources = maker.make(self._material, {})
+        maps = MapMaker(known, self._clock, maker.teller, _ignore).make(self._material, {})
+        grants = Grants(login_forms(config), maps.files, tuple(maps.queries.values()))
         try:
-            yield Chain(sources.values())
+            yield Chain(sources.values()), grants
         finally:
-            for source in sources.values():
+            for source in (*sources.values(), *maps.queries.values()):
                 await close(source)
             pool.close()
             known.close()

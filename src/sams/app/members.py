@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.text import visible
 from sams.identity.builtin import BuiltinAccounts
+from sams.identity.grants import Grants
 from sams.identity.interface import Account, Source
 from sams.identity.logins import Login, LoginForms, UnpreparableError, prepare_login
 from sams.service.app_password_view import FoundMember
 
 
-async def find_member(sources: Iterable[Source], forms: LoginForms, login: str, name: str) -> FoundMember:
-    """The member of a login, by the first source that knows it.
+async def find_member(
+    sources: Iterable[Source], forms: LoginForms, grants: Grants, login: str, name: str
+) -> FoundMember:
+    """The member of a login, by the first source that knows it, with what maps of senders add.
 
     name: of the one source that is asked; empty: all are.
 
@@ -28,16 +32,19 @@ async def find_member(sources: Iterable[Source], forms: LoginForms, login: str, 
     if name and not asked:
         raise OperatorError(f"there is no source of accounts {visible(name, 100)}: see `sams config show`")
     for source in asked:
-        account = await _ask(source, parsed) if source.serves(parsed) else None
+        account = await _ask(source, parsed, grants) if source.serves(parsed) else None
         if account is not None:
             return _found(source, account)
     who = f"the source {visible(name, 100)} does not" if name else "no source of accounts does"
     raise OperatorError(f"{visible(login, 100)} is nobody here: {who} know such a login")
 
 
-async def _ask(source: Source, login: Login) -> Account | None:
+async def _ask(source: Source, login: Login, grants: Grants) -> Account | None:
     try:
-        return await source.find(login)
+        account = await source.find(login)
+        if account is None:
+            return None
+        return replace(account, identity=await grants.ask(account.identity, login, source))
     except TemporaryFailure as failure:
         raise OperatorError(
             f"the source of accounts {source.name} cannot be asked now: {failure.detail}"

@@ -99,7 +99,7 @@ class SignIns:
         self._sources: Sources = self._maker.make(inherited.material, {})
         self._map_maker = MapMaker(self.known, clock, self._teller, _reporter(inherited.log))
         self._maps = self._map_maker.make(inherited.material, {})
-        self._grants = Grants(forms, self._maps.files, tuple(self._maps.queries.values()))
+        self.grants = Grants(forms, self._maps.files, tuple(self._maps.queries.values()))
         self.authenticator = ChainAuthenticator(
             self.sources,
             memory.remembered,
@@ -111,7 +111,7 @@ class SignIns:
             chance=random.random,
             report=_reporter(inherited.log),
             settings=sign_in_settings(config),
-            grants=self._grants,
+            grants=self.grants,
         )
 
     @property
@@ -162,7 +162,7 @@ class SignIns:
         for query in before.queries.values():
             if query not in queries:
                 self._retire(query)
-        self._grants.use(login_forms(config), maps.files, queries)
+        self.grants.use(login_forms(config), maps.files, queries)
 
     @property
     def keyed(self) -> tuple[bool, ...]:
@@ -194,7 +194,7 @@ class SignIns:
         for task in self._retired:
             task.cancel()
         await asyncio.gather(*self._retired, return_exceptions=True)
-        await self._grants.close()
+        await self.grants.close()
         for source in (*self._sources.values(), *self._maps.queries.values()):
             await close(source)
         if self._writing is not None:

@@ -372,13 +372,14 @@ class WorkerGraph:
             asked = source_handlers(
                 lambda: self._sign_ins.authenticator.chain,
                 lambda: login_forms(self._inherited.material.config),
+                self._sign_ins.grants,
             )
             found.append((sockets.service_path(data_dir), {**whole, **asked}))
         return found
 
     async def _find_member(self, login: str, source: str) -> FoundMember:
         forms = login_forms(self._inherited.material.config)
-        return await find_member(self._sign_ins.sources, forms, login, source)
+        return await find_member(self._sign_ins.sources, forms, self._sign_ins.grants, login, source)
 
     def _own_uid(self) -> int:
         return (

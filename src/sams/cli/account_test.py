@@ -68,6 +68,12 @@ def _facts(word: SourceWord) -> list[str]:
         facts.append(f"sends as {', '.join(word.addresses) or 'nobody'}")
     if word.may_send_as:
         facts.append(f"for {', '.join(word.may_send_as)}")
+    if word.mapped:
+        facts.append(f"by maps of senders as {', '.join(word.mapped)}")
+    if word.mapped_for:
+        facts.append(f"by maps of senders for {', '.join(word.mapped_for)}")
+    if word.unmapped:
+        facts.append(f"a map of senders cannot be asked: {word.unmapped}")
     if word.suspended is not None:
         facts.append(f"suspended{f': {word.suspended}' if word.suspended else ''}")
     return facts
@@ -103,7 +109,7 @@ def _verdict(tested: AccountTested, *, with_password: bool) -> tuple[bool, str]:
 def _known(word: SourceWord, *, with_password: bool) -> tuple[bool, str]:
     if word.suspended is not None:
         return False, f"{word.source} knows {word.login}, who is suspended there: a sign-in is refused."
-    if not word.addresses and not word.may_send_as:
+    if not any((word.addresses, word.may_send_as, word.mapped, word.mapped_for)):
         return (
             False,
             f"{word.source} knows {word.login}, who has no address to send from: see its attributes.",

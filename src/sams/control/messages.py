@@ -420,6 +420,7 @@ class SourceWord(msgspec.Struct, frozen=True, omit_defaults=True):
     finding: `right`, `wrong password`, `wrong password or no such login`, `no such login`, `source unavailable`,
     `found` where no password was tried, or `not asked`. detail: more of it, for administrators.
     login: what it calls the member; empty: it knows nobody. suspended: the reason; None: active.
+    mapped, mapped_for: what maps of senders add to addresses and may_send_as. unmapped: which do not tell, and why.
     """
 
     source: str
@@ -431,6 +432,9 @@ class SourceWord(msgspec.Struct, frozen=True, omit_defaults=True):
     may_send_as: tuple[str, ...] = ()
     suspended: str | None = None
     is_device: bool = False
+    mapped: tuple[str, ...] = ()
+    mapped_for: tuple[str, ...] = ()
+    unmapped: str = ""
 
 
 class AccountTested(_Answer, frozen=True, tag="account.tested"):

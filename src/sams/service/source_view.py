@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from sams.control.messages import AccountTest, AccountTested, SourceWord
 from sams.control.peers import Peer
 from sams.control.server import Handlers
 from sams.core.errors import OperatorError
 from sams.identity.chain import Chain
+from sams.identity.grants import Grants
+from sams.identity.interface import Identity
 from sams.identity.logins import LoginForms, UnpreparableError, map_login
 from sams.identity.walk import Word, walk
 
@@ -16,8 +18,10 @@ HERE = "127.0.0.1"
 """Whoever asks by a command is at this machine."""
 
 
-async def tested(chain: Chain, forms: LoginForms, login: str, password: str | None) -> AccountTested:
-    """What each source says of a login.
+async def tested(
+    chain: Chain, forms: LoginForms, grants: Grants, login: str, password: str | None
+) -> AccountTested:
+    """What each source says of a login, with what maps of senders add.
 
     Raises:
         OperatorError: the text can be no login.
@@ -26,14 +30,20 @@ async def tested(chain: Chain, forms: LoginForms, login: str, password: str | No
         parsed = forms.parse(map_login(login))
     except UnpreparableError as error:
         raise OperatorError(f"This is no login: {error}.") from None
-    words = [word_to_wire(word) async for word in walk(chain, parsed, password, HERE)]
+    words = list[SourceWord]()
+    async for word in walk(chain, parsed, password, HERE):
+        source = chain.named(word.source)
+        granted = None
+        if word.account is not None and source is not None:
+            granted = await grants.ask(word.account.identity, parsed, source)
+        words.append(word_to_wire(word, granted))
     return AccountTested(parsed.bare, tuple(words))
 
 
-def word_to_wire(word: Word) -> SourceWord:
-    """What a source said."""
+def word_to_wire(word: Word, granted: Identity | None) -> SourceWord:
+    """What a source said. granted: the member, with what maps add; None where it knows nobody."""
     account = word.account
-    if account is None:
+    if account is None or granted is None:
         return SourceWord(word.source, word.finding, word.detail, word.seconds)
     identity = account.identity
     return SourceWord(
@@ -46,13 +56,20 @@ def word_to_wire(word: Word) -> SourceWord:
         may_send_as=identity.may_send_as,
         suspended=account.suspended,
         is_device=account.is_device,
+        mapped=_more(granted.addresses, identity.addresses),
+        mapped_for=_more(granted.may_send_as, identity.may_send_as),
+        unmapped=granted.grant.missing if granted.grant is not None else "",
     )
 
 
-def source_handlers(chain: Callable[[], Chain], forms: Callable[[], LoginForms]) -> Handlers:
+def _more(all_of_them: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
+    return tuple(one for one in all_of_them if one not in known)
+
+
+def source_handlers(chain: Callable[[], Chain], forms: Callable[[], LoginForms], grants: Grants) -> Handlers:
     """The table by which the service answers what concerns the sources."""
 
     async def test(request: AccountTest, _peer: Peer) -> AccountTested:
-        return await tested(chain(), forms(), request.login, request.password)
+        return await tested(chain(), forms(), grants, request.login, request.password)
 
     return {AccountTest: test}
