@@ -123,12 +123,20 @@ def test_nobody_asks_the_database_while_nothing_changes(
             app_passwords.find(password),
             app_passwords.get(made.id),
             app_passwords.keys_of("staff", "anna", "sha1"),
-            app_passwords.keys_of("staff", "bob", "sha1"),
         )
 
     before = asked()
     monkeypatch.setattr(app_passwords._watch, "_connection", None)
     assert asked() == before
+
+
+def test_logins_that_have_none_push_nobody_out_of_memory(one: Rig, store: AppPasswordStore) -> None:
+    store.add("staff", "anna", "phone")
+    app_passwords = AppPasswords(one.path, one.clock, max_cached=3)
+    one.sources.append(app_passwords)
+    for login in ("anna", *(f"stranger{number}" for number in range(9))):
+        app_passwords.keys_of("staff", login, "sha256")
+    assert list(app_passwords._by_login) == [("staff", "anna")]
 
 
 def test_many_are_read_through_a_cache_of_few(one: Rig, store: AppPasswordStore) -> None:

@@ -365,6 +365,16 @@ def test_keys_for_nobody_look_like_somebodys_and_are_the_same_each_time(house: H
     assert authenticator.scram_keys("a b", "sha256").keys == ()
 
 
+def test_a_salt_does_not_tell_that_a_directory_knows_somebody_by_another_address(house: House) -> None:
+    house.directory.members["c.smith"] = house.directory.members["carol"]
+    authenticator = house.authenticator()
+    house.app_password()
+    before = authenticator.scram_keys("c.smith@example.org", "sha256")
+    is_carol(signs_in(authenticator, typed("c.smith@example.org", "carols secret 7")))
+    assert authenticator.scram_keys("c.smith@example.org", "sha256") == before
+    assert len(authenticator.scram_keys("carol@example.org", "sha256").keys) == 1
+
+
 def test_a_proof_of_a_password_that_was_changed_meanwhile_is_none(house: House) -> None:
     authenticator = house.authenticator()
     proof = proof_is_of(authenticator.scram_keys("alice", "sha256"), PASSWORD)

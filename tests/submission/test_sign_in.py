@@ -10,6 +10,7 @@ import shutil
 import ssl
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import trustme
@@ -26,8 +27,9 @@ from sams.identity.authenticator import ChainAuthenticator
 from sams.identity.interface import Identity, SignInVerdict, Source
 from sams.identity.offers import verifiable
 from sams.identity.passwords import HashCost
-from sams.protocol.sasl.interface import Claim, SecurityContext, TokenClaim
+from sams.protocol.sasl.interface import Claim, ScramKeys, SecurityContext, TokenClaim
 from sams.service.tls_contexts import ClientAuthority
+from sams.submission import sign_in
 from tests.submission.rig import PASSWORD, Client, Proofs, Rig, plain, serving
 from tests.support.certificates import Authority
 
@@ -121,6 +123,33 @@ async def over_starttls(rig: Rig) -> Client:
     await client.start_tls()
     await client.ask("EHLO client.example.com")
     return client
+
+
+def test_when_salt_and_count_are_sent_is_settled_before_the_login_is_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    called = list[str]()
+
+    def pause(seconds: float) -> asyncio.Future[None]:
+        called.append(f"pause of {seconds * 1_000:.0f} ms")
+        return paused(seconds)
+
+    def scram_keys(self: ChainAuthenticator, login: str, *more: Any) -> ScramKeys:
+        called.append("keys")
+        return looked_up(self, login, *more)
+
+    async def scene(rig: Rig) -> None:
+        client = await rig.secured()
+        for login in ("alice", "nobody"):
+            first = ScramClient(["SCRAM-SHA-256"], login, PASSWORD).get_client_first()
+            await challenged(client, f"AUTH SCRAM-SHA-256 {encoded(first)}")
+            await client.ask("*")
+        assert called == ["pause of 5 ms", "keys"] * 2
+
+    paused, looked_up = sign_in._pause, ChainAuthenticator.scram_keys
+    monkeypatch.setattr(sign_in, "_pause", pause)
+    monkeypatch.setattr(ChainAuthenticator, "scram_keys", scram_keys)
+    play(tmp_path, scene)
 
 
 @pytest.mark.parametrize(

@@ -144,14 +144,14 @@ class AppPasswords:
         return _keep(self._by_id, password_id, _known(rows[0]), self._max_cached) if rows else None
 
     def _of(self, source: str, login: str) -> tuple[_Known, ...]:
-        """Of a login that has none, that is kept as well: sources have asked about it, so it is somebody's."""
+        """That a login has none is not kept: strangers may name whom they like, and push nobody out of memory."""
         key = source, login
         known = self._by_login.get(key) if self._watch.is_current else None
         if known is not None:
             return known
         self._watch.refresh()
         rows = self._watch.rows(_BY_LOGIN, key)
-        return _keep(self._by_login, key, tuple(map(_known, rows)), self._max_cached)
+        return _keep(self._by_login, key, tuple(map(_known, rows)), self._max_cached) if rows else ()
 
     def _drop(self) -> None:
         self._by_tag.clear()

@@ -54,6 +54,7 @@ from sams.identity.logins import (
     UnpreparableError,
     is_too_long,
     map_login,
+    user_of,
 )
 from sams.identity.origin import covering
 from sams.identity.patterns import ANY, covers, narrowed
@@ -178,6 +179,8 @@ class ChainAuthenticator:
 
     def _keys(self, login: Login, hash_name: str, chain: Chain) -> ScramKeys:
         account = chain.look_up(login)
+        if account is not None and user_of(account.identity.login) != login.user:
+            account = None  # found by another address: its salt would tell strangers that somebody is there
         name = account.identity.login if account is not None else login.bare
         keys = list[ScramKey]()
         if account is not None and not login.device:

@@ -32,6 +32,7 @@ from sams.protocol.sasl.interface import (
     PasswordClaim,
     PrincipalClaim,
     ProofClaim,
+    ScramKeys,
     ServerMechanism,
     Step,
     TokenClaim,
@@ -45,6 +46,8 @@ from sams.submission.tls import HAS_EXPORTER
 
 NOT_EMPTY = reply(501, "5.5.2", "The exchange ends with an empty response; you are not signed in")
 NOTHING_KNOWN = Channel()
+KEYS_AFTER = 0.005
+"""Seconds after which the answer to SCRAM's first message is sent, whose login it is or nobody's."""
 
 
 class SignIn:
@@ -160,12 +163,17 @@ class SignIn:
             case Challenge(data=data):
                 self._engine.challenge(data)
             case NeedKeys(authcid=login, hash_name=hash_name):
+                answered = _pause(KEYS_AFTER)  # begun first: no time tells how long it took to look for keys
                 keyed = self._mechanism
                 assert isinstance(keyed, KeyedMechanism), "only one that takes keys asks for them"
                 keys = self._services.authenticator.scram_keys(login, hash_name, self.audience)
-                self._take(keyed.resume(keys))
+                self._connection.wait_for(answered, lambda _: self._resume(keyed, keys))
             case Malformed(text=text):
                 self._fail(PeerFault(reply(501, "5.5.2", text)))
+
+    def _resume(self, mechanism: KeyedMechanism, keys: ScramKeys) -> None:
+        if not self._is_over:
+            self._take(mechanism.resume(keys))
 
     def _fail(self, error: SamsError) -> None:
         """The exchange is over, without a claim."""

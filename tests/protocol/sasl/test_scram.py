@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scramp import ScramClient
 
+from sams.protocol.sasl import scram
 from sams.protocol.sasl.interface import (
     Channel,
     Malformed,
@@ -142,6 +143,23 @@ def test_each_of_a_logins_passwords_is_tried() -> None:
         done = verified(converse(Scram("SCRAM-SHA-256", Channel()), client, keys))
         assert done.claim == ProofClaim("", "alice", f"key-{at}")
         client.set_server_final((done.on_success or b"").decode())
+
+
+@pytest.mark.parametrize(("passwords", "tried"), [(0, 8), (1, 8), (8, 8), (9, 16)])
+def test_a_login_that_nobody_has_costs_what_one_with_some_passwords_costs(
+    passwords: int, tried: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared = list[bytes]()
+
+    def counting(proof: bytes, auth_message: bytes, stored_key: bytes, hash_name: str) -> bool:
+        compared.append(stored_key)
+        return is_right(proof, auth_message, stored_key, hash_name)
+
+    is_right = scram._is_right
+    monkeypatch.setattr(scram, "_is_right", counting)
+    keys = ScramKeys(SALT, ITERATIONS, (keys_of("sesame").keys * 9)[:passwords])
+    converse(Scram("SCRAM-SHA-256", Channel()), client_of("SCRAM-SHA-256", "guess"), keys)
+    assert len(compared) == tried
 
 
 def test_an_unknown_login_goes_the_same_way_to_its_end() -> None:

@@ -68,7 +68,9 @@ _OTHER_CHANNEL = Malformed(
 _OTHER_NONCE = Malformed("the nonce is not the one that was sent")
 
 _NOBODY = ScramKey("", b"", b"")
-"""Is tried where a login has no key, so that it costs what a login with one costs."""
+"""No proof fits it. Is tried where a login has fewer keys than a round has."""
+_ROUND = 8
+"""Keys are tried in so many at once: a login that nobody has costs what one with up to so many passwords costs."""
 
 
 class Scram:
@@ -174,7 +176,7 @@ class Scram:
 
     def _judge(self, proof: bytes, auth_message: bytes, keys: ScramKeys) -> Step:
         right: ScramKey | None = None
-        for key in keys.keys or (_NOBODY,):  # all of them: which is right, no time tells
+        for key in _whole_rounds(keys.keys):  # all of them: which is right, no time tells
             if _is_right(proof, auth_message, key.stored_key, self._hash):
                 right = key
         claim = ProofClaim(self._header.authzid, self._who, right.id if right is not None else None)
@@ -199,12 +201,17 @@ def make_scram_key(password: str, salt: bytes, iterations: int, hash_name: str) 
     return stored_key, hmac.digest(salted, b"Server Key", hash_name)
 
 
+def _whole_rounds(keys: tuple[ScramKey, ...]) -> tuple[ScramKey, ...]:
+    """As many keys as make one round or more."""
+    return keys + (_NOBODY,) * (-len(keys) % _ROUND if keys else _ROUND)
+
+
 def _is_right(proof: bytes, auth_message: bytes, stored_key: bytes, hash_name: str) -> bool:
     """Whether the proof is a key XOR the signature, with a key whose hash is the stored one."""
     signature = hmac.digest(stored_key, auth_message, hash_name)
     if len(proof) != len(signature):
         return False
-    client_key = bytes([one ^ other for one, other in zip(proof, signature, strict=True)])
+    client_key = (int.from_bytes(proof) ^ int.from_bytes(signature)).to_bytes(len(proof))
     return hmac.compare_digest(hashlib.new(hash_name, client_key).digest(), stored_key)
 
 
