@@ -41,9 +41,9 @@ class Code(enum.IntEnum):
 WRONG = frozenset({Code.PREAUTHENTICATION_FAILED, Code.BAD_INTEGRITY})
 """Of a request for a first ticket: the password is wrong."""
 SHUT = {
-    Code.CLIENT_EXPIRED: "the principal has expired",
-    Code.CLIENT_REVOKED: "the principal is disabled, or locked after wrong passwords",
-    Code.CLIENT_NOT_YET: "the principal is not valid yet",
+    Code.CLIENT_EXPIRED: "the account has expired",
+    Code.CLIENT_REVOKED: "the account is disabled, or locked after wrong passwords",
+    Code.CLIENT_NOT_YET: "the account is not valid yet",
     Code.POLICY: "the realm's policy forbids it",
 }
 """The principal gets no tickets, whatever the password."""

@@ -1,0 +1,92 @@
+"""What workers and the PAM helper say to each other: a question, with a socket for its answer, in one message each.
+
+The socket for questions is one pair, made before the fork: who has inherited its end may ask. Each answer comes on a
+socket that came along with the question, so that an asker who has gone is seen, and a helper that has died, too.
+
+The helper imports this, so it imports little: what PAM's modules can reach is small.
+"""
+
+from __future__ import annotations
+
+import enum
+import sys
+from collections.abc import Mapping
+
+import msgspec
+
+LARGEST = 16_384
+"""Octets of a message. A login has 254 characters, a password 1,024 octets."""
+QUESTIONS = 3
+"""The descriptor on which the helper finds its end."""
+
+
+class Outcome(enum.Enum):
+    """What a check found; the names of `identity.interface.Finding`, and DOWN: PAM cannot answer anybody now."""
+
+    RIGHT = enum.auto()
+    WRONG = enum.auto()
+    REFUSED = enum.auto()
+    UNKNOWN = enum.auto()
+    UNAVAILABLE = enum.auto()
+    DOWN = enum.auto()
+
+
+class Policy(msgspec.Struct, frozen=True):
+    """What the helper holds to, whatever a worker asks for.
+
+    timeout: seconds that a check may take. folder: of the PAM services, instead of `/etc/pam.d`; for tests.
+    """
+
+    service: str
+    group: str
+    least_uid: int
+    virtual_users: bool
+    timeout: float
+    folder: str = ""
+
+
+class Orders(msgspec.Struct, frozen=True):
+    """How a helper is started.
+
+    policies: by the name of the source. most: checks at once. keep: whether it restarts itself, having no supervisor.
+    """
+
+    policies: dict[str, Policy]
+    most: int
+    keep: bool = False
+
+
+class Question(msgspec.Struct, frozen=True):
+    """Who is this? password: None: nobody shows one. Not shown by repr."""
+
+    source: str
+    login: str
+    password: str | None = None
+    address: str = ""
+
+    def __repr__(self) -> str:
+        return f"Question({self.source!r}, {self.login!r})"
+
+
+class Told(msgspec.Struct, frozen=True):
+    """The answer.
+
+    login: of whom was found; else empty.
+    suspended: why they may not sign in, None: they may.
+    """
+
+    outcome: Outcome
+    login: str = ""
+    suspended: str | None = None
+    detail: str = ""
+
+
+def helper_command(orders: Orders) -> list[str]:
+    """The command that is the helper. It has no secret in it."""
+    module = "sams.identity.sources.pam_helper"
+    return [sys.executable, "-I", "-m", module, msgspec.json.encode(orders).decode()]
+
+
+def helper_environment() -> Mapping[str, str]:
+    """What the helper's modules find around them: nothing of the service's."""
+    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
