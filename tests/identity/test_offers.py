@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from sams.core.errors import TemporaryFailure
+from sams.core.reply import reply
 from sams.identity.offers import never_offered, offered, verifiable
 from sams.protocol.sasl.registry import all_mechanisms
 
@@ -33,6 +35,17 @@ class Keys(Passwords):
         """None of this login."""
 
 
+class Unreadable(Passwords):
+    """One that keeps keys, and cannot tell now of whom."""
+
+    @property
+    def has_all_keys(self) -> bool:
+        raise TemporaryFailure(reply(454, "4.7.0", "Later"))
+
+    def scram_keys(self, login: object, hash_name: str) -> None:
+        """None of this login."""
+
+
 class Tokens(Closed):
     refusal = b"{}"
 
@@ -41,6 +54,9 @@ class Tokens(Closed):
 
 
 class Realm(Closed):
+    def accept_context(self) -> None:
+        """Never asked here."""
+
     async def find_principal(self, claim: object) -> None:
         """Never asked here."""
 
@@ -63,6 +79,7 @@ def offers(
         ([Keys()], SCRAM),
         ([Keys(), Keys()], SCRAM),
         ([Keys(of_all=False)], []),
+        ([Unreadable()], []),
         ([Keys(), Keys(of_all=False)], []),
         ([Keys(), Passwords()], []),
         ([Keys(), Closed()], SCRAM),

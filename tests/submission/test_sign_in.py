@@ -220,6 +220,21 @@ def test_who_resumes_after_a_reload_binds_to_the_certificate_that_was_shown(tmp_
     play(tmp_path, scene, listener=PLUS)
 
 
+def test_who_came_before_a_reload_and_shakes_hands_after_it_binds_to_what_is_shown_then(
+    tmp_path: Path,
+) -> None:
+    async def scene(rig: Rig) -> None:
+        client = await rig.connect()
+        await client.ask("EHLO client.example.com")
+        rig.renew_certificates()
+        await client.start_tls()
+        await client.ask("EHLO client.example.com")
+        _, answer = await prove(client, name="SCRAM-SHA-256-PLUS", binding=end_point(client))
+        assert answer.startswith("334 ")
+
+    play(tmp_path, scene, listener=PLUS)
+
+
 # --- nobody is half signed in
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 
+from sams.core.errors import TemporaryFailure
 from sams.identity.interface import PrincipalSource, ScramSource, Source, TokenSource
 
 PASSWORD_MECHANISMS = frozenset({"PLAIN", "LOGIN"})
@@ -62,4 +63,7 @@ def never_offered(possible: Collection[str], cut: Iterable[str]) -> tuple[str, .
 
 
 def _has_keys(source: Source) -> bool:
-    return isinstance(source, ScramSource) and source.has_all_keys
+    try:
+        return isinstance(source, ScramSource) and source.has_all_keys
+    except TemporaryFailure:  # it cannot be told now; PLAIN and LOGIN go on being offered
+        return False

@@ -172,6 +172,8 @@ class Session:
         channel = entrance.channel_of(facts, is_older=is_older, now=self._services.clock.now())
         if channel.certificate_names and entrance.certified is not None:
             self._engine.use(entrance.certified)
+        elif is_older:  # EHLO offers what the channel knows to be offered
+            self._engine.use(entrance.settings)
         self._sign_in.channel = channel
 
     def tls_failed(self, reason: str) -> None:
