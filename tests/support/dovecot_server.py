@@ -28,6 +28,8 @@ closed:{PLAIN}right::::::nologin reason=ask-the-desk
 moved:{PLAIN}right::::::proxy host=127.0.0.9
 referred:{PLAIN}right::::::nologin host=127.0.0.9
 orphan:{PLAIN}right::::::
+strip@elsewhere.example:{PLAIN}right::::::user=alice
+guest@elsewhere.example:{PLAIN}right::::::
 odd$(x):{PLAIN}right::::::
 """
 DATA = """
@@ -35,6 +37,7 @@ alice::1000:1000::/home/alice::userdb_email=alice@example.org userdb_aliases=a.l
 caro@example.org::1000:1000::/home/caro::
 normalised::1000:1000::/home/n::userdb_email=norm@example.org
 closed::1000:1000::/home/closed::
+guest@elsewhere.example::1000:1000::/home/guest::
 banned::1000:1000::/home/banned::
 """
 

@@ -199,11 +199,27 @@ def test_without_a_domain_nobody_of_another_domain_is_asked_for(dovecot: Dovecot
 
 @real
 @pytest.mark.real
+@pytest.mark.parametrize(
+    ("login", "finding"),
+    [("strip@elsewhere.example", Finding.REFUSED), ("guest@elsewhere.example", Finding.RIGHT)],
+)
+def test_whoever_comes_with_a_foreign_domain_is_nobody_of_another(
+    dovecot: DovecotServer, login: str, finding: Finding
+) -> None:
+    section = DovecotSource(socket=dovecot.socket, user_socket=dovecot.user_socket)
+    answer = ask(section, login, "right")
+    assert answer.finding is finding
+    assert answer.member is None or answer.member.login == login
+
+
+@real
+@pytest.mark.real
 def test_members_are_found_with_their_addresses(dovecot: DovecotServer) -> None:
     async def work(directory: DovecotDirectory) -> None:
         assert directory.can_find
         assert await directory.find(FORMS.parse("alice")) == RIGHT
         assert await directory.find(FORMS.parse("nobody")) is None
+        assert await directory.find(FORMS.parse("guest@elsewhere.example")) is not None
 
     run(DovecotSource(socket=dovecot.socket, user_socket=dovecot.user_socket), work)
 

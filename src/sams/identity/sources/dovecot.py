@@ -14,7 +14,7 @@ from sams.identity.interface import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.dovecot_link import DovecotChannel
 from sams.identity.sources.interface import Answer, Member, down
-from sams.identity.sources.login_forms import NO_LOGIN, sent_login
+from sams.identity.sources.login_forms import NO_LOGIN, is_same_domain, sent_login
 from sams.protocol.dovecot import Answer as Told
 from sams.protocol.dovecot import Socket, plain_response
 
@@ -27,6 +27,10 @@ _DOWN = {
 }
 _ELSEWHERE = Answer(
     Finding.REFUSED, detail="Dovecot sends the user to another Dovecot: ask that one's socket"
+)
+_ANY_DOMAIN = Answer(
+    Finding.REFUSED,
+    detail="the password is right, and Dovecot takes the login's domain for another one or none",
 )
 _NOT_IN_USERDB = Answer(
     Finding.REFUSED, detail="the password is right, and Dovecot's userdb has no such user"
@@ -68,7 +72,7 @@ class DovecotDirectory:
             plain_response(user, password),
         )
         if told.verb == "OK":
-            return await self._accepted(user, told.fields)
+            return await self._accepted(login, user, told.fields)
         if told.verb == "FAIL":
             return await self._refused(user, told.fields)
         raise self._passwords.down(f"it answered {told.verb} to PLAIN")
@@ -82,7 +86,8 @@ class DovecotDirectory:
         if self._users is None:
             raise down("Dovecot is asked who somebody is only where `user_socket` is set")
         user = sent_login(login, self._section.login_form)
-        return None if user is None else await self._look_up(user, self._users)
+        member = None if user is None else await self._look_up(user, self._users)
+        return member if member is not None and is_same_domain(login, member.login) else None
 
     async def close(self) -> None:
         """Hang up; questions that wait are down."""
@@ -90,7 +95,7 @@ class DovecotDirectory:
         if self._users is not None:
             self._users.close()
 
-    async def _accepted(self, asked: str, fields: Mapping[str, str]) -> Answer:
+    async def _accepted(self, login: Login, asked: str, fields: Mapping[str, str]) -> Answer:
         """An OK says that the password is right, and not that the user may come in."""
         if "proxy" in fields or ("nologin" in fields and "host" in fields):
             return _ELSEWHERE
@@ -98,6 +103,8 @@ class DovecotDirectory:
             text = f"{visible(master, 100)} is a master user there, and signs in for nobody here"
             return Answer(Finding.WRONG, detail=text)
         user = fields.get("user") or asked
+        if not is_same_domain(login, user):
+            return _ANY_DOMAIN
         if self._users is None or "nologin" in fields:
             return Answer(Finding.RIGHT, self._member(user, fields))
         member = await self._look_up(user, self._users)

@@ -22,6 +22,15 @@ def sent_login(login: Login, form: LoginForm) -> str | None:
     return sent if is_ours and _is_text(sent) else None
 
 
+def is_same_domain(login: Login, user: str) -> bool:
+    """Whether whom a directory found has the domain that was typed, where that is none of the accounts'.
+
+    A directory that takes any domain away would let alice sign in as `alice@elsewhere.example`, and by the rule of
+    addresses send as that.
+    """
+    return "@" not in login.bare or user.rpartition("@")[2].lower() == login.domain
+
+
 def _is_text(text: str) -> bool:
     """Whether it can be sent at all: a lone surrogate cannot, and who has a NUL in a name?"""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
