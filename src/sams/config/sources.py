@@ -344,8 +344,9 @@ class DovecotSource(DirectorySection, frozen=True, kw_only=True, tag_field="kind
         str,
         Key(
             Text(longest=300),
-            "A socket where user data may be asked for (its name ends in `-userdb`). With it app passwords end with the member, a "
-            "wrong password is told from an unknown login, and the fields with addresses are those of the userdb.",
+            "A socket where user data may be asked for (its name ends in `-userdb`). With it app passwords end with "
+            "the member, a wrong password is told from an unknown login, and the fields with addresses are those of "
+            "the userdb.",
             unset="none",
             example='"/run/dovecot/auth-sams-userdb"',
         ),
