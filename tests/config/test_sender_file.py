@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -40,6 +44,39 @@ def test_lines_are_read_as_postmap_reads_them(text: str, lines: list[tuple[str, 
     found = read(text)
     assert found.lines == lines
     assert not found.mistakes
+
+
+POSTMAP = shutil.which("postmap", path="/usr/sbin:/usr/bin")
+TABLE = """\
+# who may send as whom
+office@example.org alice,
+# in between
+   bob
+
+\tcarol
+Upper@Example.ORG Dave
+@lab.example.org   erin  frank
+"two words"@example.org  gina
+dup@example.org one
+  # continues nothing, and ends nothing
+DUP@example.org two
+last@example.org zed   # is a login, too
+"""
+
+
+@pytest.mark.real
+@pytest.mark.skipif(POSTMAP is None, reason="Postfix is missing: apt install postfix, or make system")
+def test_postmap_makes_the_same_of_a_table(tmp_path: Path) -> None:
+    (tmp_path / "main.cf").touch()
+    table = tmp_path / "senders"
+    table.write_text(TABLE)
+    postmap = (str(POSTMAP), "-c", str(tmp_path))
+    subprocess.run((*postmap, f"hash:{table}"), check=True, capture_output=True)
+    told = subprocess.run((*postmap, "-s", f"hash:{table}"), check=True, capture_output=True, text=True)
+    theirs = dict(line.split("\t", 1) for line in told.stdout.splitlines())
+    ours = dict(read(TABLE).lines)
+    as_postfix = {re.sub(r"^\*(?=@)", "", key).replace("two words", '"two words"'): ours[key] for key in ours}
+    assert as_postfix == {key: tuple(re.split(r"[,\s]+", value)) for key, value in theirs.items()}
 
 
 MISTAKES = [
