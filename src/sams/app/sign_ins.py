@@ -171,7 +171,7 @@ class SignIns:
 
     def tick(self) -> None:
         """Once a second: what is to be kept goes to its file, and who is down is asked whether that is over."""
-        for source in self._sources.values():
+        for source in (*self._sources.values(), *self._maps.queries.values()):
             if isinstance(source, DirectorySource):
                 source.look_after()
         if self._writing is not None and not self._writing.done():
