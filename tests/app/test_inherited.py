@@ -34,12 +34,24 @@ TWO = MINIMAL.replace("port = 587\n", 'port = 587\n[[listener]]\nport = 465\nsec
             ),
         ),
         ("[server]\n", '[server]\ngrace = "1 min"\n', ()),
+        (
+            "[server]\n",
+            '[[accounts.source]]\ntype = "pam"\n[server]\n',
+            ("the number of sources of the type pam: 0 → 1",),
+        ),
     ],
 )
 def test_what_a_reload_cannot_change_is_named_with_both_values(
     before: str, after: str, found: tuple[str, ...]
 ) -> None:
     assert unchangeable(loaded(TWO).config, loaded(TWO.replace(before, after)).config) == found
+
+
+def test_what_the_pam_helper_holds_to_cannot_change() -> None:
+    with_pam = TWO.replace("[server]\n", '[[accounts.source]]\ntype = "pam"\n[server]\n')
+    other = with_pam.replace('type = "pam"\n', 'type = "pam"\ngroup = "mailusers"\ngrace = "1 min"\n')
+    found = unchangeable(loaded(with_pam).config, loaded(other).config)
+    assert found == ('accounts.source pam.group: (everybody whom PAM lets in) → "mailusers"',)
 
 
 def test_a_reload_that_needs_a_restart_says_what_to_do() -> None:

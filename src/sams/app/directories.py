@@ -7,6 +7,7 @@ Each is imported when it is made: many need a library that is installed where it
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from sams.config.sources import (
     KerberosSource,
     LdapSource,
     OauthSource,
+    PamSource,
     RadiusSource,
     SqlSource,
 )
@@ -31,7 +33,8 @@ from sams.identity.sources.interface import Directory
 class Tools:
     """What directories are made with, besides their sections.
 
-    name: the service's, as members know it. secrets: by the file that holds each.
+    name: the service's, as members know it. secrets: by the file that holds each. pam: where the PAM helper is asked;
+    None: there is none.
     """
 
     name: str
@@ -40,6 +43,7 @@ class Tools:
     clock: Clock
     hashes: Hashes
     pool: HashPool
+    pam: socket.socket | None = None
 
     def secret(self, file: Path | None) -> str | None:
         """What a key's file holds; None: the key is not set."""
@@ -85,6 +89,12 @@ def _radius(section: RadiusSource, tools: Tools) -> Directory:
     return RadiusDirectory(section, tools.secrets[str(section.secret_file)], tools.name)
 
 
+def _pam(section: PamSource, tools: Tools) -> Directory:
+    from sams.identity.sources.pam import PamDirectory
+
+    return PamDirectory(section, tools.pam)
+
+
 def _oauth(section: OauthSource, tools: Tools) -> Directory:
     from sams.identity.sources.oauth import OauthDirectory
 
@@ -104,6 +114,7 @@ _MAKERS: Mapping[type, Callable[..., Directory]] = {
     HttpSource: _http,
     DovecotSource: _dovecot,
     RadiusSource: _radius,
+    PamSource: _pam,
     OauthSource: _oauth,
     KerberosSource: _kerberos,
 }

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from sams.activity.logs import FactLog
 from sams.activity.metrics import Board as MetricsBoard
+from sams.app.pam import PamSockets, pam_sections
 from sams.app.settings import worker_count
 from sams.config.definition import settings
 from sams.config.key import Section
@@ -42,6 +43,7 @@ KEYS_AT_START = {
 KEYS_FOR_GOOD = {
     "server": ("name", "data_dir", "user", "workers"),
     "listener": ("address", "port", "security", "min_tls"),
+    "pam": ("name", "service", "group", "least_uid", "virtual_users", "timeout", "connections"),
 }
 """What was settled before the fork, and cannot change in place."""
 
@@ -83,6 +85,7 @@ class Inherited:
     workers: processes that serve, at least 1 (the supervisor's own one counts when it serves itself).
     facts: the log of what every message brings.
     started: UNIX seconds.
+    pam: of the PAM helper; None: no source needs it.
     """
 
     material: Material
@@ -94,6 +97,7 @@ class Inherited:
     workers: int
     started: float
     facts: FactLog
+    pam: PamSockets | None = None
     began_with: Config = field(init=False)
     """The configuration at the start: what is read there only is in force as it was then."""
 
@@ -157,7 +161,7 @@ def unchangeable(old: Config, new: Config) -> tuple[str, ...]:
         return (*found, f"the number of [[listener]]: {before} → {after}")
     for number, pair in enumerate(zip(old.listeners, new.listeners, strict=True), 1):
         found += _changed(f"listener[{number}]", *pair, KEYS_FOR_GOOD["listener"])
-    return tuple(found)
+    return (*found, *_changed_for_pam(old, new))
 
 
 def waits_for_restart(old: Config, new: Config) -> tuple[str, ...]:
@@ -187,6 +191,16 @@ def _changed(path: str, old: Section, new: Section, keys: Iterable[str]) -> Iter
         before, after = getattr(old, setting.attribute), getattr(new, setting.attribute)
         if setting.name in keys and before != after:
             yield f"{path}.{setting.name}: {written(setting, before)} → {written(setting, after)}"
+
+
+def _changed_for_pam(old: Config, new: Config) -> Iterator[str]:
+    """What the PAM helper holds to, whatever a worker asks for."""
+    before, after = pam_sections(old), pam_sections(new)
+    if len(before) != len(after):
+        yield f"the number of sources of the type pam: {len(before)} → {len(after)}"
+        return
+    for one, other in zip(before, after, strict=True):
+        yield from _changed(f"accounts.source {one.id}", one, other, KEYS_FOR_GOOD["pam"])
 
 
 def _refuse_strays(activated: Sequence[Activated], listeners: Sequence[Listener]) -> None:

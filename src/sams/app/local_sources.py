@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from sams.app.pam import PamSockets
 from sams.app.parts import open_accounts
 from sams.app.sender_maps import MapMaker
 from sams.app.sources import MEMBERS_FILE, SourceMaker, close, login_forms
@@ -22,10 +23,14 @@ from sams.service.source_view import tested
 
 
 class LocalSources:
-    """`SourceOperations` with sources of its own. material: read before rights were given up."""
+    """`SourceOperations` with sources of its own.
 
-    def __init__(self, material: Material, clock: Clock) -> None:
+    material: read before rights were given up. pam: of a helper that was started before that.
+    """
+
+    def __init__(self, material: Material, clock: Clock, pam: PamSockets | None = None) -> None:
         self._material = material
+        self._pam = pam
         self._clock = clock
 
     def test(self, login: str, password: str | None) -> AccountTested:
@@ -51,6 +56,7 @@ class LocalSources:
             clock=self._clock,
             teller=lambda _name: lambda _why: None,
             report=_ignore,
+            pam=self._pam.questions if self._pam is not None else None,
         )
         sources = maker.make(self._material, {})
         maps = MapMaker(known, self._clock, maker.teller, _ignore).make(self._material, {})

@@ -25,6 +25,7 @@ from sams.app.inherited import (
     open_listeners,
     waits_for_restart,
 )
+from sams.app.pam import open_pam, pam_helpers, start_pam_alone
 from sams.app.settings import worker_count
 from sams.app.worker import WorkerGraph
 from sams.config.model import Config
@@ -122,6 +123,7 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
         workers=workers,
         started=clock.now(),
         facts=facts,
+        pam=open_pam(config),
     )
     return Prepared(inherited, user, ServiceManager.from_environment(environment), lines)
 
@@ -137,6 +139,7 @@ def _supervise(prepared: Prepared) -> int:
         board=inherited.memory.board,
         died=lambda number: _forget(inherited, number),
         log=inherited.log,
+        helpers=pam_helpers(prepared.config, inherited.pam, inherited.workers),
     )
     gc.collect()
     gc.freeze()
@@ -158,6 +161,7 @@ def _run_worker(prepared: Prepared, number: int, channel: Channel) -> int:
 
 
 def _serve_alone(prepared: Prepared) -> int:
+    start_pam_alone(prepared.config, prepared.inherited.pam)
     if prepared.user is not None:
         become(prepared.user)
     inherited = prepared.inherited

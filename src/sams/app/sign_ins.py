@@ -95,6 +95,7 @@ class SignIns:
             clock=clock,
             teller=self._teller,
             report=_reporter(inherited.log),
+            pam=inherited.pam.questions if inherited.pam is not None else None,
         )
         self._sources: Sources = self._maker.make(inherited.material, {})
         self._map_maker = MapMaker(self.known, clock, self._teller, _reporter(inherited.log))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,7 @@ class SourceMaker:
 
     teller: makes of a source's name what is told when it is down, with why, and with an empty text when it is up.
     report: told of exceptions that no directory should raise.
+    pam: where the PAM helper is asked; None: there is none.
     """
 
     accounts: Accounts
@@ -55,6 +57,7 @@ class SourceMaker:
     clock: Clock
     teller: Callable[[str], Callable[[str], None]]
     report: Callable[[BaseException], None]
+    pam: socket.socket | None = None
 
     def make(self, material: Material, kept: Sources) -> Sources:
         """All of a configuration. kept: what is taken over where its section is there still.
@@ -95,6 +98,7 @@ class SourceMaker:
             clock=self.clock,
             hashes=self.hashes,
             pool=self.pool,
+            pam=self.pam,
         )
         kind: Any = _KINDS.get(type(section), DirectorySource)
         source: DirectorySource = kind(

@@ -136,11 +136,14 @@ class Place:
         if self.is_running:
             return RunningSources(self.service)
         from sams.app.local_sources import LocalSources  # noqa: PLC0415 - as for the accounts
+        from sams.app.pam import open_pam, start_pam_alone  # noqa: PLC0415 - the same
         from sams.service.material import read_material  # noqa: PLC0415 - the same
 
         material = read_material(self.path)
+        pam = open_pam(material.config)
+        start_pam_alone(material.config, pam)
         self.become_service()
-        return LocalSources(material, SystemClock())
+        return LocalSources(material, SystemClock(), pam)
 
     @contextmanager
     def guard(self) -> Iterator[GuardOperations]:

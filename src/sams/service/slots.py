@@ -42,8 +42,8 @@ class Slot:
     restart_at: float | None = None
     kill_at: float | None = None
 
-    def begin(self, pid: int, channel: Channel) -> None:
-        """A worker was forked."""
+    def begin(self, pid: int, channel: Channel | None) -> None:
+        """A worker was forked, or a helper started, which has no channel."""
         self.pid, self.channel, self.ready = pid, channel, False
         self.began = self.heard = time.monotonic()
         self.restart_at = self.kill_at = None

@@ -31,6 +31,7 @@ from structlog.typing import FilteringBoundLogger
 
 from sams.service.board import StatusBoard
 from sams.service.channel import Channel, Order, ReloadOutcome, Word, parse_word
+from sams.service.helpers import Helper, Helpers
 from sams.service.notify import ServiceManager
 from sams.service.reloads import Reloads, Renewal
 from sams.service.slots import Slot
@@ -53,6 +54,7 @@ class Supervisor:
         raises OperatorError and changes nothing when anything is wrong.
     died: clears what a worker that is gone held in shared memory.
     grace: seconds that a worker may take to stop.
+    helpers: programs that run beside the workers; they end after the last worker.
     """
 
     workers: int
@@ -63,6 +65,8 @@ class Supervisor:
     board: StatusBoard
     died: Callable[[int], None]
     log: FilteringBoundLogger
+    helpers: tuple[Helper, ...] = ()
+    _helpers: Helpers = field(init=False)
     _slots: list[Slot] = field(default_factory=list, init=False)
     _stopping: bool = field(default=False, init=False)
     _announced: bool = field(default=False, init=False)
@@ -73,6 +77,7 @@ class Supervisor:
     _reloads: Reloads = field(init=False)
 
     def __post_init__(self) -> None:
+        self._helpers = Helpers(self.helpers, self.log)
         self._reloads = Reloads(self.reload, self._hand_on, self._answer, self.manager, self.log)
 
     def run(self) -> int:
@@ -84,10 +89,12 @@ class Supervisor:
         self._selector.register(reader, selectors.EVENT_READ)
         self._slots = [Slot(index) for index in range(self.workers)]
         self._turned = time.monotonic()
+        self._helpers.start()
         for slot in self._slots:
             self._start(slot)
         while not (self._stopping and all(slot.pid == 0 for slot in self._slots)):
             self._turn(reader)
+        self._helpers.end()
         self.log.info("stopped", pid=os.getpid())
         return self._status
 
@@ -145,6 +152,7 @@ class Supervisor:
                 signal.signal(number, signal.SIG_IGN)
             self._selector.close()
             ours.close()
+            self._helpers.let_go()
             for slot in self._slots:
                 if slot.channel is not None:
                     slot.channel.close()
@@ -166,6 +174,9 @@ class Supervisor:
             slot = next((slot for slot in self._slots if slot.pid == pid), None)
             if slot is not None:
                 self._ended(slot, os.waitstatus_to_exitcode(wait_status))
+            else:
+                status = os.waitstatus_to_exitcode(wait_status)
+                self._helpers.ended(pid, status, is_over=self._stopping)
 
     def _ended(self, slot: Slot, status: int) -> None:
         was_ready = slot.ready
@@ -185,6 +196,8 @@ class Supervisor:
         for slot in self._slots:
             if slot.restart_at is not None and slot.restart_at <= now and not self._stopping:
                 self._start(slot)
+        if not self._stopping:
+            self._helpers.restart_due(now)
 
     def _end_hanging(self, now: float) -> None:
         if now - self._turned > _FROZEN:

@@ -1,0 +1,48 @@
+"""The PAM helper's place in the service: who starts it, and who may ask it."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+
+from sams.config.model import Config
+from sams.config.sources import PamSource
+from sams.identity.sources.pam import orders_for, questions_pair, spawn_helper
+from sams.service.helpers import Helper
+
+
+@dataclass(frozen=True, slots=True)
+class PamSockets:
+    """The two ends, made before the fork. questions: for who asks. hearing: for the helper alone."""
+
+    questions: socket.socket
+    hearing: socket.socket
+
+
+def pam_sections(config: Config) -> tuple[PamSource, ...]:
+    """The sources that need the helper."""
+    return tuple(one for one in config.accounts.sources if isinstance(one, PamSource))
+
+
+def open_pam(config: Config) -> PamSockets | None:
+    """The helper's sockets; None: no source needs one."""
+    return PamSockets(*questions_pair()) if pam_sections(config) else None
+
+
+def pam_helpers(config: Config, sockets: PamSockets | None, workers: int) -> tuple[Helper, ...]:
+    """The helper, for a supervisor; none where no source needs it."""
+    if sockets is None:
+        return ()
+    orders = orders_for(pam_sections(config), workers)
+    return (Helper("pam", lambda: spawn_helper(orders, sockets.hearing), sockets.hearing.close),)
+
+
+def start_pam_alone(config: Config, sockets: PamSockets | None) -> None:
+    """Start a helper for this process, which has no supervisor: it restarts itself, and ends when this process does.
+
+    As root before rights are given up.
+    """
+    if sockets is None:
+        return
+    spawn_helper(orders_for(pam_sections(config), 1, keep=True), sockets.hearing)
+    sockets.hearing.close()
