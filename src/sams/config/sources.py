@@ -107,8 +107,9 @@ class DirectorySection(SourceSection, frozen=True, kw_only=True):
         tuple[str, ...],
         Key(
             Many(Text(longest=300), most=100),
-            "The addresses of a member where the source tells none: `{user}` is the login before the `@`, "
-            "`{domain}` what is behind it (the first of `[accounts] domains` where there is none).",
+            "The addresses of a member where the source tells none: `{user}` is the member's login there before the "
+            "`@`, `{domain}` what is behind it. Where nothing is, the first of the source's `domains`, or of "
+            "`[accounts] domains`; what was typed is not looked at.",
             unset="the login at its domain",
             example='["{user}@example.ac.uk"]',
         ),

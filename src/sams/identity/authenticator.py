@@ -179,7 +179,7 @@ class ChainAuthenticator:
 
     def _keys(self, login: Login, hash_name: str, chain: Chain) -> ScramKeys:
         account = chain.look_up(login)
-        if account is not None and user_of(account.identity.login) != login.user:
+        if account is not None and user_of(account.identity.login) != user_of(login.bare):
             account = None  # found by another address: its salt would tell strangers that somebody is there
         name = account.identity.login if account is not None else login.bare
         keys = list[ScramKey]()

@@ -87,7 +87,7 @@ class Chain:
         source = self._by_name.get(identity.source)
         if source is None:
             return False
-        account = source.look_up(Login(identity.login, identity.login, identity.login, ""))
+        account = source.look_up(Login(identity.login, identity.login, ""))
         return (
             account is not None
             and account.suspended is None

@@ -129,20 +129,27 @@ class Login(Struct, frozen=True, gc=False):
 
     typed: mapped, as it came, but for a `DOMAIN\` before it: `alice`, `alice@example.ac.uk`, `alice/phone`.
     bare: without a device, and without a domain of the accounts; the same for every spelling of one member.
-    user: what stands before the `@`. domain: what stands behind it; the accounts' first where there is none.
+    domain: what stands behind the `@`; the accounts' first where there is none.
     device: the name of an app password, behind a slash (`alice/phone`, `alice/phone@example.ac.uk`); empty: none.
     """
 
     typed: str
     bare: str
-    user: str
     domain: str
     device: str = ""
 
     @property
+    def user(self) -> str:
+        """What directories are asked for that know members by a name alone.
+
+        A login in a foreign domain stays whole: `alice@elsewhere.example` must not be taken for alice.
+        """
+        return self.bare
+
+    @property
     def address(self) -> str:
         """The login as an e-mail address."""
-        return f"{self.user}@{self.domain}"
+        return self.bare if "@" in self.bare else f"{self.bare}@{self.domain}"
 
 
 class LoginForms:
@@ -163,15 +170,20 @@ class LoginForms:
         }
         self._a_labels = {u_label: a_label for one in self._domains for u_label, a_label in _u_labels(one)}
 
+    @property
+    def default(self) -> str:
+        """The domain of logins without one."""
+        return self._default
+
     def parse(self, mapped: str) -> Login:
         """A mapped login (`map_login`) in all its forms."""
         if "/" in mapped or "\\" in mapped:
             return self._parse(mapped)
         user, _, domain = mapped.rpartition("@")
         if not user:
-            return Login(mapped, mapped, mapped, self._default)
+            return Login(mapped, mapped, self._default)
         bare = user if domain in self._domains or self._is_ours(domain) else mapped
-        return Login(mapped, bare, user, domain or self._default)
+        return Login(mapped, bare, domain or self._default)
 
     def _parse(self, mapped: str) -> Login:
         """With what few logins have: a Windows domain, a device."""
@@ -179,7 +191,7 @@ class LoginForms:
         typed = rest if backslash and rest and prefix in self._windows else mapped
         before, device, at, domain = _parts(typed)
         bare = self.bare(f"{before}{at}{domain}")
-        return Login(typed, bare, before, domain or self._default, device)
+        return Login(typed, bare, domain or self._default, device)
 
     def bare(self, login: str) -> str:
         """The mapped login without an accounts' domain; unchanged where it has another one or none."""

@@ -131,7 +131,7 @@ def test_why_a_principal_gets_no_ticket_is_told_the_journal(directory: KerberosD
 def test_an_instance_is_asked_for_by_nobody(directory: KerberosDirectory) -> None:
     """`alice/admin` as a login is alice with a device; a slash that stays in is nobody's."""
     assert verify(directory, "alice/admin").member == Member("alice")
-    odd = Login("alice/admin", "alice/admin", "alice/admin", "example.org")
+    odd = Login("alice/admin", "alice/admin", "example.org")
     assert run(lambda: directory.verify(odd, PASSWORD, HOME)).finding is Finding.UNKNOWN
     assert run(lambda: directory.find(odd)) is None
 

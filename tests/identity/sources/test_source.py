@@ -39,7 +39,8 @@ def test_a_right_password_brings_the_member_as_the_directory_has_it(rig: Rig) ->
     ("typed", "templates", "addresses"),
     [
         ("bob", ("{user}@{domain}",), ("bob@example.ac.uk",)),
-        ("bob@example.org", ("{user}@{domain}",), ("bob@example.org",)),
+        ("bob@example.org", ("{user}@{domain}",), ("bob@example.ac.uk",)),
+        ("bob@elsewhere.example", ("{user}@{domain}",), ("bob@example.ac.uk",)),
         ("bob", ("{user}@a.example", "*@{user}.example"), ("bob@a.example", "*@bob.example")),
     ],
 )
@@ -47,7 +48,7 @@ def test_a_member_without_addresses_has_those_of_the_rule(
     rig: Rig, typed: str, templates: tuple[str, ...], addresses: tuple[str, ...]
 ) -> None:
     rig.settings = replace(rig.settings, addresses=templates)
-    rig.directory.members = {"bob": ("secret", Member("bob"))}
+    rig.directory.members = {name: ("secret", Member("bob")) for name in ("bob", "bob@elsewhere.example")}
 
     async def run() -> None:
         with rig.source() as source:

@@ -125,9 +125,7 @@ def test_nobody_costs_a_hash_as_everybody_does(source: SqlSource, tmp_path: Path
     assert hashes.compared == [False, False, True]
 
 
-@pytest.mark.parametrize(
-    "typed", [Login("a\0b", "a\0b", "a\0b", "x"), Login("\ud800", "\ud800", "\ud800", "x")]
-)
+@pytest.mark.parametrize("typed", [Login("a\0b", "a\0b", "x"), Login("\ud800", "\ud800", "x")])
 def test_what_no_text_can_hold_is_nobody(source: SqlSource, tmp_path: Path, typed: Login) -> None:
     async def main() -> Finding:
         async with directory(tmp_path, source) as found:

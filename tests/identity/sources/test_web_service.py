@@ -118,7 +118,7 @@ def test_it_is_sent_what_is_agreed(ca_file: Path) -> None:
     uvloop.run(main())
     alice = {"login": "alice", "user": "alice", "domain": "example.org", "address": "alice@example.org"}
     other = "bob@other.example"
-    bob = {"login": other, "user": "bob", "domain": "other.example", "address": other}
+    bob = {"login": other, "user": other, "domain": "other.example", "address": other}
     assert heard == [
         ("POST", "application/json", {**alice, "password": "pässword", "client": CLIENT}),
         ("POST", "application/json", {**bob, "find": True}),

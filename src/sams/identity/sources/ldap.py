@@ -252,12 +252,8 @@ class LdapDirectory:
 
 
 def values_of(login: Login) -> Mapping[str, str]:
-    """What is put into the places of a filter.
-
-    A login with a foreign domain is whole in `{user}`, too: `alice@elsewhere.example` must not be taken for alice.
-    """
-    user = login.bare if "@" in login.bare else login.user
-    return {"user": user, "domain": login.domain, "address": login.address, "login": login.bare}
+    """What is put into the places of a filter."""
+    return {"user": login.user, "domain": login.domain, "address": login.address, "login": login.bare}
 
 
 def bind_name(template: str, login: Login) -> str | None:

@@ -61,6 +61,7 @@ class SourceSettings:
 
     timeout: None: the directory has its own, for a part of its work waits for other things than an answer.
     addresses: templates with `{user}` and `{domain}`, for members of whom the directory tells no address.
+    domain: of logins without one; empty: the accounts' first.
     """
 
     name: str
@@ -70,6 +71,7 @@ class SourceSettings:
     timeout: float | None = 5.0
     connections: int = 4
     addresses: tuple[str, ...] = ("{user}@{domain}",)
+    domain: str = ""
 
 
 class DirectorySource:
@@ -158,7 +160,7 @@ class DirectorySource:
             TemporaryFailure: the directory is down.
         """
         if not self._directory.can_find:
-            return self._account(login, Member(login.bare))
+            return self._account(Member(login.bare))
         entry = self._last(login)
         if entry is None or not self._holds(entry):
             return await self.ask_anew(login)
@@ -319,7 +321,7 @@ class DirectorySource:
         return self._keep(login, known, before)
 
     def _keep(self, login: Login, known: Known, before: _Entry | None) -> _Entry:
-        account = None if known.member is None else self._account(login, known.member)
+        account = None if known.member is None else self._account(known.member)
         entry = self._entries[login.address] = _Entry(known, account)
         if before is not None and before.account is not None and before.known.member != known.member:
             self._changed.add(before.account.identity.login)
@@ -338,17 +340,17 @@ class DirectorySource:
         age = self._clock.now() - entry.known.asked
         return age if age >= 0 else float("inf")
 
-    def _account(self, login: Login, member: Member) -> Account | None:
+    def _account(self, member: Member) -> Account | None:
         """None: what the directory calls the member can be no login."""
         name = _prepared(member.login)
         if not name:
             return None
-        own = _patterns(member.addresses) or self._by_rule(login)
+        own = _patterns(member.addresses) or self._by_rule(name)
         identity = Identity(
             login=name,
             addresses=own,
             may_send_as=_patterns(member.may_send_as),
-            default_address=_default_address(own, name, login.domain),
+            default_address=_default_address(own, name, self._forms.parse(name).domain),
             generation=_generation(self.name, member, own),
             recipients_per_hour=member.recipients_per_hour,
             recipients_per_day=member.recipients_per_day,
@@ -356,8 +358,12 @@ class DirectorySource:
         )
         return Account(identity, member.suspended)
 
-    def _by_rule(self, login: Login) -> tuple[str, ...]:
-        values = {"user": login.user, "domain": login.domain}
+    def _by_rule(self, name: str) -> tuple[str, ...]:
+        """Of what the directory calls the member: what was typed may have another domain, or any."""
+        user, at, domain = name.rpartition("@")
+        if not at:
+            user, domain = name, self._settings.domain or self._forms.default
+        values = {"user": user, "domain": domain}
         return _patterns(tuple(_filled(template, values) for template in self._settings.addresses))
 
 
