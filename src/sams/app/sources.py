@@ -129,6 +129,7 @@ def source_settings(section: DirectorySection) -> SourceSettings:
         timeout=None if isinstance(section, SqlSource) else section.timeout,
         connections=section.connections,
         addresses=section.addresses or SourceSettings("").addresses,
+        domain=section.domains[0] if section.domains else "",
     )
 
 
