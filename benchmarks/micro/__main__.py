@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 
 import pyperf
 
-from benchmarks.micro import activity, content, engines, message, path, spool, tls
+from benchmarks.micro import activity, content, engines, message, path, sign_ins, spool, tls
 
 PROCESSES, VALUES = 3, 5
 
@@ -40,6 +40,7 @@ def all_parts(built: Path, scratch: str | None) -> Mapping[str, tuple[Callable[[
         **{name: (part, 1) for name, part in simple.items()},
         **activity.parts(scratch),
         **spool.parts(scratch),
+        **sign_ins.parts(scratch),
         **path.parts(built, scratch),
     }
 

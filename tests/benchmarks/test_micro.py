@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.micro import activity, content, engines, message, spool, tls
+from benchmarks.micro import activity, content, engines, message, sign_ins, spool, tls
 
 SIMPLE = {**engines.PARTS, **content.PARTS, **message.PARTS, **tls.PARTS}
 
@@ -28,3 +28,13 @@ def test_the_spool_runs_beside_a_busy_loop_or_at_rest(tmp_path: Path, busy: bool
     part, messages = parts["spool, 1 waiting, beside a busy loop" if busy else "spool, 1 waiting"]
     assert messages == spool.EACH
     assert part(1) > 0
+
+
+SIGN_INS = sign_ins.parts(None)
+
+
+@pytest.mark.parametrize("name", SIGN_INS)
+def test_a_sign_in_runs_and_gives_seconds(tmp_path: Path, name: str) -> None:
+    part, sign_ins_each = sign_ins.parts(str(tmp_path))[name]
+    assert sign_ins_each == 1
+    assert part(2) > 0

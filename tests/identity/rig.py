@@ -98,10 +98,11 @@ class Rig:
     domains: tuple[str, ...] = ("example.org",)
     max_waiting: int = 200
     section: BuiltinSource = field(default_factory=BuiltinSource)
+    cost: HashCost = CHEAP
 
     def __post_init__(self) -> None:
         self.clock = FakeClock()
-        self.hashes = CountingHashes()
+        self.hashes = CountingHashes(self.cost)
         self.path = self.folder / "accounts.db"
         self.accounts = Accounts(self.path, self.clock, self.hashes)
         self.accounts.prepare()
