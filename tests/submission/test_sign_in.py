@@ -346,7 +346,7 @@ def test_a_token_that_is_right_signs_in_at_once(
         client = await rig.secured()
         assert (await client.ask(f"AUTH {name} {message}")).startswith("235 ")
         assert asked == [TokenClaim("alice@example.org", "abc")]
-        assert rig.told.of(told.SignedIn) == [told.SignedIn("alice", name, remembered=False)]
+        assert rig.told.of(told.SignedIn) == [told.SignedIn("alice", name, source="issuer")]
 
     play(tmp_path, scene)
 
@@ -519,7 +519,9 @@ def test_a_certificate_of_the_authority_signs_its_member_in(tmp_path: Path, init
         answer = await client.ask("" if initial is None else f"AUTH EXTERNAL{initial}")
         assert answer.startswith("235 "), answer
         assert (await client.ask(MAIL)).startswith("250 ")
-        assert rig.told.of(told.SignedIn) == [told.SignedIn("alice", "EXTERNAL", remembered=False)]
+        assert rig.told.of(told.SignedIn) == [
+            told.SignedIn("alice", "EXTERNAL", how="certificate of alice@example.org")
+        ]
 
     play(tmp_path, scene, listener=EXTERNAL, clients=CLIENTS)
 

@@ -66,11 +66,17 @@ class Greeted(Event, frozen=True, tag="greeted", gc=False):
 
 
 class SignedIn(Event, frozen=True, tag="signed_in", gc=False):
-    """`login` is the prepared one. `remembered`: no password was hashed for it."""
+    """`login` is the prepared one. `remembered`: no password was hashed for it.
+
+    source: who knows the login; empty: the built-in accounts. how: what is worth knowing of the sign-in, such as the
+        app password that was used; empty where it was an ordinary one.
+    """
 
     login: str
     mechanism: str
     remembered: bool = False
+    source: str = ""
+    how: str = ""
 
 
 class SignInRefused(Event, frozen=True, tag="sign_in_refused", rename=_STORED, gc=False):

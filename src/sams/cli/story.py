@@ -117,7 +117,8 @@ _WORDS: dict[type[events.Event], Callable[[Any], str]] = {
     events.TlsFailed: lambda event: f"TLS failed: {event.why}",
     events.Greeted: lambda event: f"{event.verb} {event.name}",
     events.SignedIn: lambda event: (
-        f"signed in as {event.login} by {event.mechanism}{', password remembered' if event.remembered else ''}"
+        f"signed in as {event.login}{f' of {event.source}' if event.source else ''} by {event.mechanism}"
+        f"{', password remembered' if event.remembered else ''}{_with(event.how)}"
     ),
     events.SignInRefused: _refused_sign_in,
     events.Enveloped: lambda event: (

@@ -38,7 +38,12 @@ from sams.identity.chain import UNTOLD, Chain
 from sams.identity.grants import Grants
 from sams.identity.guard import Guard, SignInAttempt
 from sams.identity.interface import (
+    BROUGHT,
+    CHECKED,
     EVERYBODY,
+    PROVED,
+    REMEMBERED,
+    TICKET,
     Account,
     Audience,
     Checked,
@@ -271,7 +276,7 @@ class ChainAuthenticator:
         identity, password = account.identity, sign_in.attempt.password
         if not self._remembered.knows(identity.login, identity.generation, password):
             return None
-        return self._judge(sign_in, account, "remembered password")
+        return self._judge(sign_in, account, REMEMBERED)
 
     def _repeats(self, sign_in: _SignIn, generation: int) -> SignInVerdict | None:
         """The refusal of what was found wrong lately: an old password in a mail program costs one hash."""
@@ -297,7 +302,7 @@ class ChainAuthenticator:
             account = self._graced_account(sign_in)
             if account is not None:
                 return self._judge(sign_in, account, f"remembered while down: {checked.detail}")
-        return self._answer(sign_in, checked, generation, "checked password")
+        return self._answer(sign_in, checked, generation, CHECKED)
 
     def _remember(self, chain: Chain, identity: Identity, password: str) -> None:
         seconds, grace = chain.remember_for(identity)
@@ -383,15 +388,15 @@ class ChainAuthenticator:
         account = sign_in.chain.look_up(sign_in.login)
         if account is None or password_id != f"{OWN}{account.identity.generation}":
             return self._failed(sign_in, UNTOLD, "the password was changed meanwhile")
-        return self._judge(sign_in, account, "SCRAM proof")
+        return self._judge(sign_in, account, PROVED)
 
     async def _check_token(self, sign_in: _SignIn, claim: TokenClaim) -> Verdict:
         checked = await sign_in.chain.check_token(claim)
-        return self._locked(sign_in) or self._answer(sign_in, checked, UNTOLD, "token")
+        return self._locked(sign_in) or self._answer(sign_in, checked, UNTOLD, BROUGHT)
 
     async def _check_principal(self, sign_in: _SignIn, claim: PrincipalClaim) -> Verdict:
         checked = await sign_in.chain.check_principal(claim)
-        return self._answer_proven(sign_in, checked, "Kerberos ticket")
+        return self._answer_proven(sign_in, checked, TICKET)
 
     async def _check_certificate(self, sign_in: _SignIn, claim: CertificateClaim) -> Verdict:
         checked = Checked(Finding.UNKNOWN)
@@ -423,9 +428,8 @@ class ChainAuthenticator:
 
     def _word(self, sign_in: _SignIn, finding: Finding) -> str:
         """What the journal calls it; a password that was right before is no guess, and the help desk should know."""
-        if finding is Finding.UNKNOWN or not self._guard.was_right(sign_in.attempt):
-            return finding.value
-        return "previous password"
+        was_right = self._guard.was_right(sign_in.attempt)  # asked of whoever it is, for the time that it takes
+        return "previous password" if was_right and finding is not Finding.UNKNOWN else finding.value
 
     def _failed(self, sign_in: _SignIn, generation: int, explanation: str) -> SignInVerdict:
         slowing = self._guard.failed(sign_in.attempt, generation)

@@ -40,6 +40,17 @@ class Grant:
     missing: str = ""
 
 
+BUILTIN = "builtin"
+"""The name of the built-in accounts as a source, where they have no other."""
+REMEMBERED = "remembered password"
+CHECKED = "checked password"
+PROVED = "SCRAM proof"
+BROUGHT = "token"
+TICKET = "Kerberos ticket"
+ORDINARY = frozenset({REMEMBERED, CHECKED, PROVED, BROUGHT, TICKET})
+"""Explanations of sign-ins that say nothing that the mechanism does not."""
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """A member who signed in, as the account was then.
@@ -64,7 +75,7 @@ class Identity:
     generation: int
     recipients_per_hour: int | None = None
     recipients_per_day: int | None = None
-    source: str = "builtin"
+    source: str = BUILTIN
     app_password: str = ""
     recipients: tuple[str, ...] = ()
     grant: Grant | None = None

@@ -20,7 +20,7 @@ from sams.activity import events as told
 from sams.activity.interface import SessionLog
 from sams.core.errors import PeerFault, SamsError
 from sams.core.reply import Reply, reply
-from sams.identity.interface import EVERYBODY, Finding, Identity, SignInVerdict
+from sams.identity.interface import BUILTIN, EVERYBODY, ORDINARY, Finding, Identity, SignInVerdict
 from sams.protocol.sasl.interface import (
     CertificateClaim,
     Challenge,
@@ -223,7 +223,10 @@ class SignIn:
             return
         self._welcome(identity)
         self._engine.answer(verdict.reply)
-        self._log.tell(told.SignedIn(identity.login, self._name, self._was_remembered(identity)))
+        source = "" if identity.source == BUILTIN else identity.source
+        how = "" if verdict.explanation in ORDINARY else verdict.explanation
+        remembered = self._was_remembered(identity)
+        self._log.tell(told.SignedIn(identity.login, self._name, remembered, source, how))
 
     def _was_remembered(self, identity: Identity) -> bool:
         """Whether a password was found right without a hash: one that was remembered."""

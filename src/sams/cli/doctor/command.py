@@ -10,11 +10,21 @@ from pathlib import Path
 
 import click
 
-from sams.cli.doctor import certificate, clock, configuration, folders, names, next_hops, ports, service
+from sams.cli.doctor import (
+    certificate,
+    clock,
+    configuration,
+    folders,
+    names,
+    next_hops,
+    ports,
+    service,
+    sources,
+)
 from sams.cli.doctor.finding import Finding, Level, fail
 from sams.cli.failures import Exit
 from sams.cli.options import config_option, json_option
-from sams.cli.place import read_config
+from sams.cli.place import Place, read_config
 from sams.cli.render import print_json
 from sams.config.model import Config
 from sams.config.problems import ConfigError
@@ -26,15 +36,16 @@ _MARKS = {Level.OK: ("ok  ", "green"), Level.WARN: ("warn", "yellow"), Level.FAI
 
 
 @click.command()
-@click.option("--offline", is_flag=True, help="Leave out DNS and the next hops.")
+@click.option("--offline", is_flag=True, help="Leave out DNS, the next hops and directories.")
 @config_option
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, *, offline: bool, config_path: Path, as_json: bool) -> None:
     """Check this server, and say what each finding means and what to do.
 
-    Configuration, data folder, disk, ports, certificates, clock, DNS and the next hops. Run it as root: keys and
-    folders are closed to others. Exit code 0 when nothing failed (warnings included), 1 when something did.
+    Configuration, data folder, disk, ports, certificates, clock, DNS, the next hops and the sources of accounts. Run
+    it as root: keys and folders are closed to others. Exit code 0 when nothing failed (warnings included), 1 when
+    something did.
 
     With --json: {"worst": "ok"|"warn"|"fail", "findings": [{"subject", "level", "what", "advice"}]}.
     """
@@ -67,6 +78,7 @@ def examine(path: Path, *, offline: bool) -> Iterator[Finding]:
     if not offline:
         yield from names.check(config.server.name, names.system_lookup)
         yield from next_hops.check(config)
+        yield from _check_sources(path)
 
 
 def service_uid(config: Config) -> int:
@@ -86,6 +98,16 @@ def _check_ports(config: Config) -> Iterator[Finding]:
     yield from ports.check(config, running=running)
     if running:
         yield from service.check(config.server.data_dir)
+
+
+def _check_sources(path: Path) -> Iterator[Finding]:
+    """Last, for what is asked without the service is asked as its user."""
+    try:
+        found = Place(path).sources
+    except OperatorError as error:
+        yield fail("sources of accounts", str(error), "run `sams doctor` as root")
+        return
+    yield from sources.check(found)
 
 
 def _as_json(finding: Finding) -> dict[str, str]:

@@ -230,6 +230,7 @@ def _end(_: int, __: FrameType | None) -> None:
 def main(arguments: list[str]) -> None:
     """Be the helper; the one argument is its `Orders` as JSON."""
     orders = msgspec.json.decode(arguments[0], type=Orders)
+    os.chdir("/")
     signal.signal(signal.SIGTERM, _end)
     for number in (signal.SIGINT, signal.SIGHUP):  # a terminal tells the whole group
         signal.signal(number, signal.SIG_IGN)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import os
 import resource
+from contextlib import suppress
 
 _DUMPABLE, _DEATH_SIGNAL, _BOUNDS_READ, _BOUNDS_DROP = 4, 1, 23, 24
 _VERSION_3 = 0x20080522
@@ -59,9 +60,10 @@ def die_with_parent(number: int) -> None:
 
 
 def _keep_only(kept: frozenset[int]) -> None:
-    for capability in range(_LAST + 1):
-        if capability not in kept and _library().prctl(_BOUNDS_READ, capability, 0, 0, 0) == 1:
-            _prctl(_BOUNDS_DROP, capability)
+    with suppress(PermissionError):  # who may not narrow the bounds was given narrow ones
+        for capability in range(_LAST + 1):
+            if capability not in kept and _library().prctl(_BOUNDS_READ, capability, 0, 0, 0) == 1:
+                _prctl(_BOUNDS_DROP, capability)
     header, halves = _Header(_VERSION_3, 0), (_Half * 2)()
     _done(_library().capget(ctypes.byref(header), halves))
     for at, half in enumerate(halves):
