@@ -159,6 +159,22 @@ def test_a_member_who_leaves_the_realm_is_found_to_be_gone(service: Service, rea
         realm.admin("modprinc +allow_tix bob")
 
 
+def test_a_ticket_outlives_the_realm_and_not_the_member(service: Service, realm: KerberosServer) -> None:
+    realm.sign_in("alice")
+    assert by_curl(service, realm).returncode == 0
+    realm.stop()
+    try:
+        assert by_curl(service, realm).returncode == 0
+    finally:
+        realm.start()
+    realm.admin("modprinc -allow_tix alice")
+    try:
+        done = by_curl(service, realm)
+        assert "535 5.7.13 This account is suspended" in done.stderr
+    finally:
+        realm.admin("modprinc +allow_tix alice")
+
+
 def test_a_realm_that_is_down_is_told_to_be_down(service: Service, realm: KerberosServer) -> None:
     realm.stop()
     try:

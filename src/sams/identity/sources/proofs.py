@@ -64,5 +64,9 @@ class PrincipalDirectorySource(DirectorySource):
         return self._realm.accept_context()
 
     async def find_principal(self, claim: PrincipalClaim) -> Checked:
-        """Who a principal is here."""
-        return await self.proved(lambda: self._realm.find_principal(claim))
+        """Who a principal is here. Its ticket was opened here, and lives for hours: the realm may know better by now.
+
+        Raises:
+            TemporaryFailure: too many wait.
+        """
+        return await self.vouched(await self._realm.find_principal(claim))

@@ -205,12 +205,39 @@ class DirectorySource:
             return Checked(answer.finding, detail=answer.detail)
         return self._proved(answer, answer.member)
 
+    async def vouched(self, answer: Answer) -> Checked:
+        """Who somebody is by a proof that was checked here, and that may be older than what the directory says now.
+
+        The member is looked up. While that cannot be done, the newest answer counts, and without one the proof.
+
+        Raises:
+            TemporaryFailure: too many wait.
+        """
+        member = answer.member
+        if answer.finding is not Finding.RIGHT or member is None:
+            return Checked(answer.finding, detail=answer.detail)
+        login = self._login_of(member)
+        if login is None:
+            return _not_of_ours(member)
+        try:
+            account = await self.find(login)
+        except TemporaryFailure as failure:
+            if failure.reply == BUSY:
+                raise
+            account = self.last_known(login) or self._account(member)
+        if account is None:
+            return Checked(Finding.REFUSED, detail=f"{visible(member.login, 100)} is known no more")
+        return Checked(Finding.RIGHT, account, answer.detail)
+
     def _proved(self, answer: Answer, member: Member) -> Checked:
+        login = self._login_of(member)
+        return _not_of_ours(member) if login is None else self._right(login, answer, member)
+
+    def _login_of(self, member: Member) -> Login | None:
+        """None: it is no login of this source."""
         name = _prepared(member.login)
         login = self._forms.parse(name) if name else None
-        if login is None or not self.serves(login):
-            return Checked(Finding.REFUSED, detail=f"{visible(member.login, 100)} is no login of this source")
-        return self._right(login, answer, member)
+        return login if login is not None and self.serves(login) else None
 
     def look_after(self) -> None:
         """Once a second: find out whether it is up again, so that no member has to."""
@@ -365,6 +392,10 @@ class DirectorySource:
             user, domain = name, self._settings.domain or self._forms.default
         values = {"user": user, "domain": domain}
         return _patterns(tuple(_filled(template, values) for template in self._settings.addresses))
+
+
+def _not_of_ours(member: Member) -> Checked:
+    return Checked(Finding.REFUSED, detail=f"{visible(member.login, 100)} is no login of this source")
 
 
 def _filled(template: str, values: dict[str, str]) -> str:
