@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from sams.identity.sources.pam_rights import KEPT
 from sams.service import slots, supervisor
 
 PACKAGING = Path(__file__).parents[2] / "packaging"
@@ -40,6 +41,24 @@ def units(tmp_path: Path) -> Path:
 def test_systemd_finds_nothing_wrong(units: Path, name: str) -> None:
     done = analyze("verify", "--man=no", "--recursive-errors=no", str(units / name))
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+@needs_systemd
+def test_systemd_finds_nothing_wrong_with_what_pam_needs(units: Path) -> None:
+    folder = units / "sams.service.d"
+    folder.mkdir()
+    (folder / "pam.conf").write_text((PACKAGING / "pam.conf").read_text())
+    done = analyze("verify", "--man=no", "--recursive-errors=no", str(units / "sams.service"))
+    assert (done.returncode, done.stdout + done.stderr) == (0, "")
+
+
+def test_with_pam_the_unit_leaves_the_helper_what_it_keeps() -> None:
+    names = {
+        name.removeprefix("CAP_").lower() for name in setting("pam.conf", "CapabilityBoundingSet").split()
+    }
+    kept = {"chown", "dac_override", "dac_read_search", "fowner", "kill", "setgid", "setuid", "audit_write"}
+    assert names == kept
+    assert len(KEPT) == len(kept)
 
 
 @needs_systemd

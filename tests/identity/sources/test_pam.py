@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
@@ -354,6 +356,18 @@ def test_the_helper_inherits_nothing_and_gives_up_what_it_does_not_need(system: 
         for name in ("CapPrm", "CapEff", "CapBnd"):
             assert int(status[name], 16) & ~0x2000_00EF == 0
     assert PASSWORD.encode() not in (folder / "cmdline").read_bytes()
+
+
+@needs_root
+def test_rights_that_are_narrow_already_are_no_failure() -> None:
+    """As by the unit's drop-in, `packaging/pam.conf`."""
+    names = "audit_write,+chown,+dac_override,+dac_read_search,+fowner,+kill,+setgid,+setuid"
+    code = "from sams.identity.sources.pam_rights import give_up; give_up()"
+    narrow = ["setpriv", f"--bounding-set=-all,+{names}", "--no-new-privs"]
+    done = subprocess.run(
+        [*narrow, sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_the_helper_answers_as_its_own_orders_say_whatever_a_worker_wants(system: PamSystem) -> None:
