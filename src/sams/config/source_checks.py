@@ -10,11 +10,13 @@ from sams.config.kinds import Unfit
 from sams.config.ldap_checks import check_ldap
 from sams.config.places import HostPort, NextHop
 from sams.config.positions import KeyPath
+from sams.config.realm_checks import check_kerberos
 from sams.config.source_addresses import check_http, check_oauth, check_sql
 from sams.config.sources import (
     AccountSource,
     DovecotSource,
     HttpSource,
+    KerberosSource,
     LdapSource,
     OauthSource,
     RadiusSource,
@@ -47,6 +49,8 @@ def check_sources(sources: tuple[AccountSource, ...], findings: Findings) -> Non
             check_http(source, path, findings)
         if isinstance(source, OauthSource):
             check_oauth(source, path, findings)
+        if isinstance(source, KerberosSource):
+            check_kerberos(source, path, findings)
 
 
 def dovecot_socket(text: str) -> str | HostPort:

@@ -23,6 +23,8 @@ from sams.protocol.radius import MIN_SECRET_OCTETS
 
 _LOOKED_AT = 65_536
 """Octets of a file."""
+_KEYTAB = b"\x05"
+"""How keytabs begin, of both versions."""
 
 
 def check_system(config: Config, findings: Findings) -> None:
@@ -31,6 +33,8 @@ def check_system(config: Config, findings: Findings) -> None:
     for path, file, is_secret in files(config):
         if path[-1] == "private_key":
             _check_key(file, path, findings)
+        elif path[-1] == "keytab":
+            _check_keytab(file, path, findings)
         elif path[-1] == "breached_passwords":
             _check_hash_list(file, path, findings)
         elif is_secret:
@@ -107,6 +111,20 @@ def _check_key(file: Path, path: KeyPath, findings: Findings) -> None:
     mode, begin = found
     if b"BEGIN CERTIFICATE" in begin and b"PRIVATE KEY" not in begin:
         findings.problem(path, f"{file} holds a certificate and no key: are the two swapped?")
+        return
+    try:
+        refuse_if_shared(file, mode, stat.S_IRWXO | stat.S_IWGRP)
+    except OperatorError as error:
+        findings.problem(path, str(error))
+
+
+def _check_keytab(file: Path, path: KeyPath, findings: Findings) -> None:
+    found = _check_readable(file, path, findings)
+    if found is None:
+        return
+    mode, begin = found
+    if not begin.startswith(_KEYTAB):
+        findings.problem(path, f"{file} is no keytab; `ktadd -k` in kadmin makes one")
         return
     try:
         refuse_if_shared(file, mode, stat.S_IRWXO | stat.S_IWGRP)
