@@ -11,6 +11,7 @@ import asyncio
 import base64
 import random
 import smtplib
+import socket
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -323,7 +324,10 @@ class Wire:
             return time.perf_counter() - began, f"{code} {text.decode()}"
 
     def _connected(self, address: str) -> smtplib.SMTP:
-        return smtplib.SMTP("127.0.0.1", self.service.starttls, "client", 30, (address, 0))
+        client = smtplib.SMTP("127.0.0.1", self.service.starttls, "client", 30, (address, 0))
+        assert client.sock is not None
+        client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return client
 
 
 @pytest.fixture(scope="module")
