@@ -19,7 +19,9 @@ from sams.identity.interface import Finding
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.ldap import LdapDirectory
+from sams.identity.sources.ldap_connection import MAX_ANSWER
 from sams.identity.sources.ldap_servers import LONGEST_IDLE
+from sams.protocol.ldap import ber
 from tests.identity.sources.ldap_rig import WORD, FixedClock, asking, login, person, run, section
 from tests.support.slapd_server import MISSING, PROGRAM, SERVICE_PASSWORD, SUFFIX, Slapd
 
@@ -218,6 +220,20 @@ class TestOutage:
         async def main() -> None:
             async with told(octets) as url, asking(servers=(url,)) as directory:
                 with pytest.raises(TemporaryFailure, match=r"LDAP|more than"):
+                    await ask(directory)
+
+        run(main())
+
+    @pytest.mark.parametrize(
+        "found", [b"\x73\x02\x04\x00", ber.constructed(0x64, ber.octets(b"x" * 60_000), b"\x30\x00")]
+    )
+    def test_an_answer_without_an_end_is_down_before_it_fills_memory_or_time(self, found: bytes) -> None:
+        message = ber.constructed(ber.SEQUENCE, ber.integer(1), found)
+
+        async def main() -> None:
+            flood = message * (2 * MAX_ANSWER // len(message))
+            async with told(flood) as url, asking(servers=(url,), timeout=20.0) as directory:
+                with pytest.raises(TemporaryFailure, match="more than 8388608 octets"):
                     await ask(directory)
 
         run(main())

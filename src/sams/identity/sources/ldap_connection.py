@@ -20,6 +20,9 @@ from sams.protocol.ldap.messages import Entry, Inbox, LdapError, Message, Refere
 MAX_ENTRIES = 2_000
 """Of one search; no question of ours has so many answers."""
 
+MAX_ANSWER = 8 * 1024 * 1024
+"""Octets that come before all is answered that was asked; with fewer of them memory and loop are not held up."""
+
 ADDRESS_TIME = 1.0
 """Seconds for each address of a name but the last: IPv6 may lead nowhere."""
 
@@ -64,6 +67,7 @@ class LdapConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._questions: dict[int, _Question] = {}
         self._number = 0
+        self._heard = 0
         self._broken = ""
         self.closed = asyncio.Event()
 
@@ -150,6 +154,10 @@ class LdapConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Called by the loop."""
+        self._heard += len(data)
+        if self._heard > MAX_ANSWER:
+            self._break(f"it sent more than {MAX_ANSWER} octets for an answer")
+            return
         try:
             for message in self._inbox.receive(data):
                 self._take(message)
@@ -169,6 +177,8 @@ class LdapConnection(asyncio.Protocol):
 
     def _next(self) -> tuple[_Question, int]:
         self._usable()
+        if self.is_quiet:
+            self._heard = 0
         self._number += 1
         question = _Question(asyncio.get_running_loop().create_future())
         self._questions[self._number] = question

@@ -195,13 +195,12 @@ def _read(octets: bytes) -> Message:
 
 def _entry(content: Reader) -> Entry:
     name, attributes = content.text(), Reader(content.take(ber.SEQUENCE))
-    found: dict[str, tuple[bytes, ...]] = {}
+    found: dict[str, list[bytes]] = {}
     while attributes.tag is not None:
         one = Reader(attributes.take(ber.SEQUENCE))
         described, values = one.text(), Reader(one.take(ber.SET))
-        key = described.partition(";")[0].lower()
-        found[key] = found.get(key, ()) + tuple(_all(values))
-    return Entry(name, found)
+        found.setdefault(described.partition(";")[0].lower(), []).extend(_all(values))
+    return Entry(name, {key: tuple(each) for key, each in found.items()})
 
 
 def _all(values: Reader) -> Iterable[bytes]:
