@@ -1,8 +1,7 @@
 """Nobody learns by a wrong password whether a login is somebody's: not by what is done, nor by the time it takes.
 
 First what is done, call by call, and what is answered; then times, as distributions (`support.telling_apart`). Each
-bound on times is held against something broken as well, so that it is seen to notice. What was measured to choose
-the bounds: 50 runs of all tests of this file while three busy processes had the two cores.
+bound on times is held against something broken as well, so that it is seen to notice.
 """
 
 from __future__ import annotations
@@ -26,15 +25,17 @@ import pytest
 from sams.core.clock import SystemClock
 from sams.identity import replies
 from sams.identity.app_password_text import make_app_password
-from sams.identity.authenticator import ChainAuthenticator, SignInSettings
+from sams.identity.authentication.authenticator import ChainAuthenticator
+from sams.identity.authentication.refusals import SignInSettings
 from sams.identity.guard import GuardSettings
 from sams.identity.guard_memory import GuardMemory
 from sams.identity.interface import SignInVerdict, Source
 from sams.identity.logins import LoginForms
 from sams.identity.passwords import Compared, HashCost, Hashes
 from sams.identity.shared_guard import SharedGuard
-from sams.identity.sources.interface import Member
+from sams.identity.sources.interface import Directory, Member
 from sams.identity.sources.known import KnownMembers
+from sams.identity.sources.ldap_connection import LdapConnection
 from sams.identity.sources.serves import Serves
 from sams.identity.sources.source import DirectorySource, SourceSettings
 from sams.protocol.sasl import scram
@@ -50,8 +51,10 @@ from sams.protocol.sasl.interface import (
 )
 from sams.protocol.sasl.scram import Scram
 from tests.identity.rig import HOME, KEY, PASSWORD, Rig, rig
+from tests.identity.sources.ldap_rig import asking, person
 from tests.identity.sources.rig import ALICE, FORMS, ToldDirectory
 from tests.support.service import Service
+from tests.support.slapd_server import MISSING, PROGRAM, Slapd
 from tests.support.telling_apart import in_turn, told_apart
 
 REAL = HashCost(scram_iterations=16)
@@ -103,15 +106,11 @@ class Traced:
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self.of, name)
-        return self._noting(name, found) if callable(found) else found
-
-    def _noting(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        def noting(*arguments: Any, **named: Any) -> Any:
-            if name != "serves":  # tells of the configuration, in a tenth of a microsecond
-                self.calls.append(f"{self.name}.{name}")
-            return call(*arguments, **named)
-
-        return noting
+        if name == "serves" or not callable(
+            found
+        ):  # it tells of the configuration, in a tenth of a microsecond
+            return found
+        return noted(f"{self.name}.{name}", found, self.calls)
 
 
 class Watched:
@@ -178,7 +177,7 @@ def test_the_same_is_done_and_answered_for_a_wrong_proof(cheap: Rig) -> None:
     assert set(others) == {first}
 
 
-def directory_source(one: Rig, directory: ToldDirectory) -> DirectorySource:
+def directory_source(one: Rig, directory: Directory) -> DirectorySource:
     return DirectorySource(
         directory,
         SourceSettings("staff"),
@@ -236,8 +235,8 @@ def passwords(*names: str) -> dict[str, Claim]:
 
 
 def test_a_password_is_checked_as_long_for_whoever_it_is(real: Rig) -> None:
-    claims = passwords()
-    measured = asyncio.run(in_turn(kinds(timed(real, real.source()), claims, answered=False), 20))
+    claims = passwords("an unknown login", "a member", "a suspended member")
+    measured = asyncio.run(in_turn(kinds(timed(real, real.source()), claims, answered=False), 30))
     assert not told_apart(measured, bound=1.1)
 
 
@@ -248,7 +247,7 @@ def test_that_would_notice_a_check_that_is_left_out(real: Rig, monkeypatch: pyte
     checked = Hashes.compare
     monkeypatch.setattr(Hashes, "compare", compare)
     claims = passwords("an unknown login", "a member")
-    measured = asyncio.run(in_turn(kinds(timed(real, real.source()), claims, answered=False), 20))
+    measured = asyncio.run(in_turn(kinds(timed(real, real.source()), claims, answered=False), 30))
     assert told_apart(measured, bound=1.1)
 
 
@@ -270,6 +269,42 @@ def test_a_refusal_goes_out_when_it_would_for_anybody_of_a_directory(cheap: Rig)
     authenticator = timed(cheap, directory_source(cheap, directory))
     measured = asyncio.run(in_turn(kinds(authenticator, claims, answered=True), 200))
     assert not told_apart(measured, bound=1.1)
+
+
+@pytest.mark.real
+@pytest.mark.skipif(PROGRAM is None, reason=MISSING)
+def test_an_ldap_server_is_asked_the_same_and_a_refusal_goes_out_when_it_would_for_anybody(
+    cheap: Rig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = list[str]()
+    monkeypatch.setattr(LdapConnection, "search", noted("search", LdapConnection.search, calls))
+    monkeypatch.setattr(LdapConnection, "bind", noted("bind", LdapConnection.bind, calls))
+    claims = passwords("an unknown login", "a member")
+
+    async def measured(server: Slapd) -> dict[str, list[float]]:
+        async with asking(server) as directory:
+            source = directory_source(cheap, directory)
+            ways = kinds(timed(cheap, source), claims, answered=True)
+            for way in ways.values():  # connections are there afterwards
+                await way(250)
+            calls.clear()
+            for way in ways.values():
+                await way(251)
+            return await in_turn(ways, 100)
+
+    (tmp_path / "slapd").mkdir()
+    with Slapd(tmp_path / "slapd", person("alice", "mail: alice@example.org")) as server:
+        assert not told_apart(asyncio.run(measured(server)), bound=1.1)
+    assert calls[:4] == ["search", "bind", "search", "bind"]
+    assert calls.count("search") == calls.count("bind") == 2 * 101
+
+
+def noted(name: str, call: Callable[..., Any], calls: list[str]) -> Callable[..., Any]:
+    def noting(*arguments: Any, **named: Any) -> Any:
+        calls.append(name)
+        return call(*arguments, **named)
+
+    return noting
 
 
 # --- a proof
