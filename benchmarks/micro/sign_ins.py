@@ -21,7 +21,7 @@ import uvloop
 
 from sams.config.sources import OauthSource
 from sams.identity.app_password_store import AppPasswordStore
-from sams.identity.authenticator import ChainAuthenticator
+from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import Identity, SignInVerdict
 from sams.identity.logins import LoginForms
 from sams.identity.passwords import HashCost

@@ -14,7 +14,7 @@ from pathlib import Path
 from sams.config.sources import BuiltinSource
 from sams.identity.accounts import Accounts
 from sams.identity.app_passwords import AppPasswords
-from sams.identity.authenticator import ChainAuthenticator
+from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.builtin import BuiltinAccounts
 from sams.identity.grants import Grants
 from sams.identity.guard import GuardSettings

@@ -13,7 +13,9 @@ from precis_i18n.baseclass import BaseClass
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
 from sams.identity.accounts import Accounts
-from sams.identity.authenticator import ChainAuthenticator
+from sams.identity.authentication.authenticator import ChainAuthenticator
+from sams.identity.authentication.by_password import ByPassword
+from sams.identity.authentication.judge import Judge
 from sams.identity.guard import GuardSettings
 from sams.identity.interface import EVERYBODY, Account, Checked, Finding, SignInVerdict
 from sams.identity.logins import Login, map_password
@@ -386,14 +388,24 @@ def broken(*_: object) -> NoReturn:
     raise RuntimeError("a bug")
 
 
-def test_a_bug_is_454_and_is_reported(one: Rig) -> None:
-    for place in ("_prepare", "_remembers", "_check", "_answer_password"):
-        authenticator = one.authenticator()
-        setattr(authenticator, place, broken)
-        verdict = signs_in(authenticator)
-        assert str(verdict.reply) == DOWN, place
-        assert verdict.explanation == "internal error: RuntimeError"
-        assert str(one.reported.pop()) == "a bug"
+@pytest.mark.parametrize(
+    ("part", "place"),
+    [
+        (ChainAuthenticator, "_prepare"),
+        (ByPassword, "_remembers"),
+        (ByPassword, "_check"),
+        (ByPassword, "_answer_password"),
+        (Judge, "judge"),
+    ],
+)
+def test_a_bug_is_454_and_is_reported(
+    one: Rig, monkeypatch: pytest.MonkeyPatch, part: type, place: str
+) -> None:
+    monkeypatch.setattr(part, place, broken)
+    verdict = signs_in(one.authenticator())
+    assert str(verdict.reply) == DOWN
+    assert verdict.explanation == "internal error: RuntimeError"
+    assert str(one.reported.pop()) == "a bug"
 
 
 def test_accounts_that_cannot_be_read_are_454_and_end_no_session(one: Rig) -> None:
@@ -501,7 +513,9 @@ def test_a_member_may_not_act_as_another_and_is_told_no_more_than_for_a_wrong_pa
 # --- secrets
 
 
-def test_no_password_is_in_what_is_shown_reported_or_explained(one: Rig) -> None:
+def test_no_password_is_in_what_is_shown_reported_or_explained(
+    one: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
     secret = "wrong but secret 9"
     authenticator = one.authenticator()
     shown: list[object] = []
@@ -514,6 +528,6 @@ def test_no_password_is_in_what_is_shown_reported_or_explained(one: Rig) -> None
         shown += [signs_in(authenticator, login, password), PasswordClaim("", login, password)]
         sign_in_value = authenticator._prepare(PasswordClaim("", login, password), HOME, 0.0, EVERYBODY)
         shown += [sign_in_value, sign_in_value.attempt]
-    setattr(authenticator, "_answer", broken)  # noqa: B010 - a method is replaced
+    monkeypatch.setattr(Judge, "answer", broken)
     shown += [signs_in(authenticator, "bob", secret), *one.reported]
     assert not any(secret in text or PASSWORD in text for text in map(repr, shown))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from sams.identity.app_password_store import AppPasswordStore
-from sams.identity.authenticator import ChainAuthenticator
+from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import EVERYBODY, Audience, Finding, Identity, SignInVerdict, Source
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.known import KnownMembers

@@ -18,7 +18,7 @@ from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
 from sams.identity.account_records import Device
 from sams.identity.app_password_store import AppPasswordStore
-from sams.identity.authenticator import ChainAuthenticator
+from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import Audience, SignInVerdict
 from sams.protocol.sasl.interface import PasswordClaim
 from sams.spool.bodies import SpoolBodyWriter

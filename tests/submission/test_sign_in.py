@@ -23,7 +23,7 @@ from sams.core.address import Mailbox
 from sams.core.errors import PeerFault, SamsError, TemporaryFailure
 from sams.core.reply import reply
 from sams.identity import replies
-from sams.identity.authenticator import ChainAuthenticator
+from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import Identity, SignInVerdict, Source
 from sams.identity.offers import verifiable
 from sams.identity.passwords import HashCost

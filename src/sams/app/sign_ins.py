@@ -33,7 +33,8 @@ from sams.identity.app_password_uses import FILE as USES_FILE
 from sams.identity.app_password_uses import AppPasswordUses
 from sams.identity.app_password_uses import Row as UseRow
 from sams.identity.app_passwords import AppPasswords
-from sams.identity.authenticator import ChainAuthenticator, SignInSettings
+from sams.identity.authentication.authenticator import ChainAuthenticator
+from sams.identity.authentication.refusals import SignInSettings
 from sams.identity.builtin import BuiltinAccounts
 from sams.identity.grants import Grants
 from sams.identity.guard import LockBegun

@@ -128,6 +128,10 @@ class SignInVerdict(msgspec.Struct, frozen=True):
     delay: float = 0.0
 
 
+Decision = SignInVerdict | asyncio.Future[SignInVerdict]
+"""A verdict, at once or later."""
+
+
 class Finding(enum.Enum):
     """What a source says of a login with a password or another proof.
 
@@ -291,9 +295,7 @@ class Authenticator(Protocol):
         """
         ...
 
-    def verify(
-        self, claim: Claim, address: str, audience: Audience = EVERYBODY
-    ) -> SignInVerdict | asyncio.Future[SignInVerdict]:
+    def verify(self, claim: Claim, address: str, audience: Audience = EVERYBODY) -> Decision:
         """Decide a sign-in from `address` (the client's, as text). At once where it can be told from memory.
 
         Never raises, and neither does the future, but for cancellation: a failure of ours is a verdict with
