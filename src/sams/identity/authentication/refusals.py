@@ -79,9 +79,7 @@ class Refusals:
 
     def word(self, sign_in: SignInRequest, finding: Finding) -> str:
         """What the journal calls it; a password that was right before is no guess, and the help desk should know."""
-        was_right = self.guard.was_right(
-            sign_in.attempt
-        )  # asked of whoever it is, for the time that it takes
+        was_right = self.guard.was_right(sign_in.attempt)  # asked of nobody as well: it takes its time
         return "previous password" if was_right and finding is not Finding.UNKNOWN else finding.value
 
     def unavailable(self, error: TemporaryFailure, started: float) -> SignInVerdict:
