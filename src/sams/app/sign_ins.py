@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -150,6 +150,7 @@ class SignIns:
         for section, source in sources.items():
             if isinstance(source, BuiltinAccounts) and isinstance(section, BuiltinSource):
                 source.use(section)
+        _take_over(before.values(), sources.values())
         for source in before.values():
             if source not in sources.values():
                 self._retire(source)
@@ -161,6 +162,7 @@ class SignIns:
     def _renew_maps(self, config: Config, maps: SenderMaps) -> None:
         before, self._maps = self._maps, maps
         queries = tuple(maps.queries.values())
+        _take_over(before.queries.values(), queries)
         for query in before.queries.values():
             if query not in queries:
                 self._retire(query)
@@ -252,6 +254,15 @@ class SignIns:
     def _guard(self, config: Config) -> SharedGuard:
         memory, clock = self._inherited.memory, self._inherited.clock
         return SharedGuard(memory.guard, clock, guard_settings(config), self._on_lock)
+
+
+def _take_over(before: Iterable[AnySource], after: Iterable[AnySource]) -> None:
+    """Let what is new know whose sessions it has to look after."""
+    by_name = {source.name: source for source in before if isinstance(source, DirectorySource)}
+    for source in after:
+        replaced = by_name.get(source.name)
+        if isinstance(source, DirectorySource) and replaced is not None and replaced is not source:
+            source.take_over(replaced)
 
 
 def sign_in_settings(config: Config) -> SignInSettings:

@@ -10,6 +10,7 @@ from sams.core.errors import TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Member
+from sams.identity.sources.serves import Serves
 from sams.identity.sources.source import SourceSettings
 from tests.identity.rig import HOME
 from tests.identity.sources.rig import BROKEN, Rig, checked, login
@@ -157,6 +158,30 @@ def test_who_is_gone_or_disabled_there_is_valid_no_more_by_the_next_look(rig: Ri
             assert rig.directory.asked[-1] == "find alice"
 
     asyncio.run(run())
+
+
+def test_a_reload_makes_no_session_last_longer(rig: Rig) -> None:
+    """Another source of the same name asks about those who signed in before it, and goes by its own section."""
+
+    async def main() -> None:
+        with rig.source() as before:
+            found = await before.verify(login("alice@example.ac.uk"), "secret", HOME, is_known=False)
+        assert found.account is not None
+        identity = found.account.identity
+        with rig.source() as source:
+            source.take_over(before)
+            assert source.still_valid(identity)
+            del rig.directory.members["alice"]
+            rig.clock.seconds += 301
+            assert source.still_valid(identity), "it is asked beside the session"
+            await asyncio.sleep(0.01)
+            assert not source.still_valid(identity)
+        rig.serves = Serves(patterns=["!alice"])
+        with rig.source() as source:
+            source.take_over(before)
+            assert not source.still_valid(identity)
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(

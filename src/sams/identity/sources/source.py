@@ -141,6 +141,8 @@ class DirectorySource:
     def still_valid(self, identity: Identity) -> bool:
         """Whether nothing else was said since. Asks again, for the next time, where that is long ago."""
         login = self._places.get(identity.login)
+        if login is not None and not self.serves(login):
+            return False  # the configuration says so since the sign-in
         entry = self._last(login) if login is not None else None
         if login is None or entry is None:
             return True  # let go of in memory: the session ends by its own time
@@ -152,6 +154,10 @@ class DirectorySource:
             and account.suspended is None
             and account.identity.generation == identity.generation
         )
+
+    def take_over(self, before: DirectorySource) -> None:
+        """Look after the sessions of a source that this one replaces, by the logins of their sign-ins."""
+        self._places = {name: self._forms.parse(login.typed) for name, login in before._places.items()}
 
     async def find(self, login: Login) -> Account | None:
         """Who it is, by an answer that holds or by asking. Where nobody can be asked: whoever it may be.
