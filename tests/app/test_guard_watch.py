@@ -18,10 +18,10 @@ import structlog
 from sams.activity.events import GuardLocked
 from sams.app.guard_watch import SAVE_EVERY, GuardKeeper, alarm_text, kept_guard
 from sams.core.clock import SystemClock
-from sams.identity.guard import GuardSettings, SignInAttempt
-from sams.identity.guard_file import guard_path, read_guard
-from sams.identity.guard_memory import GuardMemory
-from sams.identity.shared_guard import SharedGuard
+from sams.identity.guard.file import guard_path, read_guard
+from sams.identity.guard.interface import GuardSettings, SignInAttempt
+from sams.identity.guard.memory import GuardMemory
+from sams.identity.guard.shared_guard import SharedGuard
 from tests.support.service import PATIENCE, Service
 
 CAFE = "198.51.100.7"

@@ -8,7 +8,7 @@ import pytest
 
 from sams.app import parts, settings
 from sams.config.loading import parse
-from sams.identity.guard import GuardSettings
+from sams.identity.guard.interface import GuardSettings
 from sams.message.header import HeaderLimits
 from sams.message.mime import MimeLimits
 from sams.policy.admission import AdmissionLimits

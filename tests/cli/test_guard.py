@@ -5,10 +5,10 @@ from __future__ import annotations
 from sams.cli.failures import Exit
 from sams.control.messages import Changed, GuardEntry, GuardList, GuardPage, GuardRelease
 from sams.core.clock import SystemClock
-from sams.identity.guard import GuardSettings, SignInAttempt
-from sams.identity.guard_file import guard_path, save
-from sams.identity.guard_memory import GuardMemory
-from sams.identity.shared_guard import SharedGuard
+from sams.identity.guard.file import guard_path, save
+from sams.identity.guard.interface import GuardSettings, SignInAttempt
+from sams.identity.guard.memory import GuardMemory
+from sams.identity.guard.shared_guard import SharedGuard
 from sams.service.data_lock import held
 from tests.cli.desk import Desk
 from tests.control.fakes import listening

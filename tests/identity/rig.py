@@ -17,14 +17,14 @@ from sams.identity.app_passwords import AppPasswords
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.builtin import BuiltinAccounts
 from sams.identity.grants import Grants
-from sams.identity.guard import GuardSettings
-from sams.identity.guard_memory import GuardMemory
+from sams.identity.guard.interface import GuardSettings
+from sams.identity.guard.memory import GuardMemory
+from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import SignInVerdict, Source
 from sams.identity.lanes import Lanes
 from sams.identity.logins import Login, LoginForms
 from sams.identity.passwords import Compared, HashCost, Hashes, HashPool
 from sams.identity.remembered import Remembered
-from sams.identity.shared_guard import SharedGuard
 from sams.identity.shared_table import Columns
 from sams.protocol.sasl.interface import PasswordClaim
 

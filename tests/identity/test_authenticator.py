@@ -16,7 +16,7 @@ from sams.identity.accounts import Accounts
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.by_password import ByPassword
 from sams.identity.authentication.judge import Judge
-from sams.identity.guard import GuardSettings
+from sams.identity.guard.interface import GuardSettings
 from sams.identity.interface import EVERYBODY, Account, Checked, Finding, SignInVerdict
 from sams.identity.logins import Login, map_password
 from sams.protocol.sasl.interface import PasswordClaim

@@ -27,12 +27,12 @@ from sams.identity import replies
 from sams.identity.app_password_text import make_app_password
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.refusals import SignInSettings
-from sams.identity.guard import GuardSettings
-from sams.identity.guard_memory import GuardMemory
+from sams.identity.guard.interface import GuardSettings
+from sams.identity.guard.memory import GuardMemory
+from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import SignInVerdict, Source
 from sams.identity.logins import LoginForms
 from sams.identity.passwords import Compared, HashCost, Hashes
-from sams.identity.shared_guard import SharedGuard
 from sams.identity.sources.interface import Directory, Member
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.ldap_connection import LdapConnection

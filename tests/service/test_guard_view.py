@@ -15,11 +15,11 @@ from sams.control.messages import (
     Role,
 )
 from sams.control.peers import Peer
-from sams.identity.guard import GuardSettings, SignInAttempt
-from sams.identity.guard_locks import GuardLocks
-from sams.identity.guard_memory import GuardMemory
+from sams.identity.guard.interface import GuardSettings, SignInAttempt
+from sams.identity.guard.locks import GuardLocks
+from sams.identity.guard.memory import GuardMemory
+from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.logins import LoginForms
-from sams.identity.shared_guard import SharedGuard
 from sams.service.guard_view import LocalGuard, guard_handlers
 from tests.identity.rig import CAFE, KEY, FakeClock
 

@@ -38,7 +38,7 @@ from sams.control.peers import Peer
 from sams.control.server import Handlers
 from sams.core.errors import OperatorError
 from sams.identity.accounts import Accounts
-from sams.identity.guard_locks import GuardLocks
+from sams.identity.guard.locks import GuardLocks
 from sams.identity.logins import LoginForms
 from sams.service.account_view import LocalAccounts, account_handlers
 from sams.service.app_password_view import FindMember, app_password_handlers

@@ -13,9 +13,9 @@ from sams.activity.events import GuardLocked
 from sams.config.model import Config
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
-from sams.identity.guard_file import DamagedGuardFile, SavedGuard, guard_path, read_guard, restore, save
-from sams.identity.guard_locks import GuardLocks
-from sams.identity.guard_memory import GuardMemory
+from sams.identity.guard.file import DamagedGuardFile, SavedGuard, guard_path, read_guard, restore, save
+from sams.identity.guard.locks import GuardLocks
+from sams.identity.guard.memory import GuardMemory
 from sams.identity.logins import LoginForms
 from sams.service.guard_view import LocalGuard
 

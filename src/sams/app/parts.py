@@ -17,7 +17,7 @@ from sams.delivery.bounces import Bounces, ReportSettings
 from sams.identity.accounts import Accounts
 from sams.identity.app_password_store import AppPasswordStore
 from sams.identity.app_password_uses import FILE as USES_FILE
-from sams.identity.guard import GuardSettings
+from sams.identity.guard.interface import GuardSettings
 from sams.identity.lanes import Lanes
 from sams.identity.new_passwords import PasswordRules
 from sams.identity.origin import Network

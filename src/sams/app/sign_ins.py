@@ -37,10 +37,10 @@ from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.refusals import SignInSettings
 from sams.identity.builtin import BuiltinAccounts
 from sams.identity.grants import Grants
-from sams.identity.guard import LockBegun
+from sams.identity.guard.interface import LockBegun
+from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import Audience, ScramSource, Source
 from sams.identity.passwords import HashCost, Hashes
-from sams.identity.shared_guard import SharedGuard
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.source import DirectorySource
 from sams.service.material import Material

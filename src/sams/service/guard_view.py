@@ -9,7 +9,7 @@ from sams.activity.events import GuardReleased
 from sams.control.messages import MAX_PAGE, Changed, GuardEntry, GuardList, GuardPage, GuardRelease
 from sams.control.peers import Peer
 from sams.control.server import Handlers
-from sams.identity.guard_locks import GuardLocks, place_named
+from sams.identity.guard.locks import GuardLocks, place_named
 from sams.identity.logins import LoginForms, UnpreparableError, map_login
 
 EVERYTHING = "everything"

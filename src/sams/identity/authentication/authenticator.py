@@ -27,7 +27,7 @@ from sams.identity.authentication.refusals import USUAL_TIMES, Refusals, SignInS
 from sams.identity.authentication.request import NOBODY, SignInRequest, claimed
 from sams.identity.chain import Chain
 from sams.identity.grants import Grants
-from sams.identity.guard import Guard, SignInAttempt
+from sams.identity.guard.interface import Guard, SignInAttempt
 from sams.identity.interface import EVERYBODY, Audience, Decision, Identity, Source
 from sams.identity.logins import PASSWORD_TOO_LONG, LoginForms, UnpreparableError, is_too_long, map_login
 from sams.identity.remembered import Remembered

@@ -21,7 +21,7 @@ from sams.identity.authentication.judge import Judge
 from sams.identity.authentication.refusals import Refusals
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import UNTOLD, Chain
-from sams.identity.guard import Guard
+from sams.identity.guard.interface import Guard
 from sams.identity.interface import (
     CHECKED,
     REMEMBERED,

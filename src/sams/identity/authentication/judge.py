@@ -12,7 +12,7 @@ from sams.identity.authentication.refusals import Refusals
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import UNTOLD
 from sams.identity.grants import Grants
-from sams.identity.guard import Guard
+from sams.identity.guard.interface import Guard
 from sams.identity.interface import Account, Checked, Decision, Finding, Identity, SignInVerdict, Source
 from sams.identity.logins import LoginForms, UnpreparableError, map_login
 from sams.identity.origin import covering

@@ -19,7 +19,7 @@ from sams.core.errors import TemporaryFailure
 from sams.core.reply import Reply
 from sams.identity import replies
 from sams.identity.authentication.request import SignInRequest
-from sams.identity.guard import Guard
+from sams.identity.guard.interface import Guard
 from sams.identity.interface import Decision, Finding, SignInVerdict
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from sams.identity.chain import Chain
-from sams.identity.guard import SignInAttempt
+from sams.identity.guard.interface import SignInAttempt
 from sams.identity.logins import Login
 from sams.protocol.sasl.interface import (
     CertificateClaim,

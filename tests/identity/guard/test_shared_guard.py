@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from sams.identity.guard import GuardSettings, LockBegun, SignInAttempt
-from sams.identity.guard_memory import GuardMemory
-from sams.identity.shared_guard import SharedGuard
+from sams.identity.guard.interface import GuardSettings, LockBegun, SignInAttempt
+from sams.identity.guard.memory import GuardMemory
+from sams.identity.guard.shared_guard import SharedGuard
 from tests.identity.rig import CAFE, HOME, KEY, FakeClock, in_child
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sams.identity import guard_records as records
-from sams.identity.guard import SignInAttempt
-from sams.identity.guard_memory import GuardMemory
+from sams.identity.guard import records
+from sams.identity.guard.interface import SignInAttempt
+from sams.identity.guard.memory import GuardMemory
 from sams.identity.origin import network_key, origin_key
 
 _REMEMBERED = 4_096

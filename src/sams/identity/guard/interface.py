@@ -10,7 +10,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from sams.identity.guard_records import DAY
+from sams.identity.guard.records import DAY
 from sams.identity.origin import Network
 
 

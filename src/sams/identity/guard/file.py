@@ -24,9 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sams.core.clock import Clock
-from sams.identity import guard_records as records
-from sams.identity.guard_memory import KEY_OCTETS, LOCK_OCTETS, GuardMemory, read_lock, write_lock
-from sams.identity.guard_records import COUNT_OCTETS, CROWD_OCTETS, PLACE_OCTETS, Place
+from sams.identity.guard import records
+from sams.identity.guard.memory import KEY_OCTETS, LOCK_OCTETS, GuardMemory, read_lock, write_lock
+from sams.identity.guard.records import COUNT_OCTETS, CROWD_OCTETS, PLACE_OCTETS, Place
 from sams.identity.shared_table import TAG_OCTETS, SharedTable
 
 NAME = "guard.state"

@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from sams.core.clock import Clock
-from sams.identity import guard_records as records
-from sams.identity.guard_memory import GuardMemory, LockNote, cut_login
-from sams.identity.guard_records import Level
-from sams.identity.guard_tags import GuardTags
+from sams.identity.guard import records
+from sams.identity.guard.memory import GuardMemory, LockNote, cut_login
+from sams.identity.guard.records import Level
+from sams.identity.guard.tags import GuardTags
 from sams.identity.origin import Network, network_key, origin_key, shown_place
 
 _ADDRESS_LENGTHS, _NETWORK_LENGTHS = (32, 64), (24, 48)

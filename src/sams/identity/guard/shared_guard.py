@@ -37,11 +37,11 @@ from functools import partial
 from typing import NamedTuple
 
 from sams.core.clock import Clock
-from sams.identity import guard_records as records
-from sams.identity.guard import GuardSettings, Lock, LockBegun, SignInAttempt
-from sams.identity.guard_memory import GuardMemory, LockNote
-from sams.identity.guard_records import Count, Kind, Level, Place, PlaceFields, Rule
-from sams.identity.guard_tags import GuardTags
+from sams.identity.guard import records
+from sams.identity.guard.interface import GuardSettings, Lock, LockBegun, SignInAttempt
+from sams.identity.guard.memory import GuardMemory, LockNote
+from sams.identity.guard.records import Count, Kind, Level, Place, PlaceFields, Rule
+from sams.identity.guard.tags import GuardTags
 from sams.identity.origin import covering, network_key, origin_key, shown_place
 
 _STALE = 1 / 30

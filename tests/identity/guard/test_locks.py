@@ -7,10 +7,10 @@ from functools import partial
 
 import pytest
 
-from sams.identity.guard import GuardSettings, SignInAttempt
-from sams.identity.guard_locks import GuardLock, GuardLocks, place_named
-from sams.identity.guard_memory import LOGIN_OCTETS, GuardMemory
-from sams.identity.shared_guard import SharedGuard
+from sams.identity.guard.interface import GuardSettings, SignInAttempt
+from sams.identity.guard.locks import GuardLock, GuardLocks, place_named
+from sams.identity.guard.memory import LOGIN_OCTETS, GuardMemory
+from sams.identity.guard.shared_guard import SharedGuard
 from tests.identity.rig import CAFE, HOME, KEY, FakeClock, in_child
 
 FEW = GuardSettings(pair_failures=3, address_failures=6, network_failures=12, login_failures=5)

@@ -17,7 +17,7 @@ import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from sams.identity.guard_records import COUNT_OCTETS, CROWD_OCTETS, PLACE_OCTETS
+from sams.identity.guard.records import COUNT_OCTETS, CROWD_OCTETS, PLACE_OCTETS
 from sams.identity.shared_table import TAG_OCTETS, SharedTable
 
 KEY_OCTETS = 32

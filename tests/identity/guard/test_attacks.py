@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sams.identity.guard import GuardSettings, Lock, SignInAttempt
-from sams.identity.guard_memory import GuardMemory
-from sams.identity.guard_records import DAY
-from sams.identity.shared_guard import SharedGuard
+from sams.identity.guard.interface import GuardSettings, Lock, SignInAttempt
+from sams.identity.guard.memory import GuardMemory
+from sams.identity.guard.records import DAY
+from sams.identity.guard.shared_guard import SharedGuard
 from tests.identity.rig import CAFE, HOME, KEY, FakeClock
 
 RIGHT = "correct horse 7"

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from sams.identity.guard import GuardSettings, SignInAttempt
-from sams.identity.guard_file import (
+from sams.identity.guard.file import (
     LONGEST_AWAY,
     DamagedGuardFile,
     guard_path,
@@ -17,9 +16,10 @@ from sams.identity.guard_file import (
     restore,
     save,
 )
-from sams.identity.guard_memory import GuardMemory
-from sams.identity.guard_records import DAY
-from sams.identity.shared_guard import SharedGuard
+from sams.identity.guard.interface import GuardSettings, SignInAttempt
+from sams.identity.guard.memory import GuardMemory
+from sams.identity.guard.records import DAY
+from sams.identity.guard.shared_guard import SharedGuard
 from tests.identity.rig import CAFE, HOME, KEY, FakeClock
 
 RIGHT = "correct horse 7"
