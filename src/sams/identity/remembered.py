@@ -61,6 +61,13 @@ class Remembered:
         expiry = int(self._clock.monotonic()) + int(self._seconds if seconds is None else seconds)
         _SLOT.pack_into(self._memory, place, expiry & 0xFFFF_FFFF, tag)
 
+    def forget(self, login: str, generation: int, password: str) -> None:
+        """It was found wrong: it is right no more."""
+        first, second, tag = self._places(login, generation, password)
+        for place in (first, second):
+            if _SLOT.unpack_from(self._memory, place)[1] == tag:
+                _SLOT.pack_into(self._memory, place, 0, tag)
+
     def _places(self, login: str, generation: int, password: str) -> tuple[int, int, bytes]:
         keyed = self._key.copy()
         keyed.update(f"{login}\0{generation}\0{password}".encode())

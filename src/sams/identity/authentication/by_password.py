@@ -87,6 +87,8 @@ class ByPassword:
         checked = await sign_in.chain.check_password(
             sign_in.login, attempt.password, attempt.address, is_known=is_known
         )
+        if checked.finding in {Finding.WRONG, Finding.REFUSED}:
+            self._forget(sign_in)
         # Guesses made at the same time count too: who is locked by now is not told the verdict.
         return self.refusals.locked(sign_in) or self._answer_password(sign_in, checked, generation)
 
@@ -105,6 +107,13 @@ class ByPassword:
         self.remembered.remember(identity.login, identity.generation, password, seconds)
         if grace:
             self.graced.remember(identity.login, identity.generation, password, grace)
+
+    def _forget(self, sign_in: SignInRequest) -> None:
+        """A previous password lets nobody in when the directory that found it wrong is down."""
+        for account in sign_in.chain.last_known(sign_in.login):
+            identity = account.identity
+            for memory in (self.remembered, self.graced):
+                memory.forget(identity.login, identity.generation, sign_in.attempt.password)
 
     def _graced_account(self, sign_in: SignInRequest) -> Account | None:
         """Whose password this was while the directory still answered."""
