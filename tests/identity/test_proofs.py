@@ -196,6 +196,20 @@ def test_while_the_directory_is_down_who_was_right_lately_gets_in_by_that_passwo
     assert str(signs_in(authenticator, typed("carol", "carols secret 7")).reply) == DOWN
 
 
+def test_a_password_that_the_directory_found_wrong_lets_nobody_in_while_it_is_down(house: House) -> None:
+    """Who stole a password has only to wait for an outage, or to make one."""
+    authenticator = house.authenticator()
+    is_carol(signs_in(authenticator, typed("carol", "carols secret 7")))
+    house.directory.members["carol"] = ("carols secret 8", CAROL)
+    house.rig.clock.seconds += 301
+    assert str(signs_in(authenticator, typed("carol", "carols secret 7")).reply) == WRONG
+    is_carol(signs_in(authenticator, typed("carol", "carols secret 8")))
+    house.directory.failure = BROKEN
+    house.rig.clock.seconds += 301
+    assert str(signs_in(authenticator, typed("carol", "carols secret 7"), CAFE).reply) == DOWN
+    is_carol(signs_in(authenticator, typed("carol", "carols secret 8")))
+
+
 def test_grace_holds_in_every_worker(house: House) -> None:
     signs_in(house.authenticator(), typed("carol", "carols secret 7"))
     house.known.write(house.known.take())
@@ -405,6 +419,48 @@ def test_a_token_is_its_members(house: House) -> None:
     verdict = signs_in(authenticator, TokenClaim("carol", "stolen"))
     assert str(verdict.reply) == WRONG
     assert verdict.explanation.endswith("expired")
+
+
+def test_a_flood_of_tokens_from_one_place_keeps_no_member_elsewhere_waiting(house: House) -> None:
+    """As of passwords (docs/security.md rule 7): networks take turns at an issuer that has to be asked."""
+
+    class Slow(Issuer):
+        async def verify_token(self, claim: TokenClaim) -> Answer:
+            await self._ask(claim.token)
+            return await super().verify_token(claim)
+
+    house.kind = TokenDirectorySource
+    house.directory = issuer = Slow({"carol": ("", CAROL)}, seconds=0.001)
+    house.settings = SourceSettings("staff", connections=1)
+    authenticator = house.authenticator(builtin=False)
+
+    async def main() -> None:
+        floods = [TokenClaim("", f"token-{number}") for number in range(250)]
+        flood = [asyncio.ensure_future(decided(authenticator, claim, CAFE)) for claim in floods]
+        await asyncio.sleep(0)
+        is_carol(await decided(authenticator, TokenClaim("carol", "token-carol")))
+        assert issuer.asked.index("token-carol") < 5
+        await asyncio.gather(*flood)
+
+    asyncio.run(main())
+
+
+def test_an_issuer_that_is_down_keeps_out_nobody_of_another(house: House) -> None:
+    house.kind = TokenDirectorySource
+    house.directory = Issuer({"carol": ("", CAROL)})
+    house.settings = SourceSettings("other")
+
+    class Silent(Issuer):
+        async def verify_token(self, claim: TokenClaim) -> Answer:
+            raise BROKEN
+
+    other = house.source()
+    house.directory, house.settings = Silent(), SourceSettings("first")
+    authenticator = house.rig.authenticator([house.source(), other])
+    verdict = signs_in(authenticator, TokenClaim("carol", "token-carol"))
+    assert verdict.identity is not None
+    assert verdict.identity.source == "other"
+    assert str(signs_in(authenticator, TokenClaim("dave", "token-dave")).reply) == DOWN
 
 
 def test_a_ticket_is_its_principals(house: House) -> None:

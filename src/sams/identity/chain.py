@@ -125,18 +125,20 @@ class Chain:
         asked = [source for source in self.serving(login) if source.takes_passwords]
         return await _first(asked, ask)
 
-    async def check_token(self, claim: TokenClaim) -> Checked:
-        """Of the first source whose issuer made it.
+    async def check_token(self, claim: TokenClaim, address: str, *, is_known: bool) -> Checked:
+        """Of the first source whose issuer made it. While one is down, it may be of another all the same.
 
         Raises:
             TemporaryFailure: too many wait for a check.
         """
-        found = Checked(Finding.UNKNOWN)
+        found, outage = Checked(Finding.UNKNOWN), None
         for source in self._tokens:
-            found = await source.verify_token(claim)
-            if found.finding in {Finding.RIGHT, Finding.UNAVAILABLE}:
+            found = await source.verify_token(claim, address, is_known=is_known)
+            if found.finding is Finding.RIGHT:
                 return found
-        return found
+            if found.finding is Finding.UNAVAILABLE:
+                outage = outage or found
+        return outage or found
 
     async def check_principal(self, claim: PrincipalClaim) -> Checked:
         """Of the first source whose realm it is.

@@ -230,8 +230,8 @@ class Source(Protocol):
 class TokenSource(Protocol):
     """A source that verifies tokens of an issuer (RFC 7628)."""
 
-    async def verify_token(self, claim: TokenClaim) -> Checked:
-        """Check a token. WRONG for one that is not valid, of whoever it is."""
+    async def verify_token(self, claim: TokenClaim, address: str, *, is_known: bool) -> Checked:
+        """Check a token. WRONG for one that is not valid, of whoever it is. Else as `Source.verify`."""
         ...
 
     @property

@@ -40,7 +40,9 @@ class ByThirdParty:
         return self.refusals.later(sign_in, self._check_certificate(sign_in, claim))
 
     async def _check_token(self, sign_in: SignInRequest, claim: TokenClaim) -> Decision:
-        checked = await sign_in.chain.check_token(claim)
+        attempt = sign_in.attempt
+        is_known = self.refusals.guard.knows(attempt)
+        checked = await sign_in.chain.check_token(claim, attempt.address, is_known=is_known)
         return self.refusals.locked(sign_in) or self.judge.answer(sign_in, checked, UNTOLD, BROUGHT)
 
     async def _check_principal(self, sign_in: SignInRequest, claim: PrincipalClaim) -> Decision:

@@ -47,9 +47,9 @@ class TokenDirectorySource(DirectorySource):
         """What a client with a refused token is told."""
         return self._issuer.refusal
 
-    async def verify_token(self, claim: TokenClaim) -> Checked:
+    async def verify_token(self, claim: TokenClaim, address: str, *, is_known: bool) -> Checked:
         """Check a token."""
-        return await self.proved(lambda: self._issuer.verify_token(claim))
+        return await self.proved(lambda: self._issuer.verify_token(claim), address, is_known=is_known)
 
 
 class PrincipalDirectorySource(DirectorySource):

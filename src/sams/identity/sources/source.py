@@ -196,13 +196,13 @@ class DirectorySource:
         async with self._turnstile.enter(address, is_known=is_known):
             return await self._checked(login, ask)
 
-    async def proved(self, ask: Callable[[], Awaitable[Answer]], address: str = "") -> Checked:
-        """Who somebody is by a proof that names the member itself: a token, a Kerberos principal.
+    async def proved(self, ask: Callable[[], Awaitable[Answer]], address: str, *, is_known: bool) -> Checked:
+        """Who somebody is by a proof that names the member itself: a token.
 
         Raises:
             TemporaryFailure: too many wait.
         """
-        async with self._turnstile.enter(address, is_known=False):
+        async with self._turnstile.enter(address, is_known=is_known):
             try:
                 answer = await self._asked(ask)
             except TemporaryFailure as failure:
