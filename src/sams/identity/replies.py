@@ -35,7 +35,7 @@ _DAY = 86_400.0
 
 
 def locked(until: float, what: str = "address", now: float | None = None) -> Reply:
-    """What is locked (`guard.Lock.what`), and until when.
+    """What is locked (`guard.interface.Lock.what`), and until when.
 
     until: UNIX seconds; shown as the next full minute in UTC, for the client's zone is not known, with the date
     where it is more than half a day ahead. now: UNIX seconds; None: the time of day is enough.

@@ -22,7 +22,7 @@ class GuardLock:
     """A lock in force.
 
     id: names it, in hexadecimal digits; by it they are listed in order.
-    level: `pair`, `address`, `network` or `login`. login, place: as of `guard.LockBegun`.
+    level: `pair`, `address`, `network` or `login`. login, place: as of `interface.LockBegun`.
     since, until: UNIX seconds. guesses: how many wrong passwords led to it.
     """
 

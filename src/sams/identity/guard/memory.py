@@ -35,7 +35,7 @@ LOCK_OCTETS = _LOCK.size
 class LockNote(NamedTuple):
     """A lock as the book has it.
 
-    level: a `guard_records.Level`. since, until: monotonic seconds. guesses: how many of them led to it.
+    level: a `records.Level`. since, until: monotonic seconds. guesses: how many of them led to it.
     login: empty for an address or a network; cut to LOGIN_OCTETS. place: an address, a network or empty.
     """
 

@@ -27,7 +27,7 @@ A SCRAM proof is another one each time, so that nobody can tell whether the pass
 (`SignInAttempt.opaque`). Each counts for its pair; beyond that only the first, second, fourth, eighth … of a day.
 
 Locks double in length with each further one within a day. Times are monotonic and shared by all processes of a
-machine. `guard_file.py` takes known places and locks over a restart.
+machine. `file.py` takes known places and locks over a restart.
 """
 
 from __future__ import annotations
