@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sams.core.clock import SystemClock
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.passwords import HashCost, Hashes
 
 

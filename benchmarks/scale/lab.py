@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sams.core.clock import SystemClock
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.passwords import HashCost, Hashes
 from tests.support.service import PASSWORD, Service, smarthost
 

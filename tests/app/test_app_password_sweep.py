@@ -10,7 +10,7 @@ from sams.activity.events import AccountChanged
 from sams.activity.lines import Lines
 from sams.activity.logs import make_logger
 from sams.app.app_password_sweep import EVERY, FIRST, GONE_FOR, AppPasswordSweep
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.app_password_store import AppPasswordStore
 from sams.identity.passwords import Hashes
 from sams.identity.sources.interface import Member

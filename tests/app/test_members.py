@@ -8,7 +8,7 @@ import pytest
 
 from sams.app.members import find_member
 from sams.core.errors import OperatorError
-from sams.identity.account_records import Device
+from sams.identity.accounts.records import Device
 from sams.identity.grants import FileMap, Grants
 from sams.identity.logins import LoginForms
 from sams.service.app_password_view import FoundMember

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from sams.cli.main import main
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.passwords import Hashes
 from sams.service.privileges import prepare_data_dir
 from tests.cli.desk import Desk

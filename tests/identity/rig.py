@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sams.config.sources import BuiltinSource
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.builtin import BuiltinAccounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.app_passwords import AppPasswords
 from sams.identity.authentication.authenticator import ChainAuthenticator
-from sams.identity.builtin import BuiltinAccounts
 from sams.identity.grants import Grants
 from sams.identity.guard.interface import GuardSettings
 from sams.identity.guard.memory import GuardMemory

@@ -12,7 +12,7 @@ from precis_i18n.baseclass import BaseClass
 
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.by_password import ByPassword
 from sams.identity.authentication.judge import Judge

@@ -25,7 +25,7 @@ from sams.control.messages import (
 from sams.control.peers import Peer
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.passwords import HashCost, Hashes
 from sams.service.account_view import LocalAccounts, account_handlers
 

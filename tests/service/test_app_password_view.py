@@ -19,7 +19,7 @@ from sams.control.messages import (
 from sams.control.peers import Peer
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.app_password_store import AppPasswordStore
 from sams.identity.app_password_uses import AppPasswordUses, read_uses
 from sams.identity.passwords import HashCost, Hashes

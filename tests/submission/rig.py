@@ -21,7 +21,7 @@ from sams.app.sign_ins import SignIns
 from sams.config.loading import parse
 from sams.core.clock import SystemClock
 from sams.core.ids import IdMaker, new_reference
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.passwords import HashCost, Hashes
 from sams.policy.senders import SenderPolicy
 from sams.protocol.sasl.interface import SecurityContext

@@ -16,7 +16,7 @@ from sams.activity.events import Accepted, Refused, SignedIn, SignInRefused, Tls
 from sams.core.clock import SystemClock
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
-from sams.identity.account_records import Device
+from sams.identity.accounts.records import Device
 from sams.identity.app_password_store import AppPasswordStore
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import Audience, SignInVerdict

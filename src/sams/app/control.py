@@ -37,7 +37,7 @@ from sams.control.messages import (
 from sams.control.peers import Peer
 from sams.control.server import Handlers
 from sams.core.errors import OperatorError
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.guard.locks import GuardLocks
 from sams.identity.logins import LoginForms
 from sams.service.account_view import LocalAccounts, account_handlers

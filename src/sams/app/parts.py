@@ -14,7 +14,7 @@ from sams.config.model import Config
 from sams.config.sources import BuiltinSource
 from sams.core.clock import Clock
 from sams.delivery.bounces import Bounces, ReportSettings
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.app_password_store import AppPasswordStore
 from sams.identity.app_password_uses import FILE as USES_FILE
 from sams.identity.guard.interface import GuardSettings

@@ -28,14 +28,14 @@ from sams.app.sources import (
 from sams.config.model import Config
 from sams.config.sources import BuiltinSource
 from sams.control.messages import SourceDown
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.builtin import BuiltinAccounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.app_password_uses import FILE as USES_FILE
 from sams.identity.app_password_uses import AppPasswordUses
 from sams.identity.app_password_uses import Row as UseRow
 from sams.identity.app_passwords import AppPasswords
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.refusals import SignInSettings
-from sams.identity.builtin import BuiltinAccounts
 from sams.identity.grants import Grants
 from sams.identity.guard.interface import LockBegun
 from sams.identity.guard.shared_guard import SharedGuard

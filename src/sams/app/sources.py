@@ -19,8 +19,8 @@ from sams.config.sources import (
     SqlSource,
 )
 from sams.core.clock import Clock
-from sams.identity.accounts import Accounts
-from sams.identity.builtin import BuiltinAccounts
+from sams.identity.accounts.builtin import BuiltinAccounts
+from sams.identity.accounts.store import Accounts
 from sams.identity.logins import LoginForms
 from sams.identity.passwords import Hashes, HashPool
 from sams.identity.sources.known import KnownMembers

@@ -25,7 +25,7 @@ from sams.cli.render import print_facts, print_json, print_table, when
 from sams.control.messages import AccountEntry, DeviceEntry
 from sams.control.operations import AccountOperations
 from sams.core.text import visible
-from sams.identity.account_records import DEVICE_PER_DAY, DEVICE_PER_HOUR
+from sams.identity.accounts.records import DEVICE_PER_DAY, DEVICE_PER_HOUR
 from sams.identity.app_password_text import make_app_password
 
 

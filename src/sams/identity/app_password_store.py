@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
 from sams.core.text import visible
-from sams.identity.account_records import checked_expiry, checked_login, checked_networks, checked_patterns
-from sams.identity.accounts_file import AccountsFile, Change, Value
+from sams.identity.accounts.file import AccountsFile, Change, Value
+from sams.identity.accounts.records import checked_expiry, checked_login, checked_networks, checked_patterns
 from sams.identity.app_password_text import ALPHABET, canonical, make_app_password
 from sams.identity.app_passwords import COLUMNS, AppPassword, app_password_of, tag_of
 from sams.identity.patterns import pattern_key

@@ -14,7 +14,7 @@ import hmac
 from dataclasses import dataclass, field
 from typing import Final
 
-from sams.identity.accounts_schema import Keyring
+from sams.identity.accounts.schema import Keyring
 from sams.identity.logins import user_of
 from sams.protocol.sasl.interface import ScramKey
 from sams.protocol.sasl.scram import make_scram_key

@@ -39,9 +39,9 @@ from sams.control.server import Handler, Handlers
 from sams.core.address import AddressError, domain_key
 from sams.core.errors import OperatorError
 from sams.core.text import visible
-from sams.identity.account_records import AccountRecord, Device
-from sams.identity.accounts import Accounts
-from sams.identity.imports import Imported, ImportedAccount, ImportResult
+from sams.identity.accounts.imports import Imported, ImportedAccount, ImportResult
+from sams.identity.accounts.records import AccountRecord, Device
+from sams.identity.accounts.store import Accounts
 
 _WORDS = {ImportResult.ADDED.value: "imported", ImportResult.UPDATED.value: "password"}
 """What the journal says of an account that was taken over."""

@@ -28,8 +28,8 @@ from sams.control.peers import Peer
 from sams.control.server import Handlers
 from sams.core.errors import OperatorError
 from sams.core.text import visible
-from sams.identity.account_records import checked_patterns
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.records import checked_patterns
+from sams.identity.accounts.store import Accounts
 from sams.identity.app_password_store import AppPasswordStore
 from sams.identity.app_password_uses import Use, forget_uses, read_uses
 from sams.identity.app_passwords import AppPassword

@@ -11,10 +11,10 @@ import pytest
 
 from sams.core.errors import OperatorError
 from sams.core.stored_version import StoredVersion
-from sams.identity import accounts_file as file_module
-from sams.identity.account_records import Device
-from sams.identity.accounts import Accounts
-from sams.identity.imports import ImportedAccount, ImportResult
+from sams.identity.accounts import file as file_module
+from sams.identity.accounts.imports import ImportedAccount, ImportResult
+from sams.identity.accounts.records import Device
+from sams.identity.accounts.store import Accounts
 from sams.identity.passwords import Hashes
 from tests.identity.rig import CHEAP, PASSWORD, FakeClock, ended_well, fork, in_child
 

@@ -8,8 +8,8 @@ import pytest
 
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
-from sams.identity.accounts import Accounts
-from sams.identity.imports import MAX_IMPORTED, ImportedAccount, ImportResult
+from sams.identity.accounts.imports import MAX_IMPORTED, ImportedAccount, ImportResult
+from sams.identity.accounts.store import Accounts
 from sams.identity.passwords import HashCost, Hashes
 
 APR1 = "$apr1$abcdefgh$W0e/OLhEAJIyZwM7u6lED0"

@@ -19,9 +19,9 @@ import apsw
 
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
-from sams.identity import accounts_schema as schema
-from sams.identity.accounts_schema import Keyring
-from sams.identity.change_mark import changing
+from sams.identity.accounts import schema
+from sams.identity.accounts.change_mark import changing
+from sams.identity.accounts.schema import Keyring
 
 BUSY_SECONDS = 10.0
 """How long a writer waits for the one before it."""

@@ -15,10 +15,10 @@ from sams.config.sources import BuiltinSource
 from sams.core.address import AddressError, Mailbox, parse_mailbox
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.account_records import COLUMNS, AccountRecord, record_of
-from sams.identity.accounts import Accounts
-from sams.identity.accounts_schema import DEVICE
-from sams.identity.accounts_watch import AccountsWatch
+from sams.identity.accounts.records import COLUMNS, AccountRecord, record_of
+from sams.identity.accounts.schema import DEVICE
+from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.watch import AccountsWatch
 from sams.identity.foreign.reader import ARGON2
 from sams.identity.interface import Account, Checked, Finding, Identity
 from sams.identity.logins import Login

@@ -16,9 +16,9 @@ from typing import Any, cast
 import apsw
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.accounts_file import connect, last_generation, lock_path
-from sams.identity.accounts_schema import Keyring, keyring
-from sams.identity.change_mark import CHANGING, ChangeMark
+from sams.identity.accounts.change_mark import CHANGING, ChangeMark
+from sams.identity.accounts.file import connect, last_generation, lock_path
+from sams.identity.accounts.schema import Keyring, keyring
 from sams.identity.replies import UNAVAILABLE
 
 _CHANGED = "SELECT login, generation FROM changes WHERE generation > ?"

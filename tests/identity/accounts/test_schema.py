@@ -9,8 +9,8 @@ from pathlib import Path
 import apsw
 import pytest
 
-from sams.identity.account_records import Device
-from sams.identity.accounts import Accounts
+from sams.identity.accounts.records import Device
+from sams.identity.accounts.store import Accounts
 from sams.identity.app_password_store import AppPasswordStore
 from sams.identity.interface import Finding
 from sams.identity.passwords import Hashes

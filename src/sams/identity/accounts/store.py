@@ -14,7 +14,18 @@ from pathlib import Path
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
 from sams.core.text import visible
-from sams.identity.account_records import (
+from sams.identity.accounts.file import AccountsFile, Change, Value
+from sams.identity.accounts.imports import (
+    MAX_IMPORTED,
+    Imported,
+    ImportedAccount,
+    ImportResult,
+    Row,
+    decide,
+    prepared_plain,
+    rows_of,
+)
+from sams.identity.accounts.records import (
     COLUMNS,
     AccountRecord,
     Device,
@@ -26,18 +37,7 @@ from sams.identity.account_records import (
     checked_reason,
     record_of,
 )
-from sams.identity.accounts_file import AccountsFile, Change, Value
-from sams.identity.accounts_schema import DEVICE, Keyring
-from sams.identity.imports import (
-    MAX_IMPORTED,
-    Imported,
-    ImportedAccount,
-    ImportResult,
-    Row,
-    decide,
-    prepared_plain,
-    rows_of,
-)
+from sams.identity.accounts.schema import DEVICE, Keyring
 from sams.identity.logins import map_password
 from sams.identity.new_passwords import PasswordRules
 from sams.identity.passwords import Hashes
