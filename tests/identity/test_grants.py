@@ -304,6 +304,45 @@ def test_a_directorys_alias_is_asked_about_by_the_members_own_login(asked: Asked
     asyncio.run(scene())
 
 
+def test_whatever_domain_is_typed_nobody_gets_what_is_for_another_sources_member(
+    house: Rig, tmp_path: Path
+) -> None:
+    """Each of two sources has an alice; one types the other's address, with an app password of her own."""
+
+    class ByAddress(ToldDirectory):
+        async def find(self, login: Login) -> Member | None:
+            return Member(login.address, (f"boss@{login.domain}",))
+
+    def source(name: str, domain: str) -> DirectorySource:
+        return DirectorySource(
+            ToldDirectory({"alice": ("", Member("alice", (f"alice@{domain}",)))}),
+            SourceSettings(name),
+            serves=Serves([domain]),
+            forms=FORMS,
+            known=known,
+            clock=house.clock,
+            tell=lambda _: None,
+            report=house.reported.append,
+        )
+
+    known = KnownMembers(tmp_path / "known.db")
+    store = AppPasswordStore(house.accounts.file, house.clock)
+
+    async def scene() -> None:
+        with Asked(tmp_path / "members.db", ByAddress()).query() as query:
+            sources = [source("staff", "example.org"), source("lab", "lab.example")]
+            authenticator = house.authenticator(sources, grants=Grants(FORMS, queries=[query]))
+            for name, domain in (("staff", "example.org"), ("lab", "lab.example")):
+                _, password = store.add(name, "alice", "phone")
+                for typed in ("alice", "alice@example.org", "alice@lab.example"):
+                    found = (await sign_in(authenticator, typed, password)).identity
+                    assert found is not None
+                    assert found.addresses == (f"alice@{domain}", f"boss@{domain}")
+
+    asyncio.run(scene())
+    known.close()
+
+
 # --- with app passwords, and in sessions that run
 
 

@@ -97,7 +97,7 @@ class Grants:
         with_files = self._with_files(identity, source)
         if not self._queries:
             return with_files
-        asked = self._asked(identity, login)
+        asked = self._asked(identity, login, source)
         told = list[Identity]()
         for query in self._queries:
             account = query.look_up(asked)
@@ -113,7 +113,7 @@ class Grants:
             TemporaryFailure: as `known`.
         """
         with_files = self._with_files(identity, source)
-        asked, told, missing = self._asked(identity, login), list[Identity](), list[str]()
+        asked, told, missing = self._asked(identity, login, source), list[Identity](), list[str]()
         for query in self._queries:
             try:
                 account = await query.find(asked)
@@ -202,9 +202,18 @@ class Grants:
 
     # --- queries
 
-    def _asked(self, identity: Identity, login: Login) -> Login:
-        """As whom to ask: as was typed, where that is what the source calls the member; else as the source does."""
-        return login if login.bare == identity.login else self._forms.parse(identity.login)
+    def _asked(self, identity: Identity, login: Login, source: Source) -> Login:
+        """As whom to ask: as was typed, where that is what the source calls the member; else as the source does.
+
+        With an app password or a token a domain may be typed that is another source's, who may have an alice, too.
+        """
+        own = self._forms.parse(identity.login)
+        if login.bare == identity.login and source.serves(login):
+            return login
+        if own.bare != own.typed or "@" in own.bare or source.serves(own):
+            return own
+        ways = (self._forms.parse(f"{own.bare}@{domain}") for domain in self._forms.domains)
+        return next((way for way in ways if source.serves(way)), own)
 
     def _ask_beside(self, asked: Login) -> None:
         """Find out, for the next time, whether a session that lacks an answer could have it now."""

@@ -159,10 +159,11 @@ class LoginForms:
     windows_domains: names that may stand before a login with a backslash; the first label of each domain as well.
     """
 
-    __slots__ = ("_a_labels", "_default", "_domains", "_windows")
+    __slots__ = ("_a_labels", "_default", "_domains", "_in_order", "_windows")
 
     def __init__(self, domains: Iterable[str], windows_domains: Iterable[str] = ()) -> None:
         keys = tuple(domain_key(domain) for domain in domains)
+        self._in_order = keys
         self._domains = frozenset(keys)
         self._default = keys[0] if keys else ""
         self._windows = frozenset(name.lower() for name in windows_domains) | {
@@ -174,6 +175,11 @@ class LoginForms:
     def default(self) -> str:
         """The domain of logins without one."""
         return self._default
+
+    @property
+    def domains(self) -> tuple[str, ...]:
+        """Those of the accounts, in their order."""
+        return self._in_order
 
     def parse(self, mapped: str) -> Login:
         """A mapped login (`map_login`) in all its forms."""
