@@ -20,7 +20,7 @@ from typing import Any
 import uvloop
 
 from sams.config.sources import OauthSource
-from sams.identity.app_password_store import AppPasswordStore
+from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import Identity, SignInVerdict
 from sams.identity.logins import LoginForms

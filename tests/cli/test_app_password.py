@@ -17,8 +17,8 @@ from sams.control.messages import (
     Response,
 )
 from sams.core.clock import SystemClock
-from sams.identity.app_password_text import canonical
-from sams.identity.app_password_uses import FILE, AppPasswordUses
+from sams.identity.app_passwords.text import canonical
+from sams.identity.app_passwords.uses import FILE, AppPasswordUses
 from tests.cli.desk import Desk
 from tests.control.fakes import Answers, listening, supervisor
 

@@ -19,7 +19,7 @@ from sams.control.messages import (
     Done,
     Response,
 )
-from sams.identity.app_password_text import canonical
+from sams.identity.app_passwords.text import canonical
 from tests.cli.desk import PASSWORD, Desk
 from tests.control.fakes import Answers, listening, supervisor
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from sams.config.sources import BuiltinSource
 from sams.identity.accounts.builtin import BuiltinAccounts
 from sams.identity.accounts.store import Accounts
-from sams.identity.app_passwords import AppPasswords
+from sams.identity.app_passwords.lookup import AppPasswords
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.grants import Grants
 from sams.identity.guard.interface import GuardSettings

@@ -12,7 +12,7 @@ import pytest
 from sams.config.sender_file import read_senders
 from sams.core.address import parse_mailbox
 from sams.core.errors import TemporaryFailure
-from sams.identity.app_password_store import AppPasswordStore
+from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.grants import FileMap, Grants
 from sams.identity.interface import Account, Identity, SignInVerdict
 from sams.identity.logins import Login, LoginForms

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sams.identity.app_password_store import AppPasswordStore
+from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import EVERYBODY, Audience, Finding, Identity, SignInVerdict, Source
 from sams.identity.sources.interface import Answer, Member

@@ -24,7 +24,7 @@ import pytest
 
 from sams.core.clock import SystemClock
 from sams.identity import replies
-from sams.identity.app_password_text import make_app_password
+from sams.identity.app_passwords.text import make_app_password
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.refusals import SignInSettings
 from sams.identity.guard.interface import GuardSettings

@@ -20,8 +20,8 @@ from sams.control.peers import Peer
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
 from sams.identity.accounts.store import Accounts
-from sams.identity.app_password_store import AppPasswordStore
-from sams.identity.app_password_uses import AppPasswordUses, read_uses
+from sams.identity.app_passwords.store import AppPasswordStore
+from sams.identity.app_passwords.uses import AppPasswordUses, read_uses
 from sams.identity.passwords import HashCost, Hashes
 from sams.service.app_password_view import FoundMember, LocalAppPasswords, app_password_handlers
 

@@ -17,7 +17,7 @@ from sams.core.clock import SystemClock
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
 from sams.identity.accounts.records import Device
-from sams.identity.app_password_store import AppPasswordStore
+from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import Audience, SignInVerdict
 from sams.protocol.sasl.interface import PasswordClaim

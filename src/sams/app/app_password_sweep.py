@@ -17,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from sams.activity.events import AccountChanged
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.app_password_store import AppPasswordStore
+from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.interface import Account, Source
 from sams.identity.logins import LoginForms
 from sams.identity.sources.known import KnownMembers

@@ -15,8 +15,8 @@ from sams.config.sources import BuiltinSource
 from sams.core.clock import Clock
 from sams.delivery.bounces import Bounces, ReportSettings
 from sams.identity.accounts.store import Accounts
-from sams.identity.app_password_store import AppPasswordStore
-from sams.identity.app_password_uses import FILE as USES_FILE
+from sams.identity.app_passwords.store import AppPasswordStore
+from sams.identity.app_passwords.uses import FILE as USES_FILE
 from sams.identity.guard.interface import GuardSettings
 from sams.identity.lanes import Lanes
 from sams.identity.new_passwords import PasswordRules

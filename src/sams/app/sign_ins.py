@@ -30,10 +30,10 @@ from sams.config.sources import BuiltinSource
 from sams.control.messages import SourceDown
 from sams.identity.accounts.builtin import BuiltinAccounts
 from sams.identity.accounts.store import Accounts
-from sams.identity.app_password_uses import FILE as USES_FILE
-from sams.identity.app_password_uses import AppPasswordUses
-from sams.identity.app_password_uses import Row as UseRow
-from sams.identity.app_passwords import AppPasswords
+from sams.identity.app_passwords.lookup import AppPasswords
+from sams.identity.app_passwords.uses import FILE as USES_FILE
+from sams.identity.app_passwords.uses import AppPasswordUses
+from sams.identity.app_passwords.uses import Row as UseRow
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.refusals import SignInSettings
 from sams.identity.grants import Grants

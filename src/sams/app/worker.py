@@ -33,7 +33,7 @@ from sams.core.address import parse_mailbox
 from sams.core.ids import IdMaker, new_reference
 from sams.delivery.routes import RouteTable
 from sams.delivery.scheduler import Scheduler
-from sams.identity.app_password_store import AppPasswordStore
+from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.guard.interface import LockBegun
 from sams.identity.interface import Identity
 from sams.policy.senders import SenderPolicy

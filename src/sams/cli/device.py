@@ -26,7 +26,7 @@ from sams.control.messages import AccountEntry, DeviceEntry
 from sams.control.operations import AccountOperations
 from sams.core.text import visible
 from sams.identity.accounts.records import DEVICE_PER_DAY, DEVICE_PER_HOUR
-from sams.identity.app_password_text import make_app_password
+from sams.identity.app_passwords.text import make_app_password
 
 
 @click.group()

@@ -30,9 +30,9 @@ from sams.core.errors import OperatorError
 from sams.core.text import visible
 from sams.identity.accounts.records import checked_patterns
 from sams.identity.accounts.store import Accounts
-from sams.identity.app_password_store import AppPasswordStore
-from sams.identity.app_password_uses import Use, forget_uses, read_uses
-from sams.identity.app_passwords import AppPassword
+from sams.identity.app_passwords.lookup import AppPassword
+from sams.identity.app_passwords.store import AppPasswordStore
+from sams.identity.app_passwords.uses import Use, forget_uses, read_uses
 from sams.identity.patterns import narrowed, pattern_key
 
 MAX_SENDERS = 100

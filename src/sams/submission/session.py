@@ -28,7 +28,7 @@ from sams.activity import events as told
 from sams.core.errors import SamsError
 from sams.core.reply import Reply, reply
 from sams.core.text import visible
-from sams.identity.app_password_uses import MAX_PROGRAM
+from sams.identity.app_passwords.uses import MAX_PROGRAM
 from sams.identity.interface import Identity
 from sams.policy.quota import QuotaVerdict
 from sams.policy.recipients import check_recipient

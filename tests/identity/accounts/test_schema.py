@@ -11,7 +11,7 @@ import pytest
 
 from sams.identity.accounts.records import Device
 from sams.identity.accounts.store import Accounts
-from sams.identity.app_password_store import AppPasswordStore
+from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.interface import Finding
 from sams.identity.passwords import Hashes
 from tests.identity.rig import CHEAP, HOME, PASSWORD, FakeClock, Rig, rig, typed

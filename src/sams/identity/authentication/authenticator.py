@@ -17,7 +17,7 @@ from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
 from sams.identity import replies
-from sams.identity.app_passwords import AppPasswords
+from sams.identity.app_passwords.lookup import AppPasswords
 from sams.identity.authentication.by_app_password import ByAppPassword
 from sams.identity.authentication.by_password import ByPassword
 from sams.identity.authentication.by_scram import ByScram

@@ -14,7 +14,7 @@ from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
 from sams.identity import replies
-from sams.identity.app_passwords import AppPassword
+from sams.identity.app_passwords.lookup import AppPassword
 from sams.identity.authentication.judge import Judge
 from sams.identity.authentication.refusals import Refusals
 from sams.identity.authentication.request import SignInRequest

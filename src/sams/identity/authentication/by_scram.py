@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from msgspec import structs
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.app_passwords import AppPasswords
+from sams.identity.app_passwords.lookup import AppPasswords
 from sams.identity.authentication.by_app_password import ByAppPassword
 from sams.identity.authentication.judge import Judge
 from sams.identity.authentication.refusals import Refusals

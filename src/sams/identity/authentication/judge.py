@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from sams.core.address import AddressError, parse_mailbox
 from sams.core.text import visible
 from sams.identity import replies
-from sams.identity.app_passwords import AppPassword
+from sams.identity.app_passwords.lookup import AppPassword
 from sams.identity.authentication.refusals import Refusals
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import UNTOLD

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 from sams.core.clock import Clock
 from sams.identity.accounts.schema import Keyring
 from sams.identity.accounts.watch import AccountsWatch
-from sams.identity.app_password_text import canonical
+from sams.identity.app_passwords.text import canonical
 from sams.identity.origin import Network
 from sams.identity.stored_password import read_key, salt_of
 from sams.protocol.sasl.interface import ScramKey

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sams.identity.app_password_text import (
+from sams.identity.app_passwords.text import (
     ALPHABET,
     LENGTH,
     canonical,

@@ -3,7 +3,7 @@ from __future__ import annotations
 import stat
 from pathlib import Path
 
-from sams.identity.app_password_uses import AppPasswordUses, Use, forget_uses, read_uses
+from sams.identity.app_passwords.uses import AppPasswordUses, Use, forget_uses, read_uses
 from tests.identity.rig import CAFE, HOME, FakeClock
 
 

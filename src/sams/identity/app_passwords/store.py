@@ -11,8 +11,8 @@ from sams.core.errors import OperatorError
 from sams.core.text import visible
 from sams.identity.accounts.file import AccountsFile, Change, Value
 from sams.identity.accounts.records import checked_expiry, checked_login, checked_networks, checked_patterns
-from sams.identity.app_password_text import ALPHABET, canonical, make_app_password
-from sams.identity.app_passwords import COLUMNS, AppPassword, app_password_of, tag_of
+from sams.identity.app_passwords.lookup import COLUMNS, AppPassword, app_password_of, tag_of
+from sams.identity.app_passwords.text import ALPHABET, canonical, make_app_password
 from sams.identity.patterns import pattern_key
 from sams.identity.stored_password import make_keys
 
