@@ -24,8 +24,8 @@ from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import Identity, SignInVerdict
 from sams.identity.logins import LoginForms
-from sams.identity.passwords import HashCost
-from sams.identity.remembered import Remembered
+from sams.identity.passwords.hashing import HashCost
+from sams.identity.passwords.remembered import Remembered
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.ldap import LdapDirectory
 from sams.identity.sources.oauth import OauthDirectory

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from sams.core.clock import SystemClock
 from sams.identity.accounts.store import Accounts
-from sams.identity.passwords import HashCost, Hashes
+from sams.identity.passwords.hashing import HashCost, Hashes
 from tests.support.service import PASSWORD, Service, smarthost
 
 ROUTE = "hub"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from benchmarks.scale.hop import hop
 from benchmarks.scale.lab import Table, Watch, main_pid, make_service, milliseconds, percentile, scratch
 from benchmarks.scale.member import Member, Sent, content
-from sams.identity.passwords import HashCost
+from sams.identity.passwords.hashing import HashCost
 from tests.support.service import Service, free_ports
 
 _PAUSE = 0.05

@@ -12,7 +12,7 @@ from sams.activity.logs import make_logger
 from sams.app.app_password_sweep import EVERY, FIRST, GONE_FOR, AppPasswordSweep
 from sams.identity.accounts.store import Accounts
 from sams.identity.app_passwords.store import AppPasswordStore
-from sams.identity.passwords import Hashes
+from sams.identity.passwords.hashing import Hashes
 from sams.identity.sources.interface import Member
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.serves import Serves

@@ -8,7 +8,7 @@ import pytest
 
 from sams.cli.failures import Exit
 from sams.control.messages import AccountImport, AccountsImported, ImportOutcome, Response
-from sams.identity.foreign.libcrypt import LibCrypt
+from sams.identity.passwords.foreign.libcrypt import LibCrypt
 from tests.cli.desk import Desk
 from tests.control.fakes import Answers, listening, supervisor
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from sams.cli.sendmail.failure import SysExit
-from sams.identity.foreign.libcrypt import LibCrypt
+from sams.identity.passwords.foreign.libcrypt import LibCrypt
 from tests.support.service import PASSWORD, PATIENCE, Service, smarthost
 
 pytestmark = pytest.mark.real

@@ -11,7 +11,7 @@ from sams.activity.events import Alarmed
 from sams.identity.guard.interface import GuardSettings, SignInAttempt
 from sams.identity.guard.memory import GuardMemory
 from sams.identity.guard.shared_guard import SharedGuard
-from sams.identity.remembered import Remembered
+from sams.identity.passwords.remembered import Remembered
 from sams.policy.admission import Admission, AdmissionBooks, AdmissionLimits
 from sams.submission.deadlines import DeadlineWheel
 from tests.activity.test_alarms import Desk

@@ -21,10 +21,10 @@ from sams.identity.guard.interface import GuardSettings
 from sams.identity.guard.memory import GuardMemory
 from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import SignInVerdict, Source
-from sams.identity.lanes import Lanes
 from sams.identity.logins import Login, LoginForms
-from sams.identity.passwords import Compared, HashCost, Hashes, HashPool
-from sams.identity.remembered import Remembered
+from sams.identity.passwords.hashing import Compared, HashCost, Hashes, HashPool
+from sams.identity.passwords.lanes import Lanes
+from sams.identity.passwords.remembered import Remembered
 from sams.identity.shared_table import Columns
 from sams.protocol.sasl.interface import PasswordClaim
 

@@ -32,7 +32,7 @@ from sams.identity.guard.memory import GuardMemory
 from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import SignInVerdict, Source
 from sams.identity.logins import LoginForms
-from sams.identity.passwords import Compared, HashCost, Hashes
+from sams.identity.passwords.hashing import Compared, HashCost, Hashes
 from sams.identity.sources.interface import Directory, Member
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.ldap_connection import LdapConnection

@@ -22,7 +22,7 @@ from sams.config.loading import parse
 from sams.core.clock import SystemClock
 from sams.core.ids import IdMaker, new_reference
 from sams.identity.accounts.store import Accounts
-from sams.identity.passwords import HashCost, Hashes
+from sams.identity.passwords.hashing import HashCost, Hashes
 from sams.policy.senders import SenderPolicy
 from sams.protocol.sasl.interface import SecurityContext
 from sams.protocol.sasl.registry import all_mechanisms

@@ -26,7 +26,7 @@ from sams.identity import replies
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import Identity, SignInVerdict, Source
 from sams.identity.offers import verifiable
-from sams.identity.passwords import HashCost
+from sams.identity.passwords.hashing import HashCost
 from sams.protocol.sasl.interface import Claim, ScramKeys, SecurityContext, TokenClaim
 from sams.service.tls_contexts import ClientAuthority
 from sams.submission import sign_in

@@ -22,7 +22,7 @@ from sams.core.clock import Clock
 from sams.core.down_board import DownBoard
 from sams.core.errors import OperatorError
 from sams.identity.guard.memory import GuardMemory
-from sams.identity.remembered import Remembered
+from sams.identity.passwords.remembered import Remembered
 from sams.identity.shared_table import Columns
 from sams.policy.admission import AdmissionBooks
 from sams.policy.quota import QuotaBooks

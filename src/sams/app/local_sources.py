@@ -14,8 +14,8 @@ from sams.control.messages import AccountTested
 from sams.core.clock import Clock
 from sams.identity.chain import Chain
 from sams.identity.grants import Grants
-from sams.identity.lanes import Lanes
-from sams.identity.passwords import HashCost, Hashes, HashPool
+from sams.identity.passwords.hashing import HashCost, Hashes, HashPool
+from sams.identity.passwords.lanes import Lanes
 from sams.identity.shared_table import Columns
 from sams.identity.sources.known import KnownMembers
 from sams.service.material import Material

@@ -18,10 +18,10 @@ from sams.identity.accounts.store import Accounts
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.app_passwords.uses import FILE as USES_FILE
 from sams.identity.guard.interface import GuardSettings
-from sams.identity.lanes import Lanes
-from sams.identity.new_passwords import PasswordRules
 from sams.identity.origin import Network
-from sams.identity.passwords import HashCost, Hashes, HashPool
+from sams.identity.passwords.hashing import HashCost, Hashes, HashPool
+from sams.identity.passwords.lanes import Lanes
+from sams.identity.passwords.new_passwords import PasswordRules
 from sams.policy.admission import Admission, AdmissionLimits
 from sams.policy.quota import Quota, QuotaSettings
 from sams.service.app_password_view import LocalAppPasswords

@@ -40,7 +40,7 @@ from sams.identity.grants import Grants
 from sams.identity.guard.interface import LockBegun
 from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import Audience, ScramSource, Source
-from sams.identity.passwords import HashCost, Hashes
+from sams.identity.passwords.hashing import HashCost, Hashes
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.source import DirectorySource
 from sams.service.material import Material

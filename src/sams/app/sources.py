@@ -22,7 +22,7 @@ from sams.core.clock import Clock
 from sams.identity.accounts.builtin import BuiltinAccounts
 from sams.identity.accounts.store import Accounts
 from sams.identity.logins import LoginForms
-from sams.identity.passwords import Hashes, HashPool
+from sams.identity.passwords.hashing import Hashes, HashPool
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.proofs import PrincipalDirectorySource, TokenDirectorySource
 from sams.identity.sources.serves import Serves

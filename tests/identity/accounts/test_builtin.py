@@ -14,9 +14,9 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.accounts.imports import ImportedAccount
 from sams.identity.accounts.records import Device
 from sams.identity.accounts.store import Accounts
-from sams.identity.foreign.libcrypt import LibCrypt
 from sams.identity.interface import Finding
-from sams.identity.passwords import HashCost
+from sams.identity.passwords.foreign.libcrypt import LibCrypt
+from sams.identity.passwords.hashing import HashCost
 from tests.identity.rig import HOME, PASSWORD, CountingHashes, Rig, in_child, rig, typed
 
 

@@ -13,7 +13,7 @@ from sams.identity.accounts.records import Device
 from sams.identity.accounts.store import Accounts
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.interface import Finding
-from sams.identity.passwords import Hashes
+from sams.identity.passwords.hashing import Hashes
 from tests.identity.rig import CHEAP, HOME, PASSWORD, FakeClock, Rig, rig, typed
 
 BEFORE = """

@@ -13,7 +13,7 @@ import pytest
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.app_passwords.lookup import AppPasswords
 from sams.identity.app_passwords.store import MAX_PER_LOGIN, AppPasswordStore
-from sams.identity.stored_password import OWN
+from sams.identity.passwords.stored_password import OWN
 from tests.identity.rig import HOME, PASSWORD, Rig, in_child, rig, typed
 
 

@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from sams.config.sources import SqlSource
-from sams.identity.lanes import Lanes
 from sams.identity.logins import Login, LoginForms, map_login
-from sams.identity.passwords import HashPool
+from sams.identity.passwords.hashing import HashPool
+from sams.identity.passwords.lanes import Lanes
 from sams.identity.shared_table import Columns
 from sams.identity.sources.sql import SqlDirectory
 from tests.identity.rig import CHEAP, CountingHashes

@@ -19,13 +19,13 @@ from sams.identity.accounts.records import COLUMNS, AccountRecord, record_of
 from sams.identity.accounts.schema import DEVICE
 from sams.identity.accounts.store import Accounts
 from sams.identity.accounts.watch import AccountsWatch
-from sams.identity.foreign.reader import ARGON2
 from sams.identity.interface import Account, Checked, Finding, Identity
 from sams.identity.logins import Login
-from sams.identity.passwords import Compared, Hashes, HashPool
+from sams.identity.passwords.foreign.reader import ARGON2
+from sams.identity.passwords.hashing import Compared, Hashes, HashPool
+from sams.identity.passwords.stored_password import OWN, read_key, salt_of
 from sams.identity.patterns import ANY, pattern_key
 from sams.identity.sources.serves import Serves
-from sams.identity.stored_password import OWN, read_key, salt_of
 from sams.protocol.sasl.interface import ScramKey, ScramKeys
 
 _READ = f"""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from sams.core.errors import OperatorError
-from sams.identity.foreign.interface import PlainPassword, UnusableHashError
 from sams.identity.logins import UnpreparableError, prepare_password
+from sams.identity.passwords.foreign.interface import PlainPassword, UnusableHashError
 
 MAX_IMPORTED = 1_000
 """Accounts taken over in one transaction: for so long nobody else changes any."""

@@ -39,9 +39,9 @@ from sams.identity.accounts.records import (
 )
 from sams.identity.accounts.schema import DEVICE, Keyring
 from sams.identity.logins import map_password
-from sams.identity.new_passwords import PasswordRules
-from sams.identity.passwords import Hashes
-from sams.identity.stored_password import StoredPassword, make_keys
+from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.new_passwords import PasswordRules
+from sams.identity.passwords.stored_password import StoredPassword, make_keys
 
 _ADD = """
 INSERT INTO accounts

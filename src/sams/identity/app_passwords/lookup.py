@@ -20,7 +20,7 @@ from sams.identity.accounts.schema import Keyring
 from sams.identity.accounts.watch import AccountsWatch
 from sams.identity.app_passwords.text import canonical
 from sams.identity.origin import Network
-from sams.identity.stored_password import read_key, salt_of
+from sams.identity.passwords.stored_password import read_key, salt_of
 from sams.protocol.sasl.interface import ScramKey
 
 _Key = TypeVar("_Key")

@@ -13,8 +13,8 @@ from sams.identity.accounts.file import AccountsFile, Change, Value
 from sams.identity.accounts.records import checked_expiry, checked_login, checked_networks, checked_patterns
 from sams.identity.app_passwords.lookup import COLUMNS, AppPassword, app_password_of, tag_of
 from sams.identity.app_passwords.text import ALPHABET, canonical, make_app_password
+from sams.identity.passwords.stored_password import make_keys
 from sams.identity.patterns import pattern_key
-from sams.identity.stored_password import make_keys
 
 MAX_PER_LOGIN = 50
 """App passwords of one login: a SCRAM proof is tried with the keys of each."""

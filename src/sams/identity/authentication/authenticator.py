@@ -30,7 +30,7 @@ from sams.identity.grants import Grants
 from sams.identity.guard.interface import Guard, SignInAttempt
 from sams.identity.interface import EVERYBODY, Audience, Decision, Identity, Source
 from sams.identity.logins import PASSWORD_TOO_LONG, LoginForms, UnpreparableError, is_too_long, map_login
-from sams.identity.remembered import Remembered
+from sams.identity.passwords.remembered import Remembered
 from sams.protocol.sasl.interface import (
     CertificateClaim,
     Claim,

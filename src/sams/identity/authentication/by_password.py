@@ -32,7 +32,7 @@ from sams.identity.interface import (
     Identity,
     SignInVerdict,
 )
-from sams.identity.remembered import Remembered
+from sams.identity.passwords.remembered import Remembered
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from functools import partial
 from sams.config.sources import SqlSource
 from sams.identity.interface import Finding
 from sams.identity.logins import Login
-from sams.identity.passwords import Hashes, HashPool
+from sams.identity.passwords.hashing import Hashes, HashPool
 from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.sql_database import open_database, parameters_of
 from sams.identity.sources.sql_row import SqlMember, UnanswerableError, read_rows

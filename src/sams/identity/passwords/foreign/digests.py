@@ -11,7 +11,7 @@ import hashlib
 from functools import partial
 from hmac import compare_digest
 
-from sams.identity.foreign.interface import ForeignHash, damaged
+from sams.identity.passwords.foreign.interface import ForeignHash, damaged
 
 _MAX_SALT = 64
 _METHODS = {

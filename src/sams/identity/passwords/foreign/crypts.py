@@ -7,9 +7,9 @@ from collections.abc import Callable
 from functools import partial
 from hmac import compare_digest
 
-from sams.identity.foreign.interface import ForeignHash, UnusableHashError, bounded, damaged
-from sams.identity.foreign.libcrypt import MAX_OCTETS, LibCrypt
-from sams.identity.foreign.md5_crypt import md5_crypt
+from sams.identity.passwords.foreign.interface import ForeignHash, UnusableHashError, bounded, damaged
+from sams.identity.passwords.foreign.libcrypt import MAX_OCTETS, LibCrypt
+from sams.identity.passwords.foreign.md5_crypt import md5_crypt
 
 BCRYPT_OCTETS = 72
 """Of a password; bcrypt never looked at what follows."""

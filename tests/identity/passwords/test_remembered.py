@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from sams.identity.remembered import Remembered
+from sams.identity.passwords.remembered import Remembered
 from tests.identity.rig import KEY, FakeClock, in_child
 
 

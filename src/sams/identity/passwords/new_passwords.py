@@ -13,8 +13,8 @@ from pathlib import Path
 
 from sams.core import hash_list
 from sams.core.errors import OperatorError
-from sams.identity.guessing import Estimate, common_words, estimate
 from sams.identity.logins import UnpreparableError, prepare_password
+from sams.identity.passwords.guessing import Estimate, common_words, estimate
 
 MIN_PASSWORD_LENGTH = 8
 """Characters of a new password (NIST SP 800-63B section 5.1.1.1)."""

@@ -7,7 +7,7 @@ import re
 from argon2 import extract_parameters
 from argon2.exceptions import InvalidHashError
 
-from sams.identity.foreign.interface import UnusableHashError, bounded, damaged
+from sams.identity.passwords.foreign.interface import UnusableHashError, bounded, damaged
 
 MAX_MEMORY = 256 * 1024
 """KiB."""

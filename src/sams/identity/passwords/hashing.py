@@ -26,11 +26,11 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 
 from sams.core.errors import TemporaryFailure
 from sams.identity.fair_queue import FairQueue
-from sams.identity.foreign.interface import ForeignHash, PlainPassword
-from sams.identity.foreign.reader import ARGON2, ForeignHashes
-from sams.identity.lanes import Lanes
 from sams.identity.logins import map_password
 from sams.identity.origin import origin_key
+from sams.identity.passwords.foreign.interface import ForeignHash, PlainPassword
+from sams.identity.passwords.foreign.reader import ARGON2, ForeignHashes
+from sams.identity.passwords.lanes import Lanes
 from sams.identity.replies import BUSY
 from sams.identity.shared_table import Columns
 

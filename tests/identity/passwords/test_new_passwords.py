@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sams.core.errors import OperatorError
-from sams.identity.new_passwords import PasswordRules
+from sams.identity.passwords.new_passwords import PasswordRules
 
 LOGIN = "alice.miller@example.org"
 ADDRESSES = ("alice.miller@example.org", "a.miller@lab.quantumworks.example", "*@quantumworks.example")

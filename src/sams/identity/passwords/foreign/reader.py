@@ -5,12 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from sams.identity.foreign.argon2_form import read_argon2
-from sams.identity.foreign.crypts import CRYPTS
-from sams.identity.foreign.digests import DIGESTS, read_digest
-from sams.identity.foreign.interface import ForeignHash, PlainPassword, UnusableHashError
-from sams.identity.foreign.libcrypt import LibCrypt
-from sams.identity.foreign.pbkdf2 import read_django, read_dovecot, read_ldap, read_passlib, read_scram
+from sams.identity.passwords.foreign.argon2_form import read_argon2
+from sams.identity.passwords.foreign.crypts import CRYPTS
+from sams.identity.passwords.foreign.digests import DIGESTS, read_digest
+from sams.identity.passwords.foreign.interface import ForeignHash, PlainPassword, UnusableHashError
+from sams.identity.passwords.foreign.libcrypt import LibCrypt
+from sams.identity.passwords.foreign.pbkdf2 import (
+    read_django,
+    read_dovecot,
+    read_ldap,
+    read_passlib,
+    read_scram,
+)
 
 MAX_TEXT = 2_048
 """Characters of a hash, or of a password in clear."""

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sams.identity.guessing import common_words, estimate, fold
+from sams.identity.passwords.guessing import common_words, estimate, fold
 
 COMMON = common_words()
 

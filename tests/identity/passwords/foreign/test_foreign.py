@@ -13,11 +13,11 @@ from argon2 import PasswordHasher, Type
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sams.identity.foreign.interface import ForeignHash, PlainPassword, UnusableHashError
-from sams.identity.foreign.libcrypt import LibCrypt
-from sams.identity.foreign.md5_crypt import md5_crypt
-from sams.identity.foreign.reader import ForeignHashes
-from sams.identity.passwords import HashCost, Hashes
+from sams.identity.passwords.foreign.interface import ForeignHash, PlainPassword, UnusableHashError
+from sams.identity.passwords.foreign.libcrypt import LibCrypt
+from sams.identity.passwords.foreign.md5_crypt import md5_crypt
+from sams.identity.passwords.foreign.reader import ForeignHashes
+from sams.identity.passwords.hashing import HashCost, Hashes
 
 CHEAP = HashCost(memory=8, passes=1, scram_iterations=16)
 WORD = "correct horse é"

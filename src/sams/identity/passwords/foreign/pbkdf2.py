@@ -9,7 +9,7 @@ import hmac
 import re
 from functools import partial
 
-from sams.identity.foreign.interface import ForeignHash, bounded, damaged
+from sams.identity.passwords.foreign.interface import ForeignHash, bounded, damaged
 
 MAX_ROUNDS = 1_500_000
 """About half a second."""
