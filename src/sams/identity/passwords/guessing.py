@@ -74,7 +74,7 @@ class _Piece:
 
 def common_words() -> Mapping[str, float]:
     """What is guessed first, with the decimal logarithm of its place. Takes some megabytes: keep it or let it go."""
-    text = resources.files("sams.identity").joinpath("common_words.txt").read_text("utf-8")
+    text = resources.files("sams.identity.passwords").joinpath("common_words.txt").read_text("utf-8")
     lines = (line for line in text.split("\n") if line and not line.startswith("#"))
     return {word: log10(place + 2) for place, word in enumerate(lines)}
 
