@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -68,6 +69,19 @@ def test_only_the_owner_may_read_the_files_whatever_the_umask(accounts: Accounts
     held.close()
     assert set(modes.values()) == {0o600}
     assert "accounts.db-wal" in modes
+
+
+def test_a_change_leaves_the_locks_of_those_who_watch_in_the_same_process(
+    accounts: Accounts, tmp_path: Path
+) -> None:
+    """Or another program that looks into the file (`sqlite3`) is the last to close it, and takes its journal away."""
+    accounts.add("alice", PASSWORD, ["alice@example.org"])
+    path = tmp_path / "accounts.db"
+    with closing(file_module.connect(path)) as watcher:
+        watcher.execute("SELECT count(*) FROM accounts").fetchall()
+        accounts.suspend("alice", "")
+        locks = Path("/proc/locks").read_text(encoding="ascii").splitlines()
+        assert [line for line in locks if f":{path.stat().st_ino} " in line]
 
 
 def test_the_file_survives_power_loss_by_its_settings(accounts: Accounts, tmp_path: Path) -> None:
