@@ -445,6 +445,18 @@ def test_a_flood_of_tokens_from_one_place_keeps_no_member_elsewhere_waiting(hous
     asyncio.run(main())
 
 
+@pytest.mark.parametrize("name", ["", "carol"])
+def test_no_wrong_tokens_keep_a_member_out_who_shares_the_address_and_has_a_new_one(
+    house: House, name: str
+) -> None:
+    """A lock knows who was right there by the very text, and a token is another one each hour."""
+    house.kind, house.directory = TokenDirectorySource, Issuer({"carol": ("", CAROL)})
+    authenticator = house.authenticator(builtin=False)
+    for number in range(50):
+        assert str(signs_in(authenticator, TokenClaim(name, f"token-{number}")).reply) == WRONG
+    is_carol(signs_in(authenticator, TokenClaim(name, "token-carol")))
+
+
 def test_an_issuer_that_is_down_keeps_out_nobody_of_another(house: House) -> None:
     house.kind = TokenDirectorySource
     house.directory = Issuer({"carol": ("", CAROL)})

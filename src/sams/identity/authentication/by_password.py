@@ -20,7 +20,7 @@ from sams.core.errors import TemporaryFailure
 from sams.identity.authentication.judge import Judge
 from sams.identity.authentication.refusals import Refusals
 from sams.identity.authentication.request import SignInRequest
-from sams.identity.chain import UNTOLD, Chain
+from sams.identity.chain import NO_ACCOUNT, PASSING, UNTOLD, Chain
 from sams.identity.guard.interface import Guard
 from sams.identity.interface import (
     CHECKED,
@@ -66,7 +66,8 @@ class ByPassword:
         return verdict or self.refusals.later(sign_in, self._check(sign_in, generation))
 
     def _remembers(self, sign_in: SignInRequest, account: Account | None) -> Decision | None:
-        if account is None:
+        source = sign_in.chain.named(account.identity.source) if account is not None else None
+        if account is None or source is None or not source.takes_passwords:
             return None
         identity, password = account.identity, sign_in.attempt.password
         if not self.remembered.knows(identity.login, identity.generation, password):
@@ -77,8 +78,7 @@ class ByPassword:
         """The refusal of what was found wrong lately: an old password in a mail program costs one hash."""
         if not self.guard.repeats(sign_in.attempt, generation):
             return None
-        finding = Finding.WRONG if generation else Finding.UNKNOWN
-        word = self.refusals.word(sign_in, finding)
+        word = self.refusals.word(sign_in, _finding_of(generation))
         return self.refusals.wrong(sign_in, sign_in.problem or f"{word}, as lately")
 
     async def _check(self, sign_in: SignInRequest, generation: int) -> Decision:
@@ -87,8 +87,8 @@ class ByPassword:
         checked = await sign_in.chain.check_password(
             sign_in.login, attempt.password, attempt.address, is_known=is_known
         )
-        if checked.finding in {Finding.WRONG, Finding.REFUSED}:
-            self._forget(sign_in)
+        if checked.finding not in {Finding.RIGHT, Finding.UNAVAILABLE}:
+            self._forget(sign_in)  # asked of nobody as well: no call tells whose login it is
         # Guesses made at the same time count too: who is locked by now is not told the verdict.
         return self.refusals.locked(sign_in) or self._answer_password(sign_in, checked, generation)
 
@@ -122,3 +122,10 @@ class ByPassword:
             if self.graced.knows(identity.login, identity.generation, sign_in.attempt.password):
                 return account
         return None
+
+
+def _finding_of(generation: int) -> Finding:
+    """What was found wrong in it. Of a directory's "wrong" it is not kept whether it knew the login."""
+    if generation == NO_ACCOUNT:
+        return Finding.UNKNOWN
+    return Finding.REFUSED if generation >= PASSING else Finding.WRONG

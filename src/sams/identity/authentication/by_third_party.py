@@ -1,7 +1,9 @@
 """Signing in by what a third party vouches for: an issuer's token, a realm's ticket, a certificate of our authority.
 
-A token is a secret that is sent, so the guard stands before it as before a password. A ticket and a certificate were
-verified before there was a claim; what remains is who that is here.
+A token cannot be guessed, so no lock stands before it, as none does before an app password. The guard knows a member
+at a locked place by the very text that was right there, and the next token is another one: whoever shares an address
+with members could keep them out by wrong tokens. These count all the same, for the address and its network. A ticket
+and a certificate were verified before there was a claim; what remains is who that is here.
 """
 
 from __future__ import annotations
@@ -28,8 +30,7 @@ class ByThirdParty:
 
     def decide_token(self, sign_in: SignInRequest, claim: TokenClaim) -> Decision:
         """By the first source whose issuer made it."""
-        locked = self.refusals.locked(sign_in)
-        return locked or self.refusals.later(sign_in, self._check_token(sign_in, claim))
+        return self.refusals.later(sign_in, self._check_token(sign_in, claim))
 
     def decide_ticket(self, sign_in: SignInRequest, claim: PrincipalClaim) -> Decision:
         """By the first source whose realm it is."""
@@ -43,7 +44,7 @@ class ByThirdParty:
         attempt = sign_in.attempt
         is_known = self.refusals.guard.knows(attempt)
         checked = await sign_in.chain.check_token(claim, attempt.address, is_known=is_known)
-        return self.refusals.locked(sign_in) or self.judge.answer(sign_in, checked, UNTOLD, BROUGHT)
+        return self.judge.answer(sign_in, checked, UNTOLD, BROUGHT)
 
     async def _check_principal(self, sign_in: SignInRequest, claim: PrincipalClaim) -> Decision:
         checked = await sign_in.chain.check_principal(claim)
