@@ -1,4 +1,4 @@
-"""The built-in accounts as a source: read in each worker, by a cache that is always up to date (`accounts_watch`)."""
+"""The built-in accounts as a source: read in each worker, by a cache that is always up to date (`watch`)."""
 
 from __future__ import annotations
 

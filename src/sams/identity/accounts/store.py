@@ -1,6 +1,6 @@
 """The built-in accounts: one SQLite file, changed by commands and the service, one writer at a time.
 
-Every change gives the account a new generation (`accounts_file`). Whoever holds the old one (a session, a remembered
+Every change gives the account a new generation (`file`). Whoever holds the old one (a session, a remembered
 password) is outdated by that alone. The one change that leaves it is in what is kept of the same password: a hash
 brought up to today's cost, or its keys for SCRAM.
 """

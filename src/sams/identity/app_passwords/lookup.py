@@ -1,8 +1,8 @@
 """App passwords: one for each device or program of a member, of whatever source, kept here and ended here.
 
-Each carries its full strength in itself (`app_password_text`), so what is kept is a keyed BLAKE2b, by which it is
+Each carries its full strength in itself (`text`), so what is kept is a keyed BLAKE2b, by which it is
 found at once, whoever's it is; and keys for SCRAM. It is read here in each worker, as accounts are
-(`accounts_watch`); `app_password_store` changes it. Whether the member is still there is for the source to say.
+(`accounts.watch`); `store` changes it. Whether the member is still there is for the source to say.
 """
 
 from __future__ import annotations
