@@ -23,8 +23,12 @@ from sams.identity.interface import Finding
 from sams.identity.logins import LoginForms
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.issuer_keys import APART, FRESH
+from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.oauth import OauthDirectory
+from sams.identity.sources.proofs import TokenDirectorySource
+from sams.identity.sources.source import SourceSettings
 from sams.protocol.sasl.interface import TokenClaim
+from tests.identity.rig import CAFE, HOME
 from tests.identity.sources.sql_rig import login
 from tests.support.issuer import CLIENT, CLIENT_SECRET, RSA, Issuer, encoded, issuing, signed
 
@@ -672,5 +676,47 @@ def test_who_stops_waiting_for_keys_leaves_them_to_the_others(ca_file: Path) -> 
             waits.set()
             assert await second is Finding.RIGHT
             assert made.issuer.times_asked("/keys") == 1
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("brought", ["a key that nobody has", "no JWT"])
+def test_while_the_issuer_says_nothing_no_stranger_keeps_out_whose_tokens_are_verified_here(
+    ca_file: Path, tmp_path: Path, brought: str
+) -> None:
+    """The circuit breaker is for questions that had to be asked: anybody can bring a token that needs one."""
+
+    async def silent(_: web.Request) -> web.Response:
+        await asyncio.sleep(30)
+        raise AssertionError
+
+    async def main() -> None:
+        known = KnownMembers(tmp_path / "members.db")
+        async with rig(ca_file, timeout=0.5, introspects=True) as made:
+            told = list[str]()
+            source = TokenDirectorySource(
+                made.directory,
+                SourceSettings("idp", timeout=0.5),
+                serves=lambda _: True,
+                forms=FORMS,
+                known=known,
+                clock=made.clock,
+                tell=told.append,
+                report=lambda _: None,
+            )
+            right = TokenClaim("", made.issuer.token())
+            assert (await source.verify_token(right, HOME, is_known=False)).finding is Finding.RIGHT
+            for path in ("/.well-known/openid-configuration", "/introspect"):
+                made.issuer.server.handlers[path] = silent
+            made.clock.ahead += APART
+            texts = [made.issuer.token(header={"kid": f"k{number}"}) for number in range(4)]
+            if brought == "no JWT":
+                texts = [f"opaque{number}" for number in range(4)]
+            flood = [source.verify_token(TokenClaim("", text), CAFE, is_known=False) for text in texts]
+            for checked in await asyncio.gather(*flood):
+                assert checked.finding is Finding.UNAVAILABLE
+            assert (await source.verify_token(right, HOME, is_known=False)).finding is Finding.RIGHT
+            assert not told
+        known.close()
 
     asyncio.run(main())

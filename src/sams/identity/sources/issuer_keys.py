@@ -68,21 +68,30 @@ class IssuerKeys:
 
     jwks_url: empty: as the issuer's own description says (OpenID Connect Discovery).
     keep: for how many seconds past `FRESH` they are used while the issuer is down.
+    patience: seconds for which a token waits for keys that may be new.
     """
 
-    def __init__(self, web: WebClient, issuer: str, jwks_url: str, *, keep: float, clock: Clock) -> None:
+    def __init__(
+        self, web: WebClient, issuer: str, jwks_url: str, *, keep: float, patience: float, clock: Clock
+    ) -> None:
         import joserfc.jws  # noqa: F401, PLC0415 - now, and not while a member waits
 
         self._web = web
         self._issuer = issuer
         self._jwks_url = jwks_url
         self._keep = keep
+        self._patience = patience
         self._clock = clock
         self._keys: tuple[IssuerKey, ...] = ()
         self._fetched: float | None = None
         self._tried = 0.0
         self._fetching: asyncio.Task[None] | None = None
         self._failure: TemporaryFailure | None = None
+
+    @property
+    def are_known(self) -> bool:
+        """Whether there are any: for tokens by one of them the issuer is not needed."""
+        return self._fetched is not None
 
     async def candidates(self, token: Token) -> tuple[IssuerKey, ...]:
         """The keys that may have signed a token; none: the issuer has no such key.
@@ -122,9 +131,17 @@ class IssuerKeys:
         return tuple(key for key in self._keys if key.may_be(token))[:_MOST_TRIED]
 
     async def _look_again(self) -> None:
-        """For a key that may be new. The others are good, whatever comes of it."""
+        """For a key that may be new. The others are good, whatever comes of it: a made-up name is no outage.
+
+        Raises:
+            UnknownKeyError: it takes too long.
+        """
         try:
-            await self._fetch()
+            async with asyncio.timeout(self._patience):
+                await self._fetch()
+        except TimeoutError:
+            text = f"its key is not among those of the issuer, which says nothing for {self._patience:g} s"
+            raise UnknownKeyError(text) from None
         except TemporaryFailure:
             return  # `candidates` tells of it
 

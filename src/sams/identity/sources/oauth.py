@@ -12,6 +12,7 @@ from typing import Any
 
 from sams.config.sources import OauthSource
 from sams.core.clock import Clock, SystemClock
+from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
 from sams.identity.interface import Finding
 from sams.identity.logins import MAX_LOGIN_OCTETS, Login, LoginForms, UnpreparableError, map_login
@@ -35,6 +36,8 @@ from sams.identity.sources.web import WebClient
 from sams.protocol.sasl.interface import TokenClaim
 
 _MOST_ADDRESSES = 1_000
+_OWN_TIME = 0.9
+"""Of the source's `timeout`, so that what is said about an outage is said here."""
 _EMAIL = "email"
 
 
@@ -61,14 +64,16 @@ class OauthDirectory:
         self._section = section
         self._forms = forms
         self._clock = clock or SystemClock()
-        self._web = WebClient(section.ca_file, timeout=section.timeout, connections=section.connections)
+        patience = _OWN_TIME * section.timeout
+        self._web = WebClient(section.ca_file, timeout=patience, connections=section.connections)
         self._expected = Expected(
             section.issuer, frozenset(section.audience), section.scope, section.clock_skew
         )
         self._algorithms = frozenset(section.algorithms)
         self._keys = IssuerKeys(
-            self._web, section.issuer, section.jwks_url, keep=section.grace, clock=self._clock
-        )
+            self._web, section.issuer, section.jwks_url,
+            keep=section.grace, patience=patience, clock=self._clock,
+        )  # fmt: skip
         self._introspection = self._asked_at(client_secret)
         self.refusal = _refusal(section)
 
@@ -128,10 +133,25 @@ class OauthDirectory:
         if token is not None:
             claims = await self._of_jwt(token)
         if self._introspection is not None and (token is None or self._section.introspect == "always"):
-            said = await self._introspection.claims(text)
+            said = await self._said(self._introspection, text, is_opaque=token is None)
             self._check_said(said)
             claims = {**claims, **said}
         return claims
+
+    async def _said(self, introspection: Introspection, text: str, *, is_opaque: bool) -> Mapping[str, Any]:
+        """What the issuer says of a token.
+
+        Raises:
+            TokenError: as `claims`.
+            TemporaryFailure: the issuer is down, for all its tokens.
+            UnknownKeyError: it is, and tokens that are verified here do without it: anybody can bring another one.
+        """
+        try:
+            return await introspection.claims(text)
+        except TemporaryFailure as failure:
+            if is_opaque and self._keys.are_known and self._section.introspect == "opaque":
+                raise UnknownKeyError(failure.detail) from None
+            raise
 
     def _read(self, text: str) -> Token | None:
         """None: it is no JWT."""
