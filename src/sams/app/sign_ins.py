@@ -113,6 +113,7 @@ class SignIns:
             chance=random.random,
             report=_reporter(inherited.log),
             settings=sign_in_settings(config),
+            since=inherited.material.read_at,
             grants=self.grants,
         )
 
@@ -156,7 +157,9 @@ class SignIns:
                 self._retire(source)
         self._renew_maps(config, deciding.maps)
         guard, times = self._guard(config), sign_in_settings(config)
-        self.authenticator.use(self.sources, guard, forms=login_forms(config), settings=times)
+        self.authenticator.use(
+            self.sources, guard, forms=login_forms(config), settings=times, since=material.read_at
+        )
         self.accounts.use(password_rules(config))
 
     def _renew_maps(self, config: Config, maps: SenderMaps) -> None:

@@ -25,18 +25,24 @@ UNTOLD = -1
 """Stands for the generation where it could not be told: nothing is found to be wrong in it."""
 WRONG_FOR = 60
 """Seconds for which a directory's "wrong" holds: it tells nobody of a changed password."""
-_BUCKETS = 1 << 62
+PASSING = 1 << 62
+"""From here on stands for what a directory said within a minute, by one configuration."""
+_MARKS = 1 << 30
 
 Ask = Callable[[Source], Awaitable[Checked]]
 
 
 class Chain:
-    """Sources, asked in this order; the first that knows the login decides."""
+    """Sources, asked in this order; the first that knows the login decides.
 
-    __slots__ = ("_by_name", "_graceful", "_principals", "_scram", "_tokens", "sources")
+    since: when they were configured, UNIX seconds: what others found to be wrong does not hold.
+    """
 
-    def __init__(self, sources: Iterable[Source]) -> None:
+    __slots__ = ("_by_name", "_graceful", "_mark", "_principals", "_scram", "_tokens", "sources")
+
+    def __init__(self, sources: Iterable[Source], since: float = 0.0) -> None:
         self.sources = tuple(sources)
+        self._mark = int(since * 1_000) % _MARKS
         self._by_name = {source.name: source for source in self.sources}
         self._graceful = {one.name: one for one in self.sources if isinstance(one, GracefulSource)}
         self._scram = {one.name: one for one in self.sources if isinstance(one, ScramSource)}
@@ -73,7 +79,7 @@ class Chain:
             return account.identity.generation
         if all(source.knows_all for source in self.serving(login)):
             return NO_ACCOUNT
-        return _BUCKETS + int(now // WRONG_FOR)
+        return PASSING + int(now // WRONG_FOR) * _MARKS + self._mark
 
     def still_valid(self, identity: Identity) -> bool:
         """Whether the account is as it was.
@@ -122,7 +128,10 @@ class Chain:
         def ask(source: Source) -> Awaitable[Checked]:
             return source.verify(login, password, address, is_known=is_known)
 
-        asked = [source for source in self.serving(login) if source.takes_passwords]
+        serving = tuple(self.serving(login))
+        asked = [source for source in serving if source.takes_passwords]
+        if serving and not asked:
+            return Checked(Finding.REFUSED, detail="it is no app password, and no other is taken")
         return await _first(asked, ask)
 
     async def check_token(self, claim: TokenClaim, address: str, *, is_known: bool) -> Checked:

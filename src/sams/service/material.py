@@ -16,6 +16,7 @@ from sams.config.loading import load
 from sams.config.model import Config, Listener
 from sams.config.sender_maps import SenderFile
 from sams.config.system_checks import named_files
+from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
 from sams.identity.logins import LoginForms
 from sams.identity.sender_index import SenderIndex, read_index
@@ -35,6 +36,7 @@ class Material:
     warnings: what the configuration's check had to say, for the log.
     clients: whose client certificates each listener takes, in their order; may be shorter: no more take any.
     maps: what the file of each `[[senders.map]]` says, in their order; empty for one that is asked; may be shorter.
+    read_at: when all of it was read, UNIX seconds; alike in all workers.
     """
 
     config: Config
@@ -44,6 +46,7 @@ class Material:
     warnings: tuple[str, ...] = ()
     clients: tuple[ClientAuthority | None, ...] = ()
     maps: tuple[SenderIndex, ...] = field(default=(), repr=False)
+    read_at: float = 0.0
 
     def clients_of(self, listener: int) -> ClientAuthority | None:
         """Whose client certificates this listener takes, by its place."""
@@ -81,7 +84,8 @@ def read_material(path: Path) -> Material:
         secrets.update({str(file): _first_line(file) for _, file, is_secret in found if is_secret})
     warnings = tuple(warning.show(path) for warning in loaded.warnings)
     clients = tuple(_clients(listener) for listener in config.listeners)
-    return Material(config, tuple(hosts), passwords, secrets, warnings, clients, _maps(config))
+    now = SystemClock().now()
+    return Material(config, tuple(hosts), passwords, secrets, warnings, clients, _maps(config), now)
 
 
 def encode(material: Material) -> bytes:

@@ -10,15 +10,18 @@ from typing import NoReturn
 import pytest
 from precis_i18n.baseclass import BaseClass
 
+from sams.config.sources import BuiltinSource
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
 from sams.identity.accounts.store import Accounts
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.by_password import ByPassword
 from sams.identity.authentication.judge import Judge
+from sams.identity.authentication.refusals import USUAL_TIMES
 from sams.identity.guard.interface import GuardSettings
 from sams.identity.interface import EVERYBODY, Account, Checked, Finding, SignInVerdict
-from sams.identity.logins import Login, map_password
+from sams.identity.logins import Login, LoginForms, map_password
+from sams.identity.replies import APP_PASSWORDS_ONLY
 from sams.protocol.sasl.interface import PasswordClaim
 from tests.identity.rig import CAFE, HOME, PASSWORD, Rig, in_child, rig, sign_in, signs_in
 
@@ -296,6 +299,31 @@ def test_a_repeated_password_is_told_to_the_journal_as_what_it_was(one: Rig) -> 
     for login, why in [("alice", "wrong password"), ("nobody", "no such login")]:
         told = [signs_in(authenticator, login, "the old one").explanation for _ in range(2)]
         assert told == [why, f"{why}, as lately"]
+
+
+@pytest.mark.parametrize("finding", [Finding.UNKNOWN, Finding.WRONG])
+def test_what_a_directory_found_wrong_is_asked_again_after_a_reload(one: Rig, finding: Finding) -> None:
+    """Its filter may have been the mistake; and what is repeated is told as either, for it is not kept which."""
+    directory = Elsewhere(Checked(finding))
+    directory.knows_all = False
+    authenticator = one.authenticator([directory])
+    told = [signs_in(authenticator, "alice", PASSWORD).explanation for _ in range(2)]
+    assert told == [finding.value, "wrong password or no such login, as lately"]
+    forms = LoginForms(one.domains)
+    authenticator.use([directory], one.guard, forms=forms, settings=USUAL_TIMES, since=1_800_000_000.5)
+    assert signs_in(authenticator, "alice", PASSWORD).explanation == finding.value
+    assert directory.asked == 2
+
+
+def test_a_remembered_password_lets_nobody_in_once_only_app_passwords_are_taken(one: Rig) -> None:
+    source = one.source()
+    authenticator = one.authenticator([source])
+    assert signs_in(authenticator).identity is not None
+    source.use(BuiltinSource(submission="app-passwords-only"))
+    for _ in range(2):
+        refused = signs_in(authenticator)
+        assert (refused.identity, refused.reply) == (None, APP_PASSWORDS_ONLY)
+        assert "it is no app password" in refused.explanation or "as lately" in refused.explanation
 
 
 def test_a_password_that_becomes_right_works_at_once(one: Rig) -> None:

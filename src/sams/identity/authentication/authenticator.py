@@ -47,7 +47,7 @@ class ChainAuthenticator:
 
     sources: asked in this order; the first that knows the login decides.
     remembered: passwords that were right lately. graced: the same for as long as a directory may be down.
-    chance, report: see `Refusals`.
+    chance, report: see `Refusals`. since: see `Chain`.
     grants: what maps of senders add; None: there are none.
     """
 
@@ -64,6 +64,7 @@ class ChainAuthenticator:
         chance: Callable[[], float],
         report: Callable[[BaseException], None],
         settings: SignInSettings = USUAL_TIMES,
+        since: float = 0.0,
         grants: Grants | None = None,
     ) -> None:
         self._grants = Grants(forms) if grants is None else grants
@@ -73,16 +74,22 @@ class ChainAuthenticator:
         self._clock = clock
         self._chance = chance
         self._report = report
-        self.use(sources, guard, forms=forms, settings=settings)
+        self.use(sources, guard, forms=forms, settings=settings, since=since)
 
     def use(
-        self, sources: Sequence[Source], guard: Guard, *, forms: LoginForms, settings: SignInSettings
+        self,
+        sources: Sequence[Source],
+        guard: Guard,
+        *,
+        forms: LoginForms,
+        settings: SignInSettings,
+        since: float = 0.0,
     ) -> None:
         """Decide by these from now on, for running sessions as well: a source that is gone has no members.
 
         A sign-in that waits for its verdict meanwhile is decided by the settings under which it began.
         """
-        self.chain = Chain(sources)
+        self.chain, self._since = Chain(sources, since), since
         self._chains = {EVERYBODY.sources: self.chain}
         self._forms = forms
         self._refusals = refusals = Refusals(guard, settings, self._clock, self._chance, self._report)
@@ -153,7 +160,7 @@ class ChainAuthenticator:
         chain = self._chains.get(audience.sources)
         if chain is None:
             kept = [source for source in self.chain.sources if source.name in audience.sources]
-            chain = self._chains[audience.sources] = Chain(kept)
+            chain = self._chains[audience.sources] = Chain(kept, self._since)
         return chain
 
     def _decide(self, claim: Claim, sign_in: SignInRequest) -> Decision:
