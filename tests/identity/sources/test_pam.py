@@ -276,6 +276,11 @@ def test_an_account_that_may_not_sign_in_is_suspended(system: PamSystem, section
     assert bool(found.suspended) == (section != "finds-it-stale")
 
 
+def test_a_module_is_not_asked_about_root(system: PamSystem) -> None:
+    assert "least_uid" in verify(system, "knows-one", "root", "wrong").detail
+    assert "least_uid" in verify(system, "crashes", "daemon").detail
+
+
 def test_an_account_is_who_the_modules_say(system: PamSystem) -> None:
     assert verify(system, "renames-to-bob").member == Member("bob")
 
@@ -302,7 +307,7 @@ def test_a_module_that_hangs_is_ended_and_keeps_nobody_else_waiting(system: PamS
         hanging = asyncio.ensure_future(system.directory(HANGING).verify(login("alice"), "x", HOME))
         begun = time.monotonic()
         quick = await system.directory(named("permits")).verify(login("alice"), "x", HOME)
-        return quick, time.monotonic() - begun, await hanging
+        return quick, time.monotonic() - begun, await asyncio.wait_for(hanging, 10)
 
     quick, took, hanging = run(both)
     assert quick.finding is Finding.RIGHT

@@ -17,7 +17,6 @@ import os
 import selectors
 import signal
 import socket
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -239,7 +238,3 @@ def main(arguments: list[str]) -> None:
         _keep(lambda: _serve(orders))
     else:
         _serve(orders)
-
-
-if __name__ == "__main__":
-    main(sys.argv[1:])

@@ -11,6 +11,7 @@ from __future__ import annotations
 import enum
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import msgspec
 
@@ -18,6 +19,13 @@ LARGEST = 16_384
 """Octets of a message. A login has 254 characters, a password 1,024 octets."""
 QUESTIONS = 3
 """The descriptor on which the helper finds its end."""
+
+
+_ROOT = Path(__file__).parents[3]
+_PROGRAM = (
+    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
+    "from sams.identity.sources.pam_helper import main; main(sys.argv[1:])"
+)
 
 
 class Outcome(enum.Enum):
@@ -82,9 +90,8 @@ class Told(msgspec.Struct, frozen=True):
 
 
 def helper_command(orders: Orders) -> list[str]:
-    """The command that is the helper. It has no secret in it."""
-    module = "sams.identity.sources.pam_helper"
-    return [sys.executable, "-I", "-m", module, msgspec.json.encode(orders).decode()]
+    """The command that is the helper, of the same code as this process. It has no secret in it."""
+    return [sys.executable, "-I", "-c", _PROGRAM, str(_ROOT), msgspec.json.encode(orders).decode()]
 
 
 def helper_environment() -> Mapping[str, str]:
