@@ -11,7 +11,7 @@ import fcntl
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,6 +22,7 @@ from sams.core.errors import OperatorError
 from sams.identity.accounts import schema
 from sams.identity.accounts.change_mark import changing
 from sams.identity.accounts.schema import Keyring
+from sams.identity.sqlite_files import create_file
 
 BUSY_SECONDS = 10.0
 """How long a writer waits for the one before it."""
@@ -91,7 +92,7 @@ class AccountsFile:
                 raise OperatorError("There are no accounts to back up.")
             if target.exists():
                 raise OperatorError(f"{target} is there already.")
-            _create(target)
+            create_file(target)
             connection.execute("VACUUM INTO ?", (str(target),))
         _sync(target)
         _sync(target.parent)
@@ -138,7 +139,7 @@ def lock_path(path: Path) -> Path:
 def connect(path: Path, *, create: bool = False) -> apsw.Connection:
     """Open the file, for one thread and one process."""
     if create:
-        _create(path)
+        create_file(path)
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
     connection.set_busy_timeout(int(BUSY_SECONDS * 1_000))
     if create:
@@ -176,13 +177,6 @@ def _unwritable(path: Path, error: Exception) -> OperatorError:
     return OperatorError(
         f"{path} cannot be written, and nothing was changed: {reason}. Is its disk full (`sams doctor`)?"
     )
-
-
-def _create(path: Path) -> None:
-    """Make the file where it is missing, so that its rights are ours and not the umask's."""
-    # Never one that is there: to close it ends all locks that SQLite has on it in this process (fcntl(2)).
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
 def _sync(path: Path) -> None:

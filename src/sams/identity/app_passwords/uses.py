@@ -10,9 +10,7 @@ begun anew.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +19,7 @@ import msgspec
 
 from sams.core.clock import Clock
 from sams.core.text import visible
+from sams.identity.sqlite_files import open_expendable
 
 FILE: Final = "app-password-uses.db"
 WRITE_EVERY = 10.0
@@ -79,7 +78,7 @@ class AppPasswordUses:
         Raises:
             apsw.Error, OSError: it cannot be written.
         """
-        connection = _opened(self._path)
+        connection = open_expendable(self._path, _SCHEMA)
         try:
             with connection:
                 connection.executemany(_WRITE, rows)
@@ -108,7 +107,7 @@ def forget_uses(path: Path, password_ids: Iterable[str]) -> None:
     if not path.exists():
         return
     try:
-        connection = _opened(path)
+        connection = open_expendable(path, _SCHEMA)
         try:
             with connection:
                 connection.executemany("DELETE FROM uses WHERE id = ?", [(one,) for one in password_ids])
@@ -121,25 +120,3 @@ def forget_uses(path: Path, password_ids: Iterable[str]) -> None:
 def _read(connection: apsw.Connection, password_id: str) -> Use | None:
     row = connection.execute("SELECT at, address, program FROM uses WHERE id = ?", (password_id,)).fetchone()
     return None if row is None else Use(*row)
-
-
-def _opened(path: Path) -> apsw.Connection:
-    """The file, made where it is missing, and made anew where it is damaged."""
-    try:
-        return _connect(path)
-    except (apsw.NotADBError, apsw.CorruptError):
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return _connect(path)
-
-
-def _connect(path: Path) -> apsw.Connection:
-    # Never one that is there: to close it ends all locks that SQLite has on it in this process (fcntl(2)).
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(2_000)
-    connection.pragma("journal_mode", "wal")
-    connection.pragma("synchronous", "off")
-    connection.execute(_SCHEMA)
-    return connection

@@ -11,15 +11,14 @@ answers at a time on a thread, and what is lost by a crash is asked for once mor
 
 from __future__ import annotations
 
-import os
 import threading
-from contextlib import suppress
 from pathlib import Path
 
 import apsw
 import msgspec
 
 from sams.identity.sources.interface import Member
+from sams.identity.sqlite_files import open_expendable
 
 MOST_OCTETS = 65_536
 """Of one answer; a member with more addresses than that is asked for anew by each worker."""
@@ -55,8 +54,8 @@ class KnownMembers:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pending: dict[tuple[str, str], Known] = {}
-        self._reader = _opened(path)
-        self._writer = _opened(path)
+        self._reader = open_expendable(path, _SCHEMA)
+        self._writer = open_expendable(path, _SCHEMA)
         self._writing = threading.Lock()
 
     def read(self, source: str, key: str) -> Known | None:
@@ -132,25 +131,3 @@ def _encode(known: Known) -> bytes:
 
 def _decode(octets: bytes) -> Member | None:
     return msgspec.json.decode(octets, type=Member | None)
-
-
-def _opened(path: Path) -> apsw.Connection:
-    """The file, made where it is missing, and made anew where it is damaged."""
-    try:
-        return _connect(path)
-    except (apsw.NotADBError, apsw.CorruptError):
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return _connect(path)
-
-
-def _connect(path: Path) -> apsw.Connection:
-    # Never one that is there: to close it ends all locks that SQLite has on it in this process (fcntl(2)).
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-    connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(2_000)
-    connection.pragma("journal_mode", "wal")
-    connection.pragma("synchronous", "off")
-    connection.execute(_SCHEMA)
-    return connection

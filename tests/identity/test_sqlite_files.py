@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from sams.identity.sqlite_files import create_file, open_expendable
+
+SCHEMA = "CREATE TABLE IF NOT EXISTS kept (word TEXT) STRICT"
+
+
+def words(path: Path) -> list[str]:
+    connection = open_expendable(path, SCHEMA)
+    try:
+        return [str(word) for (word,) in connection.execute("SELECT word FROM kept")]
+    finally:
+        connection.close()
+
+
+def test_a_file_is_made_for_us_alone_and_one_that_is_there_is_not_opened(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "some.db"
+    old = os.umask(0)
+    try:
+        create_file(path)
+    finally:
+        os.umask(old)
+    assert path.stat().st_mode & 0o777 == 0o600
+
+    def closed(descriptor: int) -> None:
+        raise AssertionError(f"{descriptor} was open: closing it ends SQLite's locks")
+
+    monkeypatch.setattr(os, "close", closed)
+    create_file(path)
+
+
+@pytest.mark.parametrize("damage", [b"no database at all", b"SQLite format 3\0" + b"\xff" * 4_000])
+def test_an_expendable_file_that_is_damaged_is_begun_anew(tmp_path: Path, damage: bytes) -> None:
+    path = tmp_path / "some.db"
+    path.write_bytes(damage)
+    path.with_name("some.db-wal").write_bytes(b"of before")
+    assert words(path) == []
+
+
+def test_an_expendable_file_that_is_whole_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "some.db"
+    connection = open_expendable(path, SCHEMA)
+    connection.execute("INSERT INTO kept VALUES ('one')")
+    connection.close()
+    assert words(path) == ["one"]
