@@ -26,12 +26,12 @@ from sams.identity.interface import Identity, SignInVerdict
 from sams.identity.logins import LoginForms
 from sams.identity.passwords.hashing import HashCost
 from sams.identity.passwords.remembered import Remembered
+from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.ldap import LdapDirectory
 from sams.identity.sources.oauth import OauthDirectory
 from sams.identity.sources.proofs import TokenDirectorySource
 from sams.identity.sources.serves import Serves
-from sams.identity.sources.source import DirectorySource, SourceSettings
 from sams.protocol.sasl.interface import (
     Challenge,
     Channel,

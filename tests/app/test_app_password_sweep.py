@@ -13,10 +13,10 @@ from sams.app.app_password_sweep import EVERY, FIRST, GONE_FOR, AppPasswordSweep
 from sams.identity.accounts.store import Accounts
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.passwords.hashing import Hashes
+from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.interface import Member
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.serves import Serves
-from sams.identity.sources.source import DirectorySource, SourceSettings
 from tests.identity.rig import CHEAP, FakeClock
 from tests.identity.sources.rig import BROKEN, FORMS, ToldDirectory
 

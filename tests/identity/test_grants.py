@@ -18,10 +18,10 @@ from sams.identity.interface import Account, Identity, SignInVerdict
 from sams.identity.logins import Login, LoginForms
 from sams.identity.patterns import covers
 from sams.identity.sender_index import make_index
+from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.interface import Member, down
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.serves import Serves
-from sams.identity.sources.source import DirectorySource, SourceSettings
 from sams.protocol.sasl.interface import PasswordClaim
 from tests.identity.rig import HOME, PASSWORD, FakeClock, Rig, rig, sign_in, signs_in
 from tests.identity.sources.rig import ToldDirectory

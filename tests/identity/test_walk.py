@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from sams.identity.chain import Chain
+from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.serves import Serves
-from sams.identity.sources.source import DirectorySource, SourceSettings
 from sams.identity.walk import Word, walk
 from tests.identity.rig import HOME, FakeClock
 from tests.identity.sources.rig import BROKEN, FORMS, ToldDirectory, login

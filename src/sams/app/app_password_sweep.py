@@ -20,8 +20,8 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.interface import Account, Source
 from sams.identity.logins import LoginForms
+from sams.identity.sources.directory_source import DirectorySource
 from sams.identity.sources.known import KnownMembers
-from sams.identity.sources.source import DirectorySource
 
 FIRST = 600.0
 EVERY = 6 * 3_600.0

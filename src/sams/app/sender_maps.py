@@ -10,9 +10,9 @@ from sams.config.model import Config
 from sams.config.sender_maps import SenderFile, SenderQuery
 from sams.core.clock import Clock
 from sams.identity.grants import FileMap
+from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.sender_query import SenderQueryDirectory
-from sams.identity.sources.source import DirectorySource, SourceSettings
 from sams.service.material import Material
 
 

@@ -41,8 +41,8 @@ from sams.identity.guard.interface import LockBegun
 from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import Audience, ScramSource, Source
 from sams.identity.passwords.hashing import HashCost, Hashes
+from sams.identity.sources.directory_source import DirectorySource
 from sams.identity.sources.known import KnownMembers
-from sams.identity.sources.source import DirectorySource
 from sams.service.material import Material
 
 FORGET_EVERY = 3_600

@@ -23,10 +23,10 @@ from sams.identity.accounts.builtin import BuiltinAccounts
 from sams.identity.accounts.store import Accounts
 from sams.identity.logins import LoginForms
 from sams.identity.passwords.hashing import Hashes, HashPool
+from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.proofs import PrincipalDirectorySource, TokenDirectorySource
 from sams.identity.sources.serves import Serves
-from sams.identity.sources.source import DirectorySource, SourceSettings
 from sams.service.material import Material
 
 MEMBERS_FILE = "members.db"

@@ -40,7 +40,7 @@ Patterns = tuple[tuple[str, ...], tuple[str, ...]]
 
 
 class SenderQueries(Protocol):
-    """A map that is asked (`sources.source.DirectorySource`)."""
+    """A map that is asked (`sources.directory_source.DirectorySource`)."""
 
     @property
     def name(self) -> str: ...  # noqa: D102 - as there

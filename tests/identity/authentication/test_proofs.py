@@ -13,11 +13,11 @@ import pytest
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import EVERYBODY, Audience, Finding, Identity, SignInVerdict, Source
+from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.proofs import PrincipalDirectorySource, TokenDirectorySource
 from sams.identity.sources.serves import Serves
-from sams.identity.sources.source import DirectorySource, SourceSettings
 from sams.protocol.sasl.interface import (
     CertificateClaim,
     Claim,

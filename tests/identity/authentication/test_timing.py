@@ -33,11 +33,11 @@ from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import SignInVerdict, Source
 from sams.identity.logins import LoginForms
 from sams.identity.passwords.hashing import Compared, HashCost, Hashes
+from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.interface import Directory, Member
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.ldap_connection import LdapConnection
 from sams.identity.sources.serves import Serves
-from sams.identity.sources.source import DirectorySource, SourceSettings
 from sams.protocol.sasl import scram
 from sams.protocol.sasl.interface import (
     Channel,

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from sams.identity.interface import Finding
 from sams.identity.logins import Login, LoginForms
+from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.serves import Serves
-from sams.identity.sources.source import DirectorySource, SourceSettings
 from tests.identity.rig import HOME, FakeClock
 
 ALICE = Member("alice", ("alice@example.ac.uk",))

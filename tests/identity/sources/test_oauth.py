@@ -21,12 +21,12 @@ from sams.config.sources import OauthSource
 from sams.core.errors import TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.logins import LoginForms
+from sams.identity.sources.directory_source import SourceSettings
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.issuer_keys import APART, FRESH
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.oauth import OauthDirectory
 from sams.identity.sources.proofs import TokenDirectorySource
-from sams.identity.sources.source import SourceSettings
 from sams.protocol.sasl.interface import TokenClaim
 from tests.identity.rig import CAFE, HOME
 from tests.identity.sources.sql_rig import login

@@ -10,10 +10,10 @@ from typing import TypeVar
 import pytest
 
 from sams.identity.interface import Checked, Finding
+from sams.identity.sources.directory_source import SourceSettings
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.proofs import PrincipalDirectorySource
-from sams.identity.sources.source import SourceSettings
 from sams.protocol.sasl.interface import PrincipalClaim, SecurityContext
 from tests.identity.rig import FakeClock
 from tests.identity.sources.rig import ALICE, BROKEN, FORMS, ToldDirectory, login

@@ -9,7 +9,7 @@ from sams.control.messages import SourceWord
 from sams.control.operations import SourceOperations
 from sams.core.errors import OperatorError
 from sams.identity.interface import Finding as Found
-from sams.identity.sources.source import PROBE
+from sams.identity.sources.directory_source import PROBE
 from sams.identity.walk import NOT_ASKED
 
 _SUBJECT = "sources of accounts"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from sams.identity.interface import Checked
+from sams.identity.sources.directory_source import DirectorySource
 from sams.identity.sources.interface import Answer, Directory
-from sams.identity.sources.source import DirectorySource
 from sams.protocol.sasl.interface import PrincipalClaim, SecurityContext, TokenClaim
 
 

@@ -1,7 +1,7 @@
 """A map of senders in a database, as a directory: of a login it tells addresses, and nothing else.
 
 So all that is done for directories is done for it: answers are remembered and shared, a question has its time and its
-turn, and a database that is down is asked now and then only (`source.DirectorySource`).
+turn, and a database that is down is asked now and then only (`directory_source.DirectorySource`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from sams.config.sender_maps import SenderQuery
 from sams.core.text import visible
 from sams.identity.interface import Finding
 from sams.identity.logins import Login
+from sams.identity.sources.directory_source import MAX_ADDRESSES
 from sams.identity.sources.interface import Answer, Member, down, unanswerable
-from sams.identity.sources.source import MAX_ADDRESSES
 from sams.identity.sources.sql_database import Database, open_database, parameters_of
 from sams.identity.sources.sql_row import UnanswerableError
 

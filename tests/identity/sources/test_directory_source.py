@@ -9,9 +9,9 @@ import pytest
 from sams.core.errors import TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.replies import BUSY
+from sams.identity.sources.directory_source import SourceSettings
 from sams.identity.sources.interface import Member
 from sams.identity.sources.serves import Serves
-from sams.identity.sources.source import SourceSettings
 from tests.identity.rig import HOME
 from tests.identity.sources.rig import BROKEN, Rig, checked, login
 
