@@ -28,7 +28,7 @@ from sams.identity.passwords.hashing import HashCost
 from sams.identity.passwords.remembered import Remembered
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.known import KnownMembers
-from sams.identity.sources.ldap import LdapDirectory
+from sams.identity.sources.ldap.directory import LdapDirectory
 from sams.identity.sources.oauth import OauthDirectory
 from sams.identity.sources.proofs import TokenDirectorySource
 from sams.identity.sources.serves import Serves
@@ -44,7 +44,7 @@ from sams.protocol.sasl.interface import (
 )
 from sams.protocol.sasl.scram import Scram
 from tests.identity.rig import HOME, KEY, PASSWORD, Rig, rig
-from tests.identity.sources.ldap_rig import WORD, person, section
+from tests.identity.sources.ldap.rig import WORD, person, section
 from tests.support.certificates import Authority
 from tests.support.issuer import issuing
 from tests.support.slapd_server import PROGRAM, SERVICE_PASSWORD, Slapd

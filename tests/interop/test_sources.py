@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.identity.sources.ldap_rig import PEOPLE, WORD, person
+from tests.identity.sources.ldap.rig import PEOPLE, WORD, person
 from tests.support.service import MAILDIR, PASSWORD, Service, message
 from tests.support.slapd_server import MISSING, PROGRAM, SERVICE, SERVICE_PASSWORD, Slapd
 

@@ -60,7 +60,7 @@ def make_directory(section: DirectorySection, tools: Tools) -> Directory:
 
 
 def _ldap(section: LdapSource, tools: Tools) -> Directory:
-    from sams.identity.sources.ldap import LdapDirectory
+    from sams.identity.sources.ldap.directory import LdapDirectory
 
     return LdapDirectory(section, tools.secret(section.bind_password_file) or "", tools.clock)
 

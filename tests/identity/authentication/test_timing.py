@@ -36,7 +36,7 @@ from sams.identity.passwords.hashing import Compared, HashCost, Hashes
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.interface import Directory, Member
 from sams.identity.sources.known import KnownMembers
-from sams.identity.sources.ldap_connection import LdapConnection
+from sams.identity.sources.ldap.connection import LdapConnection
 from sams.identity.sources.serves import Serves
 from sams.protocol.sasl import scram
 from sams.protocol.sasl.interface import (
@@ -51,7 +51,7 @@ from sams.protocol.sasl.interface import (
 )
 from sams.protocol.sasl.scram import Scram
 from tests.identity.rig import HOME, KEY, PASSWORD, Rig, rig
-from tests.identity.sources.ldap_rig import asking, person
+from tests.identity.sources.ldap.rig import asking, person
 from tests.identity.sources.rig import ALICE, FORMS, ToldDirectory
 from tests.support.service import Service
 from tests.support.slapd_server import MISSING, PROGRAM, Slapd

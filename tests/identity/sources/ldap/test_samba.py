@@ -11,9 +11,9 @@ from sams.core.errors import TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.logins import LoginForms, map_login
 from sams.identity.sources.interface import Answer, Member
-from sams.identity.sources.ldap import LdapDirectory
-from sams.identity.sources.ldap_states import DISABLED, EXPIRED, MUST_CHANGE, NOT_IN_GROUP
-from tests.identity.sources.ldap_rig import WORD, run
+from sams.identity.sources.ldap.directory import LdapDirectory
+from sams.identity.sources.ldap.states import DISABLED, EXPIRED, MUST_CHANGE, NOT_IN_GROUP
+from tests.identity.sources.ldap.rig import WORD, run
 from tests.support.samba_server import MISSING, REALM, SUFFIX, Samba, can_run
 
 pytestmark = [

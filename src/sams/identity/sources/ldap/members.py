@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sams.core.text import visible
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Member, unanswerable
-from sams.identity.sources.ldap_connection import LdapConnection, ServerFault
+from sams.identity.sources.ldap.connection import LdapConnection, ServerFault
 from sams.protocol.ldap import filters, names
 from sams.protocol.ldap.messages import BASE, Entry, Search
 

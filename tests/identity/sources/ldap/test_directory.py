@@ -8,8 +8,8 @@ from sams.core.errors import TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member
-from sams.identity.sources.ldap_states import DISABLED, EXPIRED, MUST_CHANGE, NOT_IN_GROUP, PASSWORD_EXPIRED
-from tests.identity.sources.ldap_rig import (
+from sams.identity.sources.ldap.states import DISABLED, EXPIRED, MUST_CHANGE, NOT_IN_GROUP, PASSWORD_EXPIRED
+from tests.identity.sources.ldap.rig import (
     AD,
     GROUPS,
     NOW,

@@ -5,9 +5,9 @@ import pytest
 from sams.core.errors import TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.replies import BUSY
-from sams.identity.sources import ldap_states as states
-from sams.identity.sources.ldap_connection import ServerFault
-from sams.identity.sources.ldap_states import Judgement, judge_bind, judge_entry
+from sams.identity.sources.ldap import states
+from sams.identity.sources.ldap.connection import ServerFault
+from sams.identity.sources.ldap.states import Judgement, judge_bind, judge_entry
 from sams.protocol.ldap import ber
 from sams.protocol.ldap.messages import PASSWORD_POLICY, Entry, Result
 

@@ -22,17 +22,17 @@ from sams.core.text import visible
 from sams.identity.interface import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer, Member, unanswerable
-from sams.identity.sources.ldap_connection import LdapConnection, ServerFault, connect
-from sams.identity.sources.ldap_groups import MEMBER_OF, Group, PosixGroup, WindowsGroup, is_in
-from sams.identity.sources.ldap_members import (
+from sams.identity.sources.ldap.connection import LdapConnection, ServerFault, connect
+from sams.identity.sources.ldap.groups import MEMBER_OF, Group, PosixGroup, WindowsGroup, is_in
+from sams.identity.sources.ldap.members import (
     MemberAttributes,
     login_of,
     read_entry,
     send_as_of,
     simple_member,
 )
-from sams.identity.sources.ldap_servers import LdapServers, Line, ServiceName
-from sams.identity.sources.ldap_states import (
+from sams.identity.sources.ldap.servers import LdapServers, Line, ServiceName
+from sams.identity.sources.ldap.states import (
     NOT_IN_GROUP,
     STATE_ATTRIBUTES,
     Judgement,

@@ -19,7 +19,7 @@ from typing import Literal
 from sams.core.text import visible
 from sams.identity.interface import Finding
 from sams.identity.sources.interface import unanswerable
-from sams.identity.sources.ldap_connection import ServerFault
+from sams.identity.sources.ldap.connection import ServerFault
 from sams.protocol.ldap.ber import BerError, Reader
 from sams.protocol.ldap.messages import PASSWORD_POLICY, Entry, Result
 

@@ -14,8 +14,8 @@ from typing import Protocol
 
 from sams.core.text import visible
 from sams.identity.sources.interface import unanswerable
-from sams.identity.sources.ldap_connection import LdapConnection, ServerFault
-from sams.identity.sources.ldap_members import read_entry
+from sams.identity.sources.ldap.connection import LdapConnection, ServerFault
+from sams.identity.sources.ldap.members import read_entry
 from sams.protocol.ldap import filters, names
 from sams.protocol.ldap.messages import BASE, NO_ATTRIBUTES, Entry, Search
 

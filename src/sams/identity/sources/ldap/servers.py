@@ -22,7 +22,7 @@ from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
 from sams.identity.sources.interface import down
-from sams.identity.sources.ldap_connection import LdapConnection, ServerFault
+from sams.identity.sources.ldap.connection import LdapConnection, ServerFault
 
 LONGEST_IDLE = 60.0
 """Seconds; firewalls forget connections after some minutes, and a server's idle limit is seldom shorter."""

@@ -18,11 +18,11 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member
-from sams.identity.sources.ldap import LdapDirectory
-from sams.identity.sources.ldap_connection import MAX_ANSWER
-from sams.identity.sources.ldap_servers import LONGEST_IDLE
+from sams.identity.sources.ldap.connection import MAX_ANSWER
+from sams.identity.sources.ldap.directory import LdapDirectory
+from sams.identity.sources.ldap.servers import LONGEST_IDLE
 from sams.protocol.ldap import ber
-from tests.identity.sources.ldap_rig import WORD, FixedClock, asking, login, person, run, section
+from tests.identity.sources.ldap.rig import WORD, FixedClock, asking, login, person, run, section
 from tests.support.slapd_server import MISSING, PROGRAM, SERVICE_PASSWORD, SUFFIX, Slapd
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(PROGRAM is None, reason=MISSING)]

@@ -12,7 +12,7 @@ import uvloop
 
 from sams.config.sources import LdapSource
 from sams.identity.logins import Login, LoginForms, map_login
-from sams.identity.sources.ldap import LdapDirectory
+from sams.identity.sources.ldap.directory import LdapDirectory
 from tests.support.slapd_server import SERVICE, SERVICE_PASSWORD, SUFFIX, Slapd
 
 PEOPLE, AD, GROUPS = f"ou=people,{SUFFIX}", f"ou=ad,{SUFFIX}", f"ou=groups,{SUFFIX}"

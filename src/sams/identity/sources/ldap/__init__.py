@@ -1,0 +1,1 @@
+"""LDAP directories: OpenLDAP and its like, and Active Directory."""
