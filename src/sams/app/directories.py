@@ -103,7 +103,7 @@ def _oauth(section: OauthSource, tools: Tools) -> Directory:
 
 
 def _kerberos(section: KerberosSource, tools: Tools) -> Directory:
-    from sams.identity.sources.kerberos import KerberosDirectory
+    from sams.identity.sources.kerberos.directory import KerberosDirectory
 
     return KerberosDirectory(section, tools.name)
 

@@ -15,8 +15,8 @@ from gssapi.raw.named_tuples import AcceptSecContextResult
 from sams.core.errors import PeerFault, TemporaryFailure
 from sams.core.reply import Reply, reply
 from sams.identity.sources.interface import down
-from sams.identity.sources.kerberos_codes import Code, code_of, words_of
-from sams.identity.sources.kerberos_realm import KERBEROS, Keys, shown_name
+from sams.identity.sources.kerberos.codes import Code, code_of, words_of
+from sams.identity.sources.kerberos.realm import KERBEROS, Keys, shown_name
 
 _REFUSED = reply(535, "5.7.8", "This Kerberos ticket is not accepted here")
 _EXPIRED = reply(535, "5.7.8", "The Kerberos ticket has expired, get a new one")

@@ -20,7 +20,7 @@ from gssapi.raw import GSSError
 from sams.core.errors import TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.sources.interface import Answer, Member, down
-from sams.identity.sources.kerberos_codes import NOT_BY_PASSWORD, SHUT, WRONG, Code, code_of, words_of
+from sams.identity.sources.kerberos.codes import NOT_BY_PASSWORD, SHUT, WRONG, Code, code_of, words_of
 
 Store = dict[bytes | str, bytes | str]
 """Where credentials are. In bytes: of text the library keeps a pointer, to what is gone when it looks there."""

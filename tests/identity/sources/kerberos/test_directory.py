@@ -18,7 +18,7 @@ from sams.core.errors import OperatorError, PeerFault, TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.logins import Login, LoginForms, map_login
 from sams.identity.sources.interface import Answer, Member
-from sams.identity.sources.kerberos import KerberosDirectory
+from sams.identity.sources.kerberos.directory import KerberosDirectory
 from sams.protocol.sasl.gssapi import GssApi
 from sams.protocol.sasl.interface import Challenge, Channel, Malformed, PrincipalClaim, Verify
 from tests.support.kerberos_server import IS_THERE, MISSING, PASSWORD, REALM, SERVICE, KerberosServer
@@ -300,7 +300,7 @@ def test_without_the_library_it_is_said_what_to_install(
     real_import = builtins.__import__
 
     def without(name: str, *arguments: Any, **named: Any) -> Any:
-        if name == "sams.identity.sources.kerberos_realm":
+        if name == "sams.identity.sources.kerberos.realm":
             raise ImportError(name)
         return real_import(name, *arguments, **named)
 

@@ -15,7 +15,7 @@ from sams.identity.sources.threads import StrayThreads
 from sams.protocol.sasl.interface import PrincipalClaim, SecurityContext
 
 if TYPE_CHECKING:  # they need the extra
-    from sams.identity.sources.kerberos_realm import Realm
+    from sams.identity.sources.kerberos.realm import Realm
 
 _MISSING = (
     "the source {name} needs the library gssapi, which is not installed. On Debian: apt install gcc python3-dev "
@@ -79,7 +79,7 @@ class KerberosDirectory:
 
     def accept_context(self) -> SecurityContext:
         """The acceptor of one ticket."""
-        from sams.identity.sources.kerberos_context import KerberosContext  # noqa: PLC0415 - needs the extra
+        from sams.identity.sources.kerberos.context import KerberosContext  # noqa: PLC0415 - needs the extra
 
         return KerberosContext(self._realm.keys)
 
@@ -99,7 +99,7 @@ class KerberosDirectory:
 
 def _realm(section: KerberosSource, name: str) -> Realm:
     try:
-        from sams.identity.sources.kerberos_realm import Keys, Realm  # noqa: PLC0415 - needs the extra
+        from sams.identity.sources.kerberos.realm import Keys, Realm  # noqa: PLC0415 - needs the extra
     except ImportError:
         raise OperatorError(_MISSING.format(name=section.id)) from None
     service = section.principal or f"smtp/{name}@{section.realm}"

@@ -1,0 +1,1 @@
+"""Kerberos realms: tickets (GSSAPI), and passwords that a KDC checks."""
