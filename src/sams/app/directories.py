@@ -66,7 +66,7 @@ def _ldap(section: LdapSource, tools: Tools) -> Directory:
 
 
 def _sql(section: SqlSource, tools: Tools) -> Directory:
-    from sams.identity.sources.sql import SqlDirectory
+    from sams.identity.sources.sql.directory import SqlDirectory
 
     return SqlDirectory(section, tools.secret(section.password_file), hashes=tools.hashes, pool=tools.pool)
 

@@ -12,7 +12,7 @@ from sams.core.clock import Clock
 from sams.identity.grants import FileMap
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.known import KnownMembers
-from sams.identity.sources.sender_query import SenderQueryDirectory
+from sams.identity.sources.sql.sender_query import SenderQueryDirectory
 from sams.service.material import Material
 
 

@@ -29,7 +29,7 @@ from sams.identity.sources.oauth import OauthDirectory
 from sams.identity.sources.proofs import TokenDirectorySource
 from sams.protocol.sasl.interface import TokenClaim
 from tests.identity.rig import CAFE, HOME
-from tests.identity.sources.sql_rig import login
+from tests.identity.sources.sql.rig import login
 from tests.support.issuer import CLIENT, CLIENT_SECRET, RSA, Issuer, encoded, issuing, signed
 
 AUTHORITY = trustme.CA()

@@ -18,7 +18,7 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.web_service import HttpDirectory
-from tests.identity.sources.sql_rig import CLIENT, RIGHT, login
+from tests.identity.sources.sql.rig import CLIENT, RIGHT, login
 from tests.support.web_server import WebServer, serving
 
 TOKEN = "a-token-of-ours"

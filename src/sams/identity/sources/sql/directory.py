@@ -14,8 +14,8 @@ from sams.identity.interface import Finding
 from sams.identity.logins import Login
 from sams.identity.passwords.hashing import Hashes, HashPool
 from sams.identity.sources.interface import Answer, Member, down
-from sams.identity.sources.sql_database import open_database, parameters_of
-from sams.identity.sources.sql_row import SqlMember, UnanswerableError, read_rows
+from sams.identity.sources.sql.database import open_database, parameters_of
+from sams.identity.sources.sql.row import SqlMember, UnanswerableError, read_rows
 
 
 class SqlDirectory:

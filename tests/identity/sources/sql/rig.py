@@ -11,7 +11,7 @@ from sams.identity.logins import Login, LoginForms, map_login
 from sams.identity.passwords.hashing import HashPool
 from sams.identity.passwords.lanes import Lanes
 from sams.identity.shared_table import Columns
-from sams.identity.sources.sql import SqlDirectory
+from sams.identity.sources.sql.directory import SqlDirectory
 from tests.identity.rig import CHEAP, CountingHashes
 
 RIGHT, CLIENT = "correct horse 7", "192.0.2.1"

@@ -12,9 +12,9 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer, Member
-from sams.identity.sources.sql import SqlDirectory
+from sams.identity.sources.sql.directory import SqlDirectory
 from tests.identity.rig import CountingHashes
-from tests.identity.sources.sql_rig import CLIENT, HASH, RIGHT, SHA_HASH, directory, hash_pool, login, section
+from tests.identity.sources.sql.rig import CLIENT, HASH, RIGHT, SHA_HASH, directory, hash_pool, login, section
 
 QUERY = (
     "SELECT hash AS password, uid AS login, mail AS addresses, blocked AS suspended, "

@@ -13,8 +13,8 @@ from sams.identity.interface import Finding
 from sams.identity.replies import BUSY
 from sams.identity.sources.directory_source import MAX_ADDRESSES
 from sams.identity.sources.interface import Member
-from sams.identity.sources.sender_query import SenderQueryDirectory
-from tests.identity.sources.sql_rig import login
+from sams.identity.sources.sql.sender_query import SenderQueryDirectory
+from tests.identity.sources.sql.rig import login
 from tests.support.postgresql_server import MISSING, PostgresqlServer, postgresql, programs
 
 QUERY = "SELECT address, kind FROM shared WHERE login = %(login)s"

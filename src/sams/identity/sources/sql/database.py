@@ -11,8 +11,8 @@ from sams.config.sources import SqlSource
 from sams.config.sql_query import PARAMETERS, Part, QueryError, read_query
 from sams.core.errors import OperatorError
 from sams.identity.logins import Login
-from sams.identity.sources.postgresql import PostgresqlDatabase
-from sams.identity.sources.sqlite import SqliteDatabase
+from sams.identity.sources.sql.postgresql import PostgresqlDatabase
+from sams.identity.sources.sql.sqlite import SqliteDatabase
 
 
 class Database(Protocol):

@@ -15,7 +15,7 @@ from sams.config.sql_query import Parameter, Part
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.text import visible
 from sams.identity.sources.interface import down
-from sams.identity.sources.sql_row import UnanswerableError
+from sams.identity.sources.sql.row import UnanswerableError
 
 if TYPE_CHECKING:  # an extra
     import psycopg

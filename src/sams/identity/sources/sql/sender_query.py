@@ -14,8 +14,8 @@ from sams.identity.interface import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.directory_source import MAX_ADDRESSES
 from sams.identity.sources.interface import Answer, Member, down, unanswerable
-from sams.identity.sources.sql_database import Database, open_database, parameters_of
-from sams.identity.sources.sql_row import UnanswerableError
+from sams.identity.sources.sql.database import Database, open_database, parameters_of
+from sams.identity.sources.sql.row import UnanswerableError
 
 COLUMNS = ("address", "kind")
 KINDS = ("own", "on-behalf")

@@ -14,10 +14,10 @@ from sams.config.sources import SqlSource
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.sources.interface import Answer, Member
-from sams.identity.sources.postgresql import PostgresqlDatabase
-from sams.identity.sources.sql import SqlDirectory
+from sams.identity.sources.sql.directory import SqlDirectory
+from sams.identity.sources.sql.postgresql import PostgresqlDatabase
 from tests.identity.rig import CountingHashes
-from tests.identity.sources.sql_rig import CLIENT, HASH, RIGHT, SHA_HASH, directory, login, section
+from tests.identity.sources.sql.rig import CLIENT, HASH, RIGHT, SHA_HASH, directory, login, section
 from tests.support.postgresql_server import MISSING, PostgresqlServer, postgresql, programs
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(programs() is None, reason=MISSING)]

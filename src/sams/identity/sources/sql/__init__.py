@@ -1,0 +1,1 @@
+"""Databases: of members, and of what they may send as."""
