@@ -29,7 +29,7 @@ from sams.identity.passwords.remembered import Remembered
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.ldap.directory import LdapDirectory
-from sams.identity.sources.oauth import OauthDirectory
+from sams.identity.sources.oauth.directory import OauthDirectory
 from sams.identity.sources.proofs import TokenDirectorySource
 from sams.identity.sources.serves import Serves
 from sams.protocol.sasl.interface import (

@@ -96,7 +96,7 @@ def _pam(section: PamSource, tools: Tools) -> Directory:
 
 
 def _oauth(section: OauthSource, tools: Tools) -> Directory:
-    from sams.identity.sources.oauth import OauthDirectory
+    from sams.identity.sources.oauth.directory import OauthDirectory
 
     secret = tools.secret(section.client_secret_file)
     return OauthDirectory(section, secret, forms=tools.forms, clock=tools.clock)

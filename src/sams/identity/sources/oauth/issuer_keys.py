@@ -17,7 +17,7 @@ from sams.config.source_addresses import is_loopback
 from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.identity.sources.interface import down
-from sams.identity.sources.jwt import Token
+from sams.identity.sources.oauth.jwt import Token
 from sams.identity.sources.strict_json import read_object
 from sams.identity.sources.web import WebClient
 

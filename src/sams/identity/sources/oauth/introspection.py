@@ -12,7 +12,7 @@ from urllib.parse import quote_plus, urlencode
 
 from sams.core.clock import Clock
 from sams.identity.sources.interface import down
-from sams.identity.sources.jwt import TokenError, seconds
+from sams.identity.sources.oauth.jwt import TokenError, seconds
 from sams.identity.sources.strict_json import read_object
 from sams.identity.sources.web import WebClient
 

@@ -18,9 +18,9 @@ from sams.identity.interface import Finding
 from sams.identity.logins import MAX_LOGIN_OCTETS, Login, LoginForms, UnpreparableError, map_login
 from sams.identity.patterns import ANY
 from sams.identity.sources.interface import Answer, Member, down
-from sams.identity.sources.introspection import Introspection
-from sams.identity.sources.issuer_keys import IssuerKeys, UnknownKeyError, discovery_url
-from sams.identity.sources.jwt import (
+from sams.identity.sources.oauth.introspection import Introspection
+from sams.identity.sources.oauth.issuer_keys import IssuerKeys, UnknownKeyError, discovery_url
+from sams.identity.sources.oauth.jwt import (
     Expected,
     Token,
     TokenError,

@@ -23,9 +23,9 @@ from sams.identity.interface import Finding
 from sams.identity.logins import LoginForms
 from sams.identity.sources.directory_source import SourceSettings
 from sams.identity.sources.interface import Answer, Member
-from sams.identity.sources.issuer_keys import APART, FRESH
 from sams.identity.sources.known import KnownMembers
-from sams.identity.sources.oauth import OauthDirectory
+from sams.identity.sources.oauth.directory import OauthDirectory
+from sams.identity.sources.oauth.issuer_keys import APART, FRESH
 from sams.identity.sources.proofs import TokenDirectorySource
 from sams.protocol.sasl.interface import TokenClaim
 from tests.identity.rig import CAFE, HOME
