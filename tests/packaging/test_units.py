@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sams.identity.sources.pam_rights import KEPT
+from sams.identity.sources.pam.rights import KEPT
 from sams.service import slots, supervisor
 
 PACKAGING = Path(__file__).parents[2] / "packaging"

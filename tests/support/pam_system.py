@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from sams.config.sources import PamSource
-from sams.identity.sources.pam import PamDirectory, orders_for, questions_pair, spawn_helper
-from sams.identity.sources.pam_messages import QUESTIONS, helper_command, helper_environment
+from sams.identity.sources.pam.directory import PamDirectory, orders_for, questions_pair, spawn_helper
+from sams.identity.sources.pam.messages import QUESTIONS, helper_command, helper_environment
 
 IS_THERE = all(shutil.which(name) for name in ("gcc", "openssl")) and bool(
     list(Path("/usr/lib").glob("*/libnss_wrapper.so"))

@@ -90,7 +90,7 @@ def _radius(section: RadiusSource, tools: Tools) -> Directory:
 
 
 def _pam(section: PamSource, tools: Tools) -> Directory:
-    from sams.identity.sources.pam import PamDirectory
+    from sams.identity.sources.pam.directory import PamDirectory
 
     return PamDirectory(section, tools.pam)
 

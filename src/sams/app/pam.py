@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from sams.config.model import Config
 from sams.config.sources import PamSource
-from sams.identity.sources.pam import orders_for, questions_pair, spawn_helper
+from sams.identity.sources.pam.directory import orders_for, questions_pair, spawn_helper
 from sams.service.helpers import Helper
 
 

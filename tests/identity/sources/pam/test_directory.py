@@ -23,8 +23,8 @@ from sams.identity.interface import Finding
 from sams.identity.logins import Login, LoginForms, map_login
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member
-from sams.identity.sources.pam import PamDirectory
-from sams.identity.sources.pam_messages import Outcome, Question
+from sams.identity.sources.pam.directory import PamDirectory
+from sams.identity.sources.pam.messages import Outcome, Question
 from sams.service.privileges import ServiceUser, may_run_program
 from tests.support.pam_system import IS_THERE, MISSING, NOT_ROOT, PASSWORD, PamSystem
 
@@ -367,7 +367,7 @@ def test_the_helper_inherits_nothing_and_gives_up_what_it_does_not_need(system: 
 def test_rights_that_are_narrow_already_are_no_failure() -> None:
     """As by the unit's drop-in, `packaging/pam.conf`."""
     names = "audit_write,+chown,+dac_override,+dac_read_search,+fowner,+kill,+setgid,+setuid"
-    code = "from sams.identity.sources.pam_rights import give_up; give_up()"
+    code = "from sams.identity.sources.pam.rights import give_up; give_up()"
     narrow = ["setpriv", f"--bounding-set=-all,+{names}", "--no-new-privs"]
     done = subprocess.run(
         [*narrow, sys.executable, "-I", "-c", code], capture_output=True, text=True, check=False

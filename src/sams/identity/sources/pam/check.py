@@ -8,8 +8,8 @@ import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-from sams.identity.sources.pam_library import Code, Transaction
-from sams.identity.sources.pam_messages import Outcome, Policy, Question, Told
+from sams.identity.sources.pam.library import Code, Transaction
+from sams.identity.sources.pam.messages import Outcome, Policy, Question, Told
 
 _FOLDERS = ("/etc/pam.d", "/usr/lib/pam.d", "/usr/etc/pam.d")
 _LONGEST = 254

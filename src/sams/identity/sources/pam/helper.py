@@ -25,9 +25,9 @@ from types import FrameType
 
 import msgspec
 
-from sams.identity.sources.pam_check import check
-from sams.identity.sources.pam_messages import LARGEST, QUESTIONS, Orders, Outcome, Question, Told
-from sams.identity.sources.pam_rights import die_with_parent, give_up
+from sams.identity.sources.pam.check import check
+from sams.identity.sources.pam.messages import LARGEST, QUESTIONS, Orders, Outcome, Question, Told
+from sams.identity.sources.pam.rights import die_with_parent, give_up
 
 _LONGEST_PAUSE = 30.0
 _LONG_LIFE = 10.0

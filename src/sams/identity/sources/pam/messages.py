@@ -21,10 +21,10 @@ QUESTIONS = 3
 """The descriptor on which the helper finds its end."""
 
 
-_ROOT = Path(__file__).parents[3]
+_ROOT = Path(__file__).parents[4]
 _PROGRAM = (
     "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from sams.identity.sources.pam_helper import main; main(sys.argv[1:])"
+    "from sams.identity.sources.pam.helper import main; main(sys.argv[1:])"
 )
 
 

@@ -19,7 +19,7 @@ from sams.identity.logins import Login
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.login_forms import NO_LOGIN, sent_login
-from sams.identity.sources.pam_messages import (
+from sams.identity.sources.pam.messages import (
     LARGEST,
     QUESTIONS,
     Orders,
