@@ -6,10 +6,12 @@ import asyncio
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -529,3 +531,44 @@ def _ends(is_so: Callable[[], bool]) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+@pytest.mark.parametrize("asker", ["full", "empty"])
+def test_no_worker_holds_up_the_helper_by_the_socket_for_its_answer(system: PamSystem, asker: str) -> None:
+    """One that was taken over has both of its ends, and may fill it."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        theirs.setblocking(False)
+        with suppress(BlockingIOError):
+            while asker == "full":
+                theirs.send(bytes(1_000))
+        message = msgspec.msgpack.encode(Question("hangs", "alice", "sesame", HOME))
+        socket.send_fds(system.questions, [message], [theirs.fileno()])
+        time.sleep(2 * HANGING.timeout)
+        assert is_served(system)
+
+
+def test_no_worker_holds_up_the_helper_by_a_socket_that_lingers(own_system: PamSystem) -> None:
+    """To close one takes as long as its linger time, where nobody reads what was sent."""
+    own_system.start(named("permits"))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with socket.create_connection(server.getsockname()) as theirs:
+            theirs.setblocking(False)
+            with suppress(BlockingIOError):
+                while True:
+                    theirs.send(bytes(65_536))
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+            message = msgspec.msgpack.encode(Question("no-such-source", "alice", "sesame", HOME))
+            socket.send_fds(own_system.questions, [message], [theirs.fileno()])
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 60))
+            os.close(theirs.detach())
+        assert is_served(own_system)
+
+
+def is_served(system: PamSystem) -> bool:
+    async def ask() -> bool:
+        async with asyncio.timeout(5):
+            told = await system.directory(named("permits")).verify(login("alice"), "sesame", HOME)
+        return told.finding is Finding.RIGHT
+
+    return bool(run(ask))

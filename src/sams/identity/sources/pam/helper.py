@@ -17,6 +17,7 @@ import os
 import selectors
 import signal
 import socket
+import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +32,7 @@ from sams.identity.sources.pam.rights import die_with_parent, give_up
 
 _LONGEST_PAUSE = 30.0
 _LONG_LIFE = 10.0
+_NO_LINGER = struct.pack("ii", 0, 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -167,9 +169,12 @@ def _asker(descriptors: list[int]) -> socket.socket | None:
             found = socket.socket(fileno=descriptor)
         except OSError:
             os.close(descriptor)
-        else:
-            found.setblocking(False)
+            continue
+        if (found.family, found.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET):
             return found
+        with suppress(OSError):  # to close one that lingers takes as long as whoever sent it wants
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+        found.close()
     return None
 
 
@@ -182,7 +187,7 @@ def _question(data: bytes) -> Question | None:
 
 def _has_gone(asker: socket.socket) -> bool:
     try:
-        return asker.recv(1, socket.MSG_PEEK) == b""
+        return asker.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:
         return False
     except OSError:
@@ -190,8 +195,9 @@ def _has_gone(asker: socket.socket) -> bool:
 
 
 def _tell(asker: socket.socket, told: Told) -> None:
+    """Without waiting, whatever the asker and the child have made of the socket, which is theirs as well."""
     with suppress(OSError):
-        asker.send(msgspec.msgpack.encode(told))
+        asker.send(msgspec.msgpack.encode(told), socket.MSG_DONTWAIT)
 
 
 def _end_of(one: _Check, status: int) -> str:
