@@ -1,1 +1,1 @@
-"""The built-in accounts: one SQLite file, which commands change (`store`) and workers read (`builtin`, by `watch`)."""
+"""The built-in accounts: one SQLite file, changed by commands (`store`), read by workers (`builtin`)."""

@@ -1,1 +1,1 @@
-"""App passwords of members of every source: made and revoked (`store`), found at a sign-in (`lookup`), last used (`uses`)."""
+"""App passwords, for members of every source: made and revoked (`store`), found (`lookup`), last used (`uses`)."""

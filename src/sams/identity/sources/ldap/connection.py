@@ -1,7 +1,7 @@
 """One connection to an LDAP server: opened, with TLS where it is not this machine's, asked, and closed.
 
 A question that is cancelled leaves an answer under way; `LdapConnection` does not wait for it, so whoever leases
-connections (`ldap_servers`) closes one that was left like that. No step has a time of its own: whoever asks has one.
+connections (`servers`) closes one that was left like that. No step has a time of its own: whoever asks has one.
 """
 
 from __future__ import annotations

@@ -42,7 +42,7 @@ _EMAIL = "email"
 
 
 class OauthDirectory:
-    """The source `oauth` (`Directory`, and `proofs.Issuer`).
+    """The source `oauth` (`Directory`, and `proofs.TokenDirectory`).
 
     client_secret: for introspection; None: none.
     forms: tells which spellings of a login are one.

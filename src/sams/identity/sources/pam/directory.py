@@ -1,4 +1,4 @@
-"""The system's own accounts as a directory, asked by way of the PAM helper (`pam_helper.py`)."""
+"""The system's own accounts as a directory, asked by way of the PAM helper (`helper.py`)."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 The comparison takes its turn among all others (`identity.passwords.HashPool`), and a login that has no row costs as
 much as one that has. Which database it is, is the business of `postgresql.py` and `sqlite.py`; what the columns
-mean, of `sql_row.py`.
+mean, of `row.py`.
 """
 
 from __future__ import annotations

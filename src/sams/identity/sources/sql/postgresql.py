@@ -30,7 +30,7 @@ Rows = tuple[Sequence[str], Sequence[Sequence[object]]]
 
 
 class PostgresqlDatabase:
-    """Asks one query (`sql_database.Database`).
+    """Asks one query (`database.Database`).
 
     password: None: the database wants none.
     timeout: seconds for each of connecting and asking; the server ends a query after as long itself.

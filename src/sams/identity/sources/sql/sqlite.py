@@ -31,7 +31,7 @@ Rows = tuple[Sequence[str], Sequence[Sequence[object]]]
 
 
 class SqliteDatabase:
-    """Asks one query (`sql_database.Database`).
+    """Asks one query (`database.Database`).
 
     timeout: seconds that a question may take, waiting for a lock included. most: rows that it gives.
     """
