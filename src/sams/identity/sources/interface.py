@@ -1,7 +1,7 @@
 """What a directory is: whoever else keeps an organisation's members, asked over a network or a socket.
 
-A directory answers questions, and knows nothing of caches, outages or sign-ins. `directory_source.DirectorySource` makes
-a source of accounts of it (`identity.interface.Source`), remembers what it said, and goes on for a while without it.
+A directory answers questions, and knows nothing of caches, outages or sign-ins. `directory_source` makes a source of
+accounts of it (`identity.interface.Source`), remembers what it said, and goes on for a while without it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How many questions a worker asks a directory at once, and who is next.
 
 As for password hashes (`passwords.hashing.HashPool`): who was right at the same place before goes first, all others
-take turns by where they come from, and a full line lets the newest of a crowd go for somebody from elsewhere. So a crowd
-of guesses at a slow directory keeps no member elsewhere from it.
+take turns by where they come from, and a full line lets the newest of a crowd go for somebody from elsewhere. So a
+crowd of guesses at a slow directory keeps no member elsewhere from it.
 """
 
 from __future__ import annotations
