@@ -13,6 +13,7 @@ from sams.activity.events import (
     Connected,
     Enveloped,
     Greeted,
+    GuardLocked,
     JournalLost,
     Omitted,
     QueueChanged,
@@ -277,11 +278,19 @@ def test_what_happens_to_the_service_is_kept_longest_and_logged(
     assert len(rig.lines.lines) == 1
 
 
-@pytest.mark.parametrize(("what", "level"), [("route down", "warning"), ("route up", "info")])
-def test_a_route_that_goes_down_is_a_warning(rig: Rig, what: str, level: str) -> None:
+@pytest.mark.parametrize(
+    ("what", "level"), [("route down", "warning"), ("route up", "info"), ("source down", "warning")]
+)
+def test_a_route_or_source_that_goes_down_is_a_warning(rig: Rig, what: str, level: str) -> None:
     rig.recorder.tell(ServiceChanged(what, "hub: 451 4.4.1 refused"))
     (line,) = rig.lines.told()
     assert (line["level"], line["what"], line["detail"]) == (level, what, "hub: 451 4.4.1 refused")
+
+
+def test_the_line_of_a_lock_has_its_own_level(rig: Rig) -> None:
+    rig.recorder.tell(GuardLocked("pair", "alice", "192.0.2.7", 300.0, 10))
+    (line,) = rig.lines.told()
+    assert (line["level"], line["lock"], line["login"]) == ("info", "pair", "alice")
 
 
 def test_an_alarm_is_handed_on(rig: Rig) -> None:

@@ -43,7 +43,7 @@ from sams.activity.rows import login_term, reference_term
 
 MAX_LISTED = 5
 """Messages, references and recipients that one line of the log names; more are counted."""
-TROUBLES = frozenset({"route down"})
+TROUBLES = frozenset({"route down", "source down"})
 """Changes of the service that are warnings in the log."""
 
 
@@ -133,9 +133,14 @@ def log_service_event(log: FilteringBoundLogger, event: ServiceEvent) -> None:
     elif isinstance(event, JournalLost):
         log.error("journal entries lost", entries=event.entries, why=event.why)
     else:
-        fields = {name: value for name in event.__struct_fields__ if (value := getattr(event, name))}
+        fields = {_called(name): value for name in event.__struct_fields__ if (value := getattr(event, name))}
         is_trouble = isinstance(event, ServiceChanged) and event.what in TROUBLES
         (log.warning if is_trouble else log.info)(kind_of(event), **fields)
+
+
+def _called(field: str) -> str:
+    """A line's own `level` says how grave it is."""
+    return "lock" if field == "level" else field
 
 
 # --- what a step of a session does: to the counters, to the summary and to the terms by which its row is found
