@@ -309,6 +309,20 @@ def test_addresses_come_from_the_claims_that_are_named(ca_file: Path) -> None:
     assert found.member == Member("A1", ("a@example.org", "b@example.org"))
 
 
+@pytest.mark.parametrize("verified", [False, "false", True, None])
+def test_an_address_that_the_issuer_has_not_verified_is_nobodys_login(
+    ca_file: Path, verified: object
+) -> None:
+    """At an issuer where people write it themselves, anybody could be the boss."""
+    found = answer(
+        ca_file,
+        lambda issuer: issuer.token(email="boss@example.org", email_verified=verified),
+        login_claim="email",
+    )
+    is_taken = verified in (True, None)
+    assert found.finding is (Finding.RIGHT if is_taken else Finding.WRONG)
+
+
 def test_a_password_is_for_another_source(ca_file: Path) -> None:
     async def main() -> None:
         async with rig(ca_file) as made:

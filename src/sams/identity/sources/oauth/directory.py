@@ -192,13 +192,15 @@ class OauthDirectory:
             raise TokenError(
                 f"it does not tell the member's login ({name}): let the issuer add it, or set login_claim"
             )
+        if name == _EMAIL and _is_unverified(claims):
+            raise TokenError("its login is an address that its issuer has not verified (email_verified)")
         return Member(login, self._addresses(claims))
 
     def _addresses(self, claims: Mapping[str, Any]) -> tuple[str, ...]:
         """Mailboxes alone: at many an issuer members write these themselves, and a pattern is a whole domain."""
         found: dict[str, None] = {}
         for name in self._section.address_claims:
-            if name == _EMAIL and claims.get("email_verified") in {False, "false"}:
+            if name == _EMAIL and _is_unverified(claims):
                 continue
             found |= dict.fromkeys(text for text in texts(claims.get(name)) if not text.startswith(ANY))
         return tuple(found)[:_MOST_ADDRESSES]
@@ -226,6 +228,11 @@ class OauthDirectory:
         rules = self._section.addresses or ("{user}@{domain}",)
         by_rule = [one.replace("{user}", login.user).replace("{domain}", login.domain) for one in rules]
         return address in map(_mapped, member.addresses or by_rule)
+
+
+def _is_unverified(claims: Mapping[str, Any]) -> bool:
+    """Whether anybody may have written this e-mail address into an account of their own there."""
+    return claims.get("email_verified") in (False, "false")
 
 
 def _mapped(text: str) -> str:
