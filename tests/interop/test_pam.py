@@ -41,7 +41,7 @@ def helpers(session: int) -> list[int]:
         try:
             command = (folder / "cmdline").read_bytes()
             if (
-                b"pam_helper" in command
+                b"pam.helper" in command
                 and SERVICE.encode() in command
                 and os.getsid(int(folder.name)) == session
             ):

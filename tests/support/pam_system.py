@@ -22,7 +22,7 @@ IS_THERE = all(shutil.which(name) for name in ("gcc", "openssl")) and bool(
     list(Path("/usr/lib").glob("*/libnss_wrapper.so"))
 )
 MISSING = "gcc, openssl or nss_wrapper is missing: apt install gcc openssl libnss-wrapper, or make system"
-NOT_ROOT = "pam_unix checks passwords for root alone: run this test as root"
+NOT_ROOT = "what pam_unix says of an account is told where /etc/shadow may be read: run this test as root"
 PASSWORD = "correct horse"
 
 _MODULE = r"""

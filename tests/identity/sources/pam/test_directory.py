@@ -268,6 +268,7 @@ def test_an_account_that_is_unknown_to_the_system_is_asked_of_pam_and_refused(sy
     assert verify(system, "crashes", "nobody-at-all").finding is Finding.UNAVAILABLE
 
 
+@needs_root
 @pytest.mark.parametrize("section", ["shuts-out", "finds-it-expired", "finds-it-stale"])
 def test_an_account_that_may_not_sign_in_is_suspended(system: PamSystem, section: str) -> None:
     member = verify(system, section).member
@@ -287,12 +288,14 @@ def test_an_account_is_who_the_modules_say(system: PamSystem) -> None:
     assert verify(system, "renames-to-bob").member == Member("bob")
 
 
+@needs_root
 def test_a_module_that_cannot_tell_of_an_account_makes_nobody_of_none(system: PamSystem) -> None:
     with pytest.raises(TemporaryFailure):
         find(system, "cannot-tell-accounts", "nobody-at-all")
     assert find(system, "knows-no-account") is None
 
 
+@needs_root
 def test_a_wrong_password_is_answered_without_the_delay_of_the_modules(system: PamSystem) -> None:
     begun = time.monotonic()
     assert verify(system, "knows-one", "alice", "wrong").finding is Finding.WRONG
@@ -335,6 +338,7 @@ def test_what_a_crash_was_is_told_the_journal(system: PamSystem) -> None:
     assert "status 3" in verify(system, "leaves").detail
 
 
+@needs_root
 @pytest.mark.parametrize("on_uvloop", [True, False])
 def test_many_are_asked_for_at_once(system: PamSystem, on_uvloop: bool) -> None:
     directory = system.directory(named("is-slow"))
