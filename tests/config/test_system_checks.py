@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -156,3 +157,44 @@ def name_breached_list(folder: Path) -> None:
     line = 'domains = ["example.ac.uk"]\n'
     assert line in text
     (folder / "sams.toml").write_text(text.replace(line, line + 'breached_passwords = "breached"\n'))
+
+
+SQL = """
+[[accounts.source]]
+type = "sql"
+database = "sqlite:///{folder}/members.db"
+query = "SELECT hash AS password FROM people WHERE uid = %(user)s"
+"""
+DOVECOT = """
+[[accounts.source]]
+type = "dovecot"
+socket = "{folder}/auth-sams"
+user_socket = "127.0.0.1:12345"
+"""
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "text"),
+    [
+        (SQL, "members.db", "accounts.source[1].database: there is no file {folder}/members.db now"),
+        (
+            DOVECOT,
+            "auth-sams",
+            "accounts.source[1].socket: {folder}/auth-sams is no socket now: does Dovecot run",
+        ),
+    ],
+)
+def test_a_source_on_this_machine_that_is_not_there_is_warned_of(
+    folder: Path, source: str, name: str, text: str
+) -> None:
+    with (folder / "sams.toml").open("a") as file:
+        file.write(source.format(folder=folder))
+    (warning,) = load(folder / "sams.toml").warnings
+    assert text.format(folder=folder) in warning.show("sams.toml")
+    if name == "members.db":
+        (folder / name).touch()
+        assert load(folder / "sams.toml").warnings == ()
+        return
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(folder / name))
+        assert load(folder / "sams.toml").warnings == ()

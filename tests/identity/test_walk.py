@@ -22,6 +22,7 @@ class Street:
         self.known = KnownMembers(folder / "members.db")
         self.directories = {name: ToldDirectory() for name in ("students", "staff", "others")}
         self.takes_passwords = True
+        self.cache = 0.0
 
     def walk(self, name: str, password: str | None = None) -> list[Word]:
         async def collect() -> list[Word]:
@@ -35,7 +36,7 @@ class Street:
     def _source(self, name: str, directory: ToldDirectory) -> DirectorySource:
         return DirectorySource(
             directory,
-            SourceSettings(name, cache=0.0, takes_passwords=self.takes_passwords),
+            SourceSettings(name, cache=self.cache, takes_passwords=self.takes_passwords),
             serves=Serves(patterns=["s*"] if name == "students" else []),
             forms=FORMS,
             known=self.known,
@@ -76,6 +77,14 @@ def test_all_are_asked_about_who_is_unknown_and_an_outage_is_told(street: Street
     street.directories["others"].tells_unknown = False
     assert findings(street.walk("sam", "x"))[2] == "wrong password or no such login"
     assert findings(street.walk("sam"))[0] == "source unavailable"
+
+
+def test_a_directory_is_asked_whatever_it_said_before(street: Street) -> None:
+    """Or what a new configuration got wrong would be hidden for as long as the answers of the old one hold."""
+    street.cache = 300.0
+    street.walk("alice")
+    street.directories["staff"].failure = BROKEN
+    assert findings(street.walk("alice"))[1] == "source unavailable"
 
 
 def test_who_tells_nothing_without_a_password_is_not_asked_without(street: Street) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sams.config.checks import Findings
@@ -17,6 +17,8 @@ from sams.config.positions import KeyPath
 from sams.config.secret_files import read_secret, refuse_if_shared
 from sams.config.sender_checks import check_map_file
 from sams.config.sender_maps import SenderFile
+from sams.config.source_addresses import sqlite_path
+from sams.config.sources import AccountSource, DovecotSource, SqlSource
 from sams.core import hash_list
 from sams.core.errors import OperatorError
 from sams.protocol.radius import MIN_SECRET_OCTETS
@@ -41,6 +43,8 @@ def check_system(config: Config, findings: Findings) -> None:
             _check_secret(file, path, findings)
         elif _check_readable(file, path, findings) is not None and path[:2] == ("senders", "map"):
             check_map_file(file, path, findings)
+    for at, source in enumerate(config.accounts.sources):
+        _check_reachable(source, ("accounts", "source", at), findings)
     if config.server.data_dir.exists() and not config.server.data_dir.is_dir():
         findings.problem(("server", "data_dir"), f"{config.server.data_dir} is no folder")
     if config.alarm.command and not os.access(config.alarm.command[0], os.X_OK):
@@ -101,6 +105,29 @@ def _check_readable(file: Path, path: KeyPath, findings: Findings) -> tuple[int,
     except OSError as error:
         findings.problem(path, f"{file} cannot be read: {error.strerror}")
     return None
+
+
+def _check_reachable(source: AccountSource, path: KeyPath, findings: Findings) -> None:
+    """What a source talks to on this machine; who makes it may not run yet."""
+    if isinstance(source, DovecotSource):
+        for name, socket in (("socket", source.socket), ("user_socket", source.user_socket)):
+            if socket.startswith("/") and not _may_be(stat.S_ISSOCK, Path(socket)):
+                text = f"{socket} is no socket now: does Dovecot run, with a unix_listener of this name?"
+                findings.warning((*path, name), text)
+    if isinstance(source, SqlSource) and source.database.startswith("sqlite:///"):
+        file = Path(sqlite_path(source.database))
+        if not _may_be(stat.S_ISREG, file):
+            findings.warning((*path, "database"), f"there is no file {file} now")
+
+
+def _may_be(is_kind: Callable[[int], bool], path: Path) -> bool:
+    """Whether there is something of this kind, or this user may not look."""
+    try:
+        return is_kind(path.stat().st_mode)
+    except PermissionError:
+        return True
+    except OSError:
+        return False
 
 
 def _check_key(file: Path, path: KeyPath, findings: Findings) -> None:

@@ -1,7 +1,7 @@
 """The way of a login along the sources of accounts, told step by step: for people who want to know why it fails.
 
-It asks as a sign-in does and in the same order, but tells what each source said, remembers nothing and counts nothing
-against anybody.
+It asks as a sign-in does and in the same order, but tells what each source said, takes nothing from memory and counts
+nothing against anybody.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from sams.core.errors import TemporaryFailure
 from sams.identity.chain import Chain
@@ -18,6 +19,15 @@ from sams.identity.logins import Login
 NOT_ASKED = "not asked"
 FOUND = "found"
 DECIDING = frozenset({Finding.RIGHT, Finding.WRONG})
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A source that may answer out of its memory: a mistake of its configuration would not show."""
+
+    async def ask_anew(self, login: Login) -> Account | None:
+        """Who it is, by asking in any case."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +79,8 @@ async def _asked(source: Source, login: Login, password: str | None, address: st
 
 async def _found(source: Source, login: Login) -> Checked:
     try:
-        account = await source.find(login)
+        ask = source.ask_anew if isinstance(source, Remembering) else source.find
+        account = await ask(login)
     except TemporaryFailure as failure:
         return Checked(Finding.UNAVAILABLE, detail=failure.detail)
     return Checked(Finding.UNKNOWN) if account is None else Checked(Finding.RIGHT, account)
