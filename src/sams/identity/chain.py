@@ -15,6 +15,7 @@ from sams.identity.interface import (
     ScramSource,
     Source,
     TokenSource,
+    is_unchanged,
 )
 from sams.identity.logins import Login
 from sams.protocol.sasl.interface import PrincipalClaim, ScramKey, TokenClaim
@@ -93,12 +94,7 @@ class Chain:
         source = self._by_name.get(identity.source)
         if source is None:
             return False
-        account = source.look_up(Login(identity.login, identity.login, ""))
-        return (
-            account is not None
-            and account.suspended is None
-            and account.identity.generation == identity.generation
-        )
+        return is_unchanged(source.look_up(Login(identity.login, identity.login, "")), identity)
 
     def remember_for(self, identity: Identity) -> tuple[float | None, float]:
         """For how many seconds a password of this account is remembered (None: as the service does), and graced."""

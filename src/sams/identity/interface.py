@@ -96,6 +96,15 @@ class Account:
     is_device: bool = False
 
 
+def is_unchanged(account: Account | None, identity: Identity) -> bool:
+    """Whether an account is as it was when somebody signed in, and may still be used. account: as it is known now."""
+    return (
+        account is not None
+        and account.suspended is None
+        and account.identity.generation == identity.generation
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Audience:
     """Who may sign in at a listener.

@@ -133,9 +133,9 @@ def test_nothing_is_kept_of_names_that_strangers_make_up(rig: Rig) -> None:
                 assert await checked(source, f"stranger{number}", "guess") is Finding.UNKNOWN
                 assert await source.find(login(f"other{number}")) is None
         with rig.source() as source:
-            assert source._known.take() == []
-            assert not source._entries
-            assert source._known.read("staff", "stranger1@example.ac.uk") is None
+            assert source._answers._known.take() == []
+            assert not source._answers._kept
+            assert source._answers._known.read("staff", "stranger1@example.ac.uk") is None
 
     asyncio.run(run())
 

@@ -2,7 +2,7 @@
 
 Theory of operation
 -------------------
-What a directory says of a login is an answer (`known.Known`): a member, or nobody. An answer holds for `cache`
+What a directory says of a login is an answer (`answers`, `known`): a member, or nobody. An answer holds for `cache`
 seconds; then `look_up` has none any more, and whoever signs in is asked about anew. It is kept longer for two ends:
 `last_known` says whom to let in while the directory is down, and `still_valid` says at each MAIL whether a session
 may go on. For a session whose answer is older than `cache` the directory is asked again, beside the session, so that
@@ -16,43 +16,29 @@ directory are `TemporaryFailure`; what its library raises besides is one, too, a
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-import msgspec
-
-from sams.core.address import AddressError, Mailbox, parse_mailbox
 from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
-from sams.identity.interface import Account, Checked, Finding, Identity
-from sams.identity.logins import Login, LoginForms, UnpreparableError, prepare_login
-from sams.identity.patterns import ANY, pattern_key
+from sams.identity.interface import Account, Checked, Finding, Identity, is_unchanged
+from sams.identity.logins import Login, LoginForms
 from sams.identity.replies import BUSY
+from sams.identity.sources.answers import Answers, Kept
 from sams.identity.sources.interface import Answer, Directory, Member, down
-from sams.identity.sources.known import Known, KnownMembers
+from sams.identity.sources.known import KnownMembers
+from sams.identity.sources.member_accounts import MemberAccounts, prepared
 from sams.identity.sources.outage import Outage
 from sams.identity.sources.turnstile import Turnstile
 
-MAX_CACHED = 20_000
-"""Answers in memory; what was asked first goes first."""
-MAX_ADDRESSES = 1_000
 PROBE = "sams-probe"
 """A login that is nobody's, for the question whether a directory is up."""
 MOST_REFRESHING = 100
 """Sessions of which a worker asks anew at once."""
 
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    """An answer with the account that it makes; None: nobody."""
-
-    known: Known
-    account: Account | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,18 +85,15 @@ class DirectorySource:
         self._directory = directory
         self._settings = settings
         self._forms = forms
-        self._known = known
-        self._clock = clock
+        self._accounts = MemberAccounts(settings.name, settings.addresses, settings.domain, forms)
+        self._answers = Answers(settings.name, self._accounts.account, known, clock)
         self._report = report
         self._turnstile = Turnstile(settings.connections)
         self.outage = Outage(clock, tell)
         self.name = settings.name
         self.takes_passwords = settings.takes_passwords
         self.serves = serves
-        self._entries: dict[str, _Entry] = {}
-        self._places: dict[str, Login] = {}
         self._refreshing: dict[str, asyncio.Task[None]] = {}
-        self._changed: set[str] = set()
 
     @property
     def remember(self) -> float:
@@ -129,35 +112,30 @@ class DirectorySource:
 
     def look_up(self, login: Login) -> Account | None:
         """What was said of the login within `cache`."""
-        entry = self._last(login)
-        return entry.account if entry is not None and self._holds(entry) else None
+        kept = self._last(login)
+        return kept.account if kept is not None and self._holds(kept) else None
 
     def last_known(self, login: Login) -> Account | None:
         """What was said within `cache` and `grace`; None: nothing, or that there is nobody."""
-        entry = self._last(login)
+        kept = self._last(login)
         longest = self._settings.cache + self._settings.grace
-        return entry.account if entry is not None and self._age(entry) < longest else None
+        return kept.account if kept is not None and self._answers.age(kept) < longest else None
 
     def still_valid(self, identity: Identity) -> bool:
         """Whether nothing else was said since. Asks again, for the next time, where that is long ago."""
-        login = self._places.get(identity.login)
+        login = self._answers.asked_as(identity.login)
         if login is not None and not self.serves(login):
             return False  # the configuration says so since the sign-in
-        entry = self._last(login) if login is not None else None
-        if login is None or entry is None:
+        kept = self._last(login) if login is not None else None
+        if login is None or kept is None:
             return True  # let go of in memory: the session ends by its own time
-        if not self._holds(entry):
+        if not self._holds(kept):
             self._refresh(login)
-        account = entry.account
-        return (
-            account is not None
-            and account.suspended is None
-            and account.identity.generation == identity.generation
-        )
+        return is_unchanged(kept.account, identity)
 
     def take_over(self, before: DirectorySource) -> None:
         """Look after the sessions of a source that this one replaces, by the logins of their sign-ins."""
-        self._places = {name: self._forms.parse(login.typed) for name, login in before._places.items()}
+        self._answers.take_over(before._answers, self._forms)
 
     async def find(self, login: Login) -> Account | None:
         """Who it is, by an answer that holds or by asking. Where nobody can be asked: whoever it may be.
@@ -166,11 +144,11 @@ class DirectorySource:
             TemporaryFailure: the directory is down.
         """
         if not self._directory.can_find:
-            return self._account(Member(login.bare))
-        entry = self._last(login)
-        if entry is None or not self._holds(entry):
+            return self._accounts.account(Member(login.bare))
+        kept = self._last(login)
+        if kept is None or not self._holds(kept):
             return await self.ask_anew(login)
-        return entry.account
+        return kept.account
 
     async def ask_anew(self, login: Login) -> Account | None:
         """The same by asking in any case; for a directory with `can_find`.
@@ -230,7 +208,7 @@ class DirectorySource:
         except TemporaryFailure as failure:
             if failure.reply == BUSY:
                 raise
-            account = self.last_known(login) or self._account(member)
+            account = self.last_known(login) or self._accounts.account(member)
         if account is None:
             return Checked(Finding.REFUSED, detail=f"{visible(member.login, 100)} is known no more")
         return Checked(Finding.RIGHT, account, answer.detail)
@@ -241,7 +219,7 @@ class DirectorySource:
 
     def _login_of(self, member: Member) -> Login | None:
         """None: it is no login of this source."""
-        name = _prepared(member.login)
+        name = prepared(member.login)
         login = self._forms.parse(name) if name else None
         return login if login is not None and self.serves(login) else None
 
@@ -255,8 +233,7 @@ class DirectorySource:
 
     def changed(self) -> frozenset[str]:
         """Logins of which something new was said since the last call."""
-        found, self._changed = frozenset(self._changed), set()
-        return found
+        return self._answers.take_changed()
 
     async def close(self) -> None:
         """Stop asking."""
@@ -334,112 +311,15 @@ class DirectorySource:
         except TemporaryFailure:
             return  # the circuit breaker tells; what is known stands
 
-    def _last(self, login: Login) -> _Entry | None:
-        """The newest answer: this worker's, or another's."""
-        own = self._entries.get(login.address)
-        if own is not None and self._holds(own):
-            return own
-        others = self._known.read(self.name, login.address)
-        if others is None or (own is not None and others.asked <= own.known.asked):
-            return own
-        return self._keep(login, others, own)
+    def _last(self, login: Login) -> Kept | None:
+        return self._answers.last(login, self._settings.cache)
 
-    def _note(self, login: Login, member: Member | None) -> _Entry:
-        """Keep an answer. Of who never was anybody nothing is kept: strangers may name whom they like."""
-        known = Known(member, self._clock.now())
-        before = self._last(login)
-        if member is None and before is None:
-            return _Entry(known, None)
-        self._known.note(self.name, login.address, known)
-        return self._keep(login, known, before)
+    def _note(self, login: Login, member: Member | None) -> Kept:
+        return self._answers.note(login, member, self._last(login))
 
-    def _keep(self, login: Login, known: Known, before: _Entry | None) -> _Entry:
-        account = None if known.member is None else self._account(known.member)
-        entry = self._entries[login.address] = _Entry(known, account)
-        if before is not None and before.account is not None and before.known.member != known.member:
-            self._changed.add(before.account.identity.login)
-        if account is not None:
-            self._places[account.identity.login] = login
-        for kept in (self._entries, self._places):
-            if len(kept) > MAX_CACHED:
-                kept.pop(next(iter(kept)))
-        return entry
-
-    def _holds(self, entry: _Entry) -> bool:
-        return self._age(entry) < self._settings.cache
-
-    def _age(self, entry: _Entry) -> float:
-        """Seconds; an answer from the future, after a jump of the clock, is old."""
-        age = self._clock.now() - entry.known.asked
-        return age if age >= 0 else float("inf")
-
-    def _account(self, member: Member) -> Account | None:
-        """None: what the directory calls the member can be no login."""
-        name = _prepared(member.login)
-        if not name:
-            return None
-        own = _patterns(member.addresses) or self._by_rule(name)
-        identity = Identity(
-            login=name,
-            addresses=own,
-            may_send_as=_patterns(member.may_send_as),
-            default_address=_default_address(own, name, self._forms.parse(name).domain),
-            generation=_generation(self.name, member, own),
-            recipients_per_hour=member.recipients_per_hour,
-            recipients_per_day=member.recipients_per_day,
-            source=self.name,
-        )
-        return Account(identity, member.suspended)
-
-    def _by_rule(self, name: str) -> tuple[str, ...]:
-        """Of what the directory calls the member: what was typed may have another domain, or any."""
-        user, at, domain = name.rpartition("@")
-        if not at:
-            user, domain = name, self._settings.domain or self._forms.default
-        values = {"user": user, "domain": domain}
-        return _patterns(tuple(_filled(template, values) for template in self._settings.addresses))
+    def _holds(self, kept: Kept) -> bool:
+        return self._answers.age(kept) < self._settings.cache
 
 
 def _not_of_ours(member: Member) -> Checked:
     return Checked(Finding.REFUSED, detail=f"{visible(member.login, 100)} is no login of this source")
-
-
-def _filled(template: str, values: dict[str, str]) -> str:
-    for name, value in values.items():
-        template = template.replace(f"{{{name}}}", value)
-    return template
-
-
-def _patterns(texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Those that are addresses; a directory may hold others."""
-    found: dict[str, None] = {}
-    for text in texts[:MAX_ADDRESSES]:
-        try:
-            found[pattern_key(text.strip())] = None
-        except AddressError:
-            continue
-    return tuple(found)
-
-
-def _prepared(login: str) -> str:
-    try:
-        return prepare_login(login)
-    except UnpreparableError:
-        return ""
-
-
-def _default_address(patterns: tuple[str, ...], login: str, domain: str) -> Mailbox:
-    for pattern in patterns:
-        if not pattern.startswith(ANY):
-            return parse_mailbox(pattern)
-    domain = patterns[0].removeprefix(ANY) if patterns else domain
-    try:
-        return parse_mailbox(f"{login.partition('@')[0]}@{domain}")
-    except AddressError:
-        return Mailbox("postmaster", domain)
-
-
-def _generation(source: str, member: Member, addresses: tuple[str, ...]) -> int:
-    """A number of what the account holds; positive, as those of built-in accounts are."""
-    content = msgspec.msgpack.encode((source, member, addresses))
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big") >> 1

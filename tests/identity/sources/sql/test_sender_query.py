@@ -11,8 +11,8 @@ from sams.config.sender_maps import SenderQuery
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.interface import Finding
 from sams.identity.replies import BUSY
-from sams.identity.sources.directory_source import MAX_ADDRESSES
 from sams.identity.sources.interface import Member
+from sams.identity.sources.member_accounts import MAX_ADDRESSES
 from sams.identity.sources.sql.sender_query import SenderQueryDirectory
 from tests.identity.sources.sql.rig import login
 from tests.support.postgresql_server import MISSING, PostgresqlServer, postgresql, programs

@@ -12,8 +12,8 @@ from sams.config.sender_maps import SenderQuery
 from sams.core.text import visible
 from sams.identity.interface import Finding
 from sams.identity.logins import Login
-from sams.identity.sources.directory_source import MAX_ADDRESSES
 from sams.identity.sources.interface import Answer, Member, down, unanswerable
+from sams.identity.sources.member_accounts import MAX_ADDRESSES
 from sams.identity.sources.sql.database import Database, open_database, parameters_of
 from sams.identity.sources.sql.row import UnanswerableError
 
