@@ -102,6 +102,16 @@ def prepare_password(text: str) -> str:
         ) from None
 
 
+def is_disguised(login: str) -> bool:
+    """Whether a login has letters in another width, or others that are mapped to ASCII (the Kelvin sign).
+
+    Whoever types them means the plain ones. To a directory that knows no RFC 8265 they are another name.
+    """
+    return any(
+        _WIDTHS.get(ord(one), one) != one or one.lower().isascii() for one in login if not one.isascii()
+    )
+
+
 def map_password(text: str) -> str:
     """The form in which a password is compared: what `prepare_password` makes of it, where that makes anything."""
     return text if text.isascii() else unicodedata.normalize("NFC", _SPACES.sub(" ", text))

@@ -9,7 +9,7 @@ import msgspec
 
 from sams.core.address import AddressError, Mailbox, parse_mailbox
 from sams.identity.interface import Account, Identity
-from sams.identity.logins import LoginForms, UnpreparableError, prepare_login
+from sams.identity.logins import LoginForms, UnpreparableError, is_disguised, prepare_login, user_of
 from sams.identity.patterns import ANY, pattern_key
 from sams.identity.sources.interface import Member
 
@@ -57,11 +57,16 @@ class MemberAccounts:
 
 
 def prepared(login: str) -> str:
-    """A login as the directory writes it, prepared (RFC 8265); empty: it can be none."""
+    """A login as the directory writes it, prepared (RFC 8265); empty: it can be none.
+
+    At many a directory people choose their names themselves: one that another one's can be made of (`is_disguised`)
+    is nobody's, nor is `*`, of which the rule would make the whole domain.
+    """
     try:
-        return prepare_login(login)
+        name = prepare_login(login)
     except UnpreparableError:
         return ""
+    return "" if is_disguised(login) or user_of(name) == "*" else name
 
 
 def _filled(template: str, values: dict[str, str]) -> str:
