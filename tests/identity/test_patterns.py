@@ -53,3 +53,10 @@ def test_no_pattern_covers_nothing() -> None:
 def test_what_is_neither_address_nor_domain_is_no_pattern(text: str) -> None:
     with pytest.raises(AddressError):
         pattern_key(text)
+
+
+@pytest.mark.parametrize("text", ['"*"@example.org', '"\\*"@example.org', '"*"@EXAMPLE.org'])
+def test_a_mailbox_that_is_called_like_a_pattern_is_none(text: str) -> None:
+    """Whoever may name an address of their own would have the whole domain."""
+    with pytest.raises(AddressError, match="all of its domain"):
+        pattern_key(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from sams.core.address import Mailbox, domain_key, parse_domain, parse_mailbox
+from sams.core.address import AddressError, Mailbox, domain_key, parse_domain, parse_mailbox
 
 ANY = "*@"
 
@@ -13,11 +13,14 @@ def pattern_key(text: str) -> str:
     """The form in which a pattern is compared: a mailbox's key, or `*@` and a domain's.
 
     Raises:
-        AddressError: it is neither.
+        AddressError: it is neither. Nor is the mailbox `"*"@domain`, whose key would be taken for all of the domain.
     """
     if text.startswith(ANY):
         return ANY + domain_key(parse_domain(text[len(ANY) :]))
-    return parse_mailbox(text).key
+    key = parse_mailbox(text).key
+    if key.startswith(ANY):
+        raise AddressError("a mailbox that is called * cannot be told from all of its domain")
+    return key
 
 
 def covers(patterns: Collection[str], mailbox: Mailbox) -> bool:

@@ -24,6 +24,12 @@ def test_nobody_is_another_by_letters_that_only_look_alike(login: str) -> None:
     assert ACCOUNTS.account(Member(login)) is None
 
 
+def test_nobody_has_a_whole_domain_by_a_mailbox_that_is_called_like_it() -> None:
+    account = ACCOUNTS.account(Member("eve", ('"*"@example.org', '"\\*"@example.org')))
+    assert account is not None
+    assert account.identity.addresses == ("eve@example.org",)
+
+
 @pytest.mark.parametrize("login", ["alice", "ALICE", "Müller", "mu\u0308ller", "日本", "a*", "o'neil"])
 def test_other_names_are_those_of_members(login: str) -> None:
     assert ACCOUNTS.account(Member(login)) is not None

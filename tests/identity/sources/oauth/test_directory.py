@@ -301,7 +301,9 @@ def test_addresses_come_from_the_claims_that_are_named(ca_file: Path) -> None:
     found = answer(
         ca_file,
         lambda issuer: issuer.token(
-            upn="A1", mails=["a@example.org", 7, "*@b.example", "b@example.org"], email_verified=False
+            upn="A1",
+            mails=["a@example.org", 7, "*@b.example", " *@b.example", "b@example.org"],
+            email_verified=False,
         ),
         login_claim="upn",
         address_claims=("email", "mails", "none"),

@@ -202,7 +202,8 @@ class OauthDirectory:
         for name in self._section.address_claims:
             if name == _EMAIL and _is_unverified(claims):
                 continue
-            found |= dict.fromkeys(text for text in texts(claims.get(name)) if not text.startswith(ANY))
+            told = map(str.strip, texts(claims.get(name)))
+            found |= dict.fromkeys(text for text in told if not text.startswith(ANY))
         return tuple(found)[:_MOST_ADDRESSES]
 
     def _check_named(self, authzid: str, member: Member) -> None:
