@@ -1,21 +1,26 @@
-"""What a listener offers its connections, of the configuration, its TLS and the sources of accounts."""
+"""The doors of a worker, and what each offers: made of the configuration, TLS and the sources of accounts."""
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import msgspec
 
 from sams.app import settings
+from sams.app.inherited import Inherited
+from sams.app.sign_ins import SignIns
 from sams.config.model import Config, Listener
 from sams.identity.certificates import name_reader
 from sams.identity.interface import EVERYBODY, Audience, PrincipalSource, Source, TokenSource
 from sams.identity.offers import CERTIFICATE_MECHANISMS, never_offered, offered, verifiable
 from sams.protocol.sasl.interface import Channel, SecurityContext
 from sams.protocol.sasl.registry import Registry
+from sams.service.material import Material
 from sams.service.tls_contexts import ListenerTls
 from sams.submission.entrance import FORMER_FOR, Entrance, Former
+from sams.submission.reception import ListenerDoor, Reception
 from sams.submission.tls import HAS_EXPORTER
 
 
@@ -92,3 +97,68 @@ class Entrances:
             certificates=listener.client_ca is not None,
             binds=bool(tls.end_points) or HAS_EXPORTER,
         )
+
+
+class Doors:
+    """The doors of one worker, in the order of its listeners.
+
+    number: the worker's; the first one tells of what cannot be offered.
+    """
+
+    def __init__(
+        self,
+        inherited: Inherited,
+        number: int,
+        *,
+        mechanisms: Registry,
+        sign_ins: SignIns,
+        reception: Reception,
+    ) -> None:
+        self._inherited = inherited
+        self._number = number
+        self._sign_ins = sign_ins
+        self._reception = reception
+        self._entrances = Entrances(mechanisms, None, inherited.clock.now)
+        self._keyed = sign_ins.keyed
+        places = range(len(inherited.material.config.listeners))
+        self._doors = [self._door(inherited.material, place) for place in places]
+
+    def with_sockets(self) -> list[tuple[ListenerDoor, socket.socket]]:
+        """Each door with a socket that leads to it."""
+        number, workers = self._number, self._inherited.workers
+        pairs = zip(self._doors, self._inherited.listeners, strict=True)
+        return [(door, one) for door, listener in pairs for one in listener.share(number, workers)]
+
+    def renew(self, material: Material) -> None:
+        """Go by other settings, and by the sources and certificates that there are now."""
+        self._keyed = self._sign_ins.keyed
+        for place, door in enumerate(self._doors):
+            door.context = self._inherited.listeners[place].tls.context
+            door.entrance = self._entrance(material.config, place, door.entrance)
+            door.proxies = settings.proxies(material.config, material.config.listeners[place])
+
+    def note_keys(self) -> None:
+        """SCRAM is offered as long as every member can use it."""
+        keyed = self._sign_ins.keyed
+        if keyed == self._keyed:
+            return
+        self._keyed = keyed
+        for place, door in enumerate(self._doors):
+            door.entrance = self._entrance(self._inherited.material.config, place, door.entrance)
+
+    def _door(self, material: Material, place: int) -> ListenerDoor:
+        listener = material.config.listeners[place]
+        context = self._inherited.listeners[place].tls.context
+        proxies = settings.proxies(material.config, listener)
+        entrance = self._entrance(material.config, place, None)
+        return ListenerDoor(self._reception, listener.port, context, entrance, proxies)
+
+    def _entrance(self, config: Config, place: int, before: Entrance | None) -> Entrance:
+        listener, tls = config.listeners[place], self._inherited.listeners[place].tls
+        audience = settings.audience(listener)
+        sources = self._sign_ins.sources_for(audience)
+        vain = self._entrances.never_offered(listener, tls, sources)
+        if vain and self._number == 0:
+            why = "no source of accounts can verify them"
+            self._inherited.log.warning("mechanisms that are not offered", names=" ".join(vain), why=why)
+        return self._entrances.make(config, listener, tls, sources=sources, before=before, audience=audience)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from pathlib import Path
 
 from sams.activity.alarms import Alarms, ways
@@ -13,7 +12,7 @@ from sams.app import parts, settings
 from sams.app.app_password_sweep import AppPasswordSweep
 from sams.app.certificates import CertificateWatch
 from sams.app.control import AskForReload, service_handlers, worker_handlers
-from sams.app.doors import Entrances
+from sams.app.doors import Doors
 from sams.app.guard_watch import GuardKeeper, alarm_text
 from sams.app.hops import Hops
 from sams.app.inherited import Inherited, check_changeable
@@ -45,8 +44,7 @@ from sams.service.source_view import source_handlers
 from sams.spool.interface import Search, Spool, Work
 from sams.spool.layout import Layout
 from sams.submission.composition import Composer
-from sams.submission.entrance import Entrance
-from sams.submission.reception import House, ListenerDoor, Reception
+from sams.submission.reception import House, Reception
 from sams.submission.services import Services
 
 LOOK_EVERY = 1.0
@@ -73,7 +71,6 @@ class WorkerGraph:
         self._loop = asyncio.get_running_loop()
         self._clock = inherited.clock
         self._mechanisms = all_mechanisms()
-        self._offers = Entrances(self._mechanisms, None, self._clock.now)
         self._beats = 0
         self._is_hurried = False
         self._timer: asyncio.TimerHandle | None = None
@@ -83,70 +80,90 @@ class WorkerGraph:
     # --- made
 
     def _make(self, material: Material) -> None:
-        config, clock, number = material.config, self._clock, self._number
+        """In this order: each part is handed those before it."""
+        config = material.config
         self._routes: RouteTable = settings.route_table(config)
-        self._metrics = self._inherited.memory.metrics.slot(number)
+        self._metrics = self._inherited.memory.metrics.slot(self._number)
+        self._make_storage(config)
+        self._make_activity(config)
+        self._make_identity()
+        self._make_delivery(config)
+        self._quota = parts.quota(self._inherited)
+        self._make_watches(config)
+        self._reception = Reception(self._loop, self._house(material), self._bug)
+        self._doors = Doors(
+            self._inherited,
+            self._number,
+            mechanisms=self._mechanisms,
+            sign_ins=self._sign_ins,
+            reception=self._reception,
+        )
+
+    def _make_storage(self, config: Config) -> None:
+        data_dir = config.server.data_dir
         self._storage = Storage(
-            config.server.data_dir,
-            number,
+            data_dir,
+            self._number,
             self._inherited.workers,
-            clock=clock,
+            clock=self._clock,
             settings=settings.spool_settings(config),
             hooks=hooks(self._loop, self._metrics, self._tell_activity),
         )
         self._queue = ShardQueue(
             lambda: self._storage.spools, self._clock, self._queue_changed, self._routes_down
         )
-        self._storage_watch = StorageWatch(
-            self._storage, self._metrics, self._queue.depth, config.server.data_dir
-        )
+        self._storage_watch = StorageWatch(self._storage, self._metrics, self._queue.depth, data_dir)
+
+    def _make_activity(self, config: Config) -> None:
         self._journal = parts.journal(self._inherited, self._storage.primary.shard, self._journal_trouble)
         self._alarms = self._make_alarms(config)
         self._activity = Recorder(
-            clock=clock,
+            clock=self._clock,
             journal=self._journal,
             log=self._inherited.log,
             facts=self._inherited.facts,
             metrics=self._metrics,
             on_alarm=self._pass_on,
         )
-        self._sign_ins = SignIns(self._inherited, number, self._guard_locked, self._tell_activity)
+
+    def _make_identity(self) -> None:
+        self._sign_ins = SignIns(self._inherited, self._number, self._guard_locked, self._tell_activity)
         self._sweep = AppPasswordSweep(
-            AppPasswordStore(self._sign_ins.accounts.file, clock),
+            AppPasswordStore(self._sign_ins.accounts.file, self._clock),
             self._sign_ins.known,
             sources=lambda: self._sign_ins.sources,
             forms=lambda: login_forms(self._inherited.material.config),
-            clock=clock,
+            clock=self._clock,
             tell=self._tell_activity,
             log=self._inherited.log,
         )
-        self._hops = Hops(clock)
+
+    def _make_delivery(self, config: Config) -> None:
+        self._hops = Hops(self._clock)
         self._scheduler = Scheduler(
-            clock=clock,
+            clock=self._clock,
             policy=settings.retry_policy(config),
-            reporter=parts.reporter(config, clock, self._stored_route_of),
+            reporter=parts.reporter(config, self._clock, self._stored_route_of),
             tell=self._activity.tell,
             faulted=self._faulted,
         )
         self._mail = ServiceMail(
             name=config.server.name,
             author=settings.postmaster(config),
-            clock=clock,
+            clock=self._clock,
             spool=self._storage.primary,
             route_of=self._route_of,
             submit=self._submit,
         )
-        self._quota = parts.quota(self._inherited)
+
+    def _make_watches(self, config: Config) -> None:
         self._certificates = CertificateWatch(
-            config.tls.expiry_warnings, clock, lambda text: self._alarm("certificate", text)
+            config.tls.expiry_warnings, self._clock, lambda text: self._alarm("certificate", text)
         )
         self._sharing = SharingWatch(self._inherited.log)
         self._guard_keeper = GuardKeeper(
-            self._inherited.memory.guard, config.server.data_dir, clock, self._inherited.log
+            self._inherited.memory.guard, config.server.data_dir, self._clock, self._inherited.log
         )
-        self._reception = Reception(self._loop, self._house(material), self._bug)
-        self._keyed = self._sign_ins.keyed
-        self._doors = [self._door(material, place) for place in range(len(config.listeners))]
 
     def _make_alarms(self, config: Config) -> Alarms:
         return Alarms(
@@ -185,23 +202,6 @@ class WorkerGraph:
         )
         return House(services, settings.time_limits(config))
 
-    def _door(self, material: Material, place: int) -> ListenerDoor:
-        listener = material.config.listeners[place]
-        context = self._inherited.listeners[place].tls.context
-        proxies = settings.proxies(material.config, listener)
-        entrance = self._entrance(material.config, place, None)
-        return ListenerDoor(self._reception, listener.port, context, entrance, proxies)
-
-    def _entrance(self, config: Config, place: int, before: Entrance | None) -> Entrance:
-        listener, tls = config.listeners[place], self._inherited.listeners[place].tls
-        audience = settings.audience(listener)
-        sources = self._sign_ins.sources_for(audience)
-        vain = self._offers.never_offered(listener, tls, sources)
-        if vain and self._number == 0:
-            why = "no source of accounts can verify them"
-            self._inherited.log.warning("mechanisms that are not offered", names=" ".join(vain), why=why)
-        return self._offers.make(config, listener, tls, sources=sources, before=before, audience=audience)
-
     # --- started and stopped
 
     async def start(self) -> None:
@@ -212,15 +212,9 @@ class WorkerGraph:
             self._use_spool(spool)
         self._scheduler.start()
         await self._open_controls()
-        await self._reception.listen(self._entrances())
+        await self._reception.listen(self._doors.with_sockets())
         self._activity.tell(ServiceChanged("started", f"worker {self._number}"))
         self._beat()
-
-    def _entrances(self) -> list[tuple[ListenerDoor, socket.socket]]:
-        """Each of this worker's doors with a socket that leads to it."""
-        number, workers = self._number, self._inherited.workers
-        pairs = zip(self._doors, self._inherited.listeners, strict=True)
-        return [(door, one) for door, listener in pairs for one in listener.share(number, workers)]
 
     async def stop(self, grace: float) -> None:
         """Finish what is under way, within `grace` seconds altogether.
@@ -282,16 +276,11 @@ class WorkerGraph:
         for control, (_, handlers) in zip(self._controls, self._answers(), strict=True):
             control.replace(handlers, roles)
         self._sign_ins.renew(material, deciding)
-        self._keyed = self._sign_ins.keyed
         self._routes = settings.route_table(material.config)
         self._scheduler.set_routes(self._routes, self._hops.use(hops))
         self._reception.house = self._house(material)
         self._certificates.look_anew()
-        for place, door in enumerate(self._doors):
-            listener = material.config.listeners[place]
-            door.context = self._inherited.listeners[place].tls.context
-            door.entrance = self._entrance(material.config, place, door.entrance)
-            door.proxies = settings.proxies(material.config, listener)
+        self._doors.renew(material)
         self._activity.tell(ServiceChanged("reloaded", f"worker {self._number}"))
 
     # --- looked at once a second
@@ -314,18 +303,10 @@ class WorkerGraph:
         self._storage_watch.beat()
         self._note_what_is_down()
         self._sign_ins.tick()
-        self._note_keys()
+        self._doors.note_keys()
         if self._beats % ADOPT_EVERY == 0:
             for spool in self._storage.adopt():
                 self._use_spool(spool)
-
-    def _note_keys(self) -> None:
-        """SCRAM is offered as long as every member can use it."""
-        keyed = self._sign_ins.keyed
-        if keyed != self._keyed:
-            self._keyed = keyed
-            for place, door in enumerate(self._doors):
-                door.entrance = self._entrance(self._inherited.material.config, place, door.entrance)
 
     def _note_what_is_down(self) -> None:
         down = self._scheduler.down()
