@@ -62,7 +62,6 @@ def service_handlers(
     find: FindMember,
 ) -> Handlers:
     """For the service's socket: accounts, health, reload, and the part of a backup that is no shard's."""
-    config = inherited.material.config
 
     async def health(_request: HealthQuery, _peer: Peer) -> ServiceHealth:
         return service_health(inherited)
@@ -78,17 +77,28 @@ def service_handlers(
     async def metrics(_request: MetricsQuery, _peer: Peer) -> Metrics:
         return Metrics(exposition(inherited))
 
-    local = LocalAccounts(accounts, config.accounts.domains)
-    locks = GuardLocks(inherited.memory.guard, inherited.clock)
-    guard = LocalGuard(locks, LoginForms(config.accounts.domains))
     return {
-        **account_handlers(local, tell),
-        **guard_handlers(guard, tell),
-        **app_password_handlers(local_app_passwords(config, inherited.clock, accounts), find, tell),
+        **_identity_handlers(inherited, accounts, tell, find),
         HealthQuery: health,
         MetricsQuery: metrics,
         Reload: reload,
         Backup: backup,
+    }
+
+
+def _identity_handlers(
+    inherited: Inherited,
+    accounts: Accounts,
+    tell: Callable[[AccountEvent | GuardReleased], None],
+    find: FindMember,
+) -> Handlers:
+    config, clock = inherited.material.config, inherited.clock
+    local = LocalAccounts(accounts, config.accounts.domains)
+    guard = LocalGuard(GuardLocks(inherited.memory.guard, clock), LoginForms(config.accounts.domains))
+    return {
+        **account_handlers(local, tell),
+        **guard_handlers(guard, tell),
+        **app_password_handlers(local_app_passwords(config, clock, accounts), find, tell),
     }
 
 

@@ -96,14 +96,7 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
     for warning in material.warnings:
         log.warning("configuration", note=warning)
     user = service_user(config.server.user)
-    if user is not None and not may_run_program(user):
-        log.warning(
-            "the user of [server] user may not read this program: install it where it may, such as /opt/sams",
-            user=user.name,
-            program=sys.prefix,
-        )
-    if user is None and os.geteuid() == 0:
-        log.warning("everything runs as root: make a user for the service and name it as [server] user")
+    _warn_of_user(user, log)
     control = config.control
     passable = bool(control.read or control.queue or control.accounts or control.admin)
     prepare_data_dir(config.server.data_dir, user, passable=passable)
@@ -126,6 +119,17 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
         pam=open_pam(config),
     )
     return Prepared(inherited, user, ServiceManager.from_environment(environment), lines)
+
+
+def _warn_of_user(user: ServiceUser | None, log: FilteringBoundLogger) -> None:
+    if user is not None and not may_run_program(user):
+        log.warning(
+            "the user of [server] user may not read this program: install it where it may, such as /opt/sams",
+            user=user.name,
+            program=sys.prefix,
+        )
+    if user is None and os.geteuid() == 0:
+        log.warning("everything runs as root: make a user for the service and name it as [server] user")
 
 
 def _supervise(prepared: Prepared) -> int:

@@ -11,6 +11,7 @@ from sams.core.errors import OperatorError
 from sams.core.text import visible
 from sams.identity.accounts.file import AccountsFile, Change, Value
 from sams.identity.accounts.records import checked_expiry, checked_login, checked_networks, checked_patterns
+from sams.identity.accounts.schema import Keyring
 from sams.identity.app_passwords.lookup import COLUMNS, AppPassword, app_password_of, tag_of
 from sams.identity.app_passwords.text import ALPHABET, canonical, make_app_password
 from sams.identity.passwords.stored_password import make_keys
@@ -58,24 +59,19 @@ class AppPasswordStore:
         source, login: whose it is; that there is this member, who calls has made sure of.
         expires: UNIX seconds. is_builtin: the source is the built-in one; then it ends with the account.
         """
+        now, new_id = self._clock.now(), _new_id()
         key, shown_name = checked_login(login), _name(name)
-        limits = checked_networks(networks), _senders(senders)
-        keyring, password = self._file.keyring(), make_app_password()
-        characters = canonical(password)
-        assert characters is not None, "it was made just now"
-        tag, scram = tag_of(keyring, characters), make_keys(keyring, key, password)
-        now = self._clock.now()
         ends = checked_expiry(expires, now)
+        limits = (checked_networks(networks), _senders(senders), now, ends)
+        password = make_app_password()
+        kept = _kept_of(self._file.keyring(), key, password)
         with self._file.change() as change:
             if is_builtin and not change.rows("SELECT 1 FROM accounts WHERE login = ?", (key,)):
                 raise OperatorError(f"there is no account {visible(key)}: see `sams account list`")
             _make_room(change, (source, key, shown_name.casefold()), now)
-            row = (
-                *(_new_id(), source, key, shown_name, shown_name.casefold(), tag, scram, *limits),
-                *(now, ends, change.note(key), int(is_builtin)),
-            )
-            change.execute(_ADD, row)
-            (added,) = change.rows(_SELECT + " WHERE id = ?", (row[0],))
+            row = (new_id, source, key, shown_name, shown_name.casefold(), *kept, *limits)
+            change.execute(_ADD, (*row, change.note(key), int(is_builtin)))
+            (added,) = change.rows(_SELECT + " WHERE id = ?", (new_id,))
         return app_password_of(added), password
 
     def list(
@@ -118,6 +114,13 @@ class AppPasswordStore:
                 change.note(login)
             change.execute(f"DELETE FROM app_passwords WHERE {which}", values)  # noqa: S608 - from this file
         return found
+
+
+def _kept_of(keyring: Keyring, login: str, password: str) -> tuple[bytes, bytes]:
+    """By what an app password is found, and its SCRAM keys."""
+    characters = canonical(password)
+    assert characters is not None, "it was made just now"
+    return tag_of(keyring, characters), make_keys(keyring, login, password)
 
 
 def _make_room(change: Change, key: tuple[str, str, str], now: float) -> None:
