@@ -54,7 +54,7 @@ def test_a_sign_in_that_would_fail_has_an_exit_code_and_words_for_it(asked: Desk
     suspended = asked.sams(
         "account", "test", "alice", "--password-stdin", text=f"{PASSWORD}\n", code=Exit.FAILED
     )
-    assert "suspended there" in suspended.stdout
+    assert "but builtin says that alice may not sign in: left" in suspended.stdout
     assert PASSWORD not in suspended.output
 
 
@@ -62,7 +62,22 @@ def test_a_source_that_is_down_is_told_with_what_it_said(asked: Desk) -> None:
     (asked.server.folder / "people.db").unlink()
     told = asked.sams("account", "test", "carol", code=Exit.FAILED).stdout
     assert "source unavailable" in told
-    assert "people cannot be asked" in told
+    assert "people cannot tell" in told
+
+
+def test_who_adds_accounts_that_no_source_asks_about_is_told(asked: Desk) -> None:
+    text = asked.server.config.read_text()
+    asked.server.config.write_text(text.replace('[[accounts.source]]\ntype = "builtin"\n', ""))
+    for arguments in (
+        ("account", "add", "dora", "--address", "dora@example.org", "--password-stdin"),
+        ("device", "add", "printer", "--owner", "bob", "--address", "p@example.org", "--password-stdin"),
+    ):
+        added = asked.sams(*arguments, text=f"{PASSWORD}\n")
+        assert "may now sign in" not in added.stdout
+        assert "built-in accounts let nobody in here" in added.stderr
+    told = asked.sams("account", "test", "dora", code=Exit.FAILED).stdout
+    assert "There is a built-in account of this name; but built-in accounts let nobody in here" in told
+    assert "built-in" not in asked.sams("account", "test", "carol", code=Exit.FAILED).stdout
 
 
 def test_what_can_be_no_login_is_said_so(asked: Desk) -> None:

@@ -21,6 +21,7 @@ from sams.cli.account_options import (
     read_password,
     send_as_option,
     state,
+    tell_added,
 )
 from sams.cli.account_test import test
 from sams.cli.app_password import app_password
@@ -34,7 +35,7 @@ from sams.core.text import visible
 
 @click.group()
 def account() -> None:
-    """Manage the built-in accounts.
+    """Manage the built-in accounts, and app passwords of members of every source.
 
     A change is in force at once in the whole service. Passwords are read from standard input or asked for,
     never taken from the command line.
@@ -70,7 +71,8 @@ def add(
     """
     if not addresses:
         raise click.UsageError("an account needs an address to send from: --address alice@example.ac.uk")
-    accounts = Place(config_path).accounts
+    place = Place(config_path)
+    accounts = place.accounts
     if accounts.show(login) is not None:
         raise Failed(
             f"there is an account {visible(login)} already: see `sams account show {visible(login)}`"
@@ -83,7 +85,7 @@ def add(
         recipients_per_day=per_day,
     )
     accounts.add(entry, read_password(from_stdin=password_stdin))
-    click.echo(f"{visible(login)} may now sign in and send from {visible(', '.join(addresses))}")
+    tell_added(place, login, addresses)
 
 
 @account.command()

@@ -13,6 +13,7 @@ from typing import BinaryIO
 import click
 
 from sams.cli import password_files
+from sams.cli.account_options import unasked
 from sams.cli.failures import Exit, Failed, failure_of
 from sams.cli.options import config_option, json_option
 from sams.cli.password_files import FORMATS, Line, Unusable
@@ -101,6 +102,8 @@ def import_(
     told += _take_over(place.accounts, transfers, update=update, dry_run=dry_run)
     told.sort(key=lambda one: one.line)
     _print_json(told, dry_run=dry_run) if as_json else _print(told, dry_run=dry_run)
+    if missing := unasked(place):
+        click.echo(f"sams: warning: {missing}", err=True)
     if any(one.result == _REFUSED for one in told):
         ctx.exit(int(Exit.FAILED))
 

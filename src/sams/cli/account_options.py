@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import click
 
 from sams.cli.failures import Exit, Failed
+from sams.cli.place import Place
 from sams.cli.render import when
+from sams.config.problems import ConfigError
+from sams.config.sources import BuiltinSource
 from sams.control.messages import MAX_PAGE, AccountEntry, DeviceEntry
 from sams.control.operations import AccountOperations
 from sams.core.text import visible
@@ -77,6 +80,29 @@ def _device_facts(device: DeviceEntry) -> Iterator[tuple[str, str]]:
     yield "signs in from", ", ".join(device.networks) or "everywhere"
     yield "writes to", ", ".join(device.recipients) or "everybody"
     yield "expires", "never" if device.expires is None else when(device.expires)
+
+
+def unasked(place: Place) -> str:
+    """What to do where the configuration has no source of built-in accounts, so that they let nobody in; or empty."""
+    try:
+        sources = place.config.accounts.sources
+    except (ConfigError, OSError):  # who may not read it is told so where it matters
+        return ""
+    if any(isinstance(source, BuiltinSource) for source in sources):
+        return ""
+    return (
+        'built-in accounts let nobody in here: no [[accounts.source]] of the configuration has type = "builtin". '
+        "Add one and `sams reload`"
+    )
+
+
+def tell_added(place: Place, login: str, addresses: Sequence[str]) -> None:
+    """That an account was added, and whether that is enough to sign in."""
+    if missing := unasked(place):
+        click.echo(f"{visible(login)} is added")
+        click.echo(f"sams: warning: {missing}", err=True)
+    else:
+        click.echo(f"{visible(login)} may now sign in and send from {visible(', '.join(addresses))}")
 
 
 def known_account(accounts: AccountOperations, login: str) -> AccountEntry:

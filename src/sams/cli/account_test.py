@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import msgspec
 
-from sams.cli.account_options import login_argument, read_password
+from sams.cli.account_options import login_argument, read_password, unasked
 from sams.cli.failures import Exit
 from sams.cli.options import config_option, json_option
 from sams.cli.place import Place
@@ -39,8 +39,11 @@ def test(
     "words": […]}.
     """
     password = read_password(from_stdin=password_stdin, confirm=False) if ask or password_stdin else None
-    tested = Place(config_path).sources.test(login, password)
+    place = Place(config_path)
+    tested = place.sources.test(login, password)
     works, sentence = _verdict(tested, with_password=password is not None)
+    if not works and (missing := unasked(place)) and place.accounts.show(login) is not None:
+        sentence = f"{sentence} There is a built-in account of this name; but {missing}."
     if as_json:
         words = [msgspec.to_builtins(word) for word in tested.words]
         print_json({"login": tested.login, "works": works, "verdict": sentence, "words": words})
@@ -92,8 +95,8 @@ def _verdict(tested: AccountTested, *, with_password: bool) -> tuple[bool, str]:
         return _known(deciding, with_password=with_password)
     if down:
         return False, (
-            f"{' and '.join(down)} cannot be asked, so members are told to try again later (454); "
-            "who signed in lately still gets in. See what it said above, and `sams health`."
+            f"{' and '.join(down)} cannot tell, so {tested.login} is told to try again later (454), or gets in by a "
+            "password that was right lately. What it said above has to be mended; see also `sams health`."
         )
     if all(word.finding == NOT_ASKED for word in tested.words):
         return (
@@ -101,14 +104,16 @@ def _verdict(tested: AccountTested, *, with_password: bool) -> tuple[bool, str]:
             f"No source is asked about {tested.login}: see `domains`, `logins` and `submission` of each.",
         )
     return False, (
-        f"No source lets {tested.login} in: check the spelling, and where the member is kept. "
-        "What `sams account list` shows are the built-in accounts alone."
+        f"No source lets {tested.login} in: see what each says above, check the spelling, and where the member is "
+        "kept."
     )
 
 
 def _known(word: SourceWord, *, with_password: bool) -> tuple[bool, str]:
     if word.suspended is not None:
-        return False, f"{word.source} knows {word.login}, who is suspended there: a sign-in is refused."
+        known = "The password is right" if with_password else f"{word.source} knows {word.login}"
+        why = word.suspended or "the account is suspended"
+        return False, f"{known}, but {word.source} says that {word.login} may not sign in: {why}."
     if not any((word.addresses, word.may_send_as, word.mapped, word.mapped_for)):
         return (
             False,

@@ -13,10 +13,12 @@ from sams.cli.account_options import LoginType, login_argument
 from sams.cli.failures import Exit, Failed
 from sams.cli.options import config_option, expires_option, json_option, network_option
 from sams.cli.place import Place
-from sams.cli.render import count, print_json, print_table, when
+from sams.cli.render import count, day, print_json, print_table, when
 from sams.control.messages import MAX_PAGE, AppPasswordAdd, AppPasswordEntry
 from sams.control.operations import AppPasswordOperations
 from sams.core.text import visible
+
+_MINUTE = len("2026-03-01 14:05")
 
 _source = click.option(
     "--source", default="", metavar="NAME", help="The source of accounts, where several know the login."
@@ -86,7 +88,7 @@ def list_(*, login: str | None, config_path: Path, as_json: bool) -> None:
     if not rows:
         click.echo("There are no such app passwords: make one with `sams account app-password add`.")
         return
-    print_table(("login", "source", "name", "made", "expires", "last used", "from, by", "only"), rows)
+    print_table(("login", "source", "name", "expires", "last used", "more"), rows)
 
 
 @app_password.command()
@@ -127,8 +129,10 @@ def _show(entry: AppPasswordEntry, password: str) -> None:
     login, name = visible(entry.login), visible(entry.name)
     click.echo(f"{name} may now sign in as {login}, with this app password:\n")
     click.echo("    " + click.style(password, bold=True) + "\n")
-    click.echo(f"Type it into the program in place of the own password of {login}, who stays the user name.")
-    click.echo("It is shown this once; where it got lost, make another.")
+    click.echo(
+        f"Type it into the program in place of the member's own password; the user name stays {login}."
+    )
+    click.echo("It is shown this once: if it gets lost, make another.")
     if entry.expires is not None:
         click.echo(f"It ends {when(entry.expires)}.")
     click.echo(f'To end it: sams account app-password revoke {login} "{name}"')
@@ -137,15 +141,15 @@ def _show(entry: AppPasswordEntry, password: str) -> None:
 def _row(entry: AppPasswordEntry) -> tuple[str, ...]:
     used = ", ".join(part for part in (entry.used_from, entry.used_by) if part)
     limits = [f"from {network}" for network in entry.networks] + [f"as {one}" for one in entry.senders]
+    more = [f"used from {used}"] if used else []
+    more += [f"only {', '.join(limits)}"] if limits else []
     return (
         entry.login,
         entry.source,
         entry.name,
-        when(entry.created),
-        "never" if entry.expires is None else when(entry.expires),
-        "never" if entry.used_at is None else when(entry.used_at),
-        used or "-",
-        ", ".join(limits) or "-",
+        "never" if entry.expires is None else day(entry.expires),
+        "never" if entry.used_at is None else when(entry.used_at)[:_MINUTE],
+        "; ".join(more) or "-",
     )
 
 

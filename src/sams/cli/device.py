@@ -17,11 +17,12 @@ from sams.cli.account_options import (
     per_hour_option,
     read_password,
     state,
+    tell_added,
 )
 from sams.cli.failures import Exit, Failed
 from sams.cli.options import config_option, expires_option, json_option, network_option
 from sams.cli.place import Place
-from sams.cli.render import print_facts, print_json, print_table, when
+from sams.cli.render import day, print_facts, print_json, print_table
 from sams.control.messages import AccountEntry, DeviceEntry
 from sams.control.operations import AccountOperations
 from sams.core.text import visible
@@ -81,7 +82,8 @@ def add(
     """
     if owner is None or address is None:
         raise click.UsageError("a device has an --owner, who answers for it, and an --address to send from")
-    accounts = Place(config_path).accounts
+    place = Place(config_path)
+    accounts = place.accounts
     if accounts.show(name) is not None:
         raise Failed(f"there is an account {visible(name)} already: see `sams account show {visible(name)}`")
     entry = AccountEntry(
@@ -96,7 +98,7 @@ def add(
     if as_json:
         print_json({"login": name, "password": made})
         return
-    click.echo(f"{visible(name)} may now sign in and send from {visible(address)}")
+    tell_added(place, name, (address,))
     if not networks:
         click.echo(
             "It may do so from everywhere: --network would keep a stolen password from being used elsewhere."
@@ -120,7 +122,7 @@ def list_(*, config_path: Path, as_json: bool) -> None:
     if not rows:
         click.echo("There are no devices: add one with `sams device add`.")
         return
-    print_table(("login", "state", "owner", "address", "expires", "signs in from", "writes to"), rows)
+    print_table(("login", "state", "owner", "address", "expires", "only"), rows)
 
 
 @device.command()
@@ -266,7 +268,7 @@ def _row(entry: AccountEntry, device: DeviceEntry) -> tuple[str, ...]:
         state(entry),
         device.owner,
         ", ".join(entry.addresses),
-        "never" if device.expires is None else when(device.expires),
-        ", ".join(device.networks) or "everywhere",
-        ", ".join(device.recipients) or "everybody",
+        "never" if device.expires is None else day(device.expires),
+        ", ".join([*(f"from {one}" for one in device.networks), *(f"to {one}" for one in device.recipients)])
+        or "-",
     )

@@ -14,7 +14,7 @@ from sams.core.errors import OperatorError
 
 COMMANDS = {
     "serve": Lazy("serve:serve", "Run the service in the foreground."),
-    "account": Lazy("account:account", "Manage the built-in accounts."),
+    "account": Lazy("account:account", "Manage accounts and app passwords; test sign-ins."),
     "device": Lazy("device:device", "Manage devices that send mail: printers, scanners, monitoring."),
     "guard": Lazy("guard:guard", "See and end the locks against guessing passwords."),
     "queue": Lazy("queue:queue", "Look at what waits, and change it."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -66,6 +67,12 @@ def _console() -> Any:
 
     width = None if sys.stdout.isatty() else _WIDE
     return Console(file=sys.stdout, width=width, markup=False, highlight=False, emoji=False)
+
+
+def day(at: float) -> str:
+    """The day of a time, where a table has no room for more; what is over by now says so."""
+    text = when(at).partition(" ")[0]
+    return text if time.time() < at else f"{text}, over"
 
 
 def span(seconds: float) -> str:
