@@ -210,6 +210,29 @@ def test_a_password_that_the_directory_found_wrong_lets_nobody_in_while_it_is_do
     is_carol(signs_in(authenticator, typed("carol", "carols secret 8")))
 
 
+def test_who_hangs_up_before_the_answer_has_guessed_all_the_same(house: House) -> None:
+    """The directory was asked, and may lock its members for it: the guard stands before that."""
+    house.directory.seconds = 0.05
+    authenticator = house.authenticator(builtin=False)
+
+    async def hangs_up(password: str) -> SignInVerdict | None:
+        verdict = authenticator.verify(typed("carol", password), CAFE)
+        if isinstance(verdict, SignInVerdict):
+            return verdict
+        await asyncio.sleep(0.001)
+        verdict.cancel()
+        await asyncio.wait([verdict])
+        return None
+
+    async def main() -> None:
+        answers = [await hangs_up(f"guess {number}") for number in range(12)]
+        assert len(house.directory.asked) == 10
+        assert answers[-1] is not None
+        assert answers[-1].explanation.startswith("locked")
+
+    asyncio.run(main())
+
+
 def test_grace_holds_in_every_worker(house: House) -> None:
     signs_in(house.authenticator(), typed("carol", "carols secret 7"))
     house.known.write(house.known.take())

@@ -13,6 +13,7 @@ directory is down, for as long as its `grace`.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 
 from sams.core.clock import Clock
@@ -84,9 +85,13 @@ class ByPassword:
     async def _check(self, sign_in: SignInRequest, generation: int) -> Decision:
         attempt = sign_in.attempt
         is_known = self.guard.knows(attempt)
-        checked = await sign_in.chain.check_password(
-            sign_in.login, attempt.password, attempt.address, is_known=is_known
-        )
+        try:
+            checked = await sign_in.chain.check_password(
+                sign_in.login, attempt.password, attempt.address, is_known=is_known
+            )
+        except asyncio.CancelledError:  # hung up, and a directory that locks its members may have been asked
+            self.guard.failed(attempt, UNTOLD)
+            raise
         if checked.finding not in {Finding.RIGHT, Finding.UNAVAILABLE}:
             self._forget(sign_in)  # asked of nobody as well: no call tells whose login it is
         # Guesses made at the same time count too: who is locked by now is not told the verdict.
