@@ -19,8 +19,8 @@ import signal
 import socket
 import struct
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from types import FrameType
 
@@ -113,13 +113,16 @@ class PamHelper:
             )
             asker.close()
             return
-        pid = os.fork()
-        if pid == 0:
-            self._become_child(lambda: check(question, policy), asker)
-        with suppress(OSError):
-            os.setpgid(pid, pid)
-        one = _Check(pid, os.pidfd_open(pid), asker, time.monotonic() + policy.timeout)
-        self._checks.append(one)
+        with (
+            _sigterm_waits()
+        ):  # else it might end this process between a child's birth and its entry in the list
+            pid = os.fork()
+            if pid == 0:
+                self._become_child(lambda: check(question, policy), asker)
+            with suppress(OSError):
+                os.setpgid(pid, pid)
+            one = _Check(pid, os.pidfd_open(pid), asker, time.monotonic() + policy.timeout)
+            self._checks.append(one)
         self._selector.register(one.handle, selectors.EVENT_READ, lambda: self._ended(one))
         self._selector.register(asker, selectors.EVENT_READ, one.kill)
 
@@ -127,6 +130,7 @@ class PamHelper:
         status = 1
         try:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             os.setpgid(0, 0)
             die_with_parent(signal.SIGKILL)
             self.questions.close()
@@ -160,6 +164,15 @@ class PamHelper:
         if not self._checks:
             return None
         return max(0.0, min(one.until for one in self._checks) - time.monotonic())
+
+
+@contextmanager
+def _sigterm_waits() -> Iterator[None]:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def _asker(descriptors: list[int]) -> socket.socket | None:
