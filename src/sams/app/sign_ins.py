@@ -87,31 +87,39 @@ class SignIns:
         self._writing: asyncio.Future[None] | None = None
         self._next_forgetting = 0.0
         self._retired: set[asyncio.Task[None]] = set()
-        forms, memory = login_forms(config), inherited.memory
-        self._maker = SourceMaker(
+        self._report = _reporter(inherited.log)
+        self._maker = self._source_maker(inherited)
+        self._sources: Sources = self._maker.make(inherited.material, {})
+        self._map_maker = MapMaker(self.known, clock, self._teller, self._report)
+        self._maps = self._map_maker.make(inherited.material, {})
+        queries = tuple(self._maps.queries.values())
+        self.grants = Grants(login_forms(config), self._maps.files, queries)
+        self.authenticator = self._authenticator(inherited)
+
+    def _source_maker(self, inherited: Inherited) -> SourceMaker:
+        return SourceMaker(
             accounts=self.accounts,
             hashes=self._hashes,
             pool=self._pool,
             known=self.known,
-            clock=clock,
+            clock=inherited.clock,
             teller=self._teller,
-            report=_reporter(inherited.log),
+            report=self._report,
             pam=inherited.pam.questions if inherited.pam is not None else None,
         )
-        self._sources: Sources = self._maker.make(inherited.material, {})
-        self._map_maker = MapMaker(self.known, clock, self._teller, _reporter(inherited.log))
-        self._maps = self._map_maker.make(inherited.material, {})
-        self.grants = Grants(forms, self._maps.files, tuple(self._maps.queries.values()))
-        self.authenticator = ChainAuthenticator(
+
+    def _authenticator(self, inherited: Inherited) -> ChainAuthenticator:
+        config, memory = inherited.material.config, inherited.memory
+        return ChainAuthenticator(
             self.sources,
             memory.remembered,
             self._guard(config),
             app_passwords=self.app_passwords,
             graced=memory.graced,
-            forms=forms,
-            clock=clock,
+            forms=login_forms(config),
+            clock=inherited.clock,
             chance=random.random,
-            report=_reporter(inherited.log),
+            report=self._report,
             settings=sign_in_settings(config),
             since=inherited.material.read_at,
             grants=self.grants,

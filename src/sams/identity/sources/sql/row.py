@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TypeVar
 
-from sams.core.text import visible
 from sams.identity.logins import Login
-from sams.identity.sources.interface import Member, down
+from sams.identity.sources.interface import Member
+from sams.identity.sources.member_accounts import MAX_ADDRESSES
+from sams.identity.sources.sql.columns import check_columns
 
 COLUMNS = (
     "password", "login", "addresses", "may_send_as", "suspended", "recipients_per_hour", "recipients_per_day",
 )  # fmt: skip
-_MOST = 1_000
-"""Addresses."""
 _LONGEST = 10_000
 """Characters of a text that is no list."""
 _MOST_RECIPIENTS = 1_000_000_000
@@ -44,24 +43,13 @@ def read_rows(names: Sequence[str], rows: Sequence[Sequence[object]], login: Log
         TemporaryFailure: the columns are not those of a member.
         UnanswerableError: there are two rows.
     """
-    _check_names(names)
+    check_columns(names, COLUMNS, "password", "the hash")
     if len(rows) > 1:
         raise UnanswerableError(
             "the query gives more than one row for this login, and which one is meant is not told: "
             "make it tell one (two people with one login or address?)"
         )
     return _member(dict(zip(names, rows[0], strict=True)), login) if rows else None
-
-
-def _check_names(names: Sequence[str]) -> None:
-    for name in names:
-        if name not in COLUMNS:
-            text = f"the query gives a column {visible(name, 60)}, which means nothing"
-            raise down(f"{text}: name its columns {', '.join(COLUMNS)}")
-    if len(set(names)) != len(names):
-        raise down("the query gives two columns of one name: give each its own, with AS")
-    if "password" not in names:
-        raise down("the query gives no column password: name the one with the hash, with AS password")
 
 
 def _member(row: Mapping[str, object], login: Login) -> SqlMember:
@@ -102,8 +90,8 @@ def _list(value: object) -> tuple[str, ...]:
     """An array, a JSON array as text, or a text with commas."""
     if isinstance(value, str):
         value = _parsed(value) if value.lstrip().startswith("[") else value.split(",")
-    if not isinstance(value, list | tuple) or len(value) > _MOST:
-        raise ValueError(f"it has to be a text with commas or an array, of at most {_MOST} addresses")
+    if not isinstance(value, list | tuple) or len(value) > MAX_ADDRESSES:
+        raise ValueError(f"it has to be a text with commas or an array, of at most {MAX_ADDRESSES} addresses")
     texts = tuple(_text(one).strip() for one in value if one is not None)
     return tuple(text for text in texts if text)
 

@@ -12,8 +12,9 @@ from sams.config.sender_maps import SenderQuery
 from sams.core.text import visible
 from sams.identity.interface import Finding
 from sams.identity.logins import Login
-from sams.identity.sources.interface import Answer, Member, down, unanswerable
+from sams.identity.sources.interface import Answer, Member, unanswerable
 from sams.identity.sources.member_accounts import MAX_ADDRESSES
+from sams.identity.sources.sql.columns import check_columns
 from sams.identity.sources.sql.database import Database, open_database, parameters_of
 from sams.identity.sources.sql.row import UnanswerableError
 
@@ -52,7 +53,7 @@ class SenderQueryDirectory:
             names, rows = await self._database.rows(parameters)
         except UnanswerableError as error:
             raise unanswerable(str(error)) from None
-        _check_names(names)
+        check_columns(names, COLUMNS, "address", "the addresses")
         if len(rows) > MAX_ADDRESSES:
             text = f"the query gives {visible(login.bare, 100)} more than {MAX_ADDRESSES} addresses"
             raise unanswerable(f"{text}: give whole domains (*@example.org)")
@@ -65,17 +66,6 @@ class SenderQueryDirectory:
 
     def _of_kind(self, pairs: Sequence[tuple[str, str | None]], kind: str) -> tuple[str, ...]:
         return tuple(address for address, named in pairs if (named or self._default) == kind)
-
-
-def _check_names(names: Sequence[str]) -> None:
-    for name in names:
-        if name not in COLUMNS:
-            text = f"the query gives a column {visible(name, 60)}, which means nothing"
-            raise down(f"{text}: name its columns {' and '.join(COLUMNS)}")
-    if len(set(names)) != len(names):
-        raise down("the query gives two columns of one name: give each its own, with AS")
-    if "address" not in names:
-        raise down("the query gives no column address: name the one with the addresses, with AS address")
 
 
 def _pairs(rows: Iterable[Mapping[str, object]]) -> Iterable[tuple[str, str | None]]:
