@@ -315,7 +315,18 @@ class TestGroups:
     def test_of_a_group_that_does_not_exist_nobody_hears_that_they_are_not_in_it(self, groups: Slapd) -> None:
         with pytest.raises(TemporaryFailure, match="does not exist") as raised:
             verified(groups, "alice", group=f"cn=missing,{GROUPS}")
-        assert raised.value.reply == BUSY
+        assert raised.value.reply != BUSY, "it is the configuration, and nobody gets in: an outage"
+        keys = {"base": "", "bind_dn": "", "user_dn": TestDirectBind.DN}
+        with pytest.raises(TemporaryFailure, match="does not exist") as raised:
+            verified(groups, "alice", group=f"cn=missing,{GROUPS}", **keys)
+        assert raised.value.reply == BUSY, "another member may read it"
+
+    @pytest.mark.parametrize("name", [f"cn=missing,{GROUPS}", f"cn=x,ou=missing,{SUFFIX}"])
+    def test_who_asks_about_nobody_hears_that_there_is_no_group(self, groups: Slapd, name: str) -> None:
+        assert found(groups, "sams-probe", group=f"cn=direct,{GROUPS}") is None
+        with pytest.raises(TemporaryFailure, match="group") as raised:
+            found(groups, "sams-probe", group=name)
+        assert raised.value.reply != BUSY
 
     def test_where_there_are_no_groups_it_is_the_configuration(self, groups: Slapd) -> None:
         with pytest.raises(TemporaryFailure, match=r"in the group \(code 32\)"):

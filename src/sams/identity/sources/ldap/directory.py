@@ -23,7 +23,7 @@ from sams.identity.interface import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer, Member, unanswerable
 from sams.identity.sources.ldap.connection import LdapConnection, ServerFault, connect
-from sams.identity.sources.ldap.groups import MEMBER_OF, Group, PosixGroup, WindowsGroup, is_in
+from sams.identity.sources.ldap.groups import MEMBER_OF, Group, PosixGroup, WindowsGroup, check, is_in
 from sams.identity.sources.ldap.members import (
     MemberAttributes,
     login_of,
@@ -104,10 +104,25 @@ class _Reader:
         """
         return await read_entry(connection, name, self._asked_for)
 
+    async def check_group(self, connection: LdapConnection) -> None:
+        """Whether the group can be asked about.
+
+        Raises:
+            ServerFault: it cannot.
+        """
+        if self._group is not None:
+            await check(self._group, connection)
+
     async def member(
-        self, connection: LdapConnection, entry: Entry, login: Login, suspended: str | None = None
+        self,
+        connection: LdapConnection,
+        entry: Entry,
+        login: Login,
+        suspended: str | None = None,
+        *,
+        as_service: bool = True,
     ) -> Member:
-        """Who the entry's member is. suspended: what is known already.
+        """Who the entry's member is. suspended: what is known already. as_service: or the member asks for itself.
 
         Raises:
             ServerFault: the server does not tell.
@@ -118,7 +133,7 @@ class _Reader:
         if (
             not suspended
             and self._group is not None
-            and not await is_in(self._group, entry, name, connection)
+            and not await is_in(self._group, entry, name, connection, as_service=as_service)
         ):
             suspended = NOT_IN_GROUP
         simple = simple_member(entry, self._attributes, login, suspended)
@@ -191,7 +206,8 @@ class _Binding:
             entry = await self._reader.read(connection, name)
             if entry is None:
                 raise unanswerable(f"{visible(name, 200)} may not read its own entry: allow it, or set base")
-        return Answer(Finding.RIGHT, await self._reader.member(connection, entry, login))
+        member = await self._reader.member(connection, entry, login, as_service=False)
+        return Answer(Finding.RIGHT, member)
 
 
 class LdapDirectory:
@@ -248,7 +264,10 @@ class LdapDirectory:
     async def _find(self, line: Line, login: Login) -> Member | None:
         async with line.as_service() as service:
             entry = await self._reader.search(service, login)
-            return None if entry is None else await self._reader.member(service, entry, login)
+            if entry is None:  # so is who is asked about to find out whether all is well
+                await self._reader.check_group(service)
+                return None
+            return await self._reader.member(service, entry, login)
 
 
 def values_of(login: Login) -> Mapping[str, str]:
@@ -320,5 +339,5 @@ def _context(section: LdapSource) -> ssl.SSLContext:
 
 
 def _no_search(connection: LdapConnection, code: int, diagnostic: str) -> str:
-    told = f"{connection.server.text}: it does not search: {visible(diagnostic, 200)} (code {code})"
+    told = f"{connection.server.text}: it does not search (code {code}) {visible(diagnostic, 200)}".rstrip()
     return f"{told}: does base exist, and may bind_dn read it?" if code == _NO_SUCH else told

@@ -26,6 +26,7 @@ _AT_ONCE = 50
 """Groups that one question names."""
 _IN_CHAIN = "1.2.840.113556.1.4.1941"
 _SIZE_LIMIT = 4
+_NOBODY = "sams-probe"
 _TOO_MANY = "is in too many groups to tell whether one is in the group: narrow group_base"
 
 
@@ -42,18 +43,49 @@ class Group(Protocol):
         ...
 
 
-async def is_in(group: Group, entry: Entry, login: str, connection: LdapConnection) -> bool:
+async def is_in(
+    group: Group, entry: Entry, login: str, connection: LdapConnection, *, as_service: bool
+) -> bool:
     """Whether a member is in the group; who is in none that exists has met a mistake of the configuration.
 
+    as_service: the service asks, so that what it cannot read it can read for nobody; not the member itself.
+
     Raises:
-        ServerFault: the server does not tell.
+        ServerFault: the server does not tell; as the service, also: the group does not exist.
         TemporaryFailure: the group does not exist, or the member's groups are too many to tell.
     """
     if await group.has(entry, login, connection):
         return True
-    if await read_entry(connection, group.name, (NO_ATTRIBUTES,)) is None:
-        raise unanswerable(f"the group {visible(group.name, 200)} does not exist, or may not be read")
+    if as_service:
+        await _check_name(group, connection)
+    elif not await _exists(group, connection):
+        raise unanswerable(_missing(group))
     return False
+
+
+async def check(group: Group, connection: LdapConnection) -> None:
+    """Whether the group can be asked about, as the service: if not, nobody is in it.
+
+    Raises:
+        ServerFault: it cannot.
+        TemporaryFailure: who is nobody is in too many groups.
+    """
+    if isinstance(group, PosixGroup):
+        await group.check_base(connection)
+    await _check_name(group, connection)
+
+
+async def _check_name(group: Group, connection: LdapConnection) -> None:
+    if not await _exists(group, connection):
+        raise ServerFault(f"{connection.server.text}: {_missing(group)}")
+
+
+async def _exists(group: Group, connection: LdapConnection) -> bool:
+    return await read_entry(connection, group.name, (NO_ATTRIBUTES,)) is not None
+
+
+def _missing(group: Group) -> str:
+    return f"the group {visible(group.name, 200)} does not exist, or may not be read"
 
 
 class WindowsGroup:
@@ -115,6 +147,15 @@ class PosixGroup:
         if new and self._key not in seen:
             raise unanswerable(f"{visible(entry.name, 200)} {_TOO_MANY}")
         return self._key in seen
+
+    async def check_base(self, connection: LdapConnection) -> None:
+        """Whether groups can be searched for.
+
+        Raises:
+            ServerFault: they cannot.
+            TemporaryFailure: nobody is in too many.
+        """
+        await self._holding([filters.equal("memberUid", _NOBODY)], connection)
 
     @staticmethod
     def _unseen(found: Iterable[str], seen: set[names.Key]) -> list[str]:
