@@ -99,7 +99,7 @@ audit: $(VENV)/.release-env  ## has a pinned dependency a known weakness? is eve
 
 sbom: $(VENV)/.release-env  ## build/sams.cdx.json: what SAMS is made of (CycloneDX)
 	@mkdir -p build
-	@SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" $(BIN)/python -m tools.sbom requirements/runtime.txt build/sams.cdx.json
+	@SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" $(BIN)/python -m tools.sbom requirements/runtime.txt requirements/postgresql.txt build/sams.cdx.json
 	@echo "build/sams.cdx.json"
 
 release: $(VENV)/.release-env  ## dist: sdist, wheel, pinned requirements, bill of materials, checksums; the same for the same commit

@@ -1,4 +1,4 @@
-"""`make sbom`: what SAMS is made of, as a CycloneDX bill of materials: sbom.py REQUIREMENTS OUTPUT.
+"""`make sbom`: what SAMS is made of, as a CycloneDX bill of materials: sbom.py REQUIREMENTS... OUTPUT.
 
 Every pinned runtime requirement with its version, its licence, the SHA-256 of each file that may be installed for it,
 and what it is needed for; SAMS itself with its version. Licences are read from the installed packages, so that it
@@ -25,6 +25,7 @@ from cyclonedx.output.json import JsonV1Dot6
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
+from packaging.markers import Marker
 
 from sams import __version__
 from tools.pins import Pin, read_pins
@@ -106,6 +107,11 @@ def licences(about: PackageMetadata) -> list[License]:
     ]
 
 
+def _is_for_here(pin: Pin) -> bool:
+    """What is for another system alone (time zones, for Windows) is no part of what runs here."""
+    return not pin.marker or Marker(pin.marker).evaluate()
+
+
 def text_of(bom: Bom) -> str:
     """CycloneDX 1.6 as JSON.
 
@@ -121,13 +127,14 @@ def text_of(bom: Bom) -> str:
 
 def main() -> int:
     """See the file's own words."""
-    requirements, output = map(Path, sys.argv[1:3])
+    *requirements, output = map(Path, sys.argv[1:])
     try:
         epoch = int(os.environ["SOURCE_DATE_EPOCH"])
     except (KeyError, ValueError):
         sys.exit("sbom: set SOURCE_DATE_EPOCH (seconds), so that the same pins give the same file")
     try:
-        output.write_text(text_of(make_bom(read_pins(requirements), epoch)))
+        pins = {pin.name: pin for file in requirements for pin in read_pins(file) if _is_for_here(pin)}
+        output.write_text(text_of(make_bom(tuple(pins.values()), epoch)))
     except WrongEnvironment as error:
         sys.exit(f"sbom: {error}")
     return 0
