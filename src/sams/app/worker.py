@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 from sams.activity.alarms import Alarms, ways
 from sams.activity.events import Alarmed, GuardLocked, ServiceChanged, ServiceEvent
@@ -11,23 +10,20 @@ from sams.activity.recorder import Recorder
 from sams.app import parts, settings
 from sams.app.app_password_sweep import AppPasswordSweep
 from sams.app.certificates import CertificateWatch
-from sams.app.control import AskForReload, service_handlers, worker_handlers
+from sams.app.commands import Asked, Commands
+from sams.app.control import AskForReload
 from sams.app.doors import Doors
 from sams.app.guard_watch import GuardKeeper, alarm_text
 from sams.app.hops import Hops
 from sams.app.inherited import Inherited, check_changeable
 from sams.app.mail import ServiceMail
-from sams.app.members import find_member
 from sams.app.sharing import SharingWatch
 from sams.app.sign_ins import SignIns
 from sams.app.sources import login_forms
 from sams.app.storage import Storage
 from sams.app.storage_watch import StorageWatch, hooks
 from sams.config.model import Config
-from sams.control import sockets
 from sams.control.messages import RouteDown
-from sams.control.peers import service_roles
-from sams.control.server import ControlServer, Handlers
 from sams.core.address import parse_mailbox
 from sams.core.ids import IdMaker, new_reference
 from sams.delivery.routes import RouteTable
@@ -37,12 +33,9 @@ from sams.identity.guard.interface import LockBegun
 from sams.identity.interface import Identity
 from sams.policy.senders import SenderPolicy
 from sams.protocol.sasl.registry import all_mechanisms
-from sams.service.app_password_view import FoundMember
 from sams.service.material import Material
 from sams.service.queue_view import ShardQueue, routes_down
-from sams.service.source_view import source_handlers
 from sams.spool.interface import Search, Spool, Work
-from sams.spool.layout import Layout
 from sams.submission.composition import Composer
 from sams.submission.reception import House, Reception
 from sams.submission.services import Services
@@ -74,7 +67,6 @@ class WorkerGraph:
         self._beats = 0
         self._is_hurried = False
         self._timer: asyncio.TimerHandle | None = None
-        self._controls: list[ControlServer] = []
         self._make(inherited.material)
 
     # --- made
@@ -98,6 +90,21 @@ class WorkerGraph:
             sign_ins=self._sign_ins,
             reception=self._reception,
         )
+        self._commands = self._make_commands()
+
+    def _make_commands(self) -> Commands:
+        asked = Asked(
+            activity=self._activity,
+            queue=self._queue,
+            reception=self._reception,
+            sign_ins=self._sign_ins,
+            storage=self._storage,
+            storage_watch=self._storage_watch,
+            routes_down=self._routes_down,
+            problems=self._sharing.problems,
+            reload=self._ask_for_reload,
+        )
+        return Commands(self._inherited, self._number, asked)
 
     def _make_storage(self, config: Config) -> None:
         data_dir = config.server.data_dir
@@ -211,7 +218,7 @@ class WorkerGraph:
         for spool in (*self._storage.spools, *self._storage.adopt()):
             self._use_spool(spool)
         self._scheduler.start()
-        await self._open_controls()
+        await self._commands.open()
         await self._reception.listen(self._doors.with_sockets())
         self._activity.tell(ServiceChanged("started", f"worker {self._number}"))
         self._beat()
@@ -229,8 +236,7 @@ class WorkerGraph:
         await self._alarms.finish(0.0 if self._is_hurried else _ALARM_GRACE)
         left = max(_LEAST_DRAIN, grace - (self._loop.time() - began))
         await self._scheduler.drain(0.0 if self._is_hurried else left)
-        for control in self._controls:
-            await control.close()
+        await self._commands.close()
         await self._storage_watch.close()
         await self._storage.close()
         self._reception.cut()
@@ -267,14 +273,13 @@ class WorkerGraph:
         """
         before = self._inherited.material.config
         check_changeable(before, material.config)
-        roles = service_roles(self._own_uid(), material.config.control)
+        roles = self._commands.roles(material.config)
         hops = self._hops.prepare(material)
         deciding = self._sign_ins.prepare(material)
         self._inherited.renew(material)
         if material.config.alarm != before.alarm:
             self._alarms = self._make_alarms(material.config)
-        for control, (_, handlers) in zip(self._controls, self._answers(), strict=True):
-            control.replace(handlers, roles)
+        self._commands.replace(roles)
         self._sign_ins.renew(material, deciding)
         self._routes = settings.route_table(material.config)
         self._scheduler.set_routes(self._routes, self._hops.use(hops))
@@ -317,57 +322,6 @@ class WorkerGraph:
         )
 
     # --- asked by commands
-
-    async def _open_controls(self) -> None:
-        config, log = self._inherited.material.config, self._inherited.log
-        roles = service_roles(self._own_uid(), config.control)
-        for path, handlers in self._answers():
-            self._controls.append(ControlServer(path, handlers, roles, log=log))
-        for control in self._controls:
-            await control.start()
-
-    def _answers(self) -> list[tuple[Path, Handlers]]:
-        """What is answered at which socket: the worker's own, and the service's at the first worker."""
-        data_dir = self._inherited.material.config.server.data_dir
-        own = worker_handlers(
-            self._number,
-            self._inherited,
-            queue=self._queue,
-            down=self._routes_down,
-            sources_down=self._sign_ins.down,
-            storage=self._storage_watch,
-            spools=lambda: tuple(self._storage.spools),
-            reception=self._reception,
-            tell=self._activity.tell,
-            problems=self._sharing.problems,
-        )
-        found = [(sockets.worker_path(data_dir, self._number), own)]
-        if self._number == 0:
-            whole = service_handlers(
-                self._inherited,
-                self._sign_ins.accounts,
-                self._activity.tell,
-                self._ask_for_reload,
-                self._find_member,
-            )
-            asked = source_handlers(
-                lambda: self._sign_ins.authenticator.chain,
-                lambda: login_forms(self._inherited.material.config),
-                self._sign_ins.grants,
-            )
-            found.append((sockets.service_path(data_dir), {**whole, **asked}))
-        return found
-
-    async def _find_member(self, login: str, source: str) -> FoundMember:
-        forms = login_forms(self._inherited.material.config)
-        return await find_member(self._sign_ins.sources, forms, self._sign_ins.grants, login, source)
-
-    def _own_uid(self) -> int:
-        return (
-            Layout(self._inherited.material.config.server.data_dir, self._storage.primary.shard)
-            .folder.stat()
-            .st_uid
-        )
 
     def _queue_changed(self, what: str, search: Search) -> None:
         """The scheduler lets go of what it has in hand, or looks at what became due."""

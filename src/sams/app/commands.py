@@ -1,0 +1,119 @@
+"""Where commands ask a worker: at its own control socket, and at the first worker's for the service as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from sams.activity.interface import Activity
+from sams.app.control import AskForReload, service_handlers, worker_handlers
+from sams.app.inherited import Inherited
+from sams.app.members import find_member
+from sams.app.sign_ins import SignIns
+from sams.app.sources import login_forms
+from sams.app.storage import Storage
+from sams.app.storage_watch import StorageWatch
+from sams.config.model import Config
+from sams.control import sockets
+from sams.control.messages import RouteDown
+from sams.control.peers import Roles, service_roles
+from sams.control.server import ControlServer, Handlers
+from sams.identity.logins import LoginForms
+from sams.service.app_password_view import FoundMember
+from sams.service.queue_view import ShardQueue
+from sams.service.source_view import source_handlers
+from sams.spool.layout import Layout
+from sams.submission.reception import Reception
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parts of a worker that commands ask about.
+
+    routes_down: by name. problems: in words for people. reload: has somebody's wish for a reload carried out.
+    """
+
+    activity: Activity
+    queue: ShardQueue
+    reception: Reception
+    sign_ins: SignIns
+    storage: Storage
+    storage_watch: StorageWatch
+    routes_down: Callable[[], dict[str, RouteDown]]
+    problems: Callable[[], tuple[str, ...]]
+    reload: AskForReload
+
+
+class Commands:
+    """The control sockets of one worker. number: the worker's."""
+
+    def __init__(self, inherited: Inherited, number: int, asked: Asked) -> None:
+        self._inherited = inherited
+        self._number = number
+        self._asked = asked
+        self._servers: list[ControlServer] = []
+
+    async def open(self) -> None:
+        """Answer from now on."""
+        roles = self.roles(self._inherited.material.config)
+        for path, handlers in self._answers():
+            self._servers.append(ControlServer(path, handlers, roles, log=self._inherited.log))
+        for server in self._servers:
+            await server.start()
+
+    def roles(self, config: Config) -> Roles:
+        """Who may ask what.
+
+        Raises:
+            OperatorError: `[control]` names a user or a group that this machine does not have.
+        """
+        folder = Layout(config.server.data_dir, self._asked.storage.primary.shard).folder
+        return service_roles(folder.stat().st_uid, config.control)
+
+    def replace(self, roles: Roles) -> None:
+        """Answer by the configuration of now from the next request on."""
+        for server, (_, handlers) in zip(self._servers, self._answers(), strict=True):
+            server.replace(handlers, roles)
+
+    async def close(self) -> None:
+        """Answer no more."""
+        for server in self._servers:
+            await server.close()
+
+    def _answers(self) -> list[tuple[Path, Handlers]]:
+        data_dir = self._inherited.material.config.server.data_dir
+        found = [(sockets.worker_path(data_dir, self._number), self._of_worker())]
+        if self._number == 0:
+            found.append((sockets.service_path(data_dir), self._of_service()))
+        return found
+
+    def _of_worker(self) -> Handlers:
+        asked = self._asked
+        return worker_handlers(
+            self._number,
+            self._inherited,
+            queue=asked.queue,
+            down=asked.routes_down,
+            sources_down=asked.sign_ins.down,
+            storage=asked.storage_watch,
+            spools=lambda: tuple(asked.storage.spools),
+            reception=asked.reception,
+            tell=asked.activity.tell,
+            problems=asked.problems,
+        )
+
+    def _of_service(self) -> Handlers:
+        asked, sign_ins = self._asked, self._asked.sign_ins
+        whole = service_handlers(
+            self._inherited, sign_ins.accounts, asked.activity.tell, asked.reload, self._find_member
+        )
+        of_sources = source_handlers(lambda: sign_ins.authenticator.chain, self._forms, sign_ins.grants)
+        return {**whole, **of_sources}
+
+    def _forms(self) -> LoginForms:
+        return login_forms(self._inherited.material.config)
+
+    async def _find_member(self, login: str, source: str) -> FoundMember:
+        sign_ins = self._asked.sign_ins
+        return await find_member(sign_ins.sources, self._forms(), sign_ins.grants, login, source)
