@@ -102,6 +102,21 @@ def test_nobody_asks_the_database_while_nothing_changes(one: Rig, monkeypatch: p
     assert source.look_up(typed("alice")) is not None
 
 
+def test_a_login_that_was_added_with_its_domain_is_found_without_it(one: Rig) -> None:
+    """As password files of others have it: members type either."""
+    source = one.source()
+    one.accounts.add("bob@example.org", PASSWORD, ["bob@example.org"])
+    one.accounts.add("carol@b.org", PASSWORD, ["carol@example.org"])
+    found = source.look_up(typed("bob"))
+    assert found is not None
+    assert found.identity.login == "bob@example.org"
+    assert source.look_up(typed("carol")) is None
+    one.accounts.add("bob", PASSWORD, ["b@example.org"])
+    exact = source.look_up(typed("bob"))
+    assert exact is not None
+    assert exact.identity.login == "bob"
+
+
 def test_each_spelling_of_a_login_is_found_without_asking_again(
     one: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -101,7 +101,7 @@ class BuiltinAccounts:
         self._cache.clear()
 
     def look_up(self, login: Login) -> Account | None:
-        """What is known of a login, up to date: as it was typed, else as it is without its domain.
+        """What is known of a login, up to date: as it was typed, else without its domain, or with the first of them.
 
         Raises:
             TemporaryFailure: the file cannot be read.
@@ -186,10 +186,15 @@ class BuiltinAccounts:
         if known is not None:
             return known
         self._watch.refresh()
-        return self._cache.get(login.typed) or self._read(login.typed, login) or self._read_bare(login)
+        return self._cache.get(login.typed) or self._read(login.typed, login) or self._read_otherwise(login)
 
-    def _read_bare(self, login: Login) -> _Known | None:
-        return self._read(login.bare, login) if login.bare != login.typed else None
+    def _read_otherwise(self, login: Login) -> _Known | None:
+        """Without its domain, else with the one that is meant where none is typed: imported logins may have it."""
+        for text in (login.bare, login.address):
+            known = self._read(text, login) if text != login.typed else None
+            if known is not None:
+                return known
+        return None
 
     def _read(self, text: str, login: Login) -> _Known | None:
         rows = self._watch.rows(_READ, (text,))
