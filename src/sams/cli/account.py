@@ -65,7 +65,7 @@ def add(
     password_stdin: bool,
     config_path: Path,
 ) -> None:
-    """Add an account that may send from its addresses, at least one.
+    """Add an account with an address, or several, to send from.
 
     Example: sams account add alice --address alice@example.ac.uk --password-stdin < password-file
     """
@@ -118,7 +118,7 @@ def change(
     default_limits: bool,
     config_path: Path,
 ) -> None:
-    """Replace the addresses of an account, or its own limits of recipients.
+    """Replace the addresses of an account, or its own limits.
 
     --address and --may-send-as replace all that it had of that kind; what is not named stays.
     """
@@ -146,7 +146,7 @@ def change(
 @click.option("--hold-queue", is_flag=True, help="Also hold what it has in the queue.")
 @config_option
 def suspend(*, login: str, reason: str, hold_queue: bool, config_path: Path) -> None:
-    """Let nobody sign in as this account, and end its sessions, at once.
+    """Let nobody sign in as this account. Its sessions end at once.
 
     With --hold-queue nothing more of it is delivered; `sams queue list --login LOGIN` shows what is held,
     `sams queue release --login LOGIN` lets it go on.

@@ -83,7 +83,7 @@ def import_(
     config_path: Path,
     as_json: bool,
 ) -> None:
-    """Take over accounts from FILE, the password file of another system; `-` is standard input.
+    """Take over accounts from another system's password file. `-` is standard input.
 
     It reads htpasswd, passwd and shadow files, Dovecot's passwd-file, and CSV with the columns login, and hash or
     password, and if need be addresses, may_send_as, per_hour, per_day. Members keep their passwords: a hash is

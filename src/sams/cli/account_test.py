@@ -32,7 +32,7 @@ _DECIDING = frozenset({Finding.RIGHT.value, Finding.WRONG.value, FOUND})
 def test(
     ctx: click.Context, *, login: str, ask: bool, password_stdin: bool, config_path: Path, as_json: bool
 ) -> None:
-    """Ask each source of accounts about a login, in their order, and tell what each said.
+    """Ask each source of accounts about a login. What each said is told, in their order.
 
     Example: sams account test alice@example.ac.uk --password. Nothing is counted against the login, and nothing is
     remembered of the password. Exits with 1 where a sign-in would not work. With --json: {"login": …, "works": …,

@@ -58,7 +58,7 @@ def tail(*, no_follow: bool, config_path: Path, as_json: bool) -> None:
 @config_option
 @json_option
 def show(*, what: str | None, since: float | None, limit: int, config_path: Path, as_json: bool) -> None:
-    """Tell the story of an account, an address, a message, a session, or of the reference in a refusal.
+    """Tell what happened to an account, address, message or session. The reference in a refusal is found as well.
 
     A login, a mail address (of an account or a recipient), a client's network address, a message's or session's
     id, or a reference such as K7Q2-4F. Without one: the latest of everything. With --json: one document a line.

@@ -27,7 +27,7 @@ _source = click.option(
 
 @click.group("app-password")
 def app_password() -> None:
-    """Make, list and revoke app passwords, for members of every source.
+    """Make, list and revoke app passwords, whatever the source.
 
     Each is for one device or program. It sends mail and nothing else, and ends alone when the device is lost; the
     member's own password need not be typed into every program. It ends with the member, too.
@@ -75,7 +75,7 @@ def add(
 @config_option
 @json_option
 def list_(*, login: str | None, config_path: Path, as_json: bool) -> None:
-    """List app passwords, of one login or of all, with the last use of each.
+    """List app passwords with their last use, of a login or all.
 
     The last use is told some seconds late. With --json: {"app_passwords": […]}; "used_at" is null for one that was
     never used.
@@ -101,7 +101,7 @@ def list_(*, login: str | None, config_path: Path, as_json: bool) -> None:
 def revoke(
     *, login: str | None, name: str | None, everything: bool, source: str, yes: bool, config_path: Path
 ) -> None:
-    """End an app password by its NAME, or --all of a login, at once in the whole service.
+    """End an app password by its NAME, or --all of a login. It ends at once in the whole service.
 
     Example: sams account app-password revoke anna "Anna's phone"
     """

@@ -32,7 +32,7 @@ def config() -> None:
 @json_option
 @click.pass_context
 def check(ctx: click.Context, *, config_path: Path, as_json: bool) -> None:
-    """Tell everything that is wrong with the configuration, and with the files that it names.
+    """Tell all that is wrong with the configuration. The files that it names are looked at, too.
 
     Exit code 0 when it can be used, warnings included, and 1 when it cannot.
     """

@@ -23,7 +23,7 @@ _MOST = 10_000
 
 @click.group()
 def damaged() -> None:
-    """Look at messages that were set aside because they cannot be read, and deal with them.
+    """Deal with messages that were set aside as unreadable.
 
     They are kept as they were found and stop no other mail. Who sent them was told that they are accepted: put
     what is wrong right and release them, or tell the sender and delete them.

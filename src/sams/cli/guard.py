@@ -54,9 +54,10 @@ def list_(*, config_path: Path, as_json: bool) -> None:
 @click.option("--all", "everything", is_flag=True, help="End every lock.")
 @config_option
 def release(*, target: str | None, everything: bool, config_path: Path) -> None:
-    """End the locks of a login, an address, or a network and all in it, at once in the whole service.
+    """End the locks of a login, an address, or a network. With a network, of all in it.
 
-    Example: sams guard release alice. Counting begins anew; the next lock is a first one.
+    Example: sams guard release alice. It ends at once in the whole service; counting begins anew, and the next
+    lock is a first one.
     """
     if (target is None) != everything:
         raise click.UsageError("name a login, an address or a network, or say --all")

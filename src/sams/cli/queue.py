@@ -180,7 +180,7 @@ def _state(entry: QueueEntry, now: float) -> str:
 @config_option
 @json_option
 def show(*, message_id: str, config_path: Path, as_json: bool) -> None:
-    """Show one message with all its recipients and what became of the last attempt at each."""
+    """Show one message. Each recipient is shown with what became of the last attempt."""
     _checked_ids((message_id,))
     with Place(config_path).queue() as operations:
         entry = operations.show(message_id.upper())
@@ -323,7 +323,7 @@ def _tell(changed: int, done: str, search: QueueSearch, *, as_json: bool) -> Non
 @config_option
 @json_option
 def depth(*, config_path: Path, as_json: bool) -> None:
-    """Show how much waits for each route, and since when and why its next hop is down."""
+    """Show how much waits for each route. Where a next hop is down, since when and why."""
     with Place(config_path).queue() as operations:
         routes = operations.depth()
     if as_json:
