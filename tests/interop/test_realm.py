@@ -170,7 +170,7 @@ def test_a_ticket_outlives_the_realm_and_not_the_member(service: Service, realm:
     realm.admin("modprinc -allow_tix alice")
     try:
         done = by_curl(service, realm)
-        assert "535 5.7.13 This account is suspended" in done.stderr
+        assert "535 5.7.13 This account may not send mail" in done.stderr
     finally:
         realm.admin("modprinc +allow_tix alice")
 

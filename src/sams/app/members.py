@@ -35,8 +35,8 @@ async def find_member(
         account = await _ask(source, parsed, grants) if source.serves(parsed) else None
         if account is not None:
             return _found(source, account)
-    who = f"the source {visible(name, 100)} does not" if name else "no source of accounts does"
-    raise OperatorError(f"{visible(login, 100)} is nobody here: {who} know such a login")
+    who = f"the source {visible(name, 100)} does not know" if name else "no source of accounts knows"
+    raise OperatorError(f"{visible(login, 100)} is nobody here: {who} such a login")
 
 
 async def _ask(source: Source, login: Login, grants: Grants) -> Account | None:

@@ -20,8 +20,15 @@ BUSY = reply(454, "4.7.0", "Too many sign-ins at the moment, try again in a minu
 
 
 def suspended(reason: str) -> Reply:
-    """For the right password of a suspended account. reason: the administrator's words; may be empty."""
-    text = f"This account is suspended: {ascii_line(reason, 300)}" if reason else "This account is suspended"
+    """For the right password of a suspended account, or one that has expired or is not let in where it is kept.
+
+    reason: the administrator's words, or a directory's; may be empty.
+    """
+    text = (
+        f"This account may not send mail: {ascii_line(reason, 300)}"
+        if reason
+        else "This account is suspended"
+    )
     return reply(535, "5.7.13", text)
 
 

@@ -265,7 +265,7 @@ def test_a_member_who_is_disabled_there_hears_it_after_the_right_password_only(h
     authenticator = house.authenticator()
     assert str(signs_in(authenticator, typed("carol", "guess")).reply) == WRONG
     verdict = signs_in(authenticator, typed("carol", "carols secret 7"))
-    assert str(verdict.reply) == "535 5.7.13 This account is suspended: left the university"
+    assert str(verdict.reply) == "535 5.7.13 This account may not send mail: left the university"
 
 
 def test_a_session_of_a_source_that_left_the_configuration_is_over(house: House) -> None:

@@ -166,7 +166,7 @@ def checked_expiry(at: float | None, now: float) -> float | None:
         OperatorError: it is over already, or no time.
     """
     if at is not None and not now < at < MAX_TIME:
-        raise OperatorError("What expires has to expire in the future, before the year 9999.")
+        raise OperatorError("The end (--expires) has to be in the future, before the year 9999.")
     return at
 
 
