@@ -38,7 +38,7 @@ def test_a_member_is_found_in_every_spelling(one: Rig, login: str) -> None:
 @pytest.mark.parametrize(
     ("login", "source", "words"),
     [
-        ("nobody", "", "no source of accounts does"),
+        ("nobody", "", "no source of accounts knows"),
         ("nobody", "builtin", "the source builtin does not"),
         ("alice", "ldap", "there is no source of accounts ldap"),
         ("a b", "", "no login"),
