@@ -84,6 +84,14 @@ def test_a_change_leaves_the_locks_of_those_who_watch_in_the_same_process(
         assert [line for line in locks if f":{path.stat().st_ino} " in line]
 
 
+def test_a_damaged_file_is_told_with_what_to_do(accounts: Accounts, tmp_path: Path) -> None:
+    accounts.prepare()
+    path = tmp_path / "accounts.db"
+    path.write_bytes(bytes(100) + path.read_bytes()[100:])
+    with pytest.raises(OperatorError, match=r"is damaged: .*accounts\.db of a backup"):
+        accounts.prepare()
+
+
 def test_the_file_survives_power_loss_by_its_settings(accounts: Accounts, tmp_path: Path) -> None:
     accounts.prepare()
     writer = file_module.connect(tmp_path / "accounts.db", create=True)

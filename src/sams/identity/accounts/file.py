@@ -174,6 +174,11 @@ def _lock(file: int) -> None:
 def _unwritable(path: Path, error: Exception) -> OperatorError:
     """SQLite itself rolls back where the disk is full; that there was nothing left to roll back is not the reason."""
     reason = error.__context__ if isinstance(error.__context__, apsw.Error) else error
+    if isinstance(reason, (apsw.NotADBError, apsw.CorruptError)):
+        return OperatorError(
+            f"{path} is damaged: {reason}. Stop the service, move the file and those that begin with its name aside, "
+            "and put the accounts.db of a backup in its place"
+        )
     return OperatorError(
         f"{path} cannot be written, and nothing was changed: {reason}. Is its disk full (`sams doctor`)?"
     )
