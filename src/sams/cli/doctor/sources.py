@@ -28,7 +28,11 @@ def check(sources: SourceOperations) -> Iterator[Finding]:
 def _finding(word: SourceWord) -> Finding:
     subject = f"source of accounts {word.source}"
     if word.finding == Found.UNAVAILABLE.value:
-        return fail(subject, f"does not answer: {word.detail}", "see that it runs, and [[accounts.source]]")
+        return fail(
+            subject,
+            f"does not answer: {word.detail}",
+            "mend that where it runs, or in its [[accounts.source]]; docs/admin/sources.md says more",
+        )
     if word.finding == NOT_ASKED:
         return warn(subject, f"was not tried: {word.detail}", "try it: sams account test LOGIN --password")
     if word.login:

@@ -153,14 +153,14 @@ class _FilterReader:
         while self._text[self._at : self._at + 1] == "(":
             parts.append(self._filter(depth + 1))
         if not parts:
-            raise self._wrong("a filter in parentheses has to stand")
+            raise self._wrong("a filter in parentheses has to stand here")
         return self._ended(Group(tag, tuple(parts)))
 
     def _item(self) -> Node:
         if ruled := _RULED.match(self._text, self._at):
             attribute, of_name, rule, text = ruled.groups()
             if not attribute and not rule:
-                raise self._wrong("an attribute or a rule has to stand")
+                raise self._wrong("an attribute or a rule has to stand here")
             values = self._values(text)
             if len(values) != 1:
                 raise self._wrong("a * has no meaning")
@@ -209,12 +209,13 @@ class _FilterReader:
 
     def _expect(self, sign: str) -> None:
         if self._text[self._at : self._at + 1] != sign:
-            raise self._wrong(f"a {sign} has to stand")
+            raise self._wrong(f"a {sign} has to stand here")
         self._at += 1
 
     def _wrong(self, what: str) -> FilterError:
         rest = self._text[self._at : self._at + 20]
-        return FilterError(f'at character {self._at + 1}, "{rest}": {what}')
+        where = f'at character {self._at + 1}, "{rest}"' if rest else "at its end"
+        return FilterError(f"{where}: {what}")
 
 
 def _encoded(node: Node, values: Mapping[str, str]) -> bytes:
