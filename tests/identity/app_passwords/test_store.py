@@ -41,8 +41,6 @@ def test_one_is_found_however_it_is_typed_and_by_nothing_else(one: Rig, store: A
     assert (made.source, made.login, made.name) == ("staff", "anna", "Anna's phone")
     assert (made.networks, made.senders) == ((ip_network("192.0.2.0/24"),), ("a@example.org",))
     assert app_passwords.get(made.id) == made
-    assert app_passwords.still_valid(made.id, made.generation)
-    assert not app_passwords.still_valid(made.id, made.generation + 1)
 
 
 def test_what_is_kept_of_it_is_no_help_without_the_key_and_shows_nothing(
@@ -92,7 +90,6 @@ def test_one_that_is_revoked_ends_at_once_in_every_process(
     in_child(lambda: change(store))
     assert app_passwords.find(password) is None
     assert app_passwords.get(made.id) is None
-    assert not app_passwords.still_valid(made.id, made.generation)
     assert app_passwords.keys_of("staff", "anna", "sha256") == ()
     assert app_passwords.changed() == {"anna"}
     assert app_passwords.changed() == frozenset()
@@ -108,7 +105,6 @@ def test_one_ends_when_its_time_is_over_without_anybody_changing_it(
     one.clock.epoch += 60
     assert app_passwords.find(password) == made
     assert app_passwords.get(made.id) is None
-    assert not app_passwords.still_valid(made.id, made.generation)
     assert app_passwords.keys_of("staff", "anna", "sha256") == ()
 
 

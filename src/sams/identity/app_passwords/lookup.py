@@ -1,8 +1,8 @@
 """App passwords: one for each device or program of a member, of whatever source, kept here and ended here.
 
-Each carries its full strength in itself (`text`), so what is kept is a keyed BLAKE2b, by which it is
-found at once, whoever's it is; and keys for SCRAM. It is read here in each worker, as accounts are
-(`accounts.watch`); `store` changes it. Whether the member is still there is for the source to say.
+Each carries its full strength in itself (`text`), so what is kept is a keyed BLAKE2b, by which it is found at once,
+whoever's it is; and keys for SCRAM. It is read here in each worker, as accounts are (`accounts.watch`); `store`
+changes it. Whether the member is still there is for the source to say.
 """
 
 from __future__ import annotations
@@ -97,15 +97,10 @@ class AppPasswords:
         return known.password if known is not None and hmac.compare_digest(known.tag, tag) else None
 
     def get(self, password_id: str) -> AppPassword | None:
-        """The valid one with this id."""
+        """The valid one with this id; it never changes but by its end. Microseconds: for each MAIL."""
         known = self._by_id.get(password_id) if self._watch.is_current else None
         known = known or self._read_id(password_id)
         return None if known is None or known.password.is_expired(self._clock.now()) else known.password
-
-    def still_valid(self, password_id: str, generation: int) -> bool:
-        """Whether it is as it was. Microseconds: for each MAIL."""
-        found = self.get(password_id)
-        return found is not None and found.generation == generation
 
     def keys_of(self, source: str, login: str, hash_name: str) -> tuple[ScramKey, ...]:
         """The SCRAM keys of all valid ones of a login. hash_name: `sha256` or `sha1`."""

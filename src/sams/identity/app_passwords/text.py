@@ -26,13 +26,11 @@ def make_app_password() -> str:
 
 
 def canonical(text: str) -> str | None:
-    """Its characters alone, however it was typed; None: it is no app password. Microseconds, whatever was sent."""
+    """Its characters alone, however it was typed; None: it is no app password.
+
+    Microseconds, whatever was sent. A member's own password may look like one, too.
+    """
     if not LENGTH <= len(text) <= _MOST:
         return None
     bare = text.translate(_SEPARATORS).lower()
     return bare if len(bare) == LENGTH and _CHARACTERS.issuperset(bare) else None
-
-
-def looks_like_app_password(text: str) -> bool:
-    """Whether it may be one. A member's own password may look like one, too."""
-    return canonical(text) is not None
