@@ -184,6 +184,21 @@ def test_a_reload_makes_no_session_last_longer(rig: Rig) -> None:
     asyncio.run(main())
 
 
+def test_a_session_by_an_app_password_lasts_whatever_domain_was_typed(rig: Rig) -> None:
+    """Its source is known without the login's domain, which may be one that others are asked about."""
+    rig.serves = Serves(["example.org"])
+
+    async def main() -> None:
+        with rig.source() as before, rig.source() as source:
+            account = await before.find(login("alice@example.ac.uk"))
+            assert account is not None
+            assert before.still_valid(account.identity)
+            source.take_over(before)
+            assert source.still_valid(account.identity)
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     "changed",
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from sams.core.clock import Clock
@@ -66,6 +66,11 @@ class Answers:
     def asked_as(self, login: str) -> Login | None:
         """How the member of this login (`Identity.login`) was last asked about; None: it was let go of."""
         return self._places.get(login)
+
+    @property
+    def places(self) -> Iterable[tuple[str, Login]]:
+        """All members by their logins, and how they were asked about."""
+        return self._places.items()
 
     def take_over(self, before: Answers, forms: LoginForms) -> None:
         """Know how members were asked about who signed in by a source that this one replaces. forms: those of now."""

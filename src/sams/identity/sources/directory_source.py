@@ -94,6 +94,7 @@ class DirectorySource:
         self.takes_passwords = settings.takes_passwords
         self.serves = serves
         self._refreshing: dict[str, asyncio.Task[None]] = {}
+        self._left_out = frozenset[str]()
 
     @property
     def remember(self) -> float:
@@ -124,8 +125,8 @@ class DirectorySource:
     def still_valid(self, identity: Identity) -> bool:
         """Whether nothing else was said since. Asks again, for the next time, where that is long ago."""
         login = self._answers.asked_as(identity.login)
-        if login is not None and not self.serves(login):
-            return False  # the configuration says so since the sign-in
+        if login is not None and identity.login in self._left_out and not self.serves(login):
+            return False
         kept = self._last(login) if login is not None else None
         if login is None or kept is None:
             return True  # let go of in memory: the session ends by its own time
@@ -134,8 +135,16 @@ class DirectorySource:
         return is_unchanged(kept.account, identity)
 
     def take_over(self, before: DirectorySource) -> None:
-        """Look after the sessions of a source that this one replaces, by the logins of their sign-ins."""
+        """Look after the sessions of a source that this one replaces, by the logins of their sign-ins.
+
+        Of whom that one was asked about and this one is not, they are over.
+        """
         self._answers.take_over(before._answers, self._forms)
+        self._left_out = frozenset(
+            name
+            for name, login in self._answers.places
+            if (before.serves(login) or name in before._left_out) and not self.serves(login)
+        )
 
     async def find(self, login: Login) -> Account | None:
         """Who it is, by an answer that holds or by asking. Where nobody can be asked: whoever it may be.
