@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 
 from sams.cli.failures import Exit
+from sams.control.messages import AccountTest, AccountTested, SourceWord
+from sams.identity.walk import NOT_ASKED, UNTELLING
 from tests.cli.desk import PASSWORD, Desk
+from tests.control.fakes import Answers, listening, supervisor
 
 QUERY = "SELECT secret AS password, mail AS addresses FROM people WHERE uid = %(user)s"
 SHARED = "SELECT 'events@example.org' AS address FROM people WHERE uid = %(login)s"
@@ -78,6 +81,15 @@ def test_who_adds_accounts_that_no_source_asks_about_is_told(asked: Desk) -> Non
     told = asked.sams("account", "test", "dora", code=Exit.FAILED).stdout
     assert "There is a built-in account of this name; but built-in accounts let nobody in here" in told
     assert "built-in" not in asked.sams("account", "test", "carol", code=Exit.FAILED).stdout
+
+
+def test_where_only_a_password_tells_it_is_asked_for(desk: Desk) -> None:
+    word = SourceWord("radius", NOT_ASKED, UNTELLING)
+    answers: Answers = {**supervisor(1), AccountTest: lambda _: AccountTested("anna", (word,))}
+    desk.data_dir.mkdir(mode=0o700)
+    with listening(desk.data_dir, answers, answers):
+        told = desk.sams("account", "test", "anna", code=Exit.FAILED).stdout
+    assert "radius can tell by the password alone: try it with --password" in told
 
 
 def test_what_can_be_no_login_is_said_so(asked: Desk) -> None:

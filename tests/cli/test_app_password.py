@@ -7,6 +7,8 @@ import pytest
 from sams.cli.failures import Exit
 from sams.control.messages import (
     AccountChanged,
+    AccountTest,
+    AccountTested,
     AppPasswordAdd,
     AppPasswordAdded,
     AppPasswordEntry,
@@ -15,10 +17,12 @@ from sams.control.messages import (
     AppPasswordRevoke,
     Changed,
     Response,
+    SourceWord,
 )
 from sams.core.clock import SystemClock
 from sams.identity.app_passwords.text import canonical
 from sams.identity.app_passwords.uses import FILE, AppPasswordUses
+from sams.identity.walk import FOUND, NOT_ASKED, UNTELLING
 from tests.cli.desk import Desk
 from tests.control.fakes import Answers, listening, supervisor
 
@@ -148,6 +152,33 @@ def test_the_running_service_makes_and_revokes_them_and_every_worker_ends_sessio
         AccountChanged("anna"),
         AccountChanged("anna"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("detail", "expires", "warned"),
+    [
+        (UNTELLING, None, "--expires gives it an end"),
+        (UNTELLING, 2e9, "look at the spelling"),
+        ("", None, ""),
+    ],
+)
+def test_who_makes_one_for_somebody_whom_no_source_can_vouch_for_is_warned(
+    desk: Desk, detail: str, expires: float | None, warned: str
+) -> None:
+    entry = AppPasswordEntry("abc", "radius", "anna", "phone", 1_000.0, expires)
+    added = AppPasswordAdded(entry, "k7mq2-xw4nr-8hjd3-tbv9c-pyea6")
+    word = SourceWord("radius", NOT_ASKED if detail else FOUND, detail)
+    answers: Answers = {
+        **supervisor(1),
+        AppPasswordAdd: lambda _: added,
+        AccountTest: lambda _: AccountTested("anna", (word,)),
+    }
+    desk.data_dir.mkdir(mode=0o700)
+    with listening(desk.data_dir, answers, answers):
+        made = desk.sams("account", "app-password", "add", "anna", "--name", "phone")
+    assert warned in made.stderr
+    assert bool(made.stderr) == bool(warned)
+    assert ("--expires" in made.stderr) == warned.startswith("--expires")
 
 
 def test_no_password_stands_in_the_text_form_of_an_answer() -> None:

@@ -15,7 +15,7 @@ from sams.cli.render import print_json, print_table
 from sams.control.messages import AccountTested, SourceWord
 from sams.core.text import visible
 from sams.identity.interface import Finding
-from sams.identity.walk import FOUND, NOT_ASKED
+from sams.identity.walk import FOUND, NOT_ASKED, UNTELLING
 
 _DECIDING = frozenset({Finding.RIGHT.value, Finding.WRONG.value, FOUND})
 
@@ -98,6 +98,9 @@ def _verdict(tested: AccountTested, *, with_password: bool) -> tuple[bool, str]:
             f"{' and '.join(down)} cannot tell, so {tested.login} is told to try again later (454), or gets in by a "
             "password that was right lately. What it said above has to be mended; see also `sams health`."
         )
+    untelling = [word.source for word in tested.words if word.detail == UNTELLING]
+    if untelling:
+        return False, f"{' and '.join(untelling)} can tell by the password alone: try it with --password."
     if all(word.finding == NOT_ASKED for word in tested.words):
         return (
             False,

@@ -16,7 +16,9 @@ from sams.cli.place import Place
 from sams.cli.render import count, day, print_json, print_table, when
 from sams.control.messages import MAX_PAGE, AppPasswordAdd, AppPasswordEntry
 from sams.control.operations import AppPasswordOperations
+from sams.core.errors import OperatorError
 from sams.core.text import visible
+from sams.identity.walk import UNTELLING
 
 _MINUTE = len("2026-03-01 14:05")
 
@@ -63,11 +65,13 @@ def add(
     Example: sams account app-password add anna --name "Anna's phone" --expires 1year
     """
     wanted = AppPasswordAdd(login, name, source, expires, networks, senders)
-    added = Place(config_path).app_passwords.add(wanted)
+    place = Place(config_path)
+    added = place.app_passwords.add(wanted)
     if as_json:
         print_json({"app_password": msgspec.to_builtins(added.entry), "password": added.password})
     else:
         _show(added.entry, added.password)
+        _warn(place, added.entry)
 
 
 @app_password.command("list")
@@ -136,6 +140,21 @@ def _show(entry: AppPasswordEntry, password: str) -> None:
     if entry.expires is not None:
         click.echo(f"It ends {when(entry.expires)}.")
     click.echo(f'To end it: sams account app-password revoke {login} "{name}"')
+
+
+def _warn(place: Place, entry: AppPasswordEntry) -> None:
+    """Tell where nobody has looked whether there is such a member, and nobody will."""
+    if not place.is_running:
+        return  # then they are of built-in accounts
+    try:
+        words = place.sources.test(entry.login, None).words
+    except OperatorError:
+        return  # it was made, and shown
+    if any(word.source == entry.source and word.detail == UNTELLING for word in words):
+        source, login = visible(entry.source), visible(entry.login)
+        text = f"{source} cannot tell whether {login} is a member: look at the spelling"
+        end = "" if entry.expires is not None else "; --expires gives it an end"
+        click.echo(f"sams: warning: {text}. It does not end with the member{end}.", err=True)
 
 
 def _row(entry: AppPasswordEntry) -> tuple[str, ...]:

@@ -18,6 +18,7 @@ from sams.identity.logins import Login
 
 NOT_ASKED = "not asked"
 FOUND = "found"
+UNTELLING = "it tells nothing of a member without the password"
 DECIDING = frozenset({Finding.RIGHT, Finding.WRONG})
 
 
@@ -64,7 +65,7 @@ async def _asked(source: Source, login: Login, password: str | None, address: st
     """A source's word, and whether nobody is asked after it."""
     began = time.monotonic()
     if password is None and not source.can_find:
-        return Word(source.name, NOT_ASKED, "it tells nothing of a member without the password"), False
+        return Word(source.name, NOT_ASKED, UNTELLING), False
     if password is None:
         checked = await _found(source, login)
         is_decided, finding = checked.finding is Finding.RIGHT, _word_of(checked.finding)
