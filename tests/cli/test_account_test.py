@@ -6,8 +6,16 @@ from pathlib import Path
 import pytest
 
 from sams.cli.failures import Exit
-from sams.control.messages import AccountTest, AccountTested, SourceWord
-from sams.identity.walk import NOT_ASKED, UNTELLING
+from sams.control.messages import (
+    AccountAdd,
+    AccountShow,
+    AccountShown,
+    AccountTest,
+    AccountTested,
+    Done,
+    SourceWord,
+)
+from sams.identity.walk import FOUND, NOT_ASKED, UNTELLING
 from tests.cli.desk import PASSWORD, Desk
 from tests.control.fakes import Answers, listening, supervisor
 
@@ -81,6 +89,25 @@ def test_who_adds_accounts_that_no_source_asks_about_is_told(asked: Desk) -> Non
     told = asked.sams("account", "test", "dora", code=Exit.FAILED).stdout
     assert "There is a built-in account of this name; but built-in accounts let nobody in here" in told
     assert "built-in" not in asked.sams("account", "test", "carol", code=Exit.FAILED).stdout
+
+
+@pytest.mark.parametrize(("source", "warned"), [("builtin", False), ("ldap", True)])
+def test_who_adds_an_account_whose_login_another_source_takes_is_told(
+    desk: Desk, source: str, *, warned: bool
+) -> None:
+    word = SourceWord(source, FOUND, login="anna")
+    answers: Answers = {
+        **supervisor(1),
+        AccountShow: lambda _: AccountShown(None),
+        AccountAdd: lambda _: Done(),
+        AccountTest: lambda _: AccountTested("anna", (word,)),
+    }
+    desk.data_dir.mkdir(mode=0o700)
+    add = ("account", "add", "anna", "--address", "anna@example.org", "--password-stdin")
+    with listening(desk.data_dir, answers, answers):
+        added = desk.sams(*add, text=f"{PASSWORD}\n")
+    assert ("this account lets nobody in" in added.stderr) == warned
+    assert ("may now sign in" in added.stdout) != warned
 
 
 def test_where_only_a_password_tells_it_is_asked_for(desk: Desk) -> None:

@@ -15,8 +15,10 @@ from sams.config.problems import ConfigError
 from sams.config.sources import BuiltinSource
 from sams.control.messages import MAX_PAGE, AccountEntry, DeviceEntry
 from sams.control.operations import AccountOperations
+from sams.core.errors import OperatorError
 from sams.core.text import visible
 from sams.identity.logins import UnpreparableError, prepare_login
+from sams.identity.walk import FOUND
 
 _MAX_LINE = 65_536
 
@@ -96,9 +98,27 @@ def unasked(place: Place) -> str:
     )
 
 
+def _taken(place: Place, login: str) -> str:
+    """Who signs in by this login in place of the built-in account, by the running service; or empty."""
+    if not place.is_running:
+        return ""
+    try:
+        words = place.sources.test(login, None).words
+        names = [source.id for source in place.config.accounts.sources if isinstance(source, BuiltinSource)]
+    except (OperatorError, OSError):
+        return ""
+    first = next((word.source for word in words if word.finding == FOUND), "")
+    if not first or first in names:
+        return ""
+    return (
+        f"{visible(login)} is a login of {visible(first)} too, which is asked first: this account lets nobody in. "
+        "Take another name, or put the builtin source in front of it"
+    )
+
+
 def tell_added(place: Place, login: str, addresses: Sequence[str]) -> None:
     """That an account was added, and whether that is enough to sign in."""
-    if missing := unasked(place):
+    if missing := unasked(place) or _taken(place, login):
         click.echo(f"{visible(login)} is added")
         click.echo(f"sams: warning: {missing}", err=True)
     else:
