@@ -181,7 +181,9 @@ def test_a_suspended_member_hears_so_and_why_but_only_with_the_right_password(on
     for _ in range(2):
         verdict = signs_in(authenticator)
         assert verdict.identity is None
-        assert str(verdict.reply) == "535 5.7.13 This account may not send mail: Left the house; see B\\xfcro 7"
+        assert (
+            str(verdict.reply) == "535 5.7.13 This account may not send mail: Left the house; see B\\xfcro 7"
+        )
 
 
 CHANGES: list[Callable[[Accounts], object]] = [
