@@ -65,7 +65,7 @@ def test_a_place_may_stand_between_stars() -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_filter_is_told_with_its_place(text: str) -> None:
-    with pytest.raises(FilterError, match="at character|at its end"):
+    with pytest.raises(FilterError, match=r"at character|at its end"):
         Filter(text, NAMES)
 
 
