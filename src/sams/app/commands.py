@@ -108,7 +108,9 @@ class Commands:
         whole = service_handlers(
             self._inherited, sign_ins.accounts, asked.activity.tell, asked.reload, self._find_member
         )
-        of_sources = source_handlers(lambda: sign_ins.authenticator.chain, self._forms, sign_ins.grants)
+        of_sources = source_handlers(
+            lambda: sign_ins.authenticator.chain, self._forms, sign_ins.grants, asked.activity.tell
+        )
         return {**whole, **of_sources}
 
     def _forms(self) -> LoginForms:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from sams.activity.events import AccountChanged as AccountEvent
 from sams.control.messages import AccountTest, AccountTested, SourceWord
 from sams.control.peers import Peer
 from sams.control.server import Handlers
@@ -66,10 +67,22 @@ def _more(all_of_them: Sequence[str], known: Sequence[str]) -> tuple[str, ...]:
     return tuple(one for one in all_of_them if one not in known)
 
 
-def source_handlers(chain: Callable[[], Chain], forms: Callable[[], LoginForms], grants: Grants) -> Handlers:
-    """The table by which the service answers what concerns the sources."""
+def source_handlers(
+    chain: Callable[[], Chain],
+    forms: Callable[[], LoginForms],
+    grants: Grants,
+    tell: Callable[[AccountEvent], None],
+) -> Handlers:
+    """The table by which the service answers what concerns the sources.
 
-    async def test(request: AccountTest, _peer: Peer) -> AccountTested:
-        return await tested(chain(), forms(), grants, request.login, request.password)
+    tell: told of each password that was tried: no guard stands before who may command, but the journal knows.
+    """
+
+    async def test(request: AccountTest, peer: Peer) -> AccountTested:
+        found = await tested(chain(), forms(), grants, request.login, request.password)
+        if request.password is not None:
+            said = ", ".join(f"{word.source}: {word.finding}" for word in found.words)
+            tell(AccountEvent(found.login, "password tried", peer.name, said))
+        return found
 
     return {AccountTest: test}
