@@ -12,6 +12,7 @@ from sams.activity.logs import make_logger
 from sams.app.app_password_sweep import EVERY, FIRST, GONE_FOR, AppPasswordSweep
 from sams.identity.accounts.store import Accounts
 from sams.identity.app_passwords.store import AppPasswordStore
+from sams.identity.logins import Login
 from sams.identity.passwords.hashing import Hashes
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.interface import Member
@@ -32,6 +33,7 @@ class Rig:
         self.known = KnownMembers(folder / "members.db")
         self.directory = ToldDirectory({name: ("", Member(name)) for name in ("carol", "dave")})
         self.told: list[AccountChanged] = []
+        self.domains: tuple[str, ...] = ()
         for source, login in (("staff", "carol"), ("staff", "dave"), ("former", "eve")):
             self.store.add(source, login, "phone")
         self.store.add("staff", "carol", "laptop")
@@ -40,7 +42,7 @@ class Rig:
         source = DirectorySource(
             self.directory,
             SourceSettings("staff"),
-            serves=Serves(),
+            serves=Serves(self.domains),
             forms=FORMS,
             known=self.known,
             clock=self.clock,
@@ -120,6 +122,21 @@ def test_a_directory_that_is_down_or_cannot_tell_costs_nobody_anything(rig: Rig)
     rig.clock.seconds += GONE_FOR
     rig.run()
     assert len(rig.left) == 4
+    assert rig.told == []
+
+
+def test_a_member_is_asked_about_in_a_domain_of_the_source(rig: Rig) -> None:
+    rig.domains = ("example.org",)
+    heard: list[str] = []
+    find = rig.directory.find
+
+    async def by_address(login: Login) -> Member | None:
+        heard.append(login.address)
+        return await find(login)
+
+    rig.directory.find = by_address  # type: ignore[method-assign]  # the query goes by the address
+    rig.run()
+    assert sorted(heard) == ["carol@example.org", "dave@example.org"]
     assert rig.told == []
 
 
