@@ -24,7 +24,6 @@ import pytest
 
 from sams.core.clock import SystemClock
 from sams.identity import replies
-from sams.identity.app_passwords.text import make_app_password
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.refusals import SignInSettings
 from sams.identity.guard.interface import GuardSettings
@@ -59,7 +58,7 @@ from tests.support.telling_apart import in_turn, told_apart
 
 REAL = HashCost(scram_iterations=16)
 GUESS = "wrong horse 7"
-APP_GUESS = make_app_password()
+APP_GUESS = "a6kss-2du46-m6z5z-ur4su-kyha7"
 STRANGERS = {
     "an unknown login": ("nobody", GUESS),
     "a member": ("alice", GUESS),
