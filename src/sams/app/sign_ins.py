@@ -39,7 +39,8 @@ from sams.identity.authentication.refusals import SignInSettings
 from sams.identity.grants import Grants
 from sams.identity.guard.interface import LockBegun
 from sams.identity.guard.shared_guard import SharedGuard
-from sams.identity.interface import Audience, ScramSource, Source
+from sams.identity.interface import Audience, Source
+from sams.identity.offers import has_keys
 from sams.identity.passwords.hashing import HashCost, Hashes
 from sams.identity.sources.directory_source import DirectorySource
 from sams.identity.sources.known import KnownMembers
@@ -182,7 +183,7 @@ class SignIns:
     @property
     def keyed(self) -> tuple[bool, ...]:
         """Of which sources every member can sign in by SCRAM: what is offered follows from it."""
-        return tuple(isinstance(one, ScramSource) and one.has_all_keys for one in self._sources.values())
+        return tuple(map(has_keys, self._sources.values()))
 
     def tick(self) -> None:
         """Once a second: what is to be kept goes to its file, and who is down is asked whether that is over."""

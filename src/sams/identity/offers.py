@@ -31,7 +31,7 @@ def verifiable(sources: Sequence[Source], *, certificates: bool, binds: bool) ->
     takes has keys: or a member of another source whose program picks SCRAM were told that the password is wrong.
     """
     found = set(PASSWORD_MECHANISMS)
-    if all(_has_keys(source) for source in sources if source.takes_passwords):
+    if all(has_keys(source) for source in sources if source.takes_passwords):
         found |= SCRAM_MECHANISMS | BINDING_MECHANISMS if binds else SCRAM_MECHANISMS
     if any(isinstance(source, TokenSource) for source in sources):
         found |= TOKEN_MECHANISMS
@@ -62,7 +62,8 @@ def never_offered(possible: Collection[str], cut: Iterable[str]) -> tuple[str, .
     return tuple(name for name in cut if name not in possible)
 
 
-def _has_keys(source: Source) -> bool:
+def has_keys(source: Source) -> bool:
+    """Whether every member of it can sign in by SCRAM; never raises."""
     try:
         return isinstance(source, ScramSource) and source.has_all_keys
     except TemporaryFailure:  # it cannot be told now; PLAIN and LOGIN go on being offered
