@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import apsw
-from structlog.typing import FilteringBoundLogger
 
 from sams.activity.events import Alarmed, ServiceChanged
 from sams.app.inherited import Inherited
@@ -25,6 +24,7 @@ from sams.app.sources import (
     longest_kept,
     made_alike,
 )
+from sams.app.trouble import Trouble
 from sams.config.model import Config
 from sams.config.sources import BuiltinSource
 from sams.control.messages import SourceDown
@@ -88,7 +88,7 @@ class SignIns:
         self._writing: asyncio.Future[None] | None = None
         self._next_forgetting = 0.0
         self._retired: set[asyncio.Task[None]] = set()
-        self._report = _reporter(inherited.log)
+        self._report = Trouble(inherited.log, clock)
         self._maker = self._source_maker(inherited)
         self._sources: Sources = self._maker.make(inherited.material, {})
         self._map_maker = MapMaker(self.known, clock, self._teller, self._report)
@@ -280,7 +280,3 @@ def _take_over(before: Iterable[AnySource], after: Iterable[AnySource]) -> None:
 def sign_in_settings(config: Config) -> SignInSettings:
     """The times of sign-ins."""
     return SignInSettings(failure_delay=config.guard.failure_delay)
-
-
-def _reporter(log: FilteringBoundLogger) -> Callable[[BaseException], None]:
-    return lambda error: log.error("sign-in failed in an unexpected way", exc_info=error)
