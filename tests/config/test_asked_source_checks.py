@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sams.config.checks import Findings
+from sams.config.findings import Findings
 from sams.config.kinds import Unfit
 from sams.config.places import HostPort
 from sams.config.positions import Positions

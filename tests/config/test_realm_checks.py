@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from sams.config.checks import Findings
+from sams.config.findings import Findings
 from sams.config.positions import Positions
 from sams.config.system_checks import check_system
 from tests.config.samples import MINIMAL, loaded, problems

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from sams.config.findings import Findings
 from sams.config.positions import KeyPath
 from sams.config.sources import AccountSource, BuiltinSource, DirectorySection
-
-if TYPE_CHECKING:  # it calls this file
-    from sams.config.checks import Findings
 
 
 class _Listener(Protocol):

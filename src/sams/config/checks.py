@@ -3,35 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass, field
 
 from sams.config.chain_checks import check_chain
+from sams.config.findings import Findings
 from sams.config.model import Config, Limits, Listener, Route, Tls
-from sams.config.positions import KeyPath, Positions
-from sams.config.problems import Problem, key_path
+from sams.config.positions import KeyPath
+from sams.config.problems import key_path
 from sams.config.quantities import show_duration
 from sams.config.sender_checks import check_maps
 from sams.config.source_checks import check_sources
 
 _OLD_TLS = frozenset({"1.0", "1.1"})
 _VERIFYING = frozenset({"verified", "implicit"})
-
-
-@dataclass(slots=True)
-class Findings:
-    """What checks find: problems stop, warnings are told."""
-
-    positions: Positions
-    problems: list[Problem] = field(default_factory=list)
-    warnings: list[Problem] = field(default_factory=list)
-
-    def problem(self, path: KeyPath, text: str) -> None:
-        """This configuration cannot be used."""
-        self.problems.append(Problem(key_path(path), text, self.positions.line(path)))
-
-    def warning(self, path: KeyPath, text: str) -> None:
-        """It can be used, but is perhaps not what was meant."""
-        self.warnings.append(Problem(key_path(path), text, self.positions.line(path)))
 
 
 def check_values(config: Config, findings: Findings) -> None:

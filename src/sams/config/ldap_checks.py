@@ -5,18 +5,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 from urllib.parse import unquote
 
+from sams.config.findings import Findings
 from sams.config.kinds import Unfit
 from sams.config.places import Address, Domain
 from sams.config.positions import KeyPath
 from sams.config.sources import LdapSource
 from sams.protocol.ldap import names
 from sams.protocol.ldap.filters import Filter, FilterError
-
-if TYPE_CHECKING:  # it calls what calls this file
-    from sams.config.checks import Findings
 
 PLACES = frozenset({"user", "domain", "address", "login"})
 """What may stand in braces in `filter` and `user_dn`."""

@@ -11,8 +11,9 @@ from typing import Any
 
 import msgspec
 
-from sams.config.checks import Findings, check_values
+from sams.config.checks import check_values
 from sams.config.definition import Setting, members, tables
+from sams.config.findings import Findings
 from sams.config.kinds import Unfit
 from sams.config.model import Config, Server
 from sams.config.positions import Positions

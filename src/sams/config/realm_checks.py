@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from sams.config.findings import Findings
 from sams.config.positions import KeyPath
 from sams.config.sources import KerberosSource
-
-if TYPE_CHECKING:  # it calls what calls this file
-    from sams.config.checks import Findings
 
 _IN_NO_REALM = frozenset("/@\\:")
 

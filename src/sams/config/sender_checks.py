@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sams.config.findings import Findings
 from sams.config.positions import KeyPath
 from sams.config.sender_file import MAX_FILE, read_senders
 from sams.config.sender_maps import SenderMap, SenderQuery
 from sams.config.source_addresses import check_sql
-
-if TYPE_CHECKING:  # it calls this file
-    from sams.config.checks import Findings
 
 MOST_TOLD = 10
 """Remarks on one file."""

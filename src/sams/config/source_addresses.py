@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
-from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from sams.config.findings import Findings
 from sams.config.positions import KeyPath
 from sams.config.sender_maps import SenderQuery
 from sams.config.sources import HttpSource, OauthSource, SqlSource
 from sams.config.sql_query import Dialect, QueryError, read_query
-
-if TYPE_CHECKING:  # it calls what calls this file
-    from sams.config.checks import Findings
 
 ALGORITHMS = (
     "RS256", "RS384", "RS512", "PS256", "PS384", "PS512",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from sams.config.findings import Findings
 from sams.config.kinds import Unfit
 from sams.config.ldap_checks import check_ldap
 from sams.config.places import HostPort, NextHop
@@ -22,9 +22,6 @@ from sams.config.sources import (
     RadiusSource,
     SqlSource,
 )
-
-if TYPE_CHECKING:  # it calls this file
-    from sams.config.checks import Findings
 
 REQUIRABLE = ("Class", "Filter-Id")
 """The attributes that `require_attribute` may name."""

@@ -8,8 +8,8 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from sams.config.checks import Findings
 from sams.config.definition import settings
+from sams.config.findings import Findings
 from sams.config.key import Section
 from sams.config.kinds import SecretFile
 from sams.config.model import Config
