@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from sams.config.model import ClientIdentity, Mechanism
+from sams.config.listeners import ClientIdentity, Mechanism
 from sams.identity.certificates import name_reader
 from sams.protocol.sasl.registry import all_mechanisms
 from tests.config.samples import MINIMAL, problems, warnings

@@ -1,4 +1,6 @@
-"""The configuration: every key with its type, default, range and meaning, in this one place.
+"""The configuration: every key with its type, default, range and meaning.
+
+The large sections stand in files of their own: `listeners.py`, `routes.py`, `limits.py`, `sender_maps.py`, `sources/`.
 
 A section is a frozen struct; its docstring is the section's text on the reference page. A key is an
 annotated field: `Key` says of what kind its values are and what it means. A field without a default must
@@ -9,15 +11,17 @@ Times are seconds, sizes are octets, paths are absolute, domains are lower-case 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Literal
 
 import msgspec
 
 from sams.config.key import DAY, GIB, HOUR, MIB, MINUTE, TIB, Key, Section
-from sams.config.kinds import Choice, File, Flag, Many, Name, SecretFile, Text, Whole
+from sams.config.kinds import Choice, File, Flag, Many, Name, Text, Whole
 from sams.config.limits import Guard, Limits
-from sams.config.places import Address, Domain, DomainPattern, HostPort, MailAddress, Network, NextHop, Url
+from sams.config.listeners import Listener, Tls
+from sams.config.places import Address, Domain, MailAddress, Url
 from sams.config.quantities import Duration, Size
+from sams.config.routes import Retry, Route
 from sams.config.sender_maps import SenderMap
 from sams.config.sources import AccountSource, BuiltinSource
 
@@ -26,53 +30,27 @@ __all__ = [
     "Accounts",
     "ActivityTimes",
     "Alarm",
-    "BareNewlines",
     "BuiltinSource",
-    "ClientIdentity",
     "Config",
     "Control",
     "Guard",
     "Limits",
     "Listener",
-    "ListenerSecurity",
     "Log",
     "LogFormat",
     "LogLevel",
-    "Mechanism",
     "Retry",
     "Route",
-    "RouteSecurity",
-    "RouteType",
     "SenderMap",
     "Senders",
     "Server",
     "Strictness",
     "Tls",
-    "TlsHost",
-    "TlsVersion",
     "Trace",
     "Web",
 ]
 
-ListenerSecurity = Literal["starttls", "implicit"]
-TlsVersion = Literal["1.0", "1.1", "1.2", "1.3"]
-BareNewlines = Literal["reject", "normalise"]
-ClientIdentity = Literal["san-email", "san-upn", "subject-cn", "subject-email", "subject-uid"]
-Mechanism = Literal[
-    "PLAIN",
-    "LOGIN",
-    "SCRAM-SHA-256-PLUS",
-    "SCRAM-SHA-256",
-    "SCRAM-SHA-1-PLUS",
-    "SCRAM-SHA-1",
-    "OAUTHBEARER",
-    "XOAUTH2",
-    "EXTERNAL",
-    "GSSAPI",
-]
 Strictness = Literal["enforce", "warn", "off"]
-RouteType = Literal["smarthost", "maildir"]
-RouteSecurity = Literal["none", "opportunistic", "required", "verified", "implicit"]
 LogFormat = Literal["auto", "json", "text"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -124,167 +102,6 @@ class Server(Section, frozen=True, kw_only=True):
             "How long SIGTERM waits for sessions and deliveries under way to finish.",
         ),
     ] = 30.0
-
-
-class TlsHost(Section, frozen=True, kw_only=True):
-    """A further server name, for clients that ask for it by SNI. All others get the pair of `[tls]`."""
-
-    name: Annotated[str, Key(Domain(), "The exact name that clients ask for.", example='"mail.example.org"')]
-    certificate: Annotated[
-        tuple[Path, ...],
-        Key(Many(File(), least=1, most=4, or_one=True), "As in `[tls]`.", example='"mail.example.org.pem"'),
-    ]
-    private_key: Annotated[
-        tuple[Path, ...],
-        Key(
-            Many(File(), least=1, most=4, or_one=True), "As in `[tls]`.", example='"mail.example.org-key.pem"'
-        ),
-    ]
-
-
-class Tls(Section, frozen=True, kw_only=True):
-    """Certificates. They are read again on reload, and a broken pair leaves the old one in place."""
-
-    certificate: Annotated[
-        tuple[Path, ...],
-        Key(
-            Many(File(), least=1, most=4, or_one=True),
-            "The certificate with its chain, as PEM. A list holds several for the same name, such as an "
-            "ECDSA and an RSA chain; `private_key` then has a key for each, in the same order.",
-            example='"fullchain.pem"',
-        ),
-    ]
-    private_key: Annotated[
-        tuple[Path, ...],
-        Key(
-            Many(File(), least=1, most=4, or_one=True),
-            "The private key of each certificate, as PEM without a passphrase. It belongs to who starts the "
-            "service, with mode 400; a group may read it, others may not.",
-            example='"key.pem"',
-        ),
-    ]
-    expiry_warnings: Annotated[
-        tuple[float, ...],
-        Key(
-            Many(Duration(HOUR, 365 * DAY), most=10), "How long before a certificate ends an alarm is raised."
-        ),
-    ] = (21 * DAY, 7 * DAY, 1 * DAY)
-    hosts: tuple[TlsHost, ...] = msgspec.field(default=(), name="host")
-
-
-class Listener(Section, frozen=True, kw_only=True):
-    """A port where mail programs connect. On every port mail is taken only inside TLS and after a sign-in."""
-
-    address: Annotated[str, Key(Address(), "Where to listen; `::` is every address of both families.")] = "::"
-    port: Annotated[
-        int, Key(Whole(1, 65_535), "587 is the port for STARTTLS, 465 for TLS from the start.")
-    ] = 587
-    security: Annotated[
-        ListenerSecurity,
-        Key(
-            Choice(("starttls", "implicit")),
-            "`starttls` begins in clear and takes nothing but STARTTLS there (RFC 3207); `implicit` is TLS "
-            "from the first octet (RFC 8314).",
-        ),
-    ] = "starttls"
-    min_tls: Annotated[
-        TlsVersion,
-        Key(
-            Choice(("1.0", "1.1", "1.2", "1.3")),
-            "The oldest TLS version. Below `1.2` is for old scanners and printers only: give them a "
-            "listener of their own in their own network. A warning is logged at start.",
-        ),
-    ] = "1.2"
-    binarymime: Annotated[bool, Key(Flag(), "Whether BINARYMIME is offered (RFC 3030).")] = False
-    auth_equals_line: Annotated[
-        bool,
-        Key(
-            Flag(),
-            "Whether EHLO also lists the pre-standard `AUTH=LOGIN PLAIN` that very old programs look for.",
-        ),
-    ] = False
-    mechanisms: Annotated[
-        tuple[Mechanism, ...],
-        Key(
-            Many(Choice(get_args(Mechanism))),
-            "The ways to sign in that are offered here, of those that the sources of accounts can verify. "
-            "`SCRAM-SHA-1` is offered only where it is named. So are those with `-PLUS`, which bind to "
-            "`tls-server-end-point`: many programs know `tls-exporter` only, which Python cannot tell yet.",
-            unset="all but SCRAM-SHA-1 and -PLUS",
-            example='["PLAIN", "LOGIN"]',
-        ),
-    ] = ()
-    client_ca: Annotated[
-        Path | None,
-        Key(
-            File(),
-            "The authority (PEM) whose client certificates are taken here: who shows one may sign in by "
-            "EXTERNAL, without a password. Others sign in as everywhere; a program that shows a certificate of "
-            "another authority cannot connect.",
-            unset="no client certificates",
-            example='"members-ca.pem"',
-        ),
-    ] = None
-    client_crl: Annotated[
-        Path | None,
-        Key(
-            File(),
-            "Its revocation list (PEM), read at start and at each reload. Once it is out of date, no client "
-            "certificate is taken.",
-            unset="none is looked at",
-            example='"members-ca.crl"',
-        ),
-    ] = None
-    client_identity: Annotated[
-        ClientIdentity,
-        Key(
-            Choice(get_args(ClientIdentity)),
-            "Where a client certificate has the login: an e-mail address among its subject alternative names, "
-            "its user principal name there, or its subject's CN, emailAddress or UID.",
-        ),
-    ] = "san-email"
-    members: Annotated[
-        Literal["all", "devices"],
-        Key(
-            Choice(("all", "devices")),
-            "Who may sign in here: `devices` are those of `sams device` alone, such as printers and scanners. A "
-            "listener for old TLS is best kept to them.",
-        ),
-    ] = "all"
-    sources: Annotated[
-        tuple[str, ...],
-        Key(
-            Many(Name()),
-            "Only members of these sources of accounts may sign in here, by their names.",
-            unset="those of every source",
-            example='["staff"]',
-        ),
-    ] = ()
-    bare_newlines: Annotated[
-        BareNewlines,
-        Key(
-            Choice(("reject", "normalise")),
-            "What becomes of a message with a bare CR or LF: `reject` refuses it with 550 5.6.11, "
-            "`normalise` makes CRLF of each. A bare one never ends a message. NUL is always refused so.",
-        ),
-    ] = "reject"
-    proxy_protocol: Annotated[
-        bool,
-        Key(
-            Flag(),
-            "Whether load balancers say by the PROXY protocol (version 1 or 2) who connects here. Each "
-            "connection must then come from `proxy_from` and begin with that header, or it is closed; members "
-            "cannot connect to this port directly.",
-        ),
-    ] = False
-    proxy_from: Annotated[
-        tuple[str, ...],
-        Key(
-            Many(Network()),
-            "The load balancers, and nobody else: what they say of an address is believed.",
-            example='["10.0.0.11", "10.0.0.12"]',
-        ),
-    ] = ()
 
 
 class Accounts(Section, frozen=True, kw_only=True):
@@ -358,115 +175,6 @@ class Senders(Section, frozen=True, kw_only=True):
         ),
     ] = 5
     maps: tuple[SenderMap, ...] = msgspec.field(default=(), name="map")
-
-
-class Route(Section, frozen=True, kw_only=True):
-    """Where mail goes next. The first route whose domains match a recipient takes it."""
-
-    domains: Annotated[
-        tuple[str, ...],
-        Key(Many(DomainPattern(), least=1), "The recipient domains of this route.", example='["*"]'),
-    ]
-    type: Annotated[
-        RouteType,
-        Key(
-            Choice(("smarthost", "maildir")),
-            "`smarthost` relays by SMTP to `hosts`; `maildir` delivers into the Maildir at `path`.",
-        ),
-    ] = "smarthost"
-    name: Annotated[
-        str,
-        Key(
-            Name(),
-            "How the queue, the logs and the commands call this route. Mail that waits keeps to the name.",
-            unset="the hosts, or the path",
-            example='"hub"',
-        ),
-    ] = ""
-    hosts: Annotated[
-        tuple[HostPort, ...],
-        Key(
-            Many(NextHop(), most=20),
-            "For a smarthost: the next hops, tried in this order.",
-            example='["mailhub.example.ac.uk:25"]',
-            usual=True,
-        ),
-    ] = ()
-    security: Annotated[
-        RouteSecurity,
-        Key(
-            Choice(("none", "opportunistic", "required", "verified", "implicit")),
-            "TLS towards the next hop: `none` never, `opportunistic` where STARTTLS is offered, `required` "
-            "always, `verified` always and with a certificate for the host's name, `implicit` from the "
-            "first octet and verified. With a `username` the default is `verified`, and less is refused.",
-        ),
-    ] = "opportunistic"
-    username: Annotated[
-        str, Key(Text(longest=255), "The user name for the next hop.", unset="no sign-in", example='"relay"')
-    ] = ""
-    password_file: Annotated[
-        Path | None,
-        Key(
-            SecretFile(),
-            "The file whose first line is the password for the next hop. No other user may read it.",
-            unset="no sign-in",
-            example='"hub-password"',
-        ),
-    ] = None
-    ca_file: Annotated[
-        Path | None,
-        Key(
-            File(),
-            "The authorities that the next hop's certificate is checked against, as PEM.",
-            unset="the system's",
-            example='"hub-ca.pem"',
-        ),
-    ] = None
-    connections: Annotated[
-        int, Key(Whole(1, 10_000), "The most connections to this route at once, over all workers.")
-    ] = 20
-    source_address: Annotated[
-        str,
-        Key(
-            Address(),
-            "The local address to connect from.",
-            unset="the system chooses",
-            example='"192.0.2.25"',
-        ),
-    ] = ""
-    path: Annotated[
-        Path | None,
-        Key(
-            File(), "For a Maildir: its folder; it is made where missing.", unset="none", example='"Maildir"'
-        ),
-    ] = None
-
-    @property
-    def id(self) -> str:
-        """The name under which mail waits: as configured, else the hosts or the Maildir's path.
-
-        It does not depend on the route's place in the file, so that mail which waits finds its route again
-        after an edit.
-        """
-        return self.name or ",".join(map(str, self.hosts)) or f"maildir:{self.path}"
-
-
-class Retry(Section, frozen=True, kw_only=True):
-    """When mail that could not be delivered is tried again, and when its sender hears of it."""
-
-    first: Annotated[
-        float, Key(Duration(1, DAY), "The wait after the first failure; it grows, with jitter.")
-    ] = MINUTE
-    longest: Annotated[float, Key(Duration(1, DAY), "The longest wait between two attempts.")] = HOUR
-    expire: Annotated[
-        float, Key(Duration(MINUTE, 60 * DAY), "After this time mail goes back to its sender with a report.")
-    ] = 5 * DAY
-    delay_notice: Annotated[
-        float,
-        Key(
-            Duration(0, 60 * DAY), "After this time the sender is told once that mail is late; `0 s`: never."
-        ),
-    ] = 4 * HOUR
 
 
 class Alarm(Section, frozen=True, kw_only=True):
