@@ -1,6 +1,6 @@
 """The configuration: every key with its type, default, range and meaning.
 
-The large sections stand in files of their own: `listeners.py`, `routes.py`, `limits.py`, `sender_maps.py`, `sources/`.
+Large sections stand in files of their own: `listeners.py`, `routes.py`, `limits.py`, `sender_maps.py`, `sources/`.
 
 A section is a frozen struct; its docstring is the section's text on the reference page. A key is an
 annotated field: `Key` says of what kind its values are and what it means. A field without a default must
