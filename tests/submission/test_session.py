@@ -605,7 +605,9 @@ def test_who_is_gone_in_the_moment_of_a_refusal_is_waited_for_no_more(
             await asyncio.sleep(0.001)
         transport = connection._transport
         assert transport is not None
-        verdict.set_result(SignInVerdict(None, reply(535, "5.7.8", "Wrong"), "wrong password", delay=0.01))
+        verdict.set_result(
+            SignInVerdict(None, reply(535, "5.7.8", "Wrong"), "wrong password", delay=0.01, why="password")
+        )
         connection.connection_lost(None)
         await asyncio.sleep(0.05)
         monkeypatch.setattr(Connection, "connection_lost", lambda *_: None)  # it has heard of it

@@ -308,6 +308,7 @@ def test_one_connection_too_many_is_refused_after_the_last_word(tmp_path: Path) 
 
 
 ALICE = Identity("alice", ("alice@example.org",), (), Mailbox("alice", "example.org"), 1, source="issuer")
+RIGHT = SignInVerdict(ALICE, replies.ACCEPTED, "token", is_ordinary=True)
 MESSAGE = encoded("n,a=alice@example.org,\x01auth=Bearer abc\x01\x01")
 XMESSAGE = encoded("user=alice@example.org\x01auth=Bearer abc\x01\x01")
 
@@ -340,7 +341,7 @@ def with_tokens(patched: pytest.MonkeyPatch, verdict: SignInVerdict) -> list[Cla
 def test_a_token_that_is_right_signs_in_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, message: str
 ) -> None:
-    asked = with_tokens(monkeypatch, SignInVerdict(ALICE, replies.ACCEPTED, "token"))
+    asked = with_tokens(monkeypatch, RIGHT)
 
     async def scene(rig: Rig) -> None:
         client = await rig.secured()
@@ -351,7 +352,7 @@ def test_a_token_that_is_right_signs_in_at_once(
     play(tmp_path, scene)
 
 
-WRONG = SignInVerdict(None, replies.WRONG, "token expired")
+WRONG = SignInVerdict(None, replies.WRONG, "token expired", why="password")
 
 
 @pytest.mark.parametrize(("name", "message"), [("OAUTHBEARER", MESSAGE), ("XOAUTH2", XMESSAGE)])
@@ -392,7 +393,9 @@ def test_a_refusal_that_the_program_does_not_hear_out_is_told_all_the_same(
 def test_a_token_that_cannot_be_checked_now_is_not_called_wrong(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with_tokens(monkeypatch, SignInVerdict(None, reply(454, "4.7.0", "Later"), "issuer down"))
+    with_tokens(
+        monkeypatch, SignInVerdict(None, reply(454, "4.7.0", "Later"), "issuer down", why="unavailable")
+    )
 
     async def scene(rig: Rig) -> None:
         client = await rig.secured()
@@ -460,7 +463,7 @@ def test_a_real_program_signs_in_by_a_token_and_hears_of_a_wrong_one(
     if shutil.which(program.__name__) is None:
         pytest.skip(f"{program.__name__} is missing: make system")
     monkeypatch.setattr(ChainAuthenticator, "still_valid", lambda *_: True)
-    asked = with_tokens(monkeypatch, SignInVerdict(ALICE, replies.ACCEPTED, "token") if is_right else WRONG)
+    asked = with_tokens(monkeypatch, RIGHT if is_right else WRONG)
 
     async def scene(rig: Rig) -> None:
         rig.authority.ca.cert_pem.write_to_path(tmp_path / "ca.pem")

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import enum
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 import msgspec
 
@@ -42,13 +42,11 @@ class Grant:
 
 BUILTIN = "builtin"
 """The name of the built-in accounts as a source, where they have no other."""
-REMEMBERED = "remembered password"
-CHECKED = "checked password"
-PROVED = "SCRAM proof"
-BROUGHT = "token"
-TICKET = "Kerberos ticket"
-ORDINARY = frozenset({REMEMBERED, CHECKED, PROVED, BROUGHT, TICKET})
-"""Explanations of sign-ins that say nothing that the mechanism does not."""
+Why = Literal["", "password", "unknown", "suspended", "locked", "unavailable"]
+"""Under which word a refused sign-in is counted (`activity.metrics.SIGN_IN_REFUSALS`); empty: it was not refused.
+
+`password` is any proof that was not taken, `unknown` a login that nobody has.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,12 +127,16 @@ class SignInVerdict(msgspec.Struct, frozen=True):
         password; 454 4.7.0 locked, source down, too many waiting, or a failure of ours.
     explanation: for the journal only; says what the reply must not; never a secret.
     delay: seconds to wait before the reply is sent.
+    why: as what a refusal is counted.
+    is_ordinary: the explanation of a sign-in says nothing that the mechanism does not.
     """
 
     identity: Identity | None
     reply: Reply
     explanation: str
     delay: float = 0.0
+    why: Why = ""
+    is_ordinary: bool = False
 
 
 Decision = SignInVerdict | asyncio.Future[SignInVerdict]

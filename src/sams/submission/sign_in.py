@@ -20,7 +20,7 @@ from sams.activity import events as told
 from sams.activity.interface import SessionLog
 from sams.core.errors import PeerFault, SamsError
 from sams.core.reply import Reply, reply
-from sams.identity.interface import BUILTIN, EVERYBODY, ORDINARY, Finding, Identity, SignInVerdict
+from sams.identity.interface import BUILTIN, EVERYBODY, Identity, SignInVerdict, Why
 from sams.protocol.sasl.interface import (
     CertificateClaim,
     Challenge,
@@ -130,9 +130,7 @@ class SignIn:
         """The exchange ended before its reply; the engine has said so. Nobody is signed in, whatever the verdict."""
         verdict, self._last_word, self._mechanism = self._last_word, None, None
         if verdict is not None and verdict.identity is None:
-            self._tell_refused(
-                event.reply, verdict.explanation, _word_for(verdict.reply, verdict.explanation)
-            )
+            self._tell_refused(event.reply, verdict.explanation, verdict.why)
         else:
             self._log.tell(told.Refused("AUTH", str(event.reply), event.reply.reference or ""))
 
@@ -215,16 +213,16 @@ class SignIn:
     def _conclude(self, verdict: SignInVerdict) -> None:
         identity = verdict.identity
         if identity is None:
-            self._refuse(verdict.reply, verdict.explanation)
+            self._refuse(verdict.reply, verdict.explanation, verdict.why)
             return
         refusal = self._services.admission.signed_in(self._address, identity.login)
         if refusal is not None:
-            self._refuse(refusal, "too many connections of this login")
+            self._refuse(refusal, "too many connections of this login", "unavailable")
             return
         self._welcome(identity)
         self._engine.answer(verdict.reply)
         source = "" if identity.source == BUILTIN else identity.source
-        how = "" if verdict.explanation in ORDINARY else verdict.explanation
+        how = "" if verdict.is_ordinary else verdict.explanation
         remembered = self._was_remembered(identity)
         self._log.tell(told.SignedIn(identity.login, self._name, remembered, source, how))
 
@@ -234,11 +232,10 @@ class SignIn:
         is_password = done is not None and isinstance(done.claim, PasswordClaim)
         return self._was_at_once and is_password and not identity.app_password
 
-    def _refuse(self, answer: Reply, explanation: str) -> None:
-        said = self._engine.answer(answer)
-        self._tell_refused(said, explanation, _word_for(said, explanation))
+    def _refuse(self, answer: Reply, explanation: str, why: Why) -> None:
+        self._tell_refused(self._engine.answer(answer), explanation, why)
 
-    def _tell_refused(self, said: Reply, explanation: str, why: str) -> None:
+    def _tell_refused(self, said: Reply, explanation: str, why: Why) -> None:
         who = claimed_login(self._claim.claim) if self._claim is not None else ""
         self._log.tell(told.SignInRefused(who, self._name, why, str(said), said.reference or "", explanation))
 
@@ -254,17 +251,6 @@ def claimed_login(claim: Claim) -> str:
             return claim.principal
         case TokenClaim():
             return claim.authzid
-
-
-def _word_for(refusal: Reply, explanation: str) -> str:
-    """The one word under which a refused sign-in is counted (`activity.metrics.SIGN_IN_REFUSALS`)."""
-    if str(refusal.status) == "5.7.13":
-        return "suspended"
-    if explanation.startswith(Finding.UNKNOWN.value):
-        return "unknown"
-    if refusal.is_temporary:
-        return "locked" if explanation.startswith("locked") else "unavailable"
-    return "password"
 
 
 def _pause(seconds: float) -> asyncio.Future[None]:

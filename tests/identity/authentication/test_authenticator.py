@@ -5,11 +5,12 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 import pytest
 from precis_i18n.baseclass import BaseClass
 
+from sams.activity.metrics import SIGN_IN_REFUSALS
 from sams.config.sources import BuiltinSource
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
@@ -19,7 +20,7 @@ from sams.identity.authentication.by_password import ByPassword
 from sams.identity.authentication.judge import Judge
 from sams.identity.authentication.refusals import USUAL_TIMES
 from sams.identity.guard.interface import GuardSettings
-from sams.identity.interface import EVERYBODY, Account, Checked, Finding, SignInVerdict
+from sams.identity.interface import EVERYBODY, Account, Checked, Finding, SignInVerdict, Why
 from sams.identity.logins import Login, LoginForms, map_password
 from sams.identity.replies import APP_PASSWORDS_ONLY
 from sams.protocol.sasl.interface import PasswordClaim
@@ -134,6 +135,20 @@ def test_unknown_and_wrong_are_alike_in_text_time_and_work(one: Rig, login: str,
     assert len(one.hashes.compared) == 1
 
 
+@pytest.mark.parametrize(("login", "password"), NOT_ALICE)
+def test_a_wrong_proof_is_counted_by_whether_anybody_has_the_login(
+    one: Rig, login: str, password: str
+) -> None:
+    authenticator = one.authenticator()
+    why = "password" if login == "alice" else "unknown"
+    assert [signs_in(authenticator, login, password).why for _ in ("checked", "as lately")] == [why, why]
+
+
+@pytest.mark.parametrize("why", [why for why in get_args(Why) if why])
+def test_the_words_under_which_refusals_are_counted_are_those_of_the_metrics(why: str) -> None:
+    assert why in SIGN_IN_REFUSALS
+
+
 def test_whatever_is_tried_costs_one_hash(one: Rig) -> None:
     chance = random.Random(7)
     authenticator = one.authenticator()
@@ -180,7 +195,7 @@ def test_a_suspended_member_hears_so_and_why_but_only_with_the_right_password(on
     assert str(signs_in(authenticator, "alice", "wrong").reply) == WRONG
     for _ in range(2):
         verdict = signs_in(authenticator)
-        assert verdict.identity is None
+        assert (verdict.identity, verdict.why) == (None, "suspended")
         assert (
             str(verdict.reply) == "535 5.7.13 This account may not send mail: Left the house; see B\\xfcro 7"
         )
@@ -243,6 +258,7 @@ def test_guesses_lock_the_guesser_out_and_not_the_owner_elsewhere(one: Rig) -> N
         == "454 4.7.0 Too many wrong passwords for this login from your address, try again after 22:35 UTC"
     )
     assert "pair" in refused.explanation
+    assert refused.why == "locked"
     assert len(one.hashes.compared) == 10
     assert signs_in(authenticator, address=HOME).identity is not None
     one.clock.seconds += 300
@@ -480,7 +496,8 @@ def test_too_many_checks_waiting_is_454_and_no_guess(tmp_path: Path) -> None:
 )
 def test_an_outage_is_never_535(one: Rig, first: Finding, second: Finding, code: int) -> None:
     sources = [Elsewhere(Checked(first, detail="down")), Elsewhere(Checked(second, detail="down"))]
-    assert signs_in(one.authenticator(sources)).reply.code == code
+    verdict = signs_in(one.authenticator(sources))
+    assert (verdict.reply.code, verdict.why == "unavailable") == (code, code == 454)
 
 
 @pytest.mark.parametrize("finding", [Finding.UNKNOWN, Finding.UNAVAILABLE])

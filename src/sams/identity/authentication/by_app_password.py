@@ -16,6 +16,7 @@ from sams.core.text import visible
 from sams.identity import replies
 from sams.identity.app_passwords.lookup import AppPassword
 from sams.identity.authentication.judge import Judge
+from sams.identity.authentication.proof import Proof
 from sams.identity.authentication.refusals import Refusals
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import UNTOLD
@@ -64,7 +65,7 @@ class ByAppPassword:
             return self.refusals.refused(sign_in, replies.EXPIRED, f"{shown} has expired")
         if app_password.networks and not covering(app_password.networks)(sign_in.attempt.address):
             return self.refusals.refused(sign_in, replies.WRONG_NETWORK, f"{shown} from a foreign network")
-        return self.judge.judge(sign_in, account, shown, app_password)
+        return self.judge.judge(sign_in, account, Proof(shown), app_password)
 
 
 def _looked_up(source: Source, login: Login) -> Account | None:

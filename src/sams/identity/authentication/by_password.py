@@ -19,13 +19,12 @@ from dataclasses import dataclass
 from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.identity.authentication.judge import Judge
-from sams.identity.authentication.refusals import Refusals
+from sams.identity.authentication.proof import CHECKED, REMEMBERED, Proof
+from sams.identity.authentication.refusals import Refusals, why_wrong
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import NO_ACCOUNT, PASSING, UNTOLD, Chain
 from sams.identity.guard.interface import Guard
 from sams.identity.interface import (
-    CHECKED,
-    REMEMBERED,
     Account,
     Checked,
     Decision,
@@ -79,8 +78,10 @@ class ByPassword:
         """The refusal of what was found wrong lately: an old password in a mail program costs one hash."""
         if not self.guard.repeats(sign_in.attempt, generation):
             return None
-        word = self.refusals.word(sign_in, _finding_of(generation))
-        return self.refusals.wrong(sign_in, sign_in.problem or f"{word}, as lately")
+        finding = _finding_of(generation)
+        word = self.refusals.word(sign_in, finding)
+        explanation = sign_in.problem or f"{word}, as lately"
+        return self.refusals.wrong(sign_in, explanation, why_wrong(sign_in, finding))
 
     async def _check(self, sign_in: SignInRequest, generation: int) -> Decision:
         attempt = sign_in.attempt
@@ -104,7 +105,7 @@ class ByPassword:
         if checked.finding is Finding.UNAVAILABLE:
             account = self._graced_account(sign_in)
             if account is not None:
-                return self.judge.judge(sign_in, account, f"remembered while down: {checked.detail}")
+                return self.judge.judge(sign_in, account, Proof(f"remembered while down: {checked.detail}"))
         return self.judge.answer(sign_in, checked, generation, CHECKED)
 
     def _remember(self, chain: Chain, identity: Identity, password: str) -> None:

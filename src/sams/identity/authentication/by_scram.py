@@ -14,10 +14,11 @@ from sams.core.errors import TemporaryFailure
 from sams.identity.app_passwords.lookup import AppPasswords
 from sams.identity.authentication.by_app_password import ByAppPassword
 from sams.identity.authentication.judge import Judge
+from sams.identity.authentication.proof import PROVED
 from sams.identity.authentication.refusals import Refusals
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import UNTOLD, Chain
-from sams.identity.interface import PROVED, Decision
+from sams.identity.interface import Decision
 from sams.identity.logins import Login, user_of
 from sams.protocol.sasl.interface import ScramKey, ScramKeys
 

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 
 from sams.core.text import visible
 from sams.identity.authentication.judge import Judge
+from sams.identity.authentication.proof import BROUGHT, TICKET, Proof
 from sams.identity.authentication.refusals import Refusals
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import UNTOLD
-from sams.identity.interface import BROUGHT, TICKET, Checked, Decision, Finding
+from sams.identity.interface import Checked, Decision, Finding
 from sams.identity.logins import LoginForms, UnpreparableError, map_login
 from sams.protocol.sasl.interface import CertificateClaim, PrincipalClaim, TokenClaim
 
@@ -59,5 +60,5 @@ class ByThirdParty:
                 continue
             if checked.finding is not Finding.UNKNOWN:
                 break
-        how = f"certificate of {visible(claim.names[0], 100)}"
-        return self.judge.answer_proven(sign_in, checked, how)
+        shown = visible(claim.names[0], 100)
+        return self.judge.answer_proven(sign_in, checked, Proof(f"certificate of {shown}"))

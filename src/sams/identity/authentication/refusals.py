@@ -20,7 +20,7 @@ from sams.core.reply import Reply
 from sams.identity import replies
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.guard.interface import Guard
-from sams.identity.interface import Decision, Finding, SignInVerdict
+from sams.identity.interface import Decision, Finding, SignInVerdict, Why
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +52,11 @@ class Refusals:
     chance: Callable[[], float]
     report: Callable[[BaseException], None]
 
-    def refused(self, sign_in: SignInRequest, reply: Reply, explanation: str) -> SignInVerdict:
+    def refused(
+        self, sign_in: SignInRequest, reply: Reply, explanation: str, why: Why = "password"
+    ) -> SignInVerdict:
         """In these words; the guard counts nothing."""
-        return SignInVerdict(None, reply, explanation, self._delay(sign_in.started))
+        return SignInVerdict(None, reply, explanation, self._delay(sign_in.started), why)
 
     def locked(self, sign_in: SignInRequest) -> SignInVerdict | None:
         """For who is locked out; None: nobody has locked this login, or this address."""
@@ -63,19 +65,23 @@ class Refusals:
             return None
         now = self.clock.now()
         reply = replies.locked(now + lock.seconds, lock.what, now)
-        return self.refused(sign_in, reply, f"locked for {lock.seconds:.0f} s more ({lock.what})")
+        return self.refused(sign_in, reply, f"locked for {lock.seconds:.0f} s more ({lock.what})", "locked")
 
-    def failed(self, sign_in: SignInRequest, generation: int, explanation: str) -> SignInVerdict:
+    def failed(
+        self, sign_in: SignInRequest, generation: int, explanation: str, why: Why = "password"
+    ) -> SignInVerdict:
         """For a wrong proof, which counts as a guess. generation: of the account for which it was wrong."""
         slowing = self.guard.failed(sign_in.attempt, generation)
-        refused = self.wrong(sign_in, explanation)
+        refused = self.wrong(sign_in, explanation, why)
         return structs.replace(refused, delay=refused.delay + slowing)
 
-    def wrong(self, sign_in: SignInRequest, explanation: str) -> SignInVerdict:
+    def wrong(self, sign_in: SignInRequest, explanation: str, why: Why = "password") -> SignInVerdict:
         """The same without counting it, in words that follow from the configuration alone, alike for every login."""
         asked = [source.takes_passwords for source in sign_in.chain.serving(sign_in.login)]
         only_app = bool(asked) and not any(asked)
-        return self.refused(sign_in, replies.APP_PASSWORDS_ONLY if only_app else replies.WRONG, explanation)
+        return self.refused(
+            sign_in, replies.APP_PASSWORDS_ONLY if only_app else replies.WRONG, explanation, why
+        )
 
     def word(self, sign_in: SignInRequest, finding: Finding) -> str:
         """What the journal calls it; a password that was right before is no guess, and the help desk should know."""
@@ -84,13 +90,13 @@ class Refusals:
 
     def unavailable(self, error: TemporaryFailure, started: float) -> SignInVerdict:
         """For what cannot be told now; in the words of the failure."""
-        return SignInVerdict(None, error.reply, error.detail, self._delay(started))
+        return SignInVerdict(None, error.reply, error.detail, self._delay(started), "unavailable")
 
     def broken(self, error: Exception, started: float) -> SignInVerdict:
         """For a bug of ours, which must not cost a member the saved password."""
         self.report(error)
         explanation = f"internal error: {type(error).__name__}"
-        return SignInVerdict(None, replies.UNAVAILABLE, explanation, self._delay(started))
+        return SignInVerdict(None, replies.UNAVAILABLE, explanation, self._delay(started), "unavailable")
 
     def later(
         self, sign_in: SignInRequest, decision: Coroutine[Any, Any, Decision]
@@ -113,3 +119,8 @@ class Refusals:
         """From now to the time at which a failure is answered."""
         remaining = self.settings.failure_delay - (self.clock.monotonic() - started)
         return max(0.0, remaining) + self.settings.jitter * self.chance()
+
+
+def why_wrong(sign_in: SignInRequest, finding: Finding) -> Why:
+    """As what a wrong proof is counted: what can be no account's login is unknown, whatever was found."""
+    return "unknown" if sign_in.problem or finding is Finding.UNKNOWN else "password"
