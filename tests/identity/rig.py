@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sams.config.sources import BuiltinSource
+from sams.identity.account_sources import Source
 from sams.identity.accounts.builtin import BuiltinAccounts
 from sams.identity.accounts.store import Accounts
 from sams.identity.app_passwords.lookup import AppPasswords
@@ -20,7 +21,7 @@ from sams.identity.grants import Grants
 from sams.identity.guard.interface import GuardSettings
 from sams.identity.guard.memory import GuardMemory
 from sams.identity.guard.shared_guard import SharedGuard
-from sams.identity.interface import SignInVerdict, Source
+from sams.identity.interface import SignInVerdict
 from sams.identity.logins import Login, LoginForms
 from sams.identity.passwords.hashing import Compared, HashCost, Hashes, HashPool
 from sams.identity.passwords.lanes import Lanes

@@ -23,8 +23,9 @@ from sams.core.address import Mailbox
 from sams.core.errors import PeerFault, SamsError, TemporaryFailure
 from sams.core.reply import reply
 from sams.identity import replies
+from sams.identity.account_sources import Source
 from sams.identity.authentication.authenticator import ChainAuthenticator
-from sams.identity.interface import Identity, SignInVerdict, Source
+from sams.identity.interface import Identity, SignInVerdict
 from sams.identity.offers import verifiable
 from sams.identity.passwords.hashing import HashCost
 from sams.protocol.sasl.interface import Claim, ScramKeys, SecurityContext, TokenClaim

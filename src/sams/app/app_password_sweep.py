@@ -17,8 +17,9 @@ from structlog.typing import FilteringBoundLogger
 from sams.activity.events import AccountChanged
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError, TemporaryFailure
+from sams.identity.account_sources import Source
 from sams.identity.app_passwords.store import AppPasswordStore
-from sams.identity.interface import Account, Source
+from sams.identity.interface import Account
 from sams.identity.logins import Login, LoginForms
 from sams.identity.sources.directory_source import DirectorySource
 from sams.identity.sources.known import KnownMembers

@@ -12,8 +12,9 @@ from sams.app import settings
 from sams.app.inherited import Inherited
 from sams.app.sign_ins import SignIns
 from sams.config.model import Config, Listener
+from sams.identity.account_sources import PrincipalSource, Source, TokenSource
 from sams.identity.certificates import name_reader
-from sams.identity.interface import EVERYBODY, Audience, PrincipalSource, Source, TokenSource
+from sams.identity.interface import EVERYBODY, Audience
 from sams.identity.offers import CERTIFICATE_MECHANISMS, never_offered, offered, verifiable
 from sams.protocol.sasl.interface import Channel, SecurityContext
 from sams.protocol.sasl.registry import Registry

@@ -7,9 +7,10 @@ from dataclasses import replace
 
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.text import visible
+from sams.identity.account_sources import Source
 from sams.identity.accounts.builtin import BuiltinAccounts
 from sams.identity.grants import Grants
-from sams.identity.interface import Account, Source
+from sams.identity.interface import Account
 from sams.identity.logins import Login, LoginForms, UnpreparableError, prepare_login
 from sams.service.app_password_view import FoundMember
 

@@ -28,6 +28,7 @@ from sams.app.trouble import Trouble
 from sams.config.model import Config
 from sams.config.sources import BuiltinSource
 from sams.control.messages import SourceDown
+from sams.identity.account_sources import Source
 from sams.identity.accounts.builtin import BuiltinAccounts
 from sams.identity.accounts.store import Accounts
 from sams.identity.app_passwords.lookup import AppPasswords
@@ -39,7 +40,7 @@ from sams.identity.authentication.refusals import SignInSettings
 from sams.identity.grants import Grants
 from sams.identity.guard.interface import LockBegun
 from sams.identity.guard.shared_guard import SharedGuard
-from sams.identity.interface import Audience, Source
+from sams.identity.interface import Audience
 from sams.identity.offers import has_keys
 from sams.identity.passwords.hashing import HashCost, Hashes
 from sams.identity.sources.directory_source import DirectorySource

@@ -14,7 +14,7 @@ from sams.cli.place import Place
 from sams.cli.render import print_json, print_table
 from sams.control.messages import AccountTested, SourceWord
 from sams.core.text import visible
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.walk import FOUND, NOT_ASKED, UNTELLING
 
 _DECIDING = frozenset({Finding.RIGHT.value, Finding.WRONG.value, FOUND})

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import (
-    Account,
+from sams.identity.account_sources import (
     Checked,
     Finding,
     GracefulSource,
-    Identity,
     PrincipalSource,
     ScramSource,
     Source,
     TokenSource,
-    is_unchanged,
 )
+from sams.identity.interface import Account, Identity, is_unchanged
 from sams.identity.logins import Login
 from sams.protocol.sasl.interface import PrincipalClaim, ScramKey, TokenClaim
 

@@ -26,7 +26,8 @@ from msgspec import Struct
 from sams.config.sender_maps import CountsAs
 from sams.core.address import AddressError, domain_key
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import Account, Grant, Identity, Source
+from sams.identity.account_sources import Source
+from sams.identity.interface import Account, Grant, Identity
 from sams.identity.logins import Login, LoginForms
 from sams.identity.sender_index import SenderIndex, entries
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import PrincipalSource, ScramSource, Source, TokenSource
+from sams.identity.account_sources import PrincipalSource, ScramSource, Source, TokenSource
 
 PASSWORD_MECHANISMS = frozenset({"PLAIN", "LOGIN"})
 SCRAM_MECHANISMS = frozenset({"SCRAM-SHA-256", "SCRAM-SHA-1"})

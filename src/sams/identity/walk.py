@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from sams.core.errors import TemporaryFailure
+from sams.identity.account_sources import Checked, Finding, Source
 from sams.identity.chain import Chain
-from sams.identity.interface import Account, Checked, Finding, Source
+from sams.identity.interface import Account
 from sams.identity.logins import Login
 
 NOT_ASKED = "not asked"

@@ -11,10 +11,10 @@ import pytest
 
 from sams.config.sources import BuiltinSource
 from sams.core.errors import OperatorError, TemporaryFailure
+from sams.identity.account_sources import Finding
 from sams.identity.accounts.imports import ImportedAccount
 from sams.identity.accounts.records import Device
 from sams.identity.accounts.store import Accounts
-from sams.identity.interface import Finding
 from sams.identity.passwords.foreign.libcrypt import LibCrypt
 from sams.identity.passwords.hashing import HashCost
 from tests.identity.rig import HOME, PASSWORD, CountingHashes, Rig, in_child, rig, typed

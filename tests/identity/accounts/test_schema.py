@@ -9,10 +9,10 @@ from pathlib import Path
 import apsw
 import pytest
 
+from sams.identity.account_sources import Finding
 from sams.identity.accounts.records import Device
 from sams.identity.accounts.store import Accounts
 from sams.identity.app_passwords.store import AppPasswordStore
-from sams.identity.interface import Finding
 from sams.identity.passwords.hashing import Hashes
 from tests.identity.rig import CHEAP, HOME, PASSWORD, FakeClock, Rig, rig, typed
 

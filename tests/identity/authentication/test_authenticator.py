@@ -14,13 +14,14 @@ from sams.activity.metrics import SIGN_IN_REFUSALS
 from sams.config.sources import BuiltinSource
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
+from sams.identity.account_sources import Checked, Finding
 from sams.identity.accounts.store import Accounts
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.by_password import ByPassword
 from sams.identity.authentication.judge import Judge
 from sams.identity.authentication.refusals import USUAL_TIMES
 from sams.identity.guard.interface import GuardSettings
-from sams.identity.interface import EVERYBODY, Account, Checked, Finding, SignInVerdict, Why
+from sams.identity.interface import EVERYBODY, Account, SignInVerdict, Why
 from sams.identity.logins import Login, LoginForms, map_password
 from sams.identity.replies import APP_PASSWORDS_ONLY
 from sams.protocol.sasl.interface import PasswordClaim

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from sams.identity.account_sources import Finding, Source
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.authentication.authenticator import ChainAuthenticator
-from sams.identity.interface import EVERYBODY, Audience, Finding, Identity, SignInVerdict, Source
+from sams.identity.interface import EVERYBODY, Audience, Identity, SignInVerdict
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.known import KnownMembers

@@ -24,12 +24,13 @@ import pytest
 
 from sams.core.clock import SystemClock
 from sams.identity import replies
+from sams.identity.account_sources import Source
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.refusals import SignInSettings
 from sams.identity.guard.interface import GuardSettings
 from sams.identity.guard.memory import GuardMemory
 from sams.identity.guard.shared_guard import SharedGuard
-from sams.identity.interface import SignInVerdict, Source
+from sams.identity.interface import SignInVerdict
 from sams.identity.logins import LoginForms
 from sams.identity.passwords.hashing import Compared, HashCost, Hashes
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings

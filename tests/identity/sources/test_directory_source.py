@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.replies import BUSY
 from sams.identity.sources.directory_source import SourceSettings
 from sams.identity.sources.interface import Member

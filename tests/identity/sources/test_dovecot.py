@@ -13,7 +13,7 @@ import uvloop
 
 from sams.config.sources import DovecotSource, LoginForm
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import LoginForms, map_login
 from sams.identity.sources import dovecot_link
 from sams.identity.sources.dovecot import DovecotDirectory

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import pytest
 
-from sams.identity.interface import Checked, Finding
+from sams.identity.account_sources import Checked, Finding
 from sams.identity.sources.directory_source import SourceSettings
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.known import KnownMembers

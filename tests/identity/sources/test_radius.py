@@ -16,7 +16,7 @@ import uvloop
 from sams.config.places import HostPort
 from sams.config.sources import LoginForm, RadiusSource
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import LoginForms, map_login
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.radius import OUT_OF_USE, RadiusDirectory

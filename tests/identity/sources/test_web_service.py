@@ -15,7 +15,7 @@ from aiohttp import web
 
 from sams.config.sources import HttpSource
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.web_service import HttpDirectory
 from tests.identity.sources.sql.rig import CLIENT, RIGHT, login

@@ -8,7 +8,7 @@ from sams.cli.doctor.finding import Finding, fail, ok, warn
 from sams.control.messages import SourceWord
 from sams.control.operations import SourceOperations
 from sams.core.errors import OperatorError
-from sams.identity.interface import Finding as Found
+from sams.identity.account_sources import Finding as Found
 from sams.identity.sources.directory_source import PROBE
 from sams.identity.walk import NOT_ASKED
 

@@ -15,11 +15,12 @@ from sams.config.sources import BuiltinSource
 from sams.core.address import AddressError, Mailbox, parse_mailbox
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError, TemporaryFailure
+from sams.identity.account_sources import Checked, Finding
 from sams.identity.accounts.records import COLUMNS, AccountRecord, record_of
 from sams.identity.accounts.schema import DEVICE
 from sams.identity.accounts.store import Accounts
 from sams.identity.accounts.watch import AccountsWatch
-from sams.identity.interface import Account, Checked, Finding, Identity
+from sams.identity.interface import Account, Identity
 from sams.identity.logins import Login
 from sams.identity.passwords.foreign.reader import ARGON2
 from sams.identity.passwords.hashing import Compared, Hashes, HashPool

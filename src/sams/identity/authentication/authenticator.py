@@ -17,6 +17,7 @@ from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
 from sams.identity import replies
+from sams.identity.account_sources import Source
 from sams.identity.app_passwords.lookup import AppPasswords
 from sams.identity.authentication.by_app_password import ByAppPassword
 from sams.identity.authentication.by_password import ByPassword
@@ -28,7 +29,7 @@ from sams.identity.authentication.request import NOBODY, SignInRequest, claimed
 from sams.identity.chain import Chain
 from sams.identity.grants import Grants
 from sams.identity.guard.interface import Guard, SignInAttempt
-from sams.identity.interface import EVERYBODY, Audience, Decision, Identity, Source
+from sams.identity.interface import EVERYBODY, Audience, Decision, Identity
 from sams.identity.logins import PASSWORD_TOO_LONG, LoginForms, UnpreparableError, is_too_long, map_login
 from sams.identity.passwords.remembered import Remembered
 from sams.protocol.sasl.interface import (

@@ -14,13 +14,14 @@ from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
 from sams.identity import replies
+from sams.identity.account_sources import Source
 from sams.identity.app_passwords.lookup import AppPassword
 from sams.identity.authentication.judge import Judge
 from sams.identity.authentication.proof import Proof
 from sams.identity.authentication.refusals import Refusals
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import UNTOLD
-from sams.identity.interface import Account, Decision, Source
+from sams.identity.interface import Account, Decision
 from sams.identity.logins import Login
 from sams.identity.origin import covering
 

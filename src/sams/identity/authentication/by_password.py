@@ -18,20 +18,14 @@ from dataclasses import dataclass
 
 from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
+from sams.identity.account_sources import Checked, Finding
 from sams.identity.authentication.judge import Judge
 from sams.identity.authentication.proof import CHECKED, REMEMBERED, Proof
 from sams.identity.authentication.refusals import Refusals, why_wrong
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import NO_ACCOUNT, PASSING, UNTOLD, Chain
 from sams.identity.guard.interface import Guard
-from sams.identity.interface import (
-    Account,
-    Checked,
-    Decision,
-    Finding,
-    Identity,
-    SignInVerdict,
-)
+from sams.identity.interface import Account, Decision, Identity, SignInVerdict
 from sams.identity.passwords.remembered import Remembered
 
 

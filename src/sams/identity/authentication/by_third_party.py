@@ -11,12 +11,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sams.core.text import visible
+from sams.identity.account_sources import Checked, Finding
 from sams.identity.authentication.judge import Judge
 from sams.identity.authentication.proof import BROUGHT, TICKET, Proof
 from sams.identity.authentication.refusals import Refusals
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import UNTOLD
-from sams.identity.interface import Checked, Decision, Finding
+from sams.identity.interface import Decision
 from sams.identity.logins import LoginForms, UnpreparableError, map_login
 from sams.protocol.sasl.interface import CertificateClaim, PrincipalClaim, TokenClaim
 

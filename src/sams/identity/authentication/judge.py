@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from sams.core.address import AddressError, parse_mailbox
 from sams.core.text import visible
 from sams.identity import replies
+from sams.identity.account_sources import Checked, Finding, Source
 from sams.identity.app_passwords.lookup import AppPassword
 from sams.identity.authentication.proof import Proof
 from sams.identity.authentication.refusals import Refusals, why_wrong
@@ -14,7 +15,7 @@ from sams.identity.authentication.request import SignInRequest
 from sams.identity.chain import UNTOLD
 from sams.identity.grants import Grants
 from sams.identity.guard.interface import Guard
-from sams.identity.interface import Account, Checked, Decision, Finding, Identity, SignInVerdict, Source
+from sams.identity.interface import Account, Decision, Identity, SignInVerdict
 from sams.identity.logins import LoginForms, UnpreparableError, map_login
 from sams.identity.origin import covering
 from sams.identity.patterns import ANY, covers, narrowed

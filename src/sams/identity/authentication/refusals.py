@@ -18,9 +18,10 @@ from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import Reply
 from sams.identity import replies
+from sams.identity.account_sources import Finding
 from sams.identity.authentication.request import SignInRequest
 from sams.identity.guard.interface import Guard
-from sams.identity.interface import Decision, Finding, SignInVerdict, Why
+from sams.identity.interface import Decision, SignInVerdict, Why
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,7 +23,8 @@ from typing import TypeVar
 from sams.core.clock import Clock
 from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
-from sams.identity.interface import Account, Checked, Finding, Identity, is_unchanged
+from sams.identity.account_sources import Checked, Finding
+from sams.identity.interface import Account, Identity, is_unchanged
 from sams.identity.logins import Login, LoginForms
 from sams.identity.replies import BUSY
 from sams.identity.sources.answers import Answers, Kept
@@ -61,7 +62,7 @@ class SourceSettings:
 
 
 class DirectorySource:
-    """One directory of the configuration, in one worker (`identity.interface.Source`, `GracefulSource`).
+    """One directory of the configuration, in one worker (`identity.account_sources.Source`, `GracefulSource`).
 
     serves: whether it is asked about a login.
     tell: told when it is down, with why, and with an empty text when it is up again.

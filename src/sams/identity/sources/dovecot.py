@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from sams.config.sources import DovecotSource
 from sams.core.text import visible
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.dovecot_link import DovecotChannel
 from sams.identity.sources.interface import Answer, Member, down

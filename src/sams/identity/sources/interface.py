@@ -1,7 +1,7 @@
 """What a directory is: whoever else keeps an organisation's members, asked over a network or a socket.
 
 A directory answers questions, and knows nothing of caches, outages or sign-ins. `directory_source` makes a source of
-accounts of it (`identity.interface.Source`), remembers what it said, and goes on for a while without it.
+accounts of it (`identity.account_sources.Source`), remembers what it said, and goes on for a while without it.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.replies import BUSY, UNAVAILABLE
 

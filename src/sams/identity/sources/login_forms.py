@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sams.config.sources import LoginForm
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer
 

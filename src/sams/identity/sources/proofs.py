@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from sams.identity.interface import Checked
+from sams.identity.account_sources import Checked
 from sams.identity.sources.directory_source import DirectorySource
 from sams.identity.sources.interface import Answer, Directory
 from sams.protocol.sasl.interface import PrincipalClaim, SecurityContext, TokenClaim
@@ -36,7 +36,7 @@ class PrincipalDirectory(Directory, Protocol):
 
 
 class TokenDirectorySource(DirectorySource):
-    """An issuer as a source (`identity.interface.TokenSource`)."""
+    """An issuer as a source (`identity.account_sources.TokenSource`)."""
 
     def __init__(self, directory: TokenDirectory, *arguments: Any, **named: Any) -> None:
         super().__init__(directory, *arguments, **named)
@@ -53,7 +53,7 @@ class TokenDirectorySource(DirectorySource):
 
 
 class PrincipalDirectorySource(DirectorySource):
-    """A realm as a source (`identity.interface.PrincipalSource`)."""
+    """A realm as a source (`identity.account_sources.PrincipalSource`)."""
 
     def __init__(self, directory: PrincipalDirectory, *arguments: Any, **named: Any) -> None:
         super().__init__(directory, *arguments, **named)

@@ -20,7 +20,7 @@ from sams.config.source_checks import required_attribute
 from sams.config.sources import RadiusSource
 from sams.core.errors import OperatorError
 from sams.core.text import visible
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.login_forms import NO_LOGIN, sent_login

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from sams.config.sources import HttpSource
 from sams.core.errors import OperatorError
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.strict_json import read_object

@@ -15,7 +15,7 @@ import uvloop
 
 from sams.config.sources import KerberosSource
 from sams.core.errors import OperatorError, PeerFault, TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login, LoginForms, map_login
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.kerberos.directory import KerberosDirectory

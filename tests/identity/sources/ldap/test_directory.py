@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.ldap.states import DISABLED, EXPIRED, MUST_CHANGE, NOT_IN_GROUP, PASSWORD_EXPIRED

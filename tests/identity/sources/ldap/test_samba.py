@@ -8,7 +8,7 @@ import pytest
 
 from sams.config.sources import LdapSource
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import LoginForms, map_login
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.ldap.directory import LdapDirectory

@@ -15,7 +15,7 @@ import trustme
 import uvloop
 
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.ldap.connection import MAX_ANSWER

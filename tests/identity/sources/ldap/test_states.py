@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.replies import BUSY
 from sams.identity.sources.ldap import states
 from sams.identity.sources.ldap.connection import ServerFault

@@ -19,7 +19,7 @@ from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from sams.config.sources import OauthSource
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import LoginForms
 from sams.identity.sources.directory_source import SourceSettings
 from sams.identity.sources.interface import Answer, Member

@@ -21,7 +21,7 @@ import uvloop
 
 from sams.config.sources import PamSource
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login, LoginForms, map_login
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member

@@ -9,7 +9,7 @@ import pytest
 
 from sams.config.sender_maps import SenderQuery
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Member
 from sams.identity.sources.member_accounts import MAX_ADDRESSES

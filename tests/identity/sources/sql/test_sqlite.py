@@ -9,7 +9,7 @@ import pytest
 
 from sams.config.sources import SqlSource
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.sql.directory import SqlDirectory

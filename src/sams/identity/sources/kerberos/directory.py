@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from sams.config.sources import KerberosSource
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.text import visible
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.login_forms import NO_LOGIN, sent_login

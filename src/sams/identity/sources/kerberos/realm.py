@@ -18,7 +18,7 @@ from gssapi import raw
 from gssapi.raw import GSSError
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.kerberos.codes import NOT_BY_PASSWORD, SHUT, WRONG, Code, code_of, words_of
 

@@ -19,7 +19,7 @@ from sams.config.sources import LdapSource
 from sams.core.clock import Clock, SystemClock
 from sams.core.errors import OperatorError
 from sams.core.text import visible
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer, Member, unanswerable
 from sams.identity.sources.ldap.connection import LdapConnection, ServerFault, connect

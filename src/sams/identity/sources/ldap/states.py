@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sams.core.text import visible
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.sources.interface import unanswerable
 from sams.identity.sources.ldap.connection import ServerFault
 from sams.protocol.ldap.ber import BerError, Reader

@@ -14,7 +14,7 @@ from sams.config.sources import OauthSource
 from sams.core.clock import Clock, SystemClock
 from sams.core.errors import TemporaryFailure
 from sams.core.text import visible
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import MAX_LOGIN_OCTETS, Login, LoginForms, UnpreparableError, map_login
 from sams.identity.patterns import ANY
 from sams.identity.sources.interface import Answer, Member, down

@@ -14,7 +14,7 @@ import msgspec
 
 from sams.config.sources import PamSource
 from sams.core.errors import OperatorError, TemporaryFailure
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member, down

@@ -29,7 +29,7 @@ _PROGRAM = (
 
 
 class Outcome(enum.Enum):
-    """What a check found; the names of `identity.interface.Finding`, and DOWN: PAM cannot answer anybody now."""
+    """What a check found; the names of `account_sources.Finding`, and DOWN: PAM cannot answer anybody now."""
 
     RIGHT = enum.auto()
     WRONG = enum.auto()

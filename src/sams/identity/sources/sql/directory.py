@@ -10,7 +10,7 @@ from __future__ import annotations
 from functools import partial
 
 from sams.config.sources import SqlSource
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.passwords.hashing import Hashes, HashPool
 from sams.identity.sources.interface import Answer, Member, down

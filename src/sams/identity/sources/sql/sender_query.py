@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sams.config.sender_maps import SenderQuery
 from sams.core.text import visible
-from sams.identity.interface import Finding
+from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.sources.interface import Answer, Member, unanswerable
 from sams.identity.sources.member_accounts import MAX_ADDRESSES
