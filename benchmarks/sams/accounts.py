@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sams.core.clock import SystemClock
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.passwords.hashing import HashCost, Hashes
 
 
@@ -21,7 +21,7 @@ def make(users: Path, cache: Path) -> None:
     """Make the accounts beside `cache`, and give it its name when all are there."""
     unfinished = cache.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
-    accounts = Accounts(unfinished, SystemClock(), Hashes(HashCost()))
+    accounts = AccountStore(unfinished, SystemClock(), Hashes(HashCost()))
 
     def add(line: str) -> None:
         address, _, password = line.partition(":")

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from sams.core.clock import SystemClock
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.passwords.hashing import HashCost, Hashes
 from tests.support.service import PASSWORD, Service, smarthost
 
@@ -79,7 +79,7 @@ def make_service(
     service = Service(folder, route=route, workers=os.cpu_count() or 1, limits=LIMITS)
     data = folder / "data"
     data.mkdir(mode=0o700)
-    book = Accounts(
+    book = AccountStore(
         data / "accounts.db",
         SystemClock(),
         Hashes(cost or HashCost(memory=64, passes=1, scram_iterations=16)),
@@ -90,7 +90,7 @@ def make_service(
     return service
 
 
-def _add(book: Accounts, number: int) -> None:
+def _add(book: AccountStore, number: int) -> None:
     book.add(f"member{number}", password_of(number), [f"member{number}@example.org"])
 
 

@@ -22,7 +22,7 @@ from sams.app.worker import WorkerGraph
 from sams.config.loading import parse
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.passwords.hashing import HashCost, Hashes
 from sams.service.material import Material
 from tests.support.certificates import Authority
@@ -88,7 +88,7 @@ class Rig:
     authority: Authority
     worker: WorkerGraph
     material: Material
-    accounts: Accounts
+    accounts: AccountStore
     log: LogLines = field(default_factory=LogLines)
     is_stopped: bool = False
 
@@ -147,7 +147,7 @@ async def worker(
     config = parse(text.encode(), folder / "sams.toml").config
     clock, lines, authority = SystemClock(), LogLines(), Authority.make()
     log = make_logger("info", people=False, clock=clock, lines=lines)
-    accounts = Accounts(
+    accounts = AccountStore(
         parts.accounts_path(config), clock, Hashes(HashCost(memory=64, passes=1, scram_iterations=16))
     )
     accounts.prepare()

@@ -10,7 +10,7 @@ from sams.activity.events import AccountChanged
 from sams.activity.lines import Lines
 from sams.activity.logs import make_logger
 from sams.app.app_password_sweep import EVERY, FIRST, GONE_FOR, AppPasswordSweep
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.logins import Login
 from sams.identity.passwords.hashing import Hashes
@@ -27,7 +27,7 @@ class Rig:
 
     def __init__(self, folder: Path) -> None:
         self.clock = FakeClock()
-        accounts = Accounts(folder / "accounts.db", self.clock, Hashes(CHEAP))
+        accounts = AccountStore(folder / "accounts.db", self.clock, Hashes(CHEAP))
         accounts.prepare()
         self.store = AppPasswordStore(accounts.file, self.clock)
         self.known = KnownMembers(folder / "members.db")

@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner
 
 from sams.cli.main import main
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.passwords.hashing import Hashes
 from sams.service.privileges import prepare_data_dir
 from tests.cli.desk import Desk
@@ -26,8 +26,8 @@ from tests.support.recorded_disk import RecordedDisk, without_syncs
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(600)]
 
 
-def accounts_in(folder: Path) -> Accounts:
-    return Accounts(folder / "accounts.db", FakeClock(epoch=time.time()), Hashes(CHEAP))
+def accounts_in(folder: Path) -> AccountStore:
+    return AccountStore(folder / "accounts.db", FakeClock(epoch=time.time()), Hashes(CHEAP))
 
 
 def rows_of(folder: Path) -> tuple[tuple[object, ...], ...]:

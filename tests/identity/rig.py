@@ -14,7 +14,7 @@ from pathlib import Path
 from sams.config.sources import BuiltinSource
 from sams.identity.account_sources import Source
 from sams.identity.accounts.builtin import BuiltinAccounts
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.app_passwords.lookup import AppPasswords
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.grants import Grants
@@ -105,7 +105,7 @@ class Rig:
         self.clock = FakeClock()
         self.hashes = CountingHashes(self.cost)
         self.path = self.folder / "accounts.db"
-        self.accounts = Accounts(self.path, self.clock, self.hashes)
+        self.accounts = AccountStore(self.path, self.clock, self.hashes)
         self.accounts.prepare()
         self.remembered = Remembered(KEY, self.clock)
         self.graced = Remembered(KEY, self.clock)

@@ -25,7 +25,7 @@ from sams.control.messages import (
 from sams.control.peers import Peer
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.passwords.hashing import HashCost, Hashes
 from sams.service.account_view import LocalAccounts, account_handlers
 
@@ -37,7 +37,7 @@ PASSWORD = "a-long-enough-secret"
 def local(tmp_path: Path) -> LocalAccounts:
     cheap = Hashes(HashCost(memory=8, passes=1, scram_iterations=16))
     return LocalAccounts(
-        Accounts(tmp_path / "accounts.db", SystemClock(), cheap), ["example.org", "xn--bcher-kva.example"]
+        AccountStore(tmp_path / "accounts.db", SystemClock(), cheap), ["example.org", "xn--bcher-kva.example"]
     )
 
 

@@ -19,7 +19,7 @@ from sams.control.messages import (
 from sams.control.peers import Peer
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.app_passwords.uses import AppPasswordUses, read_uses
 from sams.identity.passwords.hashing import HashCost, Hashes
@@ -43,7 +43,7 @@ async def find(login: str, source: str) -> FoundMember:
 @pytest.fixture
 def local(tmp_path: Path) -> LocalAppPasswords:
     cheap = Hashes(HashCost(memory=8, passes=1, scram_iterations=16))
-    accounts = Accounts(tmp_path / "accounts.db", SystemClock(), cheap)
+    accounts = AccountStore(tmp_path / "accounts.db", SystemClock(), cheap)
     store = AppPasswordStore(accounts.file, SystemClock())
     return LocalAppPasswords(accounts, store, "builtin", tmp_path / "uses.db")
 

@@ -21,7 +21,7 @@ from sams.app.sign_ins import SignIns
 from sams.config.loading import parse
 from sams.core.clock import SystemClock
 from sams.core.ids import IdMaker, new_reference
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.passwords.hashing import HashCost, Hashes
 from sams.policy.senders import SenderPolicy
 from sams.protocol.sasl.interface import SecurityContext
@@ -115,7 +115,7 @@ class Rig:
     starttls: int
     implicit: int
     authority: Authority
-    accounts: Accounts
+    accounts: AccountStore
     spool: SqliteSpool
     told: Told
     reception: Reception
@@ -254,7 +254,7 @@ async def serving(
     log = make_logger("error", people=True, clock=clock, lines=lines)
     host = authority.host("smtp.example.org", "localhost")
     material = Material(config, (host,), {}, clients=len(config.listeners) * (proofs.clients,))
-    accounts = Accounts(parts.accounts_path(config), clock, Hashes(proofs.cost))
+    accounts = AccountStore(parts.accounts_path(config), clock, Hashes(proofs.cost))
     accounts.add("alice", PASSWORD, ["alice@example.org"])
     accounts.add("bob", PASSWORD, ["bob@example.org", "*@lab.example.org"], ["alice@example.org"])
     inherited = Inherited(

@@ -37,7 +37,7 @@ from sams.control.messages import (
 from sams.control.peers import Peer
 from sams.control.server import Handlers
 from sams.core.errors import OperatorError
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.guard.locks import GuardLocks
 from sams.identity.logins import LoginForms
 from sams.service.account_view import LocalAccounts, account_handlers
@@ -56,7 +56,7 @@ It raises OperatorError where the old one goes on.
 
 def service_handlers(
     inherited: Inherited,
-    accounts: Accounts,
+    accounts: AccountStore,
     tell: Callable[[AccountEvent | GuardReleased], None],
     ask_for_reload: AskForReload,
     find: FindMember,
@@ -88,7 +88,7 @@ def service_handlers(
 
 def _identity_handlers(
     inherited: Inherited,
-    accounts: Accounts,
+    accounts: AccountStore,
     tell: Callable[[AccountEvent | GuardReleased], None],
     find: FindMember,
 ) -> Handlers:

@@ -14,7 +14,7 @@ from sams.config.model import Config
 from sams.config.sources import BuiltinSource
 from sams.core.clock import Clock
 from sams.delivery.bounces import Bounces, ReportSettings
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.app_passwords.uses import FILE as USES_FILE
 from sams.identity.guard.interface import GuardSettings
@@ -37,9 +37,9 @@ def accounts_path(config: Config) -> Path:
     return config.server.data_dir / ACCOUNTS_FILE
 
 
-def open_accounts(config: Config, clock: Clock) -> Accounts:
+def open_accounts(config: Config, clock: Clock) -> AccountStore:
     """What changes accounts."""
-    return Accounts(accounts_path(config), clock, Hashes(HashCost()), password_rules(config))
+    return AccountStore(accounts_path(config), clock, Hashes(HashCost()), password_rules(config))
 
 
 def password_rules(config: Config) -> PasswordRules:
@@ -47,7 +47,7 @@ def password_rules(config: Config) -> PasswordRules:
     return PasswordRules(config.accounts.domains, config.accounts.breached_passwords)
 
 
-def local_app_passwords(config: Config, clock: Clock, accounts: Accounts) -> LocalAppPasswords:
+def local_app_passwords(config: Config, clock: Clock, accounts: AccountStore) -> LocalAppPasswords:
     """What changes app passwords."""
     names = [source.id for source in config.accounts.sources if isinstance(source, BuiltinSource)]
     store = AppPasswordStore(accounts.file, clock)

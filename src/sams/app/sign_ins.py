@@ -30,7 +30,7 @@ from sams.config.sources import BuiltinSource
 from sams.control.messages import SourceDown
 from sams.identity.account_sources import Source
 from sams.identity.accounts.builtin import BuiltinAccounts
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.app_passwords.lookup import AppPasswords
 from sams.identity.app_passwords.uses import FILE as USES_FILE
 from sams.identity.app_passwords.uses import AppPasswordUses
@@ -80,7 +80,7 @@ class SignIns:
         self._tell = tell
         self._loop = asyncio.get_running_loop()
         self._hashes = Hashes(HashCost())
-        self.accounts = Accounts(accounts_path(config), clock, self._hashes, password_rules(config))
+        self.accounts = AccountStore(accounts_path(config), clock, self._hashes, password_rules(config))
         self.accounts.prepare()
         self._pool = hash_pool(config, inherited.memory, number)
         self.app_passwords = AppPasswords(accounts_path(config), clock)

@@ -20,7 +20,7 @@ from sams.config.sources import (
 )
 from sams.core.clock import Clock
 from sams.identity.accounts.builtin import BuiltinAccounts
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.logins import LoginForms
 from sams.identity.passwords.hashing import Hashes, HashPool
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
@@ -50,7 +50,7 @@ class SourceMaker:
     pam: where the PAM helper is asked; None: there is none.
     """
 
-    accounts: Accounts
+    accounts: AccountStore
     hashes: Hashes
     pool: HashPool
     known: KnownMembers

@@ -41,7 +41,7 @@ from sams.core.errors import OperatorError
 from sams.core.text import visible
 from sams.identity.accounts.imports import Imported, ImportedAccount, ImportResult
 from sams.identity.accounts.records import AccountRecord, Device
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 
 _WORDS = {ImportResult.ADDED.value: "imported", ImportResult.UPDATED.value: "password"}
 """What the journal says of an account that was taken over."""
@@ -80,7 +80,7 @@ class LocalAccounts:
         domains: of `[accounts] domains`: the addresses of a new account are in one of them.
     """
 
-    def __init__(self, accounts: Accounts, domains: Sequence[str]) -> None:
+    def __init__(self, accounts: AccountStore, domains: Sequence[str]) -> None:
         self._accounts = accounts
         self._domains = frozenset(domains)
 

@@ -29,7 +29,7 @@ from sams.control.server import Handlers
 from sams.core.errors import OperatorError
 from sams.core.text import visible
 from sams.identity.accounts.records import checked_patterns
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.app_passwords.lookup import AppPassword
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.app_passwords.uses import Use, forget_uses, read_uses
@@ -73,7 +73,9 @@ class LocalAppPasswords:
     uses: the file of last uses.
     """
 
-    def __init__(self, accounts: Accounts, store: AppPasswordStore, builtin: str | None, uses: Path) -> None:
+    def __init__(
+        self, accounts: AccountStore, store: AppPasswordStore, builtin: str | None, uses: Path
+    ) -> None:
         self._accounts = accounts
         self._store = store
         self._builtin = builtin

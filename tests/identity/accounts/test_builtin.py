@@ -14,7 +14,7 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.account_sources import Finding
 from sams.identity.accounts.imports import ImportedAccount
 from sams.identity.accounts.records import Device
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.passwords.foreign.libcrypt import LibCrypt
 from sams.identity.passwords.hashing import HashCost
 from tests.identity.rig import HOME, PASSWORD, CountingHashes, Rig, in_child, rig, typed
@@ -66,7 +66,7 @@ def test_the_spelling_that_was_added_wins_over_the_one_without_domain(one: Rig) 
     assert source.look_up(typed("alice@elsewhere.org")) is None
 
 
-CHANGES: list[Callable[[Accounts], object]] = [
+CHANGES: list[Callable[[AccountStore], object]] = [
     lambda accounts: accounts.passwd("alice", "another horse 8"),
     lambda accounts: accounts.suspend("alice", "left"),
     lambda accounts: accounts.set_addresses("alice", ["b@example.org"]),
@@ -76,7 +76,7 @@ CHANGES: list[Callable[[Accounts], object]] = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_by_another_process_is_seen_by_the_next_look_up(
-    one: Rig, change: Callable[[Accounts], object]
+    one: Rig, change: Callable[[AccountStore], object]
 ) -> None:
     source = one.source()
     before = source.look_up(typed("alice"))
@@ -85,7 +85,9 @@ def test_a_change_by_another_process_is_seen_by_the_next_look_up(
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_who_watches_hears_of_each_changed_login_once(one: Rig, change: Callable[[Accounts], object]) -> None:
+def test_who_watches_hears_of_each_changed_login_once(
+    one: Rig, change: Callable[[AccountStore], object]
+) -> None:
     one.accounts.add("bob", PASSWORD, ["bob@example.org"])
     source = one.source()
     assert source.changed() == frozenset()
@@ -202,7 +204,7 @@ def test_an_upgrade_that_cannot_be_written_does_not_keep_the_member_out(
         raise OperatorError("busy")
 
     one.hashes = CountingHashes(HashCost(memory=16, passes=2, scram_iterations=16))
-    monkeypatch.setattr(Accounts, "upgrade", busy)
+    monkeypatch.setattr(AccountStore, "upgrade", busy)
     checked = asyncio.run(one.source().verify(typed("alice"), PASSWORD, HOME, is_known=False))
     assert checked.finding is Finding.RIGHT
     assert checked.detail == "the password hash was not upgraded: busy"

@@ -9,7 +9,7 @@ import pytest
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
 from sams.identity.accounts.imports import MAX_IMPORTED, ImportedAccount, ImportResult
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.passwords.hashing import HashCost, Hashes
 
 APR1 = "$apr1$abcdefgh$W0e/OLhEAJIyZwM7u6lED0"
@@ -17,8 +17,8 @@ OTHER = "$1$abcdefgh$NQEZhnK0LUFSk6OyfWhq//"
 
 
 @pytest.fixture
-def accounts(tmp_path: Path) -> Accounts:
-    return Accounts(tmp_path / "accounts.db", SystemClock(), Hashes(HashCost(memory=8, passes=1)))
+def accounts(tmp_path: Path) -> AccountStore:
+    return AccountStore(tmp_path / "accounts.db", SystemClock(), Hashes(HashCost(memory=8, passes=1)))
 
 
 def one(login: str, secret: str = APR1, *addresses: str, per_hour: int | None = None) -> ImportedAccount:
@@ -32,12 +32,12 @@ def stored(path: Path) -> dict[str, str]:
         return dict(connection.execute("SELECT login, password FROM accounts").fetchall())
 
 
-def results(accounts: Accounts, *imported: ImportedAccount, update: bool = False) -> list[ImportResult]:
+def results(accounts: AccountStore, *imported: ImportedAccount, update: bool = False) -> list[ImportResult]:
     return [each.result for each in accounts.add_many(imported, update=update)]
 
 
 def test_hashes_are_stored_as_they_are_and_passwords_in_clear_as_argon2id(
-    accounts: Accounts, tmp_path: Path
+    accounts: AccountStore, tmp_path: Path
 ) -> None:
     found = accounts.add_many([one("Ann"), one("ben", "{CRYPT}" + OTHER), one("cat", "{PLAIN}password")])
     assert [(each.login, each.result) for each in found] == [
@@ -49,7 +49,7 @@ def test_hashes_are_stored_as_they_are_and_passwords_in_clear_as_argon2id(
     assert b"{PLAIN}" not in (tmp_path / "accounts.db").read_bytes()
 
 
-def test_one_that_is_refused_keeps_no_other_from_being_taken(accounts: Accounts) -> None:
+def test_one_that_is_refused_keeps_no_other_from_being_taken(accounts: AccountStore) -> None:
     found = accounts.add_many(
         [
             one("ann", "nonsense"),
@@ -64,7 +64,7 @@ def test_one_that_is_refused_keeps_no_other_from_being_taken(accounts: Accounts)
     assert [record.login for record in accounts.list()] == ["eve"]
 
 
-def test_each_account_has_a_generation_of_its_own_and_what_stays_keeps_it(accounts: Accounts) -> None:
+def test_each_account_has_a_generation_of_its_own_and_what_stays_keeps_it(accounts: AccountStore) -> None:
     assert results(accounts, one("ann"), one("ben")) == [ImportResult.ADDED] * 2
     before = {record.login: record.generation for record in accounts.list()}
     assert len(set(before.values())) == 2
@@ -78,7 +78,7 @@ def test_each_account_has_a_generation_of_its_own_and_what_stays_keeps_it(accoun
     assert after["ben"] == before["ben"]
 
 
-def test_an_update_leaves_addresses_limits_and_a_suspension(accounts: Accounts, tmp_path: Path) -> None:
+def test_an_update_leaves_addresses_limits_and_a_suspension(accounts: AccountStore, tmp_path: Path) -> None:
     results(accounts, one("ann", APR1, "ann@example.org", per_hour=7))
     accounts.suspend("ann", "left")
     results(accounts, one("ann", OTHER, "other@example.org"), update=True)
@@ -91,13 +91,13 @@ def test_an_update_leaves_addresses_limits_and_a_suspension(accounts: Accounts, 
     assert stored(tmp_path)["ann"] == OTHER
 
 
-def test_a_dry_run_makes_no_file(accounts: Accounts, tmp_path: Path) -> None:
+def test_a_dry_run_makes_no_file(accounts: AccountStore, tmp_path: Path) -> None:
     found = accounts.add_many([one("ann"), one("ben", "{PLAIN}word of before")], dry_run=True)
     assert [each.result for each in found] == [ImportResult.ADDED] * 2
     assert list(tmp_path.iterdir()) == []
 
 
-def test_too_many_at_once_are_refused(accounts: Accounts) -> None:
+def test_too_many_at_once_are_refused(accounts: AccountStore) -> None:
     with pytest.raises(OperatorError, match="At most"):
         accounts.add_many([one("ann")] * (MAX_IMPORTED + 1))
 

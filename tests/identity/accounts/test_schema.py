@@ -11,7 +11,7 @@ import pytest
 
 from sams.identity.account_sources import Finding
 from sams.identity.accounts.records import Device
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.passwords.hashing import Hashes
 from tests.identity.rig import CHEAP, HOME, PASSWORD, FakeClock, Rig, rig, typed
@@ -50,7 +50,7 @@ def test_accounts_of_the_version_before_are_taken_as_they_are(tmp_path: Path) ->
     path = tmp_path / "accounts.db"
     before(path, BEFORE)
     before(path, ADD_BEFORE, "alice", Hashes(CHEAP).make(PASSWORD))
-    accounts = Accounts(path, FakeClock(), Hashes(CHEAP))
+    accounts = AccountStore(path, FakeClock(), Hashes(CHEAP))
     (record,) = accounts.list()
     assert (record.login, record.generation, record.device, record.has_scram_keys) == (
         "alice",
@@ -64,7 +64,7 @@ def test_accounts_of_the_version_before_are_taken_as_they_are(tmp_path: Path) ->
 def test_each_file_draws_keys_of_its_own_and_keeps_them(tmp_path: Path) -> None:
     keyrings = []
     for name in ("a.db", "b.db", "a.db"):
-        accounts = Accounts(tmp_path / name, FakeClock(), Hashes(CHEAP))
+        accounts = AccountStore(tmp_path / name, FakeClock(), Hashes(CHEAP))
         accounts.prepare()
         keyrings.append(accounts.file.keyring())
     first, second, again = keyrings

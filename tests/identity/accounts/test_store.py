@@ -15,17 +15,17 @@ from sams.core.stored_version import StoredVersion
 from sams.identity.accounts import file as file_module
 from sams.identity.accounts.imports import ImportedAccount, ImportResult
 from sams.identity.accounts.records import Device
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.passwords.hashing import Hashes
 from tests.identity.rig import CHEAP, PASSWORD, FakeClock, ended_well, fork, in_child
 
 
 @pytest.fixture
-def accounts(tmp_path: Path) -> Accounts:
-    return Accounts(tmp_path / "accounts.db", FakeClock(), Hashes(CHEAP))
+def accounts(tmp_path: Path) -> AccountStore:
+    return AccountStore(tmp_path / "accounts.db", FakeClock(), Hashes(CHEAP))
 
 
-def test_an_account_is_listed_as_it_was_added(accounts: Accounts) -> None:
+def test_an_account_is_listed_as_it_was_added(accounts: AccountStore) -> None:
     added = accounts.add(
         "Alice",
         PASSWORD,
@@ -41,7 +41,7 @@ def test_an_account_is_listed_as_it_was_added(accounts: Accounts) -> None:
     assert (added.recipients_per_hour, added.recipients_per_day) == (10, 0)
 
 
-def test_a_list_is_read_in_pages(accounts: Accounts) -> None:
+def test_a_list_is_read_in_pages(accounts: AccountStore) -> None:
     for login in ("dora", "alice", "carl", "bob"):
         accounts.add(login, PASSWORD, [f"{login}@example.org"])
     assert [record.login for record in accounts.list(limit=2)] == ["alice", "bob"]
@@ -49,7 +49,7 @@ def test_a_list_is_read_in_pages(accounts: Accounts) -> None:
 
 
 def test_without_a_file_there_is_no_account_and_reading_makes_none(
-    accounts: Accounts, tmp_path: Path
+    accounts: AccountStore, tmp_path: Path
 ) -> None:
     assert accounts.list() == ()
     with pytest.raises(OperatorError, match="no account alice"):
@@ -57,7 +57,7 @@ def test_without_a_file_there_is_no_account_and_reading_makes_none(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_the_owner_may_read_the_files_whatever_the_umask(accounts: Accounts, tmp_path: Path) -> None:
+def test_only_the_owner_may_read_the_files_whatever_the_umask(accounts: AccountStore, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         accounts.add("alice", PASSWORD, ["alice@example.org"])
@@ -72,7 +72,7 @@ def test_only_the_owner_may_read_the_files_whatever_the_umask(accounts: Accounts
 
 
 def test_a_change_leaves_the_locks_of_those_who_watch_in_the_same_process(
-    accounts: Accounts, tmp_path: Path
+    accounts: AccountStore, tmp_path: Path
 ) -> None:
     """Or another program that looks into the file (`sqlite3`) is the last to close it, and takes its journal away."""
     accounts.add("alice", PASSWORD, ["alice@example.org"])
@@ -84,7 +84,7 @@ def test_a_change_leaves_the_locks_of_those_who_watch_in_the_same_process(
         assert [line for line in locks if f":{path.stat().st_ino} " in line]
 
 
-def test_a_damaged_file_is_told_with_what_to_do(accounts: Accounts, tmp_path: Path) -> None:
+def test_a_damaged_file_is_told_with_what_to_do(accounts: AccountStore, tmp_path: Path) -> None:
     accounts.prepare()
     path = tmp_path / "accounts.db"
     path.write_bytes(bytes(100) + path.read_bytes()[100:])
@@ -92,7 +92,7 @@ def test_a_damaged_file_is_told_with_what_to_do(accounts: Accounts, tmp_path: Pa
         accounts.prepare()
 
 
-def test_the_file_survives_power_loss_by_its_settings(accounts: Accounts, tmp_path: Path) -> None:
+def test_the_file_survives_power_loss_by_its_settings(accounts: AccountStore, tmp_path: Path) -> None:
     accounts.prepare()
     writer = file_module.connect(tmp_path / "accounts.db", create=True)
     assert writer.pragma("journal_mode") == "wal"
@@ -100,7 +100,9 @@ def test_the_file_survives_power_loss_by_its_settings(accounts: Accounts, tmp_pa
     writer.close()
 
 
-def test_every_change_gives_a_higher_generation_even_to_a_login_that_comes_again(accounts: Accounts) -> None:
+def test_every_change_gives_a_higher_generation_even_to_a_login_that_comes_again(
+    accounts: AccountStore,
+) -> None:
     generations = [accounts.add("alice", PASSWORD, ["alice@example.org"]).generation]
     changes: tuple[Callable[[], None], ...] = (
         lambda: accounts.passwd("alice", "another horse 8"),
@@ -119,13 +121,13 @@ def test_every_change_gives_a_higher_generation_even_to_a_login_that_comes_again
 
 def test_a_clock_that_goes_back_gives_no_generation_twice(tmp_path: Path) -> None:
     clock = FakeClock()
-    accounts = Accounts(tmp_path / "accounts.db", clock, Hashes(CHEAP))
+    accounts = AccountStore(tmp_path / "accounts.db", clock, Hashes(CHEAP))
     first = accounts.add("alice", PASSWORD, ["alice@example.org"]).generation
     clock.epoch -= 1_000_000
     assert accounts.add("bob", PASSWORD, ["bob@example.org"]).generation > first
 
 
-def test_a_hash_upgrade_keeps_the_generation_and_loses_against_a_change(accounts: Accounts) -> None:
+def test_a_hash_upgrade_keeps_the_generation_and_loses_against_a_change(accounts: AccountStore) -> None:
     generation = accounts.add("alice", PASSWORD, ["alice@example.org"]).generation
     assert accounts.upgrade("alice", generation, "$new", PASSWORD)
     assert accounts.get("alice").generation == generation
@@ -136,7 +138,7 @@ def test_a_hash_upgrade_keeps_the_generation_and_loses_against_a_change(accounts
 @pytest.mark.parametrize(
     "operation", ["passwd", "suspend", "resume", "remove", "set_addresses", "set_limits"]
 )
-def test_no_change_is_made_to_an_account_that_is_not_there(accounts: Accounts, operation: str) -> None:
+def test_no_change_is_made_to_an_account_that_is_not_there(accounts: AccountStore, operation: str) -> None:
     arguments = {
         "passwd": ("nobody", PASSWORD),
         "suspend": ("nobody", "left"),
@@ -161,7 +163,7 @@ def test_no_change_is_made_to_an_account_that_is_not_there(accounts: Accounts, o
     ],
 )
 def test_an_account_that_cannot_be_is_refused_with_words(
-    accounts: Accounts, login: str, addresses: list[str], words: str
+    accounts: AccountStore, login: str, addresses: list[str], words: str
 ) -> None:
     accounts.add("alice", PASSWORD, ["alice@example.org"])
     with pytest.raises(OperatorError, match=words):
@@ -170,13 +172,13 @@ def test_an_account_that_cannot_be_is_refused_with_words(
 
 
 @pytest.mark.parametrize("limit", [-1, 2**31])
-def test_a_limit_that_cannot_be_is_refused(accounts: Accounts, limit: int) -> None:
+def test_a_limit_that_cannot_be_is_refused(accounts: AccountStore, limit: int) -> None:
     accounts.add("alice", PASSWORD, ["alice@example.org"])
     with pytest.raises(OperatorError, match="limit"):
         accounts.set_limits("alice", limit, None)
 
 
-def test_a_reason_is_one_line_of_bounded_length(accounts: Accounts) -> None:
+def test_a_reason_is_one_line_of_bounded_length(accounts: AccountStore) -> None:
     accounts.add("alice", PASSWORD, ["alice@example.org"])
     accounts.suspend("alice", "left\r\nthe   house")
     assert accounts.get("alice").suspended == "left the house"
@@ -184,14 +186,14 @@ def test_a_reason_is_one_line_of_bounded_length(accounts: Accounts) -> None:
         accounts.suspend("alice", "x" * 201)
 
 
-def test_a_weak_password_changes_nothing(accounts: Accounts) -> None:
+def test_a_weak_password_changes_nothing(accounts: AccountStore) -> None:
     generation = accounts.add("alice", PASSWORD, ["alice@example.org"]).generation
     with pytest.raises(OperatorError, match="too short"):
         accounts.passwd("alice", "short")
     assert accounts.get("alice").generation == generation
 
 
-def test_passwords_stand_nowhere_in_the_file_and_in_no_record(accounts: Accounts, tmp_path: Path) -> None:
+def test_passwords_stand_nowhere_in_the_file_and_in_no_record(accounts: AccountStore, tmp_path: Path) -> None:
     record = accounts.add("alice", PASSWORD, ["alice@example.org"])
     assert PASSWORD not in repr(record)
     assert all(PASSWORD.encode() not in path.read_bytes() for path in tmp_path.iterdir())
@@ -200,7 +202,7 @@ def test_passwords_stand_nowhere_in_the_file_and_in_no_record(accounts: Accounts
 def test_changes_by_many_processes_at_once_are_all_there_and_have_their_own_generations(
     tmp_path: Path,
 ) -> None:
-    accounts = Accounts(tmp_path / "accounts.db", FakeClock(), Hashes(CHEAP))
+    accounts = AccountStore(tmp_path / "accounts.db", FakeClock(), Hashes(CHEAP))
 
     def add_five(child: int) -> None:
         for number in range(5):
@@ -210,7 +212,7 @@ def test_changes_by_many_processes_at_once_are_all_there_and_have_their_own_gene
     assert len({record.generation for record in accounts.list()}) == 20
 
 
-def test_a_writer_that_dies_holds_up_nobody(accounts: Accounts) -> None:
+def test_a_writer_that_dies_holds_up_nobody(accounts: AccountStore) -> None:
     def die_inside() -> None:
         accounts.file.change().__enter__()
 
@@ -220,7 +222,7 @@ def test_a_writer_that_dies_holds_up_nobody(accounts: Accounts) -> None:
 
 
 def test_a_writer_that_does_not_finish_is_told_of(
-    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+    accounts: AccountStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(file_module, "BUSY_SECONDS", 0.0)
     with accounts.file.change(), pytest.raises(OperatorError, match="does not finish"):
@@ -237,7 +239,9 @@ def made_newer(path: Path, version: StoredVersion) -> None:
     connection.close()
 
 
-def test_accounts_to_which_the_next_version_added_are_worked_with(accounts: Accounts, tmp_path: Path) -> None:
+def test_accounts_to_which_the_next_version_added_are_worked_with(
+    accounts: AccountStore, tmp_path: Path
+) -> None:
     accounts.add("alice", PASSWORD, ["alice@example.org"])
     made_newer(tmp_path / "accounts.db", StoredVersion(3, readable_from=1))
     added = accounts.add("bob", PASSWORD, ["bob@example.org"])
@@ -251,7 +255,7 @@ def test_accounts_to_which_the_next_version_added_are_worked_with(accounts: Acco
 
 @pytest.mark.parametrize("version", [StoredVersion(3, 3), StoredVersion(99, 99), StoredVersion(4, 3)])
 def test_accounts_that_this_version_would_misread_are_left_alone(
-    version: StoredVersion, accounts: Accounts, tmp_path: Path
+    version: StoredVersion, accounts: AccountStore, tmp_path: Path
 ) -> None:
     accounts.prepare()
     made_newer(tmp_path / "accounts.db", version)
@@ -264,7 +268,7 @@ def test_accounts_that_this_version_would_misread_are_left_alone(
 
 
 def test_a_backup_is_a_whole_file_of_its_own_that_only_the_owner_may_read(
-    accounts: Accounts, tmp_path: Path
+    accounts: AccountStore, tmp_path: Path
 ) -> None:
     record = accounts.add("alice", PASSWORD, ["alice@example.org"])
     target = tmp_path / "backup" / "accounts.db"
@@ -275,12 +279,12 @@ def test_a_backup_is_a_whole_file_of_its_own_that_only_the_owner_may_read(
     held.close()
     assert [path.name for path in target.parent.iterdir()] == ["accounts.db"]
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    restored = Accounts(target, FakeClock(), Hashes(CHEAP))
+    restored = AccountStore(target, FakeClock(), Hashes(CHEAP))
     assert restored.list() == (record,)
     assert restored.add("bob", PASSWORD, ["bob@example.org"]).generation > record.generation
 
 
-def test_a_backup_overwrites_nothing(accounts: Accounts, tmp_path: Path) -> None:
+def test_a_backup_overwrites_nothing(accounts: AccountStore, tmp_path: Path) -> None:
     target = tmp_path / "copy.db"
     with pytest.raises(OperatorError, match="no accounts"):
         accounts.backup(target)
@@ -292,7 +296,7 @@ def test_a_backup_overwrites_nothing(accounts: Accounts, tmp_path: Path) -> None
 
 
 def test_on_a_full_disk_a_change_is_refused_in_words_and_leaves_nothing(
-    accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+    accounts: AccountStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accounts.add("alice", PASSWORD, ["alice@example.org"])
     plain = file_module.connect
@@ -310,7 +314,7 @@ def test_on_a_full_disk_a_change_is_refused_in_words_and_leaves_nothing(
     accounts.suspend("alice", "stolen")
 
 
-def test_a_device_is_an_account_with_an_owner_and_limits_of_its_own(accounts: Accounts) -> None:
+def test_a_device_is_an_account_with_an_owner_and_limits_of_its_own(accounts: AccountStore) -> None:
     device = Device("Alice", ("192.0.2.0/24", "2001:db8::1"), ("*@example.org",), FakeClock().now() + 60)
     accounts.add("alice", PASSWORD, ["alice@example.org"])
     added = accounts.add("printer", PASSWORD, ["printer@example.org"], device=device)
@@ -338,7 +342,7 @@ def test_a_device_is_an_account_with_an_owner_and_limits_of_its_own(accounts: Ac
     ],
 )
 def test_a_device_that_cannot_be_is_refused_with_words(
-    accounts: Accounts, device: Device, words: str
+    accounts: AccountStore, device: Device, words: str
 ) -> None:
     with pytest.raises(OperatorError, match=words):
         accounts.add("printer", PASSWORD, ["printer@example.org"], device=device)
@@ -347,7 +351,7 @@ def test_a_device_that_cannot_be_is_refused_with_words(
         accounts.set_device("printer", device)
 
 
-def test_an_import_leaves_a_device_of_the_same_login_alone(accounts: Accounts) -> None:
+def test_an_import_leaves_a_device_of_the_same_login_alone(accounts: AccountStore) -> None:
     accounts.add("printer", PASSWORD, ["printer@example.org"], device=Device("alice"))
     imported = ImportedAccount("printer", "{PLAIN}correct horse 9", ("printer@example.org",))
     (result,) = accounts.add_many([imported], update=True)
@@ -358,7 +362,7 @@ def test_an_import_leaves_a_device_of_the_same_login_alone(accounts: Accounts) -
 
 
 def test_what_is_set_or_imported_in_clear_has_scram_keys_and_an_imported_hash_has_none(
-    accounts: Accounts,
+    accounts: AccountStore,
 ) -> None:
     accounts.add("alice", PASSWORD, ["alice@example.org"])
     hashed = Hashes(CHEAP).make(PASSWORD)

@@ -15,7 +15,7 @@ from sams.config.sources import BuiltinSource
 from sams.core.errors import TemporaryFailure
 from sams.core.reply import reply
 from sams.identity.account_sources import Checked, Finding
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.authentication.by_password import ByPassword
 from sams.identity.authentication.judge import Judge
@@ -202,7 +202,7 @@ def test_a_suspended_member_hears_so_and_why_but_only_with_the_right_password(on
         )
 
 
-CHANGES: list[Callable[[Accounts], object]] = [
+CHANGES: list[Callable[[AccountStore], object]] = [
     lambda accounts: accounts.passwd("alice", "another horse 8"),
     lambda accounts: accounts.suspend("alice", "left"),
     lambda accounts: accounts.remove("alice"),
@@ -211,7 +211,7 @@ CHANGES: list[Callable[[Accounts], object]] = [
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_a_change_ends_the_remembered_password_and_the_session_in_every_process_at_once(
-    one: Rig, change: Callable[[Accounts], object]
+    one: Rig, change: Callable[[AccountStore], object]
 ) -> None:
     authenticator = one.authenticator()
     identity = signs_in(authenticator).identity

@@ -18,7 +18,7 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.account_sources import Checked, Finding
 from sams.identity.accounts.records import COLUMNS, AccountRecord, record_of
 from sams.identity.accounts.schema import DEVICE
-from sams.identity.accounts.store import Accounts
+from sams.identity.accounts.store import AccountStore
 from sams.identity.accounts.watch import AccountsWatch
 from sams.identity.interface import Account, Identity
 from sams.identity.logins import Login
@@ -53,7 +53,7 @@ class _Known:
 
 
 class BuiltinAccounts:
-    """The built-in source. Made in the worker, after the fork; `Accounts.prepare` has made the file before.
+    """The built-in source. Made in the worker, after the fork; `AccountStore.prepare` has made the file before.
 
     section: what the configuration says of it.
     max_cached: spellings of accounts kept in memory; what was read first goes first.
@@ -67,7 +67,7 @@ class BuiltinAccounts:
         self,
         path: Path,
         *,
-        accounts: Accounts,
+        accounts: AccountStore,
         hashes: Hashes,
         pool: HashPool,
         clock: Clock,

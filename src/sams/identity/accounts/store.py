@@ -57,7 +57,7 @@ _UPGRADE = f"UPDATE accounts SET {_PASSWORD} WHERE login = ? AND generation = ?"
 _DEVICE = "owner = ?, networks = ?, recipients = ?, expires = ?"
 
 
-class Accounts:
+class AccountStore:
     """Changes accounts. Blocks on the disk: for commands and threads. Holds nothing open between calls.
 
     Raises (every method):

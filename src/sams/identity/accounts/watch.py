@@ -3,7 +3,7 @@
 Every look-up compares the mark that writers leave (`change_mark`), which costs no system call; where it moved,
 `PRAGMA data_version` tells whether another connection has committed, and if so everything read before is dropped.
 So a change is seen by the next sign-in and the next MAIL in every process, and nothing is sent between
-processes. A change past `Accounts`, by some other program, is seen when `changed` is next asked, within a second.
+processes. A change past `AccountStore`, by some other program, is seen when `changed` is next asked, within a second.
 """
 
 from __future__ import annotations
