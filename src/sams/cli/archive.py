@@ -17,6 +17,7 @@ from typing import Any
 
 from sams import __version__
 from sams.core.errors import OperatorError
+from sams.core.syncing import sync_folder
 from sams.core.text import visible
 from sams.spool.backups import LACKS
 
@@ -48,7 +49,7 @@ def seal(folder: Path, now: float) -> Manifest:
     files = {name: _checksum(folder / name, sync=True) for name in _files(folder)}
     for path in folder.rglob("*"):
         if path.is_dir():
-            _sync_folder(path)
+            sync_folder(path)
     manifest = Manifest(now, __version__, files)
     text = json.dumps(
         {"format": FORMAT, "made": now, "version": __version__, "files": files}, indent=1, sort_keys=True
@@ -125,12 +126,4 @@ def _write_synced(path: Path, octets: bytes) -> None:
         file.write(octets)
         file.flush()
         os.fsync(file.fileno())
-    _sync_folder(path.parent)
-
-
-def _sync_folder(path: Path) -> None:
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)

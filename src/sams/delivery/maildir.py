@@ -32,6 +32,7 @@ from sams.core.envelope import Recipient
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.outcome import Outcome, Result
 from sams.core.reply import Reply, reply
+from sams.core.syncing import sync_folder
 from sams.core.text import visible
 from sams.delivery.interface import AttemptResult, Hop, Landed
 from sams.spool.interface import Content, StoredBody, Work
@@ -214,7 +215,7 @@ def store(folder: Path, name: str, pieces: Iterable[bytes]) -> None:
         finally:
             os.close(file)
         waiting.rename(shown)
-        _sync(shown.parent)
+        sync_folder(shown.parent)
     except BaseException:
         for each in (waiting, shown):  # it is stored again, under another name
             with contextlib.suppress(OSError):
@@ -297,15 +298,7 @@ def _make(folder: Path) -> None:
     for each in [*reversed(missing), *(folder / name for name in _FOLDERS)]:
         with contextlib.suppress(FileExistsError):
             each.mkdir(_PRIVATE)
-        _sync(each.parent)
-
-
-def _sync(folder: Path) -> None:
-    target = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(target)
-    finally:
-        os.close(target)
+        sync_folder(each.parent)
 
 
 def _reply_to(error: OSError) -> Reply:

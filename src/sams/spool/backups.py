@@ -21,11 +21,12 @@ from pathlib import Path
 import apsw
 
 from sams.core.errors import OperatorError
+from sams.core.syncing import sync_file, sync_folder
 from sams.spool import schema
 from sams.spool.failed_shard import FailedShard
 from sams.spool.failures import UNREADABLE
 from sams.spool.keys import id_of
-from sams.spool.layout import FILE_MODE, Layout, make_folder, sync_folder
+from sams.spool.layout import FILE_MODE, Layout, make_folder
 from sams.spool.lock import acquire
 from sams.spool.records import CONTENT_COLUMNS, Row, copy_into
 
@@ -212,7 +213,7 @@ def _put(source: Path, target: Path) -> None:
     """Bring a body back, on disk; a restore that was ended may have left a part of it under its name."""
     target.unlink(missing_ok=True)
     _link(source, target)
-    _sync(target)
+    sync_file(target)  # a backup may come from where nobody has synced it yet
 
 
 def _link(source: Path, target: Path) -> None:
@@ -224,15 +225,6 @@ def _link(source: Path, target: Path) -> None:
             raise
         except OSError:  # another file system, or one without links
             _copy_file(source, target)
-
-
-def _sync(path: Path) -> None:
-    """A backup may come from where nobody has synced it yet."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _new_file(path: Path) -> int:

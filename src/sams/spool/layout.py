@@ -24,6 +24,7 @@ from pathlib import Path
 
 from sams.core.errors import OperatorError
 from sams.core.ids import MAX_SHARD
+from sams.core.syncing import sync_folder
 
 _SHARD = re.compile(r"shard-(\d{4})\Z")
 _FOLDER_MODE = 0o700
@@ -228,15 +229,6 @@ def make_with_parents(folder: Path) -> None:
     folder.mkdir(_FOLDER_MODE, parents=True, exist_ok=True)
     for each in missing:
         sync_folder(each.parent)
-
-
-def sync_folder(folder: Path) -> None:
-    """Put the entries of a folder on disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def check_private(path: Path) -> None:

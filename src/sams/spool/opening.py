@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import apsw
 
 from sams.core.errors import OperatorError
+from sams.core.syncing import sync_folder
 from sams.spool import connections
 from sams.spool.failures import ILLEGIBLE, ShardDamaged, is_no_room
-from sams.spool.layout import Layout, sync_folder
+from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock, acquire
 from sams.spool.schema import SCHEMA, Schema
 

@@ -19,6 +19,7 @@ import apsw
 
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
+from sams.core.syncing import sync_file, sync_folder
 from sams.identity.accounts import schema
 from sams.identity.accounts.change_mark import changing
 from sams.identity.accounts.schema import Keyring
@@ -94,8 +95,8 @@ class AccountsFile:
                 raise OperatorError(f"{target} is there already.")
             create_file(target)
             connection.execute("VACUUM INTO ?", (str(target),))
-        _sync(target)
-        _sync(target.parent)
+        sync_file(target)
+        sync_folder(target.parent)
 
     def _is_outdated(self) -> bool:
         with closing(connect(self.path)) as connection:
@@ -182,11 +183,3 @@ def _unwritable(path: Path, error: Exception) -> OperatorError:
     return OperatorError(
         f"{path} cannot be written, and nothing was changed: {reason}. Is its disk full (`sams doctor`)?"
     )
-
-
-def _sync(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
