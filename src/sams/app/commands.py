@@ -2,47 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
-from sams.activity.interface import Activity
-from sams.app.control import AskForReload, service_handlers, worker_handlers
+from sams.app.control import Asked, service_handlers, worker_handlers
 from sams.app.inherited import Inherited
 from sams.app.members import find_member
-from sams.app.sign_ins import SignIns
 from sams.app.sources import login_forms
-from sams.app.storage import Storage
-from sams.app.storage_watch import StorageWatch
 from sams.config.model import Config
 from sams.control import sockets
-from sams.control.messages import RouteDown
 from sams.control.peers import Roles, service_roles
 from sams.control.server import ControlServer, Handlers
 from sams.identity.logins import LoginForms
 from sams.service.app_password_view import FoundMember
-from sams.service.queue_view import ShardQueue
 from sams.service.source_view import source_handlers
 from sams.spool.layout import Layout
-from sams.submission.reception import Reception
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """The parts of a worker that commands ask about.
-
-    routes_down: by name. problems: in words for people. reload: has somebody's wish for a reload carried out.
-    """
-
-    activity: Activity
-    queue: ShardQueue
-    reception: Reception
-    sign_ins: SignIns
-    storage: Storage
-    storage_watch: StorageWatch
-    routes_down: Callable[[], dict[str, RouteDown]]
-    problems: Callable[[], tuple[str, ...]]
-    reload: AskForReload
 
 
 class Commands:
@@ -89,19 +62,7 @@ class Commands:
         return found
 
     def _of_worker(self) -> Handlers:
-        asked = self._asked
-        return worker_handlers(
-            self._number,
-            self._inherited,
-            queue=asked.queue,
-            down=asked.routes_down,
-            sources_down=asked.sign_ins.down,
-            storage=asked.storage_watch,
-            spools=lambda: tuple(asked.storage.spools),
-            reception=asked.reception,
-            tell=asked.activity.tell,
-            problems=asked.problems,
-        )
+        return worker_handlers(self._number, self._inherited, self._asked)
 
     def _of_service(self) -> Handlers:
         asked, sign_ins = self._asked, self._asked.sign_ins

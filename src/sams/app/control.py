@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import apsw
@@ -14,9 +15,12 @@ import msgspec
 from sams import __version__
 from sams.activity.events import AccountChanged as AccountEvent
 from sams.activity.events import GuardReleased
+from sams.activity.interface import Activity
 from sams.app.exposition import exposition
 from sams.app.inherited import Inherited
 from sams.app.parts import local_app_passwords
+from sams.app.sign_ins import SignIns
+from sams.app.storage import Storage
 from sams.app.storage_watch import StorageWatch
 from sams.control.messages import (
     AccountChanged,
@@ -30,7 +34,6 @@ from sams.control.messages import (
     Reloaded,
     RouteDown,
     ServiceHealth,
-    SourceDown,
     WorkerHealth,
     WorkerState,
 )
@@ -44,7 +47,6 @@ from sams.service.account_view import LocalAccounts, account_handlers
 from sams.service.app_password_view import FindMember, app_password_handlers
 from sams.service.guard_view import LocalGuard, guard_handlers
 from sams.service.queue_view import ShardQueue, queue_handlers
-from sams.spool.interface import Spool
 from sams.submission.reception import Reception
 
 AskForReload = Callable[[], Awaitable[tuple[str, ...]]]
@@ -52,6 +54,24 @@ AskForReload = Callable[[], Awaitable[tuple[str, ...]]]
 
 It raises OperatorError where the old one goes on.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The parts of a worker that commands ask about.
+
+    routes_down: by name. problems: in words for people. reload: has somebody's wish for a reload carried out.
+    """
+
+    activity: Activity
+    queue: ShardQueue
+    reception: Reception
+    sign_ins: SignIns
+    storage: Storage
+    storage_watch: StorageWatch
+    routes_down: Callable[[], dict[str, RouteDown]]
+    problems: Callable[[], tuple[str, ...]]
+    reload: AskForReload
 
 
 def service_handlers(
@@ -102,44 +122,34 @@ def _identity_handlers(
     }
 
 
-def worker_handlers(
-    number: int,
-    inherited: Inherited,
-    *,
-    queue: ShardQueue,
-    down: Callable[[], dict[str, RouteDown]],
-    sources_down: Callable[[], dict[str, SourceDown]],
-    storage: StorageWatch,
-    spools: Callable[[], tuple[Spool, ...]],
-    reception: Reception,
-    tell: Callable[..., None],
-    problems: Callable[[], tuple[str, ...]],
-) -> Handlers:
+def worker_handlers(number: int, inherited: Inherited, asked: Asked) -> Handlers:
     """For a worker's socket: its shards, its sessions, its health."""
+    queue, storage = asked.queue, asked.storage_watch
 
     async def health(_request: HealthQuery, _peer: Peer) -> WorkerHealth:
-        found = worker_health(number, inherited, queue, (*problems(), *await storage.problems()))
+        found = worker_health(number, inherited, queue, (*asked.problems(), *await storage.problems()))
         return msgspec.structs.replace(
             found,
             failed_shards=await storage.failed_shards(),
             set_aside=await storage.set_aside(),
-            routes_down=of_interest(down(), queue),
-            sources_down=sources_down(),
+            routes_down=of_interest(asked.routes_down(), queue),
+            sources_down=asked.sign_ins.down(),
         )
 
     async def account_changed(request: AccountChanged, _peer: Peer) -> Changed:
-        return Changed(reception.revoke(frozenset({request.login})))
+        return Changed(asked.reception.revoke(frozenset({request.login})))
 
     async def backup(request: Backup, _peer: Peer) -> BackedUp:
         with backup_folder(request.target) as folder:
             target = folder / "spool"
             target.mkdir(mode=0o700, exist_ok=True)
-            paths = [f"spool/{spool.shard}" for spool in spools()]
-            await asyncio.gather(*(spool.backup(str(target / str(spool.shard))) for spool in spools()))
+            spools = tuple(asked.storage.spools)
+            paths = [f"spool/{spool.shard}" for spool in spools]
+            await asyncio.gather(*(spool.backup(str(target / str(spool.shard))) for spool in spools))
         return BackedUp(tuple(paths))
 
     return {
-        **queue_handlers(queue, tell),
+        **queue_handlers(queue, asked.activity.tell),
         HealthQuery: health,
         AccountChanged: account_changed,
         Backup: backup,

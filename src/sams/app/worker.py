@@ -10,8 +10,8 @@ from sams.activity.recorder import Recorder
 from sams.app import parts, settings
 from sams.app.app_password_sweep import AppPasswordSweep
 from sams.app.certificates import CertificateWatch
-from sams.app.commands import Asked, Commands
-from sams.app.control import AskForReload
+from sams.app.commands import Commands
+from sams.app.control import Asked, AskForReload
 from sams.app.doors import Doors
 from sams.app.guard_watch import GuardKeeper, alarm_text
 from sams.app.hops import Hops
