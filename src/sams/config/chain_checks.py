@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
 from sams.config.findings import Findings
+from sams.config.listeners import Listener
 from sams.config.positions import KeyPath
 from sams.config.sources import AccountSource, BuiltinSource, DirectorySection
 
 
-class _Listener(Protocol):
-    """What is looked at of a listener."""
-
-    @property
-    def sources(self) -> tuple[str, ...]: ...
-    @property
-    def members(self) -> str: ...
-
-
 def check_chain(
-    sources: tuple[AccountSource, ...], listeners: Sequence[_Listener], findings: Findings
+    sources: tuple[AccountSource, ...], listeners: tuple[Listener, ...], findings: Findings
 ) -> None:
     """All checks of this file."""
     names = [source.id for source in sources]
@@ -51,7 +40,7 @@ def _check_directory(source: DirectorySection, path: KeyPath, findings: Findings
 
 
 def _check_listener(
-    listener: _Listener, sources: tuple[AccountSource, ...], path: KeyPath, findings: Findings
+    listener: Listener, sources: tuple[AccountSource, ...], path: KeyPath, findings: Findings
 ) -> None:
     names = [source.id for source in sources]
     for name in listener.sources:
