@@ -8,6 +8,8 @@ from pathlib import Path
 
 import apsw
 
+DAMAGED = (apsw.NotADBError, apsw.CorruptError)
+"""What SQLite raises where a file is not as it was written; of some damage only when that part is read."""
 _BUSY_MS = 2_000
 
 
@@ -22,19 +24,38 @@ def create_file(path: Path) -> None:
 
 def open_expendable(path: Path, schema: str) -> apsw.Connection:
     """Open a file that may be lost: written without a sync, made where it is missing or damaged."""
+    inode = inode_of(path)
     try:
         return _connect(path, schema)
-    except (apsw.NotADBError, apsw.CorruptError):
+    except (*DAMAGED, apsw.SQLError):  # or with other tables than ours
+        remove_damaged(path, inode)
+        return _connect(path, schema)
+
+
+def inode_of(path: Path) -> int:
+    """Which file is there; 0: none. Nothing is opened."""
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return 0
+
+
+def remove_damaged(path: Path, inode: int) -> None:
+    """Let go of what was found damaged, unless another process has begun it anew since."""
+    if inode_of(path) == inode:
         for suffix in ("", "-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        return _connect(path, schema)
 
 
 def _connect(path: Path, schema: str) -> apsw.Connection:
     create_file(path)
     connection = apsw.Connection(str(path))
-    connection.set_busy_timeout(_BUSY_MS)
-    connection.pragma("journal_mode", "wal")
-    connection.pragma("synchronous", "off")
-    connection.execute(schema)
+    try:
+        connection.set_busy_timeout(_BUSY_MS)
+        connection.pragma("journal_mode", "wal")
+        connection.pragma("synchronous", "off")
+        connection.execute(schema)
+    except apsw.Error:
+        connection.close()
+        raise
     return connection

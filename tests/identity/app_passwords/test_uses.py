@@ -64,3 +64,16 @@ def test_a_damaged_file_is_begun_anew(tmp_path: Path) -> None:
     uses.note("phone", HOME)
     written(uses)
     assert set(read_uses(path, ["phone"])) == {"phone"}
+
+
+def test_a_file_whose_damage_is_met_in_the_middle_of_a_write_is_begun_anew(tmp_path: Path) -> None:
+    path = tmp_path / "uses.db"
+    uses = AppPasswordUses(path, FakeClock())
+    uses.write([(f"id{number}", 1.0, HOME, "x" * 50) for number in range(500)])
+    octets = path.read_bytes()
+    path.write_bytes(
+        octets[:8_192] + b"\xff" * (len(octets) - 8_192)
+    )  # what stands at its beginning is whole
+    uses.note("id250", CAFE)
+    written(uses)
+    assert read_uses(path, ["id250"])["id250"].address == CAFE

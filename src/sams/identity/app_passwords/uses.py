@@ -19,7 +19,7 @@ import msgspec
 
 from sams.core.clock import Clock
 from sams.core.text import visible
-from sams.identity.sqlite_files import open_expendable
+from sams.identity.sqlite_files import DAMAGED, inode_of, open_expendable, remove_damaged
 
 FILE: Final = "app-password-uses.db"
 WRITE_EVERY = 10.0
@@ -78,6 +78,14 @@ class AppPasswordUses:
         Raises:
             apsw.Error, OSError: it cannot be written.
         """
+        inode = inode_of(self._path)
+        try:
+            self._write(rows)
+        except DAMAGED:
+            remove_damaged(self._path, inode)
+            self._write(rows)
+
+    def _write(self, rows: list[Row]) -> None:
         connection = open_expendable(self._path, _SCHEMA)
         try:
             with connection:

@@ -12,18 +12,21 @@ answers at a time on a thread, and what is lost by a crash is asked for once mor
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import apsw
 import msgspec
 
 from sams.identity.sources.interface import Member
-from sams.identity.sqlite_files import open_expendable
+from sams.identity.sqlite_files import DAMAGED, inode_of, open_expendable, remove_damaged
 
 MOST_OCTETS = 65_536
 """Of one answer; a member with more addresses than that is asked for anew by each worker."""
 
 Row = tuple[str, str, bytes, float]
+_T = TypeVar("_T")
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS members (
@@ -54,9 +57,8 @@ class KnownMembers:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._pending: dict[tuple[str, str], Known] = {}
-        self._reader = open_expendable(path, _SCHEMA)
-        self._writer = open_expendable(path, _SCHEMA)
         self._writing = threading.Lock()
+        self._open()
 
     def read(self, source: str, key: str) -> Known | None:
         """What was last said; None: nothing is known. Microseconds."""
@@ -84,8 +86,7 @@ class KnownMembers:
         Raises:
             apsw.Error: it cannot be written.
         """
-        with self._writing, self._writer:
-            self._writer.executemany(_WRITE, rows)
+        self._change(lambda writer: writer.executemany(_WRITE, rows))
 
     def forget(self, before: float) -> None:
         """Forget what was said before, in UNIX seconds. Blocks.
@@ -93,8 +94,7 @@ class KnownMembers:
         Raises:
             apsw.Error: it cannot be written.
         """
-        with self._writing:
-            self._writer.execute("DELETE FROM members WHERE asked < ?", (before,))
+        self._change(lambda writer: writer.execute("DELETE FROM members WHERE asked < ?", (before,)))
 
     def lost(self, source: str, login: str, now: float) -> float:
         """A member with app passwords is not there any more; since when, UNIX seconds. Blocks.
@@ -102,12 +102,15 @@ class KnownMembers:
         Raises:
             apsw.Error: it cannot be written.
         """
-        with self._writing, self._writer:
-            self._writer.execute("INSERT OR IGNORE INTO lost VALUES (?, ?, ?)", (source, login, now))
-            ((since,),) = self._writer.execute(
+
+        def since(writer: apsw.Connection) -> float:
+            writer.execute("INSERT OR IGNORE INTO lost VALUES (?, ?, ?)", (source, login, now))
+            ((found,),) = writer.execute(
                 "SELECT since FROM lost WHERE source = ? AND login = ?", (source, login)
             )
-        return float(since)
+            return float(found)
+
+        return self._change(since)
 
     def found(self, source: str, login: str) -> None:
         """The member is there. Blocks.
@@ -115,13 +118,36 @@ class KnownMembers:
         Raises:
             apsw.Error: it cannot be written.
         """
-        with self._writing:
-            self._writer.execute("DELETE FROM lost WHERE source = ? AND login = ?", (source, login))
+        self._change(
+            lambda writer: writer.execute("DELETE FROM lost WHERE source = ? AND login = ?", (source, login))
+        )
 
     def close(self) -> None:
         """Close the file."""
         self._reader.close()
         self._writer.close()
+
+    def _open(self) -> None:
+        self._reader = open_expendable(self._path, _SCHEMA)
+        self._writer = open_expendable(self._path, _SCHEMA)
+        self._inode = inode_of(self._path)
+
+    def _change(self, change: Callable[[apsw.Connection], _T]) -> _T:
+        """One transaction. Where it meets with damage, the file is begun anew, once for all workers."""
+        with self._writing:
+            if inode_of(self._path) != self._inode:
+                self._open()  # another worker has begun it anew
+            try:
+                return self._changed(change)
+            except DAMAGED:
+                remove_damaged(self._path, self._inode)
+                self._open()  # the loop may be reading with the connection of before: it ends with its last use
+            return self._changed(change)
+
+    def _changed(self, change: Callable[[apsw.Connection], _T]) -> _T:
+        with self._writer:
+            result = change(self._writer)
+        return result  # noqa: RET504 - by its type, a transaction might swallow what is raised in it
 
 
 def _encode(known: Known) -> bytes:
