@@ -45,6 +45,17 @@ def test_a_worker_that_is_late_does_not_write_over_a_later_use(tmp_path: Path) -
     assert read_uses(path, ["phone"])["phone"].address == CAFE
 
 
+def test_a_use_after_the_clock_was_set_back_is_the_last_one(tmp_path: Path) -> None:
+    path, clock = tmp_path / "uses.db", FakeClock()
+    uses = AppPasswordUses(path, clock)
+    uses.note("phone", HOME)
+    written(uses)
+    clock.epoch -= 86_400
+    uses.note("phone", CAFE)
+    written(uses)
+    assert read_uses(path, ["phone"])["phone"] == Use(clock.now(), CAFE, "")
+
+
 def test_who_sends_all_day_is_written_now_and_then(tmp_path: Path) -> None:
     clock = FakeClock()
     uses = AppPasswordUses(tmp_path / "uses.db", clock)

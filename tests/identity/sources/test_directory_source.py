@@ -402,6 +402,46 @@ def test_what_is_known_of_a_member_is_of_this_source_alone(tmp_path: Path) -> No
     asyncio.run(run())
 
 
+def test_nothing_that_was_said_before_the_clock_was_set_back_takes_the_place_of_what_was_said_since(
+    rig: Rig,
+) -> None:
+    async def run() -> None:
+        with rig.source() as source:
+            await checked(source, "alice", "secret")
+        rig.clock.epoch -= 30 * 86_400
+        rig.directory.members = {"alice": ("secret", Member("alice", ("new@example.ac.uk",)))}
+        with rig.source() as source:
+            await checked(source, "alice", "secret")
+            rig.clock.seconds += 1
+        with rig.source() as other:
+            account = other.last_known(login("alice"))
+            assert account is not None, "there is a grace for her in every worker"
+            assert account.identity.addresses == ("new@example.ac.uk",)
+
+    asyncio.run(run())
+
+
+def test_who_was_asked_about_since_the_clock_was_set_back_is_not_as_others_have_it_of_before(
+    rig: Rig,
+) -> None:
+    async def run() -> None:
+        with rig.source() as source:
+            await checked(source, "alice", "secret")
+        rig.clock.epoch -= 30 * 86_400
+        rig.directory.members = {"alice": ("secret", Member("alice", ("new@example.ac.uk",)))}
+        with rig.source() as source:
+            await checked(source, "alice", "secret")
+            source.changed()
+            source._answers._known.take()  # it goes to the file, which another worker has written since
+            rig.clock.seconds += rig.settings.cache
+            account = source.last_known(login("alice"))
+            assert account is not None
+            assert account.identity.addresses == ("new@example.ac.uk",)
+            assert source.changed() == frozenset()
+
+    asyncio.run(run())
+
+
 def test_the_file_may_be_damaged_or_deleted(tmp_path: Path) -> None:
     (tmp_path / "members.db").write_bytes(b"SQLite format 3\0" + bytes(range(256)) * 40)
     rig = Rig(tmp_path / "members.db")

@@ -35,8 +35,9 @@ _WRITE = """
 INSERT INTO uses (id, at, address, program) VALUES (?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET at = excluded.at, address = excluded.address,
     program = iif(excluded.program = '', program, excluded.program)
-WHERE excluded.at >= at
+WHERE excluded.at >= at OR excluded.at < at - 60
 """
+"""A worker may be late by seconds. What is further ahead was noted before the clock was set back."""
 
 Row = tuple[str, float, str, str]
 

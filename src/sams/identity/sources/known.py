@@ -40,8 +40,10 @@ CREATE TABLE IF NOT EXISTS lost (
 _READ = "SELECT answer, asked FROM members WHERE source = ? AND key = ?"
 _WRITE = """
 INSERT INTO members (source, key, answer, asked) VALUES (?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET answer = excluded.answer, asked = excluded.asked WHERE excluded.asked >= asked
+ON CONFLICT DO UPDATE SET answer = excluded.answer, asked = excluded.asked
+WHERE excluded.asked >= asked OR excluded.asked < asked - 60
 """
+"""A worker may be late by seconds. What is further ahead was noted before the clock was set back."""
 
 
 class Known(msgspec.Struct, frozen=True):
