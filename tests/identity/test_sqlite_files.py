@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from sams.identity.sqlite_files import create_file, open_expendable
+from tests.identity.rig import ended_well, fork
 
 SCHEMA = "CREATE TABLE IF NOT EXISTS kept (word TEXT) STRICT"
 
@@ -50,3 +52,30 @@ def test_an_expendable_file_that_is_whole_is_kept(tmp_path: Path) -> None:
     connection.execute("INSERT INTO kept VALUES ('one')")
     connection.close()
     assert words(path) == ["one"]
+
+
+@pytest.mark.parametrize("kind", ["a link to nowhere", "a link to what is not ours"])
+def test_an_expendable_file_that_is_a_link_is_begun_anew_beside_it(tmp_path: Path, kind: str) -> None:
+    path, target = tmp_path / "some.db", tmp_path / "elsewhere"
+    path.symlink_to(target)
+    if kind == "a link to what is not ours":
+        target.write_bytes(b"another's")
+    assert words(path) == []
+    assert not path.is_symlink()
+    assert target.exists() == (kind == "a link to what is not ours")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_an_expendable_file_that_root_brought_keeps_nobody_from_the_start() -> None:
+    nobody = 65_534
+    with tempfile.TemporaryDirectory() as folder:  # those of tmp_path are for root alone
+        Path(folder).chmod(0o777)
+        path = Path(folder, "some.db")
+        path.touch(mode=0o600)
+
+        def start() -> None:
+            os.setresuid(nobody, nobody, nobody)
+            assert words(path) == []
+
+        assert ended_well(fork(start))
+        assert path.stat().st_uid == nobody

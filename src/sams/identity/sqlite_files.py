@@ -23,8 +23,10 @@ def create_file(path: Path) -> None:
 
 
 def open_expendable(path: Path, schema: str) -> apsw.Connection:
-    """Open a file that may be lost: written without a sync, made where it is missing or damaged."""
+    """Open a file that may be lost: written without a sync, made where it is missing or cannot be used."""
     inode = inode_of(path)
+    if inode and not os.access(path, os.R_OK | os.W_OK):  # of root, who brought it here
+        remove_damaged(path, inode)
     try:
         return _connect(path, schema)
     except (*DAMAGED, apsw.SQLError):  # or with other tables than ours
@@ -33,18 +35,19 @@ def open_expendable(path: Path, schema: str) -> apsw.Connection:
 
 
 def inode_of(path: Path) -> int:
-    """Which file is there; 0: none. Nothing is opened."""
+    """Which file is there; 0: none. Nothing is opened, and no link is followed."""
     try:
-        return path.stat().st_ino
+        return path.lstat().st_ino
     except FileNotFoundError:
         return 0
 
 
 def remove_damaged(path: Path, inode: int) -> None:
-    """Let go of what was found damaged, unless another process has begun it anew since."""
+    """Let go of what cannot be used, unless another process has begun it anew since. What stays says itself why."""
     if inode_of(path) == inode:
-        for suffix in ("", "-wal", "-shm"):
-            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        with suppress(OSError):
+            for suffix in ("", "-wal", "-shm"):
+                path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def _connect(path: Path, schema: str) -> apsw.Connection:
