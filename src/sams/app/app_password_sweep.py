@@ -28,6 +28,8 @@ FIRST = 600.0
 EVERY = 6 * 3_600.0
 """Seconds until the first sweep, and between two."""
 GONE_FOR = 30 * 86_400.0
+MOST_BETWEEN = 86_400.0
+"""Seconds that count as passed between two sweeps at most: what is ended for good must not hang on a clock's jump."""
 _BETWEEN = 0.1
 """Seconds between two questions: nobody is in a hurry."""
 _PAGE = 1_000
@@ -93,6 +95,7 @@ class AppPasswordSweep:
         Raises:
             OperatorError, apsw.Error: the files cannot be read or written.
         """
+        await asyncio.to_thread(self._known.begin_sweep, self._clock.now(), MOST_BETWEEN)
         directories = {
             one.name: one for one in self._sources() if isinstance(one, DirectorySource) and one.can_find
         }

@@ -7,6 +7,7 @@ answers at a time on a thread, and what is lost by a crash is asked for once mor
 
     members: source, key (`Login.address` of what was typed) -> answer (JSON of `Known`), asked (UNIX seconds)
     lost: source, login of members with app passwords who are gone -> since when (UNIX seconds)
+    sweeps: when they were last looked for (UNIX seconds)
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ CREATE INDEX IF NOT EXISTS members_by_time ON members (asked);
 CREATE TABLE IF NOT EXISTS lost (
     source TEXT NOT NULL, login TEXT NOT NULL, since REAL NOT NULL, PRIMARY KEY (source, login)
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sweeps (one INTEGER PRIMARY KEY CHECK (one = 1), at REAL NOT NULL) STRICT;
 """
 _READ = "SELECT answer, asked FROM members WHERE source = ? AND key = ?"
 _WRITE = """
@@ -97,6 +99,25 @@ class KnownMembers:
             apsw.Error: it cannot be written.
         """
         self._change(lambda writer: writer.execute("DELETE FROM members WHERE asked < ?", (before,)))
+
+    def begin_sweep(self, now: float, most: float) -> None:
+        """Members with app passwords are looked for again. Blocks.
+
+        Who was gone the last time is so for `most` seconds more at most, and for no less than then: while the
+        service stood still nobody looked, and the clock may have jumped. now: UNIX seconds.
+
+        Raises:
+            apsw.Error: it cannot be written.
+        """
+
+        def begin(writer: apsw.Connection) -> None:
+            row = writer.execute("SELECT at FROM sweeps").fetchone()
+            passed = now - float(row[0]) if row else 0.0
+            too_much = passed - min(max(0.0, passed), most)
+            writer.execute("UPDATE lost SET since = since + ?", (too_much,))
+            writer.execute("INSERT OR REPLACE INTO sweeps VALUES (1, ?)", (now,))
+
+        self._change(begin)
 
     def lost(self, source: str, login: str, now: float) -> float:
         """A member with app passwords is not there any more; since when, UNIX seconds. Blocks.
