@@ -14,6 +14,7 @@ from sams.spool.standings import Standing
 
 class FakeStorage:
     troubles = ()
+    shortage = ""
 
     def __init__(self, *standings: Standing) -> None:
         self._standings = list(standings)
@@ -43,3 +44,13 @@ def test_a_failed_shard_is_named_with_all_that_lies_there_alone(
     assert words in line
     [shown] = asyncio.run(watch.failed_shards())
     assert (shown.waiting, shown.set_aside) == (standing.waiting, standing.set_aside)
+
+
+def test_a_full_disk_is_a_problem_while_new_mail_is_refused(tmp_path: Path) -> None:
+    storage = FakeStorage()
+    watch = StorageWatch(storage, Board(1).slot(0), lambda: (), tmp_path)  # type: ignore[arg-type]
+    assert asyncio.run(watch.problems()) == ()
+    storage.shortage = "5 octets are free, 1048576 are wanted (min_free)"
+    [line] = asyncio.run(watch.problems())
+    assert "new mail is refused" in line
+    assert "5 octets are free" in line

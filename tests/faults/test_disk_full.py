@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import smtplib
 import subprocess
@@ -74,6 +75,23 @@ def test_a_full_disk_is_told_and_what_waits_leaves_when_the_next_hop_comes(
                 )
             wait_for(hop, sent + 1)
         assert hop.broken == []
+
+
+def test_a_disk_that_others_filled_is_told_by_health_until_there_is_room_again(small_disk: Path) -> None:
+    service = Service(small_disk / "service", workers=0)
+    service.add_account("alice")
+    with service.running():
+        assert service.sams("health", check=False).returncode == 0
+        others = small_disk / "others"
+        with contextlib.suppress(OSError), others.open("wb", 0) as file:
+            while True:
+                file.write(bytes(65_536))
+        time.sleep(1.1)  # it is looked at once a second
+        told = service.sams("health", check=False)
+        assert (told.returncode, "new mail is refused" in told.stdout) == (1, True), told.stdout
+        others.unlink()
+        time.sleep(1.1)
+        assert service.sams("health", check=False).returncode == 0
 
 
 def wait_for(hop: Sink, count: int) -> None:

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sams.core.clock import Clock
-from sams.core.errors import OperatorError
-from sams.spool.failures import ShardDamaged, ShardInUse
+from sams.core.errors import OperatorError, TemporaryFailure
+from sams.spool.failures import DiskFull, ShardDamaged, ShardInUse
 from sams.spool.hooks import Hooks
 from sams.spool.interface import Spool
 from sams.spool.layout import Layout, discover, mark_failed, strays
@@ -81,6 +81,17 @@ class Storage:
     def troubles(self) -> tuple[str, ...]:
         """Why shards of this worker are not open."""
         return tuple(self._troubles.values())
+
+    @property
+    def shortage(self) -> str:
+        """How much room new mail lacks, which is refused meanwhile; empty: nothing."""
+        try:
+            self.primary.new_body(self.primary.next_id()).discard()
+        except DiskFull as full:
+            return full.detail
+        except TemporaryFailure:  # it fails in another way, which is told of shards
+            pass
+        return ""
 
     async def standings(self) -> list[Standing]:
         """The failed shards of all spools."""

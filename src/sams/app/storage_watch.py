@@ -112,6 +112,11 @@ class StorageWatch:
     async def problems(self) -> tuple[str, ...]:
         """One line for each thing that is wrong, with what to do."""
         found = [*self._storage.troubles, *(_told(each) for each in await self.failed_shards())]
+        if shortage := self._storage.shortage:
+            found.append(
+                f"new mail is refused for now (452), for want of room on the disk of {self._data_dir}: {shortage}; "
+                "free some, see `sams doctor`"
+            )
         if count := await self.set_aside():
             found.append(f"{count} damaged messages are set aside: see `sams queue damaged list`")
         return tuple(found)
