@@ -115,6 +115,10 @@ class Chain:
     async def check_password(self, login: Login, password: str, address: str, *, is_known: bool) -> Checked:
         """Of the first source that takes it.
 
+        A source that is known to have no such login is asked last, and only about a password that nobody took: it
+        hashes for nobody, so that who fails learns nothing by the time, and members of a directory need not wait
+        for that.
+
         Raises:
             TemporaryFailure: too many wait for a check.
         """
@@ -126,7 +130,16 @@ class Chain:
         asked = [source for source in serving if source.takes_passwords]
         if serving and not asked:
             return Checked(Finding.REFUSED, detail="it is no app password, and no other is taken")
-        return await _first(asked, ask)
+        strange = [source for source in asked if _is_stranger_to(source, login)]
+        others = [source for source in asked if source not in strange]
+        checked = await _first(others, ask)
+        if checked.finding in {Finding.RIGHT, Finding.UNAVAILABLE} or any(one.knows_all for one in others):
+            return checked
+        for source in strange:
+            spent = await ask(source)
+            if spent.finding is not Finding.UNKNOWN:
+                return spent  # somebody was added meanwhile
+        return checked
 
     async def check_token(self, claim: TokenClaim, address: str, *, is_known: bool) -> Checked:
         """Of the first source whose issuer made it. While one is down, it may be of another all the same.
@@ -201,6 +214,14 @@ class Chain:
     def _is_of_one_that_knows_all(self, account: Account) -> bool:
         source = self._by_name.get(account.identity.source)
         return source is not None and source.knows_all
+
+
+def _is_stranger_to(source: Source, login: Login) -> bool:
+    """Whether the source knows all its accounts, and has none of this login."""
+    try:
+        return source.knows_all and source.look_up(login) is None
+    except TemporaryFailure:
+        return False  # it says itself that it cannot tell
 
 
 async def _first(sources: Iterable[Source], ask: Ask) -> Checked:

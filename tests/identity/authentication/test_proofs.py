@@ -167,6 +167,19 @@ def test_a_password_is_remembered_from_when_it_was_verified_whatever_else_was_as
     assert str(signs_in(authenticator, typed("carol", "carols secret 7")).reply) == WRONG
 
 
+def test_a_member_of_a_directory_does_not_wait_for_the_hash_of_nobody(house: House) -> None:
+    authenticator = house.authenticator()
+    is_carol(signs_in(authenticator, typed("carol", "carols secret 7")))
+    assert house.rig.hashes.compared == []
+    signs_in(authenticator, typed("carol", "wrong"))
+    signs_in(authenticator, typed("nobody", "wrong"))
+    assert house.rig.hashes.compared == [False, False], "who fails pays, whoever it is"
+    house.directory.failure = BROKEN
+    house.rig.clock.seconds += house.settings.cache
+    is_carol(signs_in(authenticator, typed("carol", "carols secret 7")))
+    assert len(house.rig.hashes.compared) == 2
+
+
 def test_a_wrong_password_repeated_asks_the_directory_once_a_minute(house: House) -> None:
     authenticator = house.authenticator(builtin=False)
     for _ in range(5):
