@@ -332,6 +332,21 @@ class TestGroups:
         with pytest.raises(TemporaryFailure, match=r"in the group \(code 32\)"):
             verified(groups, "alice", group="cn=x,ou=missing,dc=example,dc=org")
 
+    def test_connections_that_were_given_up_are_at_their_end_when_the_directory_is(
+        self, groups: Slapd
+    ) -> None:
+        async def ask() -> None:
+            async with asking(groups, group="cn=x,ou=missing,dc=example,dc=org") as directory:
+                for _ in range(3):
+                    with pytest.raises(TemporaryFailure):
+                        await directory.verify(login("alice"), WORD, "192.0.2.1")
+                (server,) = directory._servers._servers
+                made = list(server.unfinished)
+                assert made, "they are being closed, in TLS, which takes a round trip"
+            assert all(connection.closed.is_set() for connection in made)
+
+        run(ask())
+
     def test_a_member_reads_groups_where_no_service_does(self, groups: Slapd) -> None:
         keys = {"base": "", "bind_dn": "", "user_dn": TestDirectBind.DN}
         assert verified(groups, "alice", group=f"cn=outer,{GROUPS}", **keys).member == ALICE

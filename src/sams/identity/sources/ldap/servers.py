@@ -67,6 +67,13 @@ class _Server:
         self._service = service
         self._clock = clock
         self._most_idle = most_idle
+        self._made: list[LdapConnection] = []
+
+    @property
+    def unfinished(self) -> list[LdapConnection]:
+        """Every connection that is not at its end, also those that were given up and are still being closed."""
+        self._made = [connection for connection in self._made if not connection.closed.is_set()]
+        return self._made
 
     def take(self, home: list[_Kept]) -> LdapConnection | None:
         """The one that was used last; those that waited long are closed. None: there is none."""
@@ -86,14 +93,13 @@ class _Server:
         else:
             connection.close()
 
-    def drop_idle(self) -> list[LdapConnection]:
+    def drop_idle(self) -> None:
         """Close what waits."""
         dropped = [kept.connection for kept in self.for_service + self.for_members]
         self.for_service.clear()
         self.for_members.clear()
         for connection in dropped:
             connection.close()
-        return dropped
 
     async def new_for_members(self) -> LdapConnection:
         """A new connection.
@@ -101,7 +107,7 @@ class _Server:
         Raises:
             ServerFault: there is none.
         """
-        return await self._dial(self._server)
+        return await self._new()
 
     async def new_for_service(self) -> LdapConnection:
         """A new connection that acts as the service.
@@ -109,12 +115,17 @@ class _Server:
         Raises:
             ServerFault: there is none.
         """
-        connection = await self._dial(self._server)
+        connection = await self._new()
         try:
             await self._bind_service(connection)
         except BaseException:
             connection.abort()
             raise
+        return connection
+
+    async def _new(self) -> LdapConnection:
+        connection = await self._dial(self._server)
+        self.unfinished.append(connection)
         return connection
 
     async def _bind_service(self, connection: LdapConnection) -> None:
@@ -211,13 +222,15 @@ class LdapServers:
         raise down("; ".join(failures))
 
     async def close(self) -> None:
-        """Close all that waits, and give it a moment to end in good order."""
-        dropped = [connection for server in self._servers for connection in server.drop_idle()]
+        """Close all that waits, and give what is not at its end a moment to get there in good order."""
+        for server in self._servers:
+            server.drop_idle()
+        leaving = [connection for server in self._servers for connection in server.unfinished]
         with suppress(TimeoutError):
             async with asyncio.timeout(_GOODBYE):
-                for connection in dropped:
+                for connection in leaving:
                     await connection.closed.wait()
-        for connection in dropped:
+        for connection in leaving:
             connection.abort()
 
     def _in_order(self) -> list[_Server]:
