@@ -79,3 +79,20 @@ def test_an_expendable_file_that_root_brought_keeps_nobody_from_the_start() -> N
 
         assert ended_well(fork(start))
         assert path.stat().st_uid == nobody
+
+
+def test_workers_that_start_together_open_a_file_together(tmp_path: Path) -> None:
+    for attempt in range(25):
+        reader, writer = os.pipe()
+
+        def start(
+            path: Path = tmp_path / f"{attempt}.db", reader: int = reader, writer: int = writer
+        ) -> None:
+            os.close(writer)
+            os.read(reader, 1)  # all at once
+            open_expendable(path, "CREATE TABLE IF NOT EXISTS t (a)").close()
+
+        workers = [fork(start) for _ in range(4)]
+        os.close(reader)
+        os.close(writer)
+        assert ended_well(*workers), attempt

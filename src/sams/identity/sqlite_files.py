@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import apsw
 DAMAGED = (apsw.NotADBError, apsw.CorruptError)
 """What SQLite raises where a file is not as it was written; of some damage only when that part is read."""
 _BUSY_MS = 2_000
+_PATIENCE = 10.0
+"""Seconds until who is to open a file gives up on others that open it, too."""
 
 
 def create_file(path: Path) -> None:
@@ -51,6 +54,18 @@ def remove_damaged(path: Path, inode: int) -> None:
 
 
 def _connect(path: Path, schema: str) -> apsw.Connection:
+    """In turn with others that start: SQLite does not wait by itself where two make a file a WAL one at once."""
+    ends = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            return _connect_now(path, schema)
+        except apsw.BusyError:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(0.01)
+
+
+def _connect_now(path: Path, schema: str) -> apsw.Connection:
     create_file(path)
     connection = apsw.Connection(str(path))
     try:
