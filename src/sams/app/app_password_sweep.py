@@ -20,7 +20,7 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.identity.account_sources import Source
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.interface import Account
-from sams.identity.logins import Login, LoginForms
+from sams.identity.logins import LoginForms
 from sams.identity.sources.directory_source import DirectorySource
 from sams.identity.sources.known import KnownMembers
 
@@ -104,21 +104,13 @@ class AppPasswordSweep:
             if directory is None:
                 continue
             try:
-                account = await directory.ask_anew(self._known_as(directory, login))
+                forms = self._forms()  # one without a domain is asked about in a domain of the source
+                account = await directory.ask_anew(forms.served(forms.parse(login), directory.serves))
             except TemporaryFailure:
                 del directories[name]  # down: the rest of it is for the next time
                 continue
             await asyncio.to_thread(self._conclude, (name, login), account)
             await asyncio.sleep(self._between)
-
-    def _known_as(self, directory: DirectorySource, login: str) -> Login:
-        """As the directory is asked about a member: one without a domain is in a domain that it serves."""
-        forms = self._forms()
-        plain = forms.parse(login)
-        if directory.serves(plain):
-            return plain
-        ways = (forms.parse(f"{plain.bare}@{domain}") for domain in forms.domains)
-        return next((way for way in ways if directory.serves(way)), plain)
 
     def _owners(self) -> Iterator[Owner]:
         """Each once, in pages. Blocks."""

@@ -211,10 +211,7 @@ class Grants:
         own = self._forms.parse(identity.login)
         if login.bare == identity.login and source.serves(login):
             return login
-        if own.bare != own.typed or "@" in own.bare or source.serves(own):
-            return own
-        ways = (self._forms.parse(f"{own.bare}@{domain}") for domain in self._forms.domains)
-        return next((way for way in ways if source.serves(way)), own)
+        return own if own.bare != own.typed else self._forms.served(own, source.serves)
 
     def _ask_beside(self, asked: Login) -> None:
         """Find out, for the next time, whether a session that lacks an answer could have it now."""

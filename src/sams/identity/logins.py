@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 
 import idna
@@ -208,6 +208,13 @@ class LoginForms:
         before, device, at, domain = _parts(typed)
         bare = self.bare(f"{before}{at}{domain}")
         return Login(typed, bare, domain or self._default, device)
+
+    def served(self, login: Login, serves: Callable[[Login], bool]) -> Login:
+        """The login, in a domain in which a source serves it where the login itself has none; else as it is."""
+        if "@" in login.bare or serves(login):
+            return login
+        ways = (self.parse(f"{login.bare}@{domain}") for domain in self.domains)
+        return next((way for way in ways if serves(way)), login)
 
     def bare(self, login: str) -> str:
         """The mapped login without an accounts' domain; unchanged where it has another one or none."""

@@ -166,7 +166,8 @@ class DirectorySource:
         Raises:
             TemporaryFailure: the directory is down.
         """
-        member = await self._ask(lambda: self._directory.find(login), "", is_known=True)
+        async with self._turnstile.enter("", is_known=True):
+            member = await self._asked(lambda: self._directory.find(login))
         return self._note(login, member).account
 
     async def verify(self, login: Login, password: str, address: str, *, is_known: bool) -> Checked:
@@ -271,10 +272,6 @@ class DirectorySource:
                 Finding.REFUSED, detail=f"its login {visible(member.login, 100)} is none (RFC 8265)"
             )
         return Checked(Finding.RIGHT, account, answer.detail)
-
-    async def _ask(self, ask: Callable[[], Awaitable[_T]], address: str, *, is_known: bool) -> _T:
-        async with self._turnstile.enter(address, is_known=is_known):
-            return await self._asked(ask)
 
     async def _asked(self, ask: Callable[[], Awaitable[_T]]) -> _T:
         """One question, in its time.
