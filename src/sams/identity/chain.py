@@ -175,12 +175,8 @@ class Chain:
         Sources that take a login on trust are asked last: they know nobody, and nobody is a stranger to them.
         """
 
-        async def ask(source: Source) -> Checked:
-            try:
-                account = await source.find(login)
-            except TemporaryFailure as failure:
-                return Checked(Finding.UNAVAILABLE, detail=failure.detail)
-            return Checked(Finding.UNKNOWN) if account is None else Checked(Finding.RIGHT, account)
+        def ask(source: Source) -> Awaitable[Checked]:
+            return found_by(source.find, login)
 
         serving = tuple(self.serving(login))
         known = await _first([one for one in serving if one.can_find], ask)
@@ -214,6 +210,15 @@ class Chain:
     def _is_of_one_that_knows_all(self, account: Account) -> bool:
         source = self._by_name.get(account.identity.source)
         return source is not None and source.knows_all
+
+
+async def found_by(find: Callable[[Login], Awaitable[Account | None]], login: Login) -> Checked:
+    """Who a login is by one way to find out, as a finding: an outage is one, too."""
+    try:
+        account = await find(login)
+    except TemporaryFailure as failure:
+        return Checked(Finding.UNAVAILABLE, detail=failure.detail)
+    return Checked(Finding.UNKNOWN) if account is None else Checked(Finding.RIGHT, account)
 
 
 def _is_stranger_to(source: Source, login: Login) -> bool:

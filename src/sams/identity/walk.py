@@ -13,7 +13,7 @@ from typing import Protocol, runtime_checkable
 
 from sams.core.errors import TemporaryFailure
 from sams.identity.account_sources import Checked, Finding, Source
-from sams.identity.chain import Chain
+from sams.identity.chain import Chain, found_by
 from sams.identity.interface import Account
 from sams.identity.logins import Login
 
@@ -68,7 +68,8 @@ async def _asked(source: Source, login: Login, password: str | None, address: st
     if password is None and not source.can_find:
         return Word(source.name, NOT_ASKED, UNTELLING), False
     if password is None:
-        checked = await _found(source, login)
+        find = source.ask_anew if isinstance(source, Remembering) else source.find
+        checked = await found_by(find, login)
         is_decided, finding = checked.finding is Finding.RIGHT, _word_of(checked.finding)
     elif not source.takes_passwords:
         return Word(source.name, NOT_ASKED, "it takes app passwords only"), False
@@ -77,15 +78,6 @@ async def _asked(source: Source, login: Login, password: str | None, address: st
         is_decided, finding = checked.finding in DECIDING, checked.finding.value
     taken = time.monotonic() - began
     return Word(source.name, finding, checked.detail, checked.account, taken), is_decided
-
-
-async def _found(source: Source, login: Login) -> Checked:
-    try:
-        ask = source.ask_anew if isinstance(source, Remembering) else source.find
-        account = await ask(login)
-    except TemporaryFailure as failure:
-        return Checked(Finding.UNAVAILABLE, detail=failure.detail)
-    return Checked(Finding.UNKNOWN) if account is None else Checked(Finding.RIGHT, account)
 
 
 async def _checked(source: Source, login: Login, password: str, address: str) -> Checked:
