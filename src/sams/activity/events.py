@@ -53,9 +53,27 @@ class TlsStarted(Event, frozen=True, tag="tls", gc=False):
 
 
 class TlsFailed(Event, frozen=True, tag="tls_failed", gc=False):
-    """A handshake failed, or began without all before it being over."""
+    """A handshake failed or was given up, a record of TLS was no good, or TLS came where none had been asked for.
+
+    why: OpenSSL's reason, or a sentence of ours.
+    cause: one word, see `metrics.TLS_FAILURES`; empty in what an older version wrote.
+    offered: the versions that the program offered, the newest first (`TLSv1.1 TLSv1.0`); where it names only its
+        newest, that one. Empty: it said none.
+    suites: the suites that it offered, by their IANA names, in its order; of many the first, and `+7` for the rest.
+    server_name: what it asked for by SNI.
+    alert: the alert that it sent, by its name in RFC 8446 (`unknown_ca`).
+    word: where it spoke plain text, the command or the method, if it is a known one (`EHLO`, `GET`).
+    saw_certificate: the handshake had got so far that our certificate was sent.
+    """
 
     why: str
+    cause: str = ""
+    offered: str = ""
+    suites: str = ""
+    server_name: str = ""
+    alert: str = ""
+    word: str = ""
+    saw_certificate: bool = False
 
 
 class Greeted(Event, frozen=True, tag="greeted", gc=False):
@@ -105,12 +123,18 @@ class Enveloped(Event, frozen=True, tag="envelope", gc=False):
 
 
 class Refused(Event, frozen=True, tag="refused", rename=_STORED, gc=False):
-    """A command or a message was refused; `detail` is for us only."""
+    """A command or a message was refused; `detail` is for us only.
+
+    verb: in upper case; `?` for what is no command, empty where the time was up.
+    said: what stood in place of the verb, in upper case, where it was none and TLS was not on yet (`XXXXXXXX`); of
+        AUTH with a mechanism that is not offered, that mechanism. Empty where it might be a secret.
+    """
 
     verb: str
     reply: str
     reference: str = ""
     detail: str = ""
+    said: str = ""
 
 
 class Warned(Event, frozen=True, tag="warned", gc=False):

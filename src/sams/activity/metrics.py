@@ -34,6 +34,20 @@ CLOSINGS = (
     "revoked",
     OTHER,
 )
+TLS_FAILURES = (
+    "old-version",
+    "no-suite",
+    "plain-text",
+    "http",
+    "tls-to-plain",
+    "silent",
+    "hung-up",
+    "too-slow",
+    "not-trusted",
+    "client-certificate",
+    "too-long",
+    OTHER,
+)
 REFUSALS = ("EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "CONNECT", OTHER)
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -90,6 +104,14 @@ TLS = Counter(
     "TLS handshakes with members' programs, by version.",
     "version",
     ("TLSv1.2", "TLSv1.3", "failed", OTHER),
+)
+TLS_FAILED = Counter(
+    "sams_tls_failed_total",
+    "TLS handshakes that failed, by cause: `old-version` and `no-suite` are what the program does not know, "
+    "`plain-text` and `http` what it spoke in place of TLS, `tls-to-plain` TLS that nobody had asked for, `silent`, "
+    "`hung-up` and `too-slow` how it left off, `not-trusted` our certificate to it, `client-certificate` its own to us.",
+    "cause",
+    TLS_FAILURES,
 )
 TLS_RESUMED = Counter("sams_tls_resumed_total", "Those of the handshakes that resumed an earlier session.")
 SIGNED_IN = Counter(
@@ -166,6 +188,7 @@ FAMILIES: tuple[Counter | Gauge | Histogram, ...] = (
     CONNECTED,
     CLOSED,
     TLS,
+    TLS_FAILED,
     TLS_RESUMED,
     SIGNED_IN,
     SIGN_IN_REFUSED,

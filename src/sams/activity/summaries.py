@@ -147,7 +147,7 @@ def _called(field: str) -> str:
 
 _ACCEPTED, _RECIPIENTS, _OCTETS = map(place, (m.ACCEPTED, m.ACCEPTED_RECIPIENTS, m.ACCEPTED_OCTETS))
 _CONNECTED, _CONNECTIONS, _CLOSED = place(m.CONNECTED), place(m.CONNECTIONS), Places(m.CLOSED)
-_TLS, _RESUMED = Places(m.TLS), place(m.TLS_RESUMED)
+_TLS, _TLS_FAILED, _RESUMED = Places(m.TLS), Places(m.TLS_FAILED), place(m.TLS_RESUMED)
 _CHECKED = {
     "SCRAM-SHA-256-PLUS": "proof",
     "SCRAM-SHA-256": "proof",
@@ -199,6 +199,7 @@ def _tls_started(numbers: Numbers, summary: Summary, _terms: Terms, event: TlsSt
 
 def _tls_failed(numbers: Numbers, summary: Summary, _terms: Terms, event: TlsFailed) -> None:
     numbers[_TLS["failed"]] += 1
+    numbers[_TLS_FAILED[event.cause]] += 1
     summary.tls = f"failed: {event.why}"
 
 

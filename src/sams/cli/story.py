@@ -72,6 +72,24 @@ def _tls(event: events.TlsStarted) -> str:
     return f"TLS {event.version} {event.cipher}{name}{', resumed' if event.resumed else ''}"
 
 
+def _tls_failed(event: events.TlsFailed) -> str:
+    cause = f" ({event.cause})" if event.cause else ""
+    facts = (
+        ("it said", event.word),
+        ("it offered", event.offered),
+        ("suites", event.suites),
+        ("for", event.server_name),
+        ("its alert", event.alert),
+    )
+    known = "".join(f"; {what} {fact}" for what, fact in facts if fact)
+    return f"TLS failed{cause}: {event.why}{known}{'; our certificate was sent' if event.saw_certificate else ''}"
+
+
+def _refused(event: events.Refused) -> str:
+    said = f" {event.said}" if event.said else ""
+    return f"{event.verb}{said} refused: {event.reply}{_with(event.detail)}"
+
+
 def _refused_sign_in(event: events.SignInRefused) -> str:
     why = f"; {event.explanation}" if event.explanation else ""
     return f"sign-in as {event.login or '?'} by {event.mechanism} refused ({event.why}){why}: {event.reply}"
@@ -114,7 +132,7 @@ _WORDS: dict[type[events.Event], Callable[[Any], str]] = {
     ),
     events.ProxyRefused: lambda event: f"closed without a reply: {event.why}",
     events.TlsStarted: _tls,
-    events.TlsFailed: lambda event: f"TLS failed: {event.why}",
+    events.TlsFailed: _tls_failed,
     events.Greeted: lambda event: f"{event.verb} {event.name}",
     events.SignedIn: lambda event: (
         f"signed in as {event.login}{f' of {event.source}' if event.source else ''} by {event.mechanism}"
@@ -124,7 +142,7 @@ _WORDS: dict[type[events.Event], Callable[[Any], str]] = {
     events.Enveloped: lambda event: (
         f"message from <{event.reverse_path}> to {count(event.recipients, 'recipient')}, first <{event.first}>"
     ),
-    events.Refused: lambda event: f"{event.verb} refused: {event.reply}{_with(event.detail)}",
+    events.Refused: _refused,
     events.Warned: lambda event: f"let through, with a warning: {event.what}{_with(event.detail)}",
     events.Accepted: lambda event: (
         f"accepted as message {event.message}: {size(event.size)} as it was sent, "
