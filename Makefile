@@ -25,8 +25,8 @@ help:  ## this list
 env: $(VENV)/.env  ## make .venv with the service in it
 test-env: $(VENV)/.test-env  ## the same, with what the tests need
 
-$(VENV)/.env: requirements/runtime.txt requirements/postgresql.txt requirements/kerberos.txt requirements/compiling.txt requirements/build.txt pyproject.toml
-	@tools/make-env "$(PYTHON)" "$(VENV)" requirements/runtime.txt requirements/postgresql.txt requirements/build.txt \
+$(VENV)/.env: requirements/runtime.txt requirements/postgresql.txt requirements/web.txt requirements/kerberos.txt requirements/compiling.txt requirements/build.txt pyproject.toml
+	@tools/make-env "$(PYTHON)" "$(VENV)" requirements/runtime.txt requirements/postgresql.txt requirements/web.txt requirements/build.txt \
 	  --where gssapi/gssapi.h libkrb5-dev requirements/kerberos.txt
 	@touch $@
 
@@ -99,7 +99,7 @@ audit: $(VENV)/.release-env  ## has a pinned dependency a known weakness? is eve
 
 sbom: $(VENV)/.release-env  ## build/sams.cdx.json: what SAMS is made of (CycloneDX)
 	@mkdir -p build
-	@SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" $(BIN)/python -m tools.sbom requirements/runtime.txt requirements/postgresql.txt build/sams.cdx.json
+	@SOURCE_DATE_EPOCH="$${SOURCE_DATE_EPOCH:-$$(git log -1 --format=%ct)}" $(BIN)/python -m tools.sbom requirements/runtime.txt requirements/postgresql.txt requirements/web.txt build/sams.cdx.json
 	@echo "build/sams.cdx.json"
 
 release: $(VENV)/.release-env  ## dist: sdist, wheel, pinned requirements, bill of materials, checksums; the same for the same commit
@@ -113,7 +113,7 @@ system:  ## as root: Debian packages with the real programs that the tests drive
 	@rm -f $(VENV)/.env  # what is compiled may join now
 
 requirements:  ## compile the pinned requirements anew (needs uv)
-	@for name in runtime postgresql kerberos compiling build test release bench fuzz; do \
+	@for name in runtime postgresql web kerberos compiling build test release bench fuzz; do \
 	  uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    -o requirements/$$name.txt requirements/$$name.in; done
 

@@ -132,7 +132,6 @@ def test_what_cannot_work_is_refused(text: str, key: str, told: str) -> None:
         (with_more('[guard]\nallow = ["::/0"]\n'), "guard.allow", "every address"),
         (with_more('[retry]\ndelay_notice = "6 days"\n'), "retry.delay_notice", "failure only"),
         (MINIMAL.replace("mail =", "# mail ="), "alarm", "nobody is told"),
-        (with_more("[web]\nport = 8025\n"), "web", "no pages"),
     ],
 )
 def test_what_may_not_be_meant_is_a_warning(text: str, key: str, told: str) -> None:

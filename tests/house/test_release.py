@@ -96,6 +96,7 @@ def test_a_release_has_all_its_files_and_is_the_same_twice(tmp_path: Path) -> No
         f"sams-{__version__}-requirements.txt",
         f"sams-{__version__}-requirements-kerberos.txt",
         f"sams-{__version__}-requirements-postgresql.txt",
+        f"sams-{__version__}-requirements-web.txt",
         f"sams-{__version__}.cdx.json",
         f"sams-{__version__}.tar.gz",
     }

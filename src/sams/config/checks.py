@@ -12,6 +12,7 @@ from sams.config.problems import key_path
 from sams.config.quantities import show_duration
 from sams.config.sender_checks import check_maps
 from sams.config.source_checks import check_sources
+from sams.config.web_checks import check_web
 
 _OLD_TLS = frozenset({"1.0", "1.1"})
 _VERIFYING = frozenset({"verified", "implicit"})
@@ -33,6 +34,7 @@ def check_values(config: Config, findings: Findings) -> None:
     check_sources(config.accounts.sources, findings)
     check_chain(config.accounts.sources, config.listeners, findings)
     check_maps(config.senders.maps, findings)
+    check_web(config, findings)
 
 
 def _check_name(config: Config, findings: Findings) -> None:
@@ -223,8 +225,6 @@ def _check_rest(config: Config, findings: Findings) -> None:
     for network in config.guard.allow:
         if ipaddress.ip_network(network).prefixlen == 0:
             findings.warning(("guard", "allow"), f'"{network}" frees every address from the guard')
-    if config.web is not None:
-        findings.warning(("web",), "this version serves no pages: the section has no effect")
     command = config.alarm.command
     if command and not command[0].startswith("/"):
         text = f'"{command[0]}" is no full path; without a shell there is no search for programs'

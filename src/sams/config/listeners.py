@@ -83,6 +83,16 @@ class Listener(Section, frozen=True, kw_only=True):
     port: Annotated[
         int, Key(Whole(1, 65_535), "587 is the port for STARTTLS, 465 for TLS from the start.")
     ] = 587
+    public_port: Annotated[
+        int | None,
+        Key(
+            Whole(1, 65_535),
+            "The port that members connect to, where a load balancer or a firewall forwards it to this one: it "
+            "stands on the pages, in automatic set-up and in DNS.",
+            unset="port",
+            example="587",
+        ),
+    ] = None
     security: Annotated[
         ListenerSecurity,
         Key(

@@ -1,6 +1,7 @@
 """The configuration: every key with its type, default, range and meaning.
 
-Large sections stand in files of their own: `listeners.py`, `routes.py`, `limits.py`, `sender_maps.py`, `sources/`.
+Large sections stand in files of their own: `listeners.py`, `routes.py`, `limits.py`, `sender_maps.py`, `web.py`,
+`sources/`.
 
 A section is a frozen struct; its docstring is the section's text on the reference page. A key is an
 annotated field: `Key` says of what kind its values are and what it means. A field without a default must
@@ -19,11 +20,12 @@ from sams.config.key import DAY, GIB, HOUR, MIB, MINUTE, TIB, Key, Section
 from sams.config.kinds import Choice, File, Flag, Many, Name, Text, Whole
 from sams.config.limits import Guard, Limits
 from sams.config.listeners import Listener, Tls
-from sams.config.places import Address, Domain, MailAddress, Url
+from sams.config.places import Domain, MailAddress, Url
 from sams.config.quantities import Duration, Size
 from sams.config.routes import Retry, Route
 from sams.config.sender_maps import SenderMap
 from sams.config.sources import AccountSource, BuiltinSource
+from sams.config.web import DkimKey, Dns, Incoming, Link, Organisation, Web
 
 __all__ = [
     "AccountSource",
@@ -33,12 +35,17 @@ __all__ = [
     "BuiltinSource",
     "Config",
     "Control",
+    "DkimKey",
+    "Dns",
     "Guard",
+    "Incoming",
     "Limits",
+    "Link",
     "Listener",
     "Log",
     "LogFormat",
     "LogLevel",
+    "Organisation",
     "Retry",
     "Route",
     "SenderMap",
@@ -213,13 +220,6 @@ class Alarm(Section, frozen=True, kw_only=True):
     ] = 15 * MINUTE
 
 
-class Web(Section, frozen=True, kw_only=True):
-    """Where the pages are served. Left out: there are none."""
-
-    address: Annotated[str, Key(Address(), "Where to listen.")] = "127.0.0.1"
-    port: Annotated[int, Key(Whole(1, 65_535), "The port.")] = 8025
-
-
 class Control(Section, frozen=True, kw_only=True):
     """Who may command the running service, besides root and the service's own user: system users and groups.
 
@@ -294,6 +294,9 @@ class Config(Section, frozen=True, kw_only=True):
     retry: Retry = Retry()
     alarm: Alarm = Alarm()
     web: Web | None = None
+    organisation: Organisation = Organisation()
+    incoming: Incoming | None = None
+    dns: Dns = Dns()
     control: Control = Control()
     activity: ActivityTimes = ActivityTimes()
     log: Log = Log()

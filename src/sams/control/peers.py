@@ -66,7 +66,7 @@ class Roles:
         granted = set(self.users.get(peer.uid, ()))
         for group in peer.groups:
             granted |= self.groups.get(group, frozenset())
-        if granted:
+        if granted - {Role.PAGES}:
             granted.add(Role.READ)
         return frozenset(Role) if Role.ADMIN in granted else frozenset(granted)
 

@@ -41,6 +41,15 @@ from sams.control.messages.guard import (
     GuardPage,
     GuardRelease,
 )
+from sams.control.messages.pages import (
+    MAX_STORIES,
+    PagesSignedIn,
+    PagesSignIn,
+    PagesSignOut,
+    Stories,
+    StoriesOfAddress,
+    StoriesOfMember,
+)
 from sams.control.messages.queue import (
     DamagedDelete,
     DamagedEntry,
@@ -93,6 +102,7 @@ from sams.control.messages.transfers import (
 
 __all__ = [
     "MAX_PAGE",
+    "MAX_STORIES",
     "MAX_TRANSFERS",
     "ROLE_FOR",
     "AccountAdd",
@@ -142,6 +152,9 @@ __all__ = [
     "LastAttempt",
     "Metrics",
     "MetricsQuery",
+    "PagesSignIn",
+    "PagesSignOut",
+    "PagesSignedIn",
     "QueueDelete",
     "QueueDepth",
     "QueueEntry",
@@ -164,6 +177,9 @@ __all__ = [
     "ServiceHealth",
     "SourceDown",
     "SourceWord",
+    "Stories",
+    "StoriesOfAddress",
+    "StoriesOfMember",
     "Trouble",
     "WorkerHealth",
     "WorkerState",
@@ -202,6 +218,10 @@ Request = (
     | DamagedDelete
     | Reload
     | Backup
+    | PagesSignIn
+    | PagesSignOut
+    | StoriesOfAddress
+    | StoriesOfMember
 )
 Response = (
     QueuePage
@@ -221,6 +241,8 @@ Response = (
     | DamagedPage
     | Reloaded
     | BackedUp
+    | PagesSignedIn
+    | Stories
     | Done
     | Failure
 )
@@ -258,5 +280,9 @@ ROLE_FOR: dict[type[Request], Role] = {
     DamagedDelete: Role.QUEUE,
     Reload: Role.ADMIN,
     Backup: Role.ADMIN,
+    PagesSignIn: Role.PAGES,
+    PagesSignOut: Role.PAGES,
+    StoriesOfAddress: Role.PAGES,
+    StoriesOfMember: Role.PAGES,
 }
 """The one place that says who may ask what."""

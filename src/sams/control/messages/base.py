@@ -11,12 +11,16 @@ MAX_PAGE = 500
 
 
 class Role(enum.Enum):
-    """What a caller may do; ADMIN may do everything."""
+    """What a caller may do; ADMIN may do everything.
+
+    PAGES is the web process's: it may ask what visitors may see, and does not read what READ does.
+    """
 
     READ = "read"
     QUEUE = "queue"
     ACCOUNTS = "accounts"
     ADMIN = "admin"
+    PAGES = "pages"
 
 
 class Trouble(enum.Enum):

@@ -1,0 +1,1 @@
+"""What happened, stage by stage, for people who ask why something does not work."""

@@ -1,0 +1,48 @@
+"""What must hold of `[web]`, `[organisation]`, `[incoming]` and `[dns]`."""
+
+from __future__ import annotations
+
+import ipaddress
+from urllib.parse import urlsplit
+
+from sams.config.findings import Findings
+from sams.config.model import Config
+from sams.config.web import Web
+
+_LOCAL = frozenset({"127.0.0.1", "::1"})
+
+
+def check_web(config: Config, findings: Findings) -> None:
+    """All checks of this file."""
+    if config.web is not None:
+        _check_pages(config.web, findings)
+    if config.dns.mta_sts != "none" and not config.dns.mx:
+        findings.problem(("dns", "mta_sts"), "a policy names the hosts that take mail: name them in mx")
+    selectors = [key.selector for key in config.dns.dkim]
+    for at, selector in enumerate(selectors):
+        if selector in selectors[:at]:
+            findings.problem(("dns", "dkim", at, "selector"), f'"{selector}" stands here a second time')
+
+
+def _check_pages(web: Web, findings: Findings) -> None:
+    if web.url:
+        parts = urlsplit(web.url)
+        if parts.path not in {"", "/"} or parts.query or parts.fragment:
+            findings.problem(("web", "url"), "the pages are at the root of a host: write it without a path")
+        if parts.scheme == "http":
+            findings.warning(
+                ("web", "url"), "without https nobody can sign in to the doctor, and programs trust no file"
+            )
+    if web.security == "none" and web.address not in _LOCAL and not web.proxies:
+        text = (
+            "plain HTTP is for a proxy: name it in proxies, listen on 127.0.0.1, "
+            'or let SAMS do HTTPS itself with security = "tls"'
+        )
+        findings.problem(("web", "security"), text)
+    for network in web.proxies:
+        if ipaddress.ip_network(network).prefixlen == 0:
+            findings.problem(
+                ("web", "proxies"), f'"{network}" lets everybody claim any address: name the proxies'
+            )
+    if len(set(web.languages)) != len(web.languages):
+        findings.problem(("web", "languages"), "a language stands here twice")
