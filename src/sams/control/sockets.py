@@ -63,6 +63,23 @@ def connect(path: Path, timeout: float) -> socket.socket:
     return connection
 
 
+def connect_at_once(path: Path) -> socket.socket:
+    """A connection that never blocks, for an event loop.
+
+    Raises:
+        BlockingIOError: more connections wait there than are let in.
+        OSError: nobody listens, or it may not be reached.
+    """
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    try:
+        with _address(path) as address:
+            connection.connect(address)
+    except OSError:
+        connection.close()
+        raise
+    return connection
+
+
 def listen(path: Path, backlog: int) -> socket.socket:
     """A listening socket at `path`, in a folder that is made where it is missing.
 
