@@ -109,7 +109,8 @@ TLS_FAILED = Counter(
     "sams_tls_failed_total",
     "TLS handshakes that failed, by cause: `old-version` and `no-suite` are what the program does not know, "
     "`plain-text` and `http` what it spoke in place of TLS, `tls-to-plain` TLS that nobody had asked for, `silent`, "
-    "`hung-up` and `too-slow` how it left off, `not-trusted` our certificate to it, `client-certificate` its own to us.",
+    "`hung-up` and `too-slow` how it left off, `not-trusted` our certificate to it, `client-certificate` its own to "
+    "us.",
     "cause",
     TLS_FAILURES,
 )
