@@ -199,6 +199,8 @@ class Connection(asyncio.BufferedProtocol):
         self._wheel.forget(self)
         if turned_away:
             return
+        if self.progress.handshake_began is not None:
+            self._leave_handshake(late=False)
         self._handler.closed()
         if self._then is None:
             del self._handler
@@ -210,11 +212,11 @@ class Connection(asyncio.BufferedProtocol):
         verdict = judge(self.progress, self._limits, now, pressure=self._wheel.pressure)
         if not isinstance(verdict, Late):
             return verdict
-        answer = self._handler.late(verdict.reply)
-        if answer is None:
+        if verdict.reply is None:
+            self._leave_handshake(late=True)
             self.abort()
         else:
-            self.end(answer)
+            self.end(self._handler.late(verdict.reply))
         return None
 
     def _look_at_closing(self, now: float) -> float | None:
@@ -364,9 +366,17 @@ class Connection(asyncio.BufferedProtocol):
         self._engine.receive(tls.decrypt(b""))
         return True
 
+    def _leave_handshake(self, *, late: bool) -> None:
+        tls, began = self._tls, self.progress.handshake_began
+        assert tls is not None
+        assert began is not None
+        self._handler.tls_unfinished(tls, waited=self._now() - began, late=late)
+
     def _fail_tls(self, error: TlsError) -> None:
-        self._handler.tls_failed(str(error))
-        alert = self._tls.take_outgoing() if self._tls is not None else b""
+        tls = self._tls
+        assert tls is not None, "who raised it"
+        self._handler.tls_failed(error, tls)
+        alert = tls.take_outgoing()
         self._closing = True
         if self._transport is not None:
             if alert:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sams.core.errors import SamsError
 from sams.core.reply import Reply
 from sams.protocol.smtp.server import ServerEngine
-from sams.submission.tls import TlsFacts
+from sams.submission.tls import ServerTls, TlsError, TlsFacts
 
 if TYPE_CHECKING:
     from sams.submission.connection import Connection
@@ -30,8 +30,15 @@ class EventHandler(Protocol):
         """TLS is on."""
         ...
 
-    def tls_failed(self, reason: str) -> None:
+    def tls_failed(self, error: TlsError, tls: ServerTls) -> None:
         """The handshake or a record failed; the connection ends."""
+        ...
+
+    def tls_unfinished(self, tls: ServerTls, *, waited: float, late: bool) -> None:
+        """The connection ends within a handshake, `waited` seconds after it could begin.
+
+        late: as its time is up; else, `closed` follows, as the peer hung up or as we had ended it.
+        """
         ...
 
     def bug(self, error: Exception) -> Reply:
@@ -46,7 +53,7 @@ class EventHandler(Protocol):
         """What the session waited for was given up; the connection is cut."""
         ...
 
-    def late(self, answer: Reply | None) -> Reply | None:
+    def late(self, answer: Reply) -> Reply:
         """The session is over its time; the reply with its reference."""
         ...
 

@@ -55,9 +55,10 @@ from sams.submission.composition import Arrival
 from sams.submission.connection import BUG, Connection
 from sams.submission.deadlines import SESSION_OVER
 from sams.submission.entrance import Entrance, Lobby
+from sams.submission.failures import failed, unasked, unfinished
 from sams.submission.services import Services
 from sams.submission.sign_in import SignIn
-from sams.submission.tls import TlsFacts
+from sams.submission.tls import ServerTls, TlsError, TlsFacts
 from sams.submission.transaction import Transaction
 
 ACCOUNT_CHANGED = reply(421, "4.7.0", "Your account was changed; connect again and sign in")
@@ -65,6 +66,9 @@ UNDER_PRESSURE = reply(421, "4.3.2", "Too many connections at the moment for mis
 NO_ROUTE = reply(
     550, "5.1.2", "This service has no route to the domain of that address; ask your administrator"
 )
+
+PROBE = 1.0
+"""Seconds: who leaves before, and said nothing, looked whether the port is open, and waited for nothing."""
 
 _NOBODY = "the engine lets nobody send who has not signed in"
 _NO_TRANSACTION = "the engine lets nothing of a message through before MAIL"
@@ -176,10 +180,20 @@ class Session:
             self._engine.use(entrance.settings)
         self._sign_in.channel = channel
 
-    def tls_failed(self, reason: str) -> None:
+    def tls_failed(self, error: TlsError, tls: ServerTls) -> None:
         """TLS failed; the connection ends."""
         self._how = "tls"
-        self._log.tell(told.TlsFailed(reason))
+        self._log.tell(failed(error, tls))
+
+    def tls_unfinished(self, tls: ServerTls, *, waited: float, late: bool) -> None:
+        """The peer let the handshake be, if it was not we who ended it."""
+        if self._how:
+            return
+        if late:
+            self._how = "timeout"
+        elif waited < PROBE and not (tls.first or self._commands):
+            return
+        self._log.tell(unfinished(tls, late=late))
 
     def bug(self, error: Exception) -> Reply:
         """Log a bug whole under a reference; the peer gets the reference alone."""
@@ -192,12 +206,9 @@ class Session:
         )
         return answer
 
-    def late(self, answer: Reply | None) -> Reply | None:
+    def late(self, answer: Reply) -> Reply:
         """Time is up."""
         self._how = "timeout"
-        if answer is None:
-            self._log.tell(told.TlsFailed("the handshake was not finished in time"))
-            return None
         answer = answer.with_reference(self._services.reference())
         self._log.tell(told.Refused("", str(answer), answer.reference or ""))
         return answer
@@ -271,7 +282,11 @@ class Session:
 
     def _refused(self, event: CommandRefused) -> None:
         self._commands += 1
-        self._log.tell(told.Refused(event.verb, str(event.reply), event.reply.reference or ""))
+        if event.opening and (failure := unasked(event.opening)) is not None:
+            self._how = "tls"
+            self._log.tell(failure)
+        reference = event.reply.reference or ""
+        self._log.tell(told.Refused(event.verb, str(event.reply), reference, said=event.said))
         self._end_under_pressure()
 
     def _end_under_pressure(self) -> None:

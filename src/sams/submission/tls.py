@@ -4,7 +4,7 @@ Theory of operation
 -------------------
 `ssl` is driven through two memory BIOs, so that TLS has no socket, no loop and no waiting of its own: ciphertext
 goes into `shake_hands` and `decrypt`, plain text comes out; plain text goes into `encrypt`; what is to be written
-to the peer besides gathers until `take_outgoing`. Whoever owns the socket decides when to write. Five things
+to the peer besides gathers until `take_outgoing`. Whoever owns the socket decides when to write. Six things
 follow that matter here:
 
 * The switch from plain text to TLS is one assignment in the connection. There is no stream whose buffers could
@@ -16,6 +16,8 @@ follow that matter here:
   (`SSLWantReadError`) for each piece; and as it asks for the largest record, OpenSSL keeps no rest of one.
 * A handshake is short. OpenSSL looks through all groups that a client names for each of its key shares, so that a
   ClientHello of the 64 KiB that it may have (RFC 8446 section 4) is a quarter of a second of work.
+* The peer's first octets are kept until the handshake is done, as OpenSSL uses them up: where it fails they tell what
+  the peer offered (`failures.py`). They are copied once and looked at only then.
 * A memory BIO never gives back what it once held. A large read is therefore passed through it in pieces, so that
   who sent a large message and then waits does not keep room for it.
 """
@@ -25,6 +27,8 @@ from __future__ import annotations
 import ssl
 
 import msgspec
+
+from sams.protocol.tls_hello import FIRST_OCTETS
 
 _RECORD = 16_384
 """Octets of plain text that a record holds at most (RFC 8446 section 5.1)."""
@@ -39,8 +43,19 @@ _PIECE = 32_768
 """Octets of ciphertext given to OpenSSL at once."""
 
 
+_SHORTEST_CERTIFICATE = 400
+"""Octets: an answer with a certificate has more; one that resumes a session, or asks to begin again, has fewer."""
+TOO_LONG = "HANDSHAKE_TOO_LONG"
+CLOSED = "CLOSED_BY_PEER"
+"""close_notify in place of what the handshake needs."""
+
+
 class TlsError(Exception):
     """The handshake or a record failed. The message is OpenSSL's reason, for the journal."""
+
+
+class ClientCertificateError(TlsError):
+    """The peer's certificate is not one that the listener's authority issued, or is revoked or out of date."""
 
 
 class TlsFacts(msgspec.Struct, frozen=True, gc=False):
@@ -69,17 +84,29 @@ class NamedSession(ssl.SSLObject):
 class ServerTls:
     """One TLS session of a server.
 
+    first: the first octets of the peer, as far as they tell what it offers; empty once the handshake is done.
     established: the handshake is done.
     peer_closed: the peer has said that it sends no more (close_notify).
     """
 
-    __slots__ = ("_heard", "_incoming", "_most", "_object", "_outgoing", "established", "peer_closed")
+    __slots__ = (
+        "_answered",
+        "_heard",
+        "_incoming",
+        "_most",
+        "_object",
+        "_outgoing",
+        "established",
+        "first",
+        "peer_closed",
+    )
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
-        self._heard = 0
+        self._heard = self._answered = 0
+        self.first = b""
         self._most = HANDSHAKE_OCTETS
         self.established = False
         self.peer_closed = False
@@ -94,24 +121,41 @@ class ServerTls:
                 the alert that tells the peer so.
         """
         self._heard += len(ciphertext)
+        if not self._answered:
+            self.first += ciphertext[: FIRST_OCTETS - len(self.first)]
         if self._heard > self._most:
-            raise TlsError("HANDSHAKE_TOO_LONG")
+            raise TlsError(TOO_LONG)
         self._incoming.write(ciphertext)
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
-            self._expect_certificate()
+            self._note_answer()
             return None
+        except ssl.SSLZeroReturnError:
+            raise TlsError(CLOSED) from None
         except ssl.SSLCertVerificationError as error:
-            raise TlsError(f"the client certificate was not accepted: {error.verify_message}") from None
+            raise ClientCertificateError(
+                f"the client certificate was not accepted: {error.verify_message}"
+            ) from None
         except ssl.SSLError as error:
             raise TlsError(error.reason or str(error)) from None
         self.established = True
+        self.first = b""
         secured, cipher = self._object, self._object.cipher()
         name = secured.requested_name if isinstance(secured, NamedSession) else None
         version, suite = secured.version() or "unknown", cipher[0] if cipher else "unknown"
         certificate = secured.getpeercert(binary_form=True)
         return TlsFacts(version, suite, name, bool(secured.session_reused), certificate)
+
+    @property
+    def minimum(self) -> int:
+        """The oldest version that is taken, by its number in TLS."""
+        return int(self._object.context.minimum_version)
+
+    @property
+    def has_shown_certificate(self) -> bool:
+        """Whether our certificate was sent; in a session that is resumed it need not be."""
+        return self.established or self._answered > _SHORTEST_CERTIFICATE
 
     def exporter(self) -> bytes | None:
         """`tls-exporter` (RFC 9266) of this connection; None: Python cannot tell, or it is older than TLS 1.3."""
@@ -157,9 +201,11 @@ class ServerTls:
             pass  # the peer's own close_notify is not waited for (RFC 8446 section 6.1)
         return self._outgoing.read()
 
-    def _expect_certificate(self) -> None:
-        """The ClientHello was answered: what follows may be a chain of certificates, if we asked for one."""
-        if self._outgoing.pending and self._object.context.verify_mode is not ssl.CERT_NONE:
+    def _note_answer(self) -> None:
+        """If the ClientHello was answered, what follows may be a chain of certificates, where we asked for one."""
+        pending = self._outgoing.pending
+        self._answered += pending
+        if pending and self._object.context.verify_mode is not ssl.CERT_NONE:
             self._most = HANDSHAKE_OCTETS + CERTIFICATE_OCTETS
 
     def _decrypt_much(self, ciphertext: bytes | memoryview) -> bytes:

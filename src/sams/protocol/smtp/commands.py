@@ -13,7 +13,9 @@ from sams.protocol.smtp.events import Event, Need
 from sams.protocol.smtp.grammar import PLAIN_COMMAND, split_command
 from sams.protocol.smtp.inbox import Flaw
 from sams.protocol.smtp.not_smtp import opening_of_stranger, word_of_stranger
+from sams.protocol.smtp.quoting import announces_secret, quoted, quoted_stranger
 from sams.protocol.smtp.states import BEFORE_AUTH, IDLE_VERBS, RULES, Refusal, State, Verb
+from sams.protocol.tls_hello import FIRST_OCTETS
 
 _NEED_DATA = Need.DATA  # a name, for Python 3.11 takes its time to find a member
 
@@ -69,13 +71,15 @@ def _read_slowly(talk: Conversation) -> Event | Need | None:
         return _NEED_DATA
     stranger = opening_of_stranger(opening[:1], first=talk.first, tls=talk.tls)
     if stranger is not None:
-        return talk.refuse_and_shut("?", stranger)
+        octets = talk.inbox.take(FIRST_OCTETS) if not talk.tls else b""
+        return talk.refuse_and_shut("?", stranger, opening=octets)
     is_auth = opening.upper() == b"AUTH "
     line = talk.inbox.line(talk.settings.auth_line if is_auth else talk.settings.command_line)
     if line is None:
         return _NEED_DATA
     talk.first = False
     if isinstance(line, Flaw):
+        talk.may_quote = False  # where the next line begins is a guess
         return _refuse_line(talk, _flawed(line, is_auth=is_auth))
     return _obey_slowly(talk, line)
 
@@ -90,13 +94,18 @@ def _obey_slowly(talk: Conversation, line: bytes) -> Event | None:
         except SamsError as error:
             return _refuse_failed(talk, word, error)
     if (stranger := word_of_stranger(word)) is not None:
-        return talk.refuse_and_shut("?", stranger)
-    return _refuse_line(talk, replies.UNKNOWN_COMMAND if word else replies.EMPTY_LINE)
+        return talk.refuse_and_shut("?", stranger, said=quoted_stranger(word))
+    if not word:
+        return _refuse_line(talk, replies.EMPTY_LINE)
+    said = "" if talk.tls else quoted(word, may_follow_auth=not talk.may_quote)
+    if announces_secret(word, argument):
+        talk.may_quote = False
+    return _refuse_line(talk, replies.UNKNOWN_COMMAND, said)
 
 
-def _refuse_line(talk: Conversation, reply: Reply) -> Event:
+def _refuse_line(talk: Conversation, reply: Reply, said: str = "") -> Event:
     closed = None if talk.authenticated else talk.shut_if(talk.allowance.command_before_auth())
-    return closed or talk.refuse("?", reply, counted=True)
+    return closed or talk.refuse("?", reply, counted=True, said=said)
 
 
 def _flawed(flaw: Flaw, *, is_auth: bool) -> Reply:
@@ -109,6 +118,8 @@ def _flawed(flaw: Flaw, *, is_auth: bool) -> Reply:
 
 
 def _refuse(talk: Conversation, _argument: bytes, *, verb: Verb, refusal: Refusal) -> Event:
+    if verb is Verb.AUTH:
+        talk.may_quote = False
     return talk.refuse(verb.name, refusal.reply, counted=refusal.counted)
 
 

@@ -41,6 +41,7 @@ class Conversation:
     """One session's state.
 
     first: no line was read yet, on this connection or in this TLS session.
+    may_quote: a word that is no command can be told: TLS is not on, and nothing was said that a secret may follow.
     out: what was said since the last output.
     events: what the session is told before anything else is read.
     asked: the kind of event that waits for the session's answer; Auth stands for AuthData too.
@@ -64,6 +65,7 @@ class Conversation:
         "helo_name",
         "inbox",
         "incoming",
+        "may_quote",
         "out",
         "parameters",
         "pending",
@@ -85,6 +87,7 @@ class Conversation:
     helo_name: str | None
     inbox: Inbox
     incoming: Incoming | None
+    may_quote: bool
     out: bytearray
     parameters: MailParameters
     pending: Pending | None
@@ -104,6 +107,7 @@ class Conversation:
         """Know nothing about the peer: at the start, and again after STARTTLS; only the counters stay."""
         self.tls = tls
         self.first = True
+        self.may_quote = not tls
         self.authenticated = False
         self.esmtp = False
         self.helo_name = None
@@ -127,19 +131,19 @@ class Conversation:
         if event is not None:
             self.events.append(event)
 
-    def refuse(self, verb: str, reply: Reply, *, counted: bool) -> Event:
-        """Refuse a command. counted: as a mistake of the peer."""
+    def refuse(self, verb: str, reply: Reply, *, counted: bool, said: str = "") -> Event:
+        """Refuse a command. counted: as a mistake of the peer. said: as in `CommandRefused`."""
         reply = self.with_reference(reply)
         self.queue(reply)
         self.follow(self.shut_if(self.allowance.error() if counted else self.allowance.refusal()))
-        return CommandRefused(verb, reply)
+        return CommandRefused(verb, reply, said)
 
-    def refuse_and_shut(self, verb: str, reply: Reply) -> Event:
-        """Refuse a command after which no other can be taken."""
+    def refuse_and_shut(self, verb: str, reply: Reply, *, said: str = "", opening: bytes = b"") -> Event:
+        """Refuse a command after which no other can be taken. said, opening: as in `CommandRefused`."""
         reply = self.with_reference(reply)
         self.queue(reply)
         self.events.append(self.shut(reply))
-        return CommandRefused(verb, reply)
+        return CommandRefused(verb, reply, said, opening)
 
     def shut_if(self, used_up: str | None) -> Event | None:
         """End with 421 if a limit is used up."""

@@ -157,10 +157,17 @@ class Reset(msgspec.Struct, frozen=True, gc=False):
 
 
 class CommandRefused(msgspec.Struct, frozen=True, gc=False):
-    """The engine refused a command by itself. verb: upper case, `?` for what is no command."""
+    """The engine refused a command by itself.
+
+    verb: upper case, `?` for what is no command.
+    said: what stood in its place, or the mechanism that is not offered; empty where it might be a secret (`quoting`).
+    opening: before TLS, the first octets of what is no SMTP at all.
+    """
 
     verb: str
     reply: Reply
+    said: str = ""
+    opening: bytes = b""
 
 
 class Quit(msgspec.Struct, frozen=True, gc=False):

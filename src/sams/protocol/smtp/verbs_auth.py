@@ -9,6 +9,7 @@ from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Auth, AuthCancelled, AuthData, Event, Need
 from sams.protocol.smtp.grammar import decode_base64, decode_initial, parse_auth
 from sams.protocol.smtp.inbox import Flaw
+from sams.protocol.smtp.quoting import quoted_mechanism
 from sams.protocol.smtp.states import State
 
 
@@ -16,7 +17,8 @@ def auth(talk: Conversation, argument: bytes) -> Event:
     """AUTH mechanism [initial-response]. The table lets it come here only inside TLS."""
     mechanism, response = parse_auth(argument)
     if mechanism not in talk.settings.mechanisms:
-        raise PeerFault(replies.unknown_mechanism(talk.settings.mechanisms))
+        refusal = replies.unknown_mechanism(talk.settings.mechanisms)
+        return talk.refuse("AUTH", refusal, counted=True, said=quoted_mechanism(mechanism))
     event = Auth(mechanism, decode_initial(response))
     talk.state = State.SIGNING_IN
     talk.asked = Auth
