@@ -1,0 +1,80 @@
+"""The pages as one ASGI application: routes, what each request passes, and what is said when something is wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+
+import structlog
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+from structlog.typing import FilteringBoundLogger
+
+from sams.core.ids import new_reference
+from sams.web.assets import Assets
+from sams.web.gate import Gate
+from sams.web.headers import SecurityHeaders
+from sams.web.languages import read_languages
+from sams.web.limits import Buckets
+from sams.web.link import Link
+from sams.web.pages import front, programs, setup_files
+from sams.web.rendering import Renderer, make_renderer
+from sams.web.site import Site
+
+BURST, PER_SECOND = 200.0, 5.0
+"""Requests that a network may make at once, and how many come back each second."""
+
+
+def make_application(site: Site, link: Link, log: FilteringBoundLogger | None = None) -> Starlette:
+    """All pages of a site.
+
+    link: how the service is asked. log: for what goes wrong here.
+    """
+    assets = Assets(site.brand)
+    renderer = make_renderer(site, assets, read_languages(site.languages))
+    buckets = Buckets(BURST, PER_SECOND, time.monotonic)
+    return Starlette(
+        routes=[
+            assets.route(),
+            *setup_files.routes(site),
+            *front.routes(renderer),
+            *programs.routes(renderer),
+        ],
+        middleware=[
+            Middleware(SecurityHeaders, is_secure=site.is_secure),
+            Middleware(Gate, site=site, buckets=buckets),
+        ],
+        exception_handlers={
+            HTTPException: _expected(renderer),
+            Exception: _bug(renderer, log or structlog.get_logger()),
+        },
+    )
+
+
+Handler = Callable[[Request, Exception], Awaitable[Response]]
+
+
+def _expected(renderer: Renderer) -> Handler:
+    async def handle(request: Request, error: Exception) -> HTMLResponse:
+        assert isinstance(error, HTTPException)
+        answer = renderer.page(
+            request, "error.html", status=error.status_code, code=error.status_code, reference=""
+        )
+        answer.headers.update(error.headers or {})
+        return answer
+
+    return handle
+
+
+def _bug(renderer: Renderer, log: FilteringBoundLogger) -> Handler:
+    """A bug ends the request; the visitor gets its reference, the log the rest."""
+
+    async def handle(request: Request, error: Exception) -> HTMLResponse:
+        reference = new_reference()
+        log.error("a page failed", ref=reference, path=request.url.path, exc_info=error)
+        return renderer.page(request, "error.html", status=500, code=500, reference=reference)
+
+    return handle

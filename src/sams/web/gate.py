@@ -1,0 +1,70 @@
+"""What every request passes first: its size, who sent it there, and how many its network sends."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sams.web.limits import Buckets
+from sams.web.site import Site
+from sams.web.visitor import System, Visitor, address_of
+
+LARGEST_BODY = 16_384
+"""Octets of a form, or of what a program asks for its settings with."""
+LONGEST_QUERY = 2_000
+_CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_POST_COST = 5.0
+_TOO_MANY = "Too many requests from your network: wait {seconds} seconds and try again.\n"
+_TOO_LARGE = "This request is too large.\n"
+_FOREIGN = "This form was sent from another site. Open the page itself and try again.\n"
+
+
+class Gate:
+    """Refuses what is too much, too large, or was sent by another site in the visitor's name (CSRF)."""
+
+    def __init__(self, app: ASGIApp, *, site: Site, buckets: Buckets) -> None:
+        self._app = app
+        self._origin = "{0.scheme}://{0.netloc}".format(urlsplit(site.url))
+        self._buckets = buckets
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if refusal is not None:
+            await refusal(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _refusal(self, scope: Scope) -> PlainTextResponse | None:
+        changes, headers = scope["method"] in _CHANGING, Headers(scope=scope)
+        visitor = Visitor(address_of(Request(scope)), System.UNKNOWN, "")
+        seconds = self._buckets.take(visitor.network, _POST_COST if changes else 1.0)
+        if seconds:
+            wait = int(seconds) + 1
+            return PlainTextResponse(_TOO_MANY.format(seconds=wait), 429, {"retry-after": str(wait)})
+        if len(scope["query_string"]) > LONGEST_QUERY:
+            return PlainTextResponse(_TOO_LARGE, 414)
+        if changes and not _is_small(headers):
+            return PlainTextResponse(_TOO_LARGE, 413)
+        if changes and not self._is_own(headers):
+            return PlainTextResponse(_FOREIGN, 403)
+        return None
+
+    def _is_own(self, headers: Headers) -> bool:
+        """Programs that set themselves up send neither field; browsers send both, or the one."""
+        if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+            return False
+        return headers.get("origin", self._origin) == self._origin
+
+
+def _is_small(headers: Headers) -> bool:
+    """Whether the body has a length, and a small one: one that comes in pieces of its own size is not taken."""
+    length = headers.get("content-length", "")
+    return length.isascii() and length.isdigit() and len(length) < 8 and int(length) <= LARGEST_BODY
