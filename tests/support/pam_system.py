@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from sams.config.sources import PamSource
+from sams.core.spawning import clean_environment
 from sams.identity.sources.pam.directory import PamDirectory, orders_for, questions_pair, spawn_helper
-from sams.identity.sources.pam.messages import QUESTIONS, helper_command, helper_environment
+from sams.identity.sources.pam.messages import QUESTIONS, helper_command
 
 IS_THERE = all(shutil.which(name) for name in ("gcc", "openssl")) and bool(
     list(Path("/usr/lib").glob("*/libnss_wrapper.so"))
@@ -212,7 +213,7 @@ class PamSystem:
     def _environment(self) -> dict[str, str]:
         library = next(iter(Path("/usr/lib").glob("*/libnss_wrapper.so")))
         return {
-            **helper_environment(),
+            **clean_environment(),
             "LD_PRELOAD": f"{library} {self.folder}/shadow_shim.so",
             "NSS_WRAPPER_MAX_HOSTENTS": "16",
             "NSS_WRAPPER_PASSWD": str(self.folder / "passwd"),

@@ -18,10 +18,8 @@ until a restart.
 
 from __future__ import annotations
 
-import os
 import ssl
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -29,6 +27,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
 from sams.core.errors import OperatorError
+from sams.core.memory_files import as_path
 from sams.submission.tls import NamedSession
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
@@ -228,7 +227,7 @@ def _end_point(certificate: x509.Certificate) -> bytes | None:
 
 def _ask_for_certificates(context: ssl.SSLContext, clients: ClientAuthority) -> None:
     context.verify_mode = ssl.CERT_OPTIONAL
-    with _as_file(clients.issuers + b"\n" + clients.revoked) as path:
+    with as_path(clients.issuers + b"\n" + clients.revoked) as path:
         try:
             context.load_verify_locations(path)
         except (ssl.SSLError, OSError) as error:
@@ -246,7 +245,7 @@ def _ask_for_certificates(context: ssl.SSLContext, clients: ClientAuthority) -> 
 
 def _load(context: ssl.SSLContext, host: HostCertificates) -> None:
     for pair in host.pairs:
-        with _as_file(pair.chain) as chain, _as_file(pair.key) as key:
+        with as_path(pair.chain) as chain, as_path(pair.key) as key:
             try:
                 context.load_cert_chain(chain, key, password=_no_passphrase)
             except (ssl.SSLError, OSError, ValueError) as error:
@@ -266,14 +265,3 @@ def _reason(error: Exception) -> str:
     if reason is None and isinstance(error, ssl.SSLError):
         return "one of them is not what it should be, or the two are swapped"
     return _REASONS.get(reason or "", reason) or str(error)
-
-
-@contextmanager
-def _as_file(content: bytes) -> Iterator[str]:
-    """`ssl` loads only from a path. A worker may no longer read the file, and a key must not touch a disk."""
-    descriptor = os.memfd_create("sams-tls", os.MFD_CLOEXEC)
-    try:
-        os.write(descriptor, content)
-        yield f"/proc/self/fd/{descriptor}"
-    finally:
-        os.close(descriptor)

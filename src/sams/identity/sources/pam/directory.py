@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from array import array
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
-from pathlib import Path
 
 import msgspec
 
 from sams.config.sources import PamSource
 from sams.core.errors import OperatorError, TemporaryFailure
+from sams.core.spawning import clean_environment, spawn
 from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
 from sams.identity.replies import BUSY
@@ -28,7 +26,6 @@ from sams.identity.sources.pam.messages import (
     Question,
     Told,
     helper_command,
-    helper_environment,
 )
 
 _NO_HELPER = (
@@ -134,31 +131,8 @@ def orders_for(
     return Orders(policies, max(1, workers) * sum(one.connections for one in sections), keep)
 
 
-def _inheritable() -> list[int]:
-    """Descriptors that the service manager handed over, say: they are not for the helper."""
-    found = []
-    for descriptor in (int(entry.name) for entry in Path("/proc/self/fd").iterdir()):
-        with suppress(OSError):  # of the listing itself
-            if descriptor > QUESTIONS and os.get_inheritable(descriptor):
-                found.append(descriptor)
-    return found
-
-
 def spawn_helper(
     orders: Orders, questions: socket.socket, environment: Mapping[str, str] | None = None
 ) -> int:
     """Start a helper that hears what comes on its end of the pair; its pid. It inherits nothing else but stderr."""
-    command = helper_command(orders)
-    actions = [
-        (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDWR, 0),
-        (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_RDWR, 0),
-        (os.POSIX_SPAWN_DUP2, questions.fileno(), QUESTIONS),
-        *((os.POSIX_SPAWN_CLOSE, descriptor) for descriptor in _inheritable()),
-    ]
-    return os.posix_spawn(
-        command[0],
-        command,
-        dict(environment if environment is not None else helper_environment()),
-        file_actions=actions,
-        setsigmask=(),
-    )
+    return spawn(helper_command(orders), {QUESTIONS: questions.fileno()}, environment or clean_environment())

@@ -9,23 +9,15 @@ The helper imports this, so it imports little: what PAM's modules can reach is s
 from __future__ import annotations
 
 import enum
-import sys
-from collections.abc import Mapping
-from pathlib import Path
 
 import msgspec
+
+from sams.core.spawning import python_command
 
 LARGEST = 16_384
 """Octets of a message. A login has 254 characters, a password 1,024 octets."""
 QUESTIONS = 3
 """The descriptor on which the helper finds its end."""
-
-
-_ROOT = Path(__file__).parents[4]
-_PROGRAM = (
-    "import sys; sys.path.insert(0, sys.argv.pop(1)); "
-    "from sams.identity.sources.pam.helper import main; main(sys.argv[1:])"
-)
 
 
 class Outcome(enum.Enum):
@@ -91,9 +83,4 @@ class Told(msgspec.Struct, frozen=True):
 
 def helper_command(orders: Orders) -> list[str]:
     """The command that is the helper, of the same code as this process. It has no secret in it."""
-    return [sys.executable, "-I", "-c", _PROGRAM, str(_ROOT), msgspec.json.encode(orders).decode()]
-
-
-def helper_environment() -> Mapping[str, str]:
-    """What the helper's modules find around them: nothing of the service's."""
-    return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8"}
+    return python_command("sams.identity.sources.pam.helper", msgspec.json.encode(orders).decode())
