@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from sams.config.findings import Findings
 from sams.config.model import Config
+from sams.config.spf_terms import SpfTermError, read_term
 from sams.config.web import Web
 
 _LOCAL = frozenset({"127.0.0.1", "::1"})
@@ -16,12 +17,7 @@ def check_web(config: Config, findings: Findings) -> None:
     """All checks of this file."""
     if config.web is not None:
         _check_pages(config.web, findings)
-    if config.dns.mta_sts != "none" and not config.dns.mx:
-        findings.problem(("dns", "mta_sts"), "a policy names the hosts that take mail: name them in mx")
-    selectors = [key.selector for key in config.dns.dkim]
-    for at, selector in enumerate(selectors):
-        if selector in selectors[:at]:
-            findings.problem(("dns", "dkim", at, "selector"), f'"{selector}" stands here a second time')
+    _check_dns(config, findings)
 
 
 def _check_pages(web: Web, findings: Findings) -> None:
@@ -46,3 +42,28 @@ def _check_pages(web: Web, findings: Findings) -> None:
             )
     if len(set(web.languages)) != len(web.languages):
         findings.problem(("web", "languages"), "a language stands here twice")
+
+
+def _check_dns(config: Config, findings: Findings) -> None:
+    if config.dns.mta_sts != "none" and not config.dns.mx:
+        findings.problem(("dns", "mta_sts"), "a policy names the hosts that take mail: name them in mx")
+    elif config.dns.mta_sts != "none" and config.web is None:
+        findings.warning(("dns", "mta_sts"), "without [web] another server has to serve the policy")
+    selectors = [key.selector for key in config.dns.dkim]
+    for at, selector in enumerate(selectors):
+        if selector in selectors[:at]:
+            findings.problem(("dns", "dkim", at, "selector"), f'"{selector}" stands here a second time')
+    for text in config.dns.spf:
+        if (why := _unfit_for_spf(text)) is not None:
+            findings.problem(("dns", "spf"), f'"{text}": {why}')
+
+
+def _unfit_for_spf(text: str) -> str | None:
+    """Why a text names no hosts that send mail; None: it does."""
+    try:
+        term = read_term(text)
+    except SpfTermError as error:
+        return str(error)
+    if term.is_modifier or term.name == "all" or term.qualifier != "+":
+        return "only terms that name hosts which send stand here, such as a:, ip4: and include:"
+    return None
