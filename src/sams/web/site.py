@@ -52,6 +52,13 @@ class Certificate(msgspec.Struct, frozen=True):
         return []
 
 
+class CertifiedHost(msgspec.Struct, frozen=True):
+    """What is presented to who asks for a name other than the default's. name: exact, in lower case."""
+
+    name: str
+    certificates: tuple[Certificate, ...]
+
+
 class StsPolicy(msgspec.Struct, frozen=True):
     """The policy of MTA-STS (RFC 8461). mode: `testing` or `enforce`."""
 
@@ -67,7 +74,7 @@ class Site(msgspec.Struct, frozen=True):
     domains: the organisation's mail domains, the first one first.
     outgoing: ways to submit, the best first, at least one. incoming: where mail is read; may be empty.
     languages: offered, the default first.
-    certificates: the default's; more than one where there are several kinds of keys.
+    certificates: the default's; more than one where there are several kinds of keys. hosts: for further names.
     does_tls: the process speaks HTTPS itself.
     proxies: networks of proxies that are believed.
     data_dir: where the control sockets are.
@@ -85,6 +92,7 @@ class Site(msgspec.Struct, frozen=True):
     user_name: UserName = "address"
     languages: tuple[str, ...] = ("en", "de")
     certificates: tuple[Certificate, ...] = ()
+    hosts: tuple[CertifiedHost, ...] = ()
     does_tls: bool = False
     proxies: tuple[str, ...] = ()
     sts: StsPolicy | None = None
