@@ -18,6 +18,7 @@ from tests.fuzz import (
     replies,
     sasl,
     server,
+    tls_hello,
 )
 from tests.fuzz.target import Target
 
@@ -35,4 +36,5 @@ TARGETS: Mapping[str, Target] = {
     "relay": relay.TARGET,
     "replies": replies.TARGET,
     "sasl": sasl.TARGET,
+    "tls_hello": tls_hello.TARGET,
 }

@@ -60,6 +60,7 @@ class TlsFailed(Event, frozen=True, tag="tls_failed", gc=False):
     offered: the versions that the program offered, the newest first (`TLSv1.1 TLSv1.0`); where it names only its
         newest, that one. Empty: it said none.
     suites: the suites that it offered, by their IANA names, in its order; of many the first, and `+7` for the rest.
+        Empty where our certificate was sent, as one was agreed on by then.
     server_name: what it asked for by SNI.
     alert: the alert that it sent, by its name in RFC 8446 (`unknown_ca`).
     word: where it spoke plain text, the command or the method, if it is a known one (`EHLO`, `GET`).

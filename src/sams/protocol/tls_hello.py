@@ -34,6 +34,7 @@ _SMTP = frozenset(b"EHLO HELO LHLO STARTTLS AUTH MAIL RCPT DATA BDAT RSET NOOP V
 _HTTP = frozenset(b"GET HEAD POST PUT DELETE CONNECT OPTIONS TRACE PATCH PRI PROPFIND".split())
 _GROUPS = frozenset({23, 24, 25, 29, 30, *range(0x0100, 0x0105), 0x11EB, 0x11EC, 0x11ED})
 """What a TLS library of today knows: NIST's curves, X25519 and X448, ffdhe, and the hybrids with ML-KEM."""
+_OF_TLS_1_3 = frozenset({0x1301, 0x1302, 0x1303})
 _MAX_NAME = 255
 
 
@@ -114,9 +115,9 @@ def read_first(octets: bytes) -> First:
 
 
 def modern(suite: int) -> bool:
-    """Whether it has forward secrecy and AEAD: all of TLS 1.3; of TLS 1.2 ECDHE with GCM or ChaCha20."""
+    """Whether it has forward secrecy and AEAD: of TLS 1.2 ECDHE with GCM or ChaCha20, of TLS 1.3 the same two."""
     name = SUITES.get(suite, "")
-    return suite >> 8 == 0x13 or ("_ECDHE_" in name and ("_GCM_" in name or "_CHACHA20_" in name))
+    return suite in _OF_TLS_1_3 or ("_ECDHE_" in name and ("_GCM_" in name or "_CHACHA20_" in name))
 
 
 def forward_secret(suite: int) -> bool:

@@ -107,7 +107,7 @@ def _event(why: str, cause: str, first: First, alert: str, *, saw_certificate: b
         why,
         cause,
         " ".join(map(version_name, first.versions[:6])),
-        _listed(first.suites),
+        "" if saw_certificate else _listed(first.suites),  # else one was agreed on
         visible(first.server_name, _MAX_NAME),
         alert,
         first.word,

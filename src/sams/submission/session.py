@@ -282,7 +282,7 @@ class Session:
 
     def _refused(self, event: CommandRefused) -> None:
         self._commands += 1
-        if event.opening and (failure := unasked(event.opening)) is not None:
+        if event.verb == "?" and (failure := unasked(self._engine.opening)) is not None:
             self._how = "tls"
             self._log.tell(failure)
         reference = event.reply.reference or ""

@@ -71,8 +71,8 @@ def _read_slowly(talk: Conversation) -> Event | Need | None:
         return _NEED_DATA
     stranger = opening_of_stranger(opening[:1], first=talk.first, tls=talk.tls)
     if stranger is not None:
-        octets = talk.inbox.take(FIRST_OCTETS) if not talk.tls else b""
-        return talk.refuse_and_shut("?", stranger, opening=octets)
+        talk.opening = b"" if talk.tls else talk.inbox.take(FIRST_OCTETS)
+        return talk.refuse_and_shut("?", stranger)
     is_auth = opening.upper() == b"AUTH "
     line = talk.inbox.line(talk.settings.auth_line if is_auth else talk.settings.command_line)
     if line is None:

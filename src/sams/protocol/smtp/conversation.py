@@ -42,6 +42,7 @@ class Conversation:
 
     first: no line was read yet, on this connection or in this TLS session.
     may_quote: a word that is no command can be told: TLS is not on, and nothing was said that a secret may follow.
+    opening: before TLS, the first octets of what is no SMTP at all, as many as came at once.
     out: what was said since the last output.
     events: what the session is told before anything else is read.
     asked: the kind of event that waits for the session's answer; Auth stands for AuthData too.
@@ -66,6 +67,7 @@ class Conversation:
         "inbox",
         "incoming",
         "may_quote",
+        "opening",
         "out",
         "parameters",
         "pending",
@@ -88,6 +90,7 @@ class Conversation:
     inbox: Inbox
     incoming: Incoming | None
     may_quote: bool
+    opening: bytes
     out: bytearray
     parameters: MailParameters
     pending: Pending | None
@@ -100,6 +103,7 @@ class Conversation:
     def __init__(self, settings: ServerSettings, *, tls: bool, reference: Callable[[], str]) -> None:
         self.settings = settings
         self.reference = reference
+        self.opening = b""
         self.allowance = Allowance(settings)
         self.begin(State.SECURED if tls else State.CLEAR, tls=tls)
 
@@ -138,12 +142,12 @@ class Conversation:
         self.follow(self.shut_if(self.allowance.error() if counted else self.allowance.refusal()))
         return CommandRefused(verb, reply, said)
 
-    def refuse_and_shut(self, verb: str, reply: Reply, *, said: str = "", opening: bytes = b"") -> Event:
-        """Refuse a command after which no other can be taken. said, opening: as in `CommandRefused`."""
+    def refuse_and_shut(self, verb: str, reply: Reply, *, said: str = "") -> Event:
+        """Refuse a command after which no other can be taken. said: as in `CommandRefused`."""
         reply = self.with_reference(reply)
         self.queue(reply)
         self.events.append(self.shut(reply))
-        return CommandRefused(verb, reply, said, opening)
+        return CommandRefused(verb, reply, said)
 
     def shut_if(self, used_up: str | None) -> Event | None:
         """End with 421 if a limit is used up."""

@@ -161,13 +161,11 @@ class CommandRefused(msgspec.Struct, frozen=True, gc=False):
 
     verb: upper case, `?` for what is no command.
     said: what stood in its place, or the mechanism that is not offered; empty where it might be a secret (`quoting`).
-    opening: before TLS, the first octets of what is no SMTP at all.
     """
 
     verb: str
     reply: Reply
     said: str = ""
-    opening: bytes = b""
 
 
 class Quit(msgspec.Struct, frozen=True, gc=False):

@@ -211,6 +211,11 @@ class ServerEngine:
         return self._talk.state
 
     @property
+    def opening(self) -> bytes:
+        """Before TLS, the first octets of what is no SMTP at all, as many as came at once; empty where it is SMTP."""
+        return self._talk.opening
+
+    @property
     def in_transaction(self) -> bool:
         """Whether a MAIL was accepted whose message is not settled yet."""
         return self._talk.state in TRANSACTION
