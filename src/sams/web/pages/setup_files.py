@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping
 from urllib.parse import parse_qsl
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -60,9 +60,9 @@ def _autodiscover(site: Site, now: Clock) -> list[Route]:
         return _response(found, _OWN, found.status)
 
     return [
-        _any_case(Route("/autodiscover/autodiscover.xml", answer, methods=["GET", "POST"])),
+        _any_case(Route("/autodiscover/autodiscover.xml", _refusing(answer), methods=["GET", "POST"])),
         _any_case(Route("/autodiscover/autodiscover.json", in_json)),
-        _any_case(Route("/autodiscover/autodiscover.json/v1.0/{address}", in_json)),
+        _any_case(Route("/autodiscover/autodiscover.json/v1.0/{address:path}", in_json)),
     ]
 
 
@@ -91,7 +91,7 @@ def _response(file: SetupFile, fields: Mapping[str, str], status: int = 200) -> 
 
 
 def _refusing(handler: Handler) -> Handler:
-    """A refusal becomes a line of text: who reads it has a program that shows no pages, or opened the file by hand."""
+    """A refusal becomes a line of text: who reads it opened the file by hand, or looks into a program's log."""
 
     async def answer(request: Request) -> Response:
         try:
@@ -112,10 +112,13 @@ def _any_case(route: Route) -> Route:
 async def _body(request: Request) -> bytes:
     """The body; of one that is too large only so much that it is seen to be."""
     body = b""
-    async for piece in request.stream():
-        body += piece
-        if len(body) > LARGEST:
-            break
+    try:
+        async for piece in request.stream():
+            body += piece
+            if len(body) > LARGEST:
+                break
+    except ClientDisconnect:
+        raise Refused(400, "The request ended too early.") from None
     return body[: LARGEST + 1]
 
 

@@ -20,7 +20,7 @@ class SetupFile(msgspec.Struct, frozen=True):
     octets: bytes
 
 
-class Refused(Exception):  # noqa: N818 - it is the answer
+class Refused(Exception):
     """There is no file for this request. status: of HTTP. text: says why and what to do, for people, on one line."""
 
     def __init__(self, status: int, text: str) -> None:

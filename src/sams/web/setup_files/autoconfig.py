@@ -1,7 +1,8 @@
-"""Mozilla's autoconfig (draft-ietf-mailmaint-autoconfig): read by Thunderbird, K-9, Evolution, KMail, Geary, FairEmail.
+"""Mozilla's autoconfig (draft-ietf-mailmaint-autoconfig): read by Thunderbird, K-9, Evolution, KMail, FairEmail.
 
-The file is the same for every address: programs put the address in place of `%EMAILADDRESS%`. Thunderbird and K-9 take
-no file without an incoming server; Evolution and KMail take the outgoing one alone.
+The file is the same for every address: programs put the address in place of `%EMAILADDRESS%`. One without an
+incoming server is sound by the draft and of use to programs that look at each server alone; Thunderbird and K-9 take
+it for none.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Microsoft's Autodiscover in XML (POX, MS-OXDSCLI): read by Outlook for Windows, and by Thunderbird when all else fails.
+"""Microsoft's Autodiscover in XML (POX, MS-OXDSCLI): read by Outlook for Windows, and by Thunderbird at last.
 
 Outlook takes settings of IMAP or POP3 and SMTP in the schema `outlook/responseschema/2006a` ("Plan to automatically
-configure user accounts in Outlook 2010", section "The Autodiscover XML schema"). Errors are answers as well: with status
-200, as Exchange does; programs take any other status for a wrong address and never read what is in it.
+configure user accounts in Outlook 2010", section "The Autodiscover XML schema"). Errors are answers as well, with
+status 200 as from Exchange: on any other status programs go on to the next place and never read what is said.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def autodiscover_error(site: Site, code: int, message: str, now: dt.datetime) ->
 
 
 def explain_get(site: Site, now: dt.datetime) -> SetupFile:
-    """What a browser sees: the error that Exchange shows as well, which tells an administrator that all is in place."""
+    """What a browser sees: Exchange's own error, by which administrators know that all is in place."""
     text = (
         "Invalid Request: Autodiscover answers mail programs, which POST here. "
         f"For people, the settings are at {site.url}/"

@@ -25,7 +25,7 @@ class AutodiscoverRequest(msgspec.Struct, frozen=True):
     schema: str
 
 
-class NoRequest(ValueError):  # noqa: N818 - it is what the octets are
+class NoRequest(ValueError):
     """The octets are no request; the message says why, in words of ours."""
 
 
@@ -46,7 +46,7 @@ def read_request(octets: bytes) -> AutodiscoverRequest:
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     try:
-        parser.Parse(octets, True)  # noqa: FBT003 - it takes no keyword
+        parser.Parse(octets, True)
     except (
         expat.ExpatError,
         LookupError,

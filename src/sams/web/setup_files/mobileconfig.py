@@ -1,7 +1,7 @@
 """Apple's configuration profile with a mail account (`com.apple.mail.managed`), for Mail on macOS, iOS and visionOS.
 
-Keys and their types: Apple's device management schema, `mdm/profiles/com.apple.mail.managed.yaml` and `TopLevel.yaml`.
-An account without incoming server is none there. The password is never in it: the system asks for it.
+Keys and their types: Apple's device management schema (`mdm/profiles/`: `com.apple.mail.managed`, `TopLevel`). An
+account without incoming server is none there. The password is never in it: the system asks for it.
 """
 
 from __future__ import annotations

@@ -22,7 +22,8 @@ def add(parent: ET.Element, name: str, text: str, **attributes: str) -> ET.Eleme
 def octets(root: ET.Element) -> bytes:
     """The document in UTF-8, without a byte order mark, indented for people."""
     ET.indent(root)
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + ET.tostring(root, encoding="utf-8") + b"\n"
+    text = ET.tostring(root, encoding="unicode")
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n{text}\n'.encode()
 
 
 def _fit(text: str) -> str:
