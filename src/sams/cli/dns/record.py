@@ -72,5 +72,10 @@ def txt(name: str, text: str, why: str, importance: Importance) -> Record:
 
 
 def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(letter: str) -> str:
+    if letter in {'"', "\\"}:
+        return f"\\{letter}"
+    return letter if " " <= letter <= "~" else f"\\{ord(letter):03}"

@@ -85,7 +85,7 @@ def dmarc_proposal(config: Config, domain: str) -> Record:
 
 
 def report_permission(config: Config, domain: str) -> Record | None:
-    """By which another domain says that it takes the reports on this one (RFC 9990 section 4); None: no need.
+    """By which another domain says that it takes the reports on this one (RFC 9990); None: no need.
 
     Domains above and below each other belong to one organisation, so that none is needed.
     """

@@ -1,0 +1,1 @@
+"""What DNS says, compared with what the configuration means: by meaning, not by text."""
