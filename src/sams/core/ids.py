@@ -68,6 +68,19 @@ def shard_of(identifier: str) -> int:
     Raises:
         ValueError: it is no id.
     """
+    return _decode(identifier) >> _SHARD_SHIFT & MAX_SHARD
+
+
+def time_of(identifier: str) -> float:
+    """When this id was made, UNIX seconds.
+
+    Raises:
+        ValueError: it is no id.
+    """
+    return (_decode(identifier) >> _TIME_SHIFT) / 1_000_000
+
+
+def _decode(identifier: str) -> int:
     number = 0
     if len(identifier) != ID_LENGTH or not identifier.isascii():
         raise ValueError(f"an id has {ID_LENGTH} characters: {identifier!r}")
@@ -75,7 +88,7 @@ def shard_of(identifier: str) -> int:
         if letter not in _VALUES:
             raise ValueError(f"not a letter of an id: {letter!r}")
         number = number << 5 | _VALUES[letter]
-    return number >> _SHARD_SHIFT & MAX_SHARD
+    return number
 
 
 def new_reference() -> str:

@@ -1,1 +1,5 @@
-"""What happened, stage by stage, for people who ask why something does not work."""
+"""What happened, stage by stage, for people who ask why something does not work.
+
+`gathering.stories` reads the journal, `words.told` says a stage in words, `verdicts.verdict` the whole story;
+`stages.for_strangers` and `stages.for_member` cut it to what its reader may see.
+"""

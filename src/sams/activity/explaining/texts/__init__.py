@@ -1,0 +1,1 @@
+"""The texts of stages, by what they are about."""
