@@ -10,7 +10,7 @@ from sams.app.members import find_member
 from sams.app.sources import login_forms
 from sams.config.model import Config
 from sams.control import sockets
-from sams.control.peers import Roles, service_roles
+from sams.control.peers import Roles, pages_user_of, service_roles
 from sams.control.server import ControlServer, Handlers
 from sams.identity.logins import LoginForms
 from sams.service.app_password_view import FoundMember
@@ -39,10 +39,10 @@ class Commands:
         """Who may ask what.
 
         Raises:
-            OperatorError: `[control]` names a user or a group that this machine does not have.
+            OperatorError: `[control]` or `[web]` names a user or a group that this machine does not have.
         """
         folder = Layout(config.server.data_dir, self._asked.storage.primary.shard).folder
-        return service_roles(folder.stat().st_uid, config.control)
+        return service_roles(folder.stat().st_uid, config.control, pages_user_of(config))
 
     def replace(self, roles: Roles) -> None:
         """Answer by the configuration of now from the next request on."""

@@ -43,6 +43,7 @@ KEYS_AT_START = {
 KEYS_FOR_GOOD = {
     "server": ("name", "data_dir", "user", "workers"),
     "listener": ("address", "port", "security", "min_tls"),
+    "web": ("address", "port", "user"),
     "pam": ("name", "service", "group", "least_uid", "virtual_users", "timeout", "connections"),
 }
 """What was settled before the fork, and cannot change in place."""
@@ -128,9 +129,9 @@ def open_listeners(
         OperatorError: one cannot be opened, its certificate cannot be used, or a socket was handed over that no
             listener asks for: connections to it would wait for ever.
     """
-    listeners = material.config.listeners
-    _refuse_strays(activated, listeners)
-    return tuple(_open(place, material, workers, activated) for place in range(len(listeners)))
+    _refuse_strays(activated, material.config)
+    places = range(len(material.config.listeners))
+    return tuple(_open(place, material, workers, activated) for place in places)
 
 
 def make_memory(config: Config, clock: Clock, guard: GuardMemory | None = None) -> SharedMemory:
@@ -161,7 +162,7 @@ def unchangeable(old: Config, new: Config) -> tuple[str, ...]:
         return (*found, f"the number of [[listener]]: {before} → {after}")
     for number, pair in enumerate(zip(old.listeners, new.listeners, strict=True), 1):
         found += _changed(f"listener[{number}]", *pair, KEYS_FOR_GOOD["listener"])
-    return (*found, *_changed_for_pam(old, new))
+    return (*found, *_changed_for_pam(old, new), *_changed_for_pages(old, new))
 
 
 def waits_for_restart(old: Config, new: Config) -> tuple[str, ...]:
@@ -203,14 +204,26 @@ def _changed_for_pam(old: Config, new: Config) -> Iterator[str]:
         yield from _changed(f"accounts.source {one.id}", one, other, KEYS_FOR_GOOD["pam"])
 
 
-def _refuse_strays(activated: Sequence[Activated], listeners: Sequence[Listener]) -> None:
-    wanted = [Endpoint(listener.address, listener.port) for listener in listeners]
+def _changed_for_pages(old: Config, new: Config) -> Iterator[str]:
+    """What the web process is started with: its socket is opened before rights are given up."""
+    if old.web is not None and new.web is not None:
+        yield from _changed("web", old.web, new.web, KEYS_FOR_GOOD["web"])
+    elif new.web is not None:
+        yield "[web], which comes"
+    elif old.web is not None:
+        yield "[web], which goes"
+
+
+def _refuse_strays(activated: Sequence[Activated], config: Config) -> None:
+    wanted = [Endpoint(listener.address, listener.port) for listener in config.listeners]
+    if config.web is not None:
+        wanted.append(Endpoint(config.web.address, config.web.port))
     taken = [one for endpoint in wanted for one in match_activated(activated, endpoint)]
     strays = [str(one) for one in activated if one not in taken]
     if strays:
         raise OperatorError(
             f"the service manager hands over {', '.join(strays)}, but the configuration listens on "
-            f"{', '.join(map(str, wanted))}: make the socket unit and [[listener]] agree"
+            f"{', '.join(map(str, wanted))}: make the socket unit agree with [[listener]] and [web]"
         )
 
 

@@ -25,11 +25,13 @@ from sams.app.inherited import (
     open_listeners,
     waits_for_restart,
 )
+from sams.app.pages import Pages, open_pages, pages_helpers
+from sams.app.pages_alone import PagesKeeper, start_pages_alone
 from sams.app.pam import open_pam, pam_helpers, start_pam_alone
 from sams.app.settings import worker_count
 from sams.app.worker import WorkerGraph
 from sams.config.model import Config
-from sams.control.peers import service_roles
+from sams.control.peers import pages_user_of, service_roles
 from sams.core.clock import SystemClock
 from sams.service import data_lock
 from sams.service.channel import Channel
@@ -58,12 +60,14 @@ class Prepared:
 
     user: whom the workers become; None: they stay who we are.
     lines: of the log.
+    pages: None: there are none.
     """
 
     inherited: Inherited
     user: ServiceUser | None
     manager: ServiceManager
     lines: Lines
+    pages: Pages | None = None
 
     @property
     def config(self) -> Config:
@@ -96,16 +100,18 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
     for warning in material.warnings:
         log.warning("configuration", note=warning)
     user = service_user(config.server.user)
-    _warn_of_user(user, log)
-    control = config.control
-    passable = bool(control.read or control.queue or control.accounts or control.admin)
-    prepare_data_dir(config.server.data_dir, user, passable=passable)
+    _warn_of_root(user, log)
+    _warn_of_user(user, log, "[server] user")
+    prepare_data_dir(config.server.data_dir, user, passable=_others_may_ask(config))
     for warning in check_contents(config.server.data_dir):
         log.warning("data folder", note=warning)
     data_lock.take(config.server.data_dir)
     _raise_file_limit(config, log)
     workers = max(1, worker_count(config))
-    listeners = open_listeners(material, workers, activated_sockets(environment))
+    activated = activated_sockets(environment)
+    listeners = open_listeners(material, workers, activated)
+    pages = open_pages(config, material, activated)
+    _warn_of_user(pages.user if pages is not None else None, log, "[web] user")
     inherited = Inherited(
         material=material,
         config_path=config_path,
@@ -118,18 +124,31 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
         facts=facts,
         pam=open_pam(config),
     )
-    return Prepared(inherited, user, ServiceManager.from_environment(environment), lines)
+    return Prepared(inherited, user, ServiceManager.from_environment(environment), lines, pages)
 
 
-def _warn_of_user(user: ServiceUser | None, log: FilteringBoundLogger) -> None:
+def _others_may_ask(config: Config) -> bool:
+    """Whether others than the service's own user may reach the control sockets."""
+    control = config.control
+    own = {"", config.server.user}
+    return bool(control.read or control.queue or control.accounts or control.admin) or (
+        pages_user_of(config) not in own
+    )
+
+
+def _warn_of_root(user: ServiceUser | None, log: FilteringBoundLogger) -> None:
+    if user is None and os.geteuid() == 0:
+        log.warning("everything runs as root: make a user for the service and name it as [server] user")
+
+
+def _warn_of_user(user: ServiceUser | None, log: FilteringBoundLogger, key: str) -> None:
     if user is not None and not may_run_program(user):
         log.warning(
-            "the user of [server] user may not read this program: install it where it may, such as /opt/sams",
+            "a user may not read this program: install it where it may, such as /opt/sams",
+            key=key,
             user=user.name,
             program=sys.prefix,
         )
-    if user is None and os.geteuid() == 0:
-        log.warning("everything runs as root: make a user for the service and name it as [server] user")
 
 
 def _supervise(prepared: Prepared) -> int:
@@ -137,13 +156,16 @@ def _supervise(prepared: Prepared) -> int:
     supervisor = Supervisor(
         workers=inherited.workers,
         run_worker=lambda number, channel: _run_worker(prepared, number, channel),
-        reload=lambda: _reread(inherited),
+        reload=lambda: _reread(inherited, prepared.pages),
         grace=prepared.config.server.grace,
         manager=prepared.manager,
         board=inherited.memory.board,
         died=lambda number: _forget(inherited, number),
         log=inherited.log,
-        helpers=pam_helpers(prepared.config, inherited.pam, inherited.workers),
+        helpers=(
+            *pam_helpers(prepared.config, inherited.pam, inherited.workers),
+            *pages_helpers(prepared.pages),
+        ),
     )
     gc.collect()
     gc.freeze()
@@ -165,33 +187,51 @@ def _run_worker(prepared: Prepared, number: int, channel: Channel) -> int:
 
 
 def _serve_alone(prepared: Prepared) -> int:
-    start_pam_alone(prepared.config, prepared.inherited.pam)
+    inherited = prepared.inherited
+    start_pam_alone(prepared.config, inherited.pam)
+    keeper = start_pages_alone(prepared.pages, inherited.log)
     if prepared.user is not None:
         become(prepared.user)
-    inherited = prepared.inherited
     inherited.memory.board.note_worker(0, pid=os.getpid(), ready=True, restarts=0)
     process = WorkerProcess(
         build=lambda: WorkerGraph(inherited, 0, process.ask_for_reload),
         grace=prepared.config.server.grace,
         log=inherited.log,
-        reload_here=lambda: _checked(inherited),
+        reload_here=lambda: _checked_alone(inherited, keeper),
+        reloaded=keeper.renew if keeper is not None else None,
         manager=prepared.manager,
     )
-    with prepared.lines.gathered():
-        return process.run()
+    try:
+        with prepared.lines.gathered():
+            return process.run()
+    finally:
+        if keeper is not None:
+            keeper.close()
 
 
-def _reread(inherited: Inherited) -> Renewal:
+def _reread(inherited: Inherited, pages: Pages | None) -> Renewal:
     """For the supervisor: everything new, checked, and used by workers that are forked from now on.
 
     What only a worker uses is made here once, to be thrown away: where it could not use it, nothing is to change.
     """
     material, notes = _checked(inherited)
-    service_roles(os.geteuid(), material.config.control)
+    config = material.config
+    service_roles(os.geteuid(), config.control, pages_user_of(config))
     Hops(inherited.clock).prepare(material)
     octets = encode(material)
+    site = pages.changed(material) if pages is not None else None
     inherited.renew(material)
+    if pages is not None and site is not None:
+        pages.renew(site)
     return Renewal(octets, notes)
+
+
+def _checked_alone(inherited: Inherited, keeper: PagesKeeper | None) -> tuple[Material, tuple[str, ...]]:
+    """As `_checked`, where this process has no supervisor."""
+    material, notes = _checked(inherited)
+    if keeper is not None:
+        keeper.prepare(material)
+    return material, notes
 
 
 def _checked(inherited: Inherited) -> tuple[Material, tuple[str, ...]]:

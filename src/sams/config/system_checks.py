@@ -20,6 +20,7 @@ from sams.config.sender_checks import check_map_file
 from sams.config.sender_maps import SenderFile
 from sams.config.source_addresses import sqlite_path
 from sams.config.sources import AccountSource, DovecotSource, SqlSource
+from sams.config.web_system_checks import check_logo, check_web_system
 from sams.core import hash_list
 from sams.core.errors import OperatorError
 from sams.protocol.radius import MIN_SECRET_OCTETS
@@ -34,23 +35,30 @@ def check_system(config: Config, findings: Findings) -> None:
     """All checks of this file. Reads little of each file, changes nothing."""
     _check_user(config, findings)
     for path, file, is_secret in files(config):
-        if path[-1] == "private_key":
-            _check_key(file, path, findings)
-        elif path[-1] == "keytab":
-            _check_keytab(file, path, findings)
-        elif path[-1] == "breached_passwords":
-            _check_hash_list(file, path, findings)
-        elif is_secret:
-            _check_secret(file, path, findings)
-        elif _check_readable(file, path, findings) is not None and path[:2] == ("senders", "map"):
-            check_map_file(file, path, findings)
+        _check_file(file, path, findings, is_secret=is_secret)
     for at, source in enumerate(config.accounts.sources):
         _check_reachable(source, ("accounts", "source", at), findings)
     _check_dkim(config, findings)
+    check_web_system(config, findings)
     if config.server.data_dir.exists() and not config.server.data_dir.is_dir():
         findings.problem(("server", "data_dir"), f"{config.server.data_dir} is no folder")
     if config.alarm.command and not os.access(config.alarm.command[0], os.X_OK):
         findings.problem(("alarm", "command"), f"{config.alarm.command[0]} is no program that can be started")
+
+
+def _check_file(file: Path, path: KeyPath, findings: Findings, *, is_secret: bool) -> None:
+    if path[-1] == "private_key":
+        _check_key(file, path, findings)
+    elif path[-1] == "keytab":
+        _check_keytab(file, path, findings)
+    elif path[-1] == "breached_passwords":
+        _check_hash_list(file, path, findings)
+    elif path[-1] == "logo":
+        check_logo(file, path, findings)
+    elif is_secret:
+        _check_secret(file, path, findings)
+    elif _check_readable(file, path, findings) is not None and path[:2] == ("senders", "map"):
+        check_map_file(file, path, findings)
 
 
 def files(config: Config) -> Iterator[tuple[KeyPath, Path, bool]]:
@@ -66,6 +74,8 @@ def files(config: Config) -> Iterator[tuple[KeyPath, Path, bool]]:
         yield ("accounts", "breached_passwords"), config.accounts.breached_passwords, False
     for at, source in enumerate(config.accounts.sources):
         yield from named_files(source, ("accounts", "source", at))
+    if config.organisation.logo is not None:
+        yield ("organisation", "logo"), config.organisation.logo, False
     for at, one in enumerate(config.senders.maps):
         if isinstance(one, SenderFile):
             yield ("senders", "map", at, "path"), one.path, False

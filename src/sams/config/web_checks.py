@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from sams.config.findings import Findings
 from sams.config.model import Config
+from sams.config.offered import outgoing_servers
 from sams.config.spf_terms import SpfTermError, read_term
 from sams.config.web import Web
 
@@ -17,6 +18,8 @@ def check_web(config: Config, findings: Findings) -> None:
     """All checks of this file."""
     if config.web is not None:
         _check_pages(config.web, findings)
+        if not outgoing_servers(config):
+            findings.problem(("web",), "the pages have no listener to tell members of: all are for devices")
     _check_dns(config, findings)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from sams.config.model import Control
+from sams.config.model import Config, Control
 from sams.control.messages import Role
 from sams.core.errors import OperatorError
 
@@ -71,11 +71,13 @@ class Roles:
         return frozenset(Role) if Role.ADMIN in granted else frozenset(granted)
 
 
-def service_roles(service_uid: int, control: Control | None = None) -> Roles:
+def service_roles(service_uid: int, control: Control | None = None, pages_user: str = "") -> Roles:
     """Root and the service's own user may do everything; others what `[control]` says.
 
+    pages_user: the user of the web process, who has its role alone; empty: it is the service's own, or there is none.
+
     Raises:
-        OperatorError: `[control]` names a user or a group that this machine does not have.
+        OperatorError: `[control]` or `[web]` names a user or a group that this machine does not have.
     """
     groups: dict[int, frozenset[Role]] = {}
     users: dict[int, frozenset[Role]] = {}
@@ -83,14 +85,22 @@ def service_roles(service_uid: int, control: Control | None = None) -> Roles:
         for name in getattr(control, role.value, ()):
             known, number = (groups, _gid(name[1:])) if name.startswith("@") else (users, _uid(name))
             known[number] = known.get(number, frozenset()) | {role}
+    if pages_user:
+        number = _uid(pages_user, "[web] user")
+        users[number] = users.get(number, frozenset()) | {Role.PAGES}
     return Roles(frozenset({0, service_uid}), groups, users)
 
 
-def _uid(name: str) -> int:
+def pages_user_of(config: Config) -> str:
+    """The name of the web process's own user; empty: it has none."""
+    return config.web.user if config.web is not None else ""
+
+
+def _uid(name: str, key: str = "[control]") -> int:
     try:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
-        raise OperatorError(f'[control]: there is no user "{name}" on this machine') from None
+        raise OperatorError(f'{key}: there is no user "{name}" on this machine') from None
 
 
 def _gid(name: str) -> int:

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +32,18 @@ Handlers = Mapping[type[Request], Handler]
 MAX_CONNECTIONS = 32
 STRANGERS_PART = 4
 """Peers without any role get this part of the connections: one in so many."""
+PAGES_PART = 0.75
+"""The web process gets this part of them: whatever visitors do, commands find a place."""
 IDLE_SECONDS = 60.0
 """How long a connection may wait with its next request, and for the peer to take an answer."""
 _PAUSE_SECONDS = 1.0
 """How long nothing is accepted after the system had no descriptor left."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    connection: socket.socket
+    of_pages: bool
 
 
 class ControlServer:
@@ -66,7 +75,7 @@ class ControlServer:
         self._max_connections = max_connections
         self._idle_seconds = idle_seconds
         self._listener: socket.socket | None = None
-        self._open: dict[asyncio.Task[None], socket.socket] = {}
+        self._open: dict[asyncio.Task[None], _Place] = {}
         self._inode = 0
 
     async def start(self) -> None:
@@ -97,8 +106,8 @@ class ControlServer:
         for task in connections:
             task.cancel()
         await asyncio.gather(*connections, return_exceptions=True)
-        for connection in connections.values():  # a task that had not begun has closed nothing
-            connection.close()
+        for place in connections.values():  # a task that had not begun has closed nothing
+            place.connection.close()
 
     def _remove_own_socket(self) -> None:
         """A service that was started meanwhile may have its own socket under this name."""
@@ -123,21 +132,28 @@ class ControlServer:
             loop.call_later(_PAUSE_SECONDS, self._watch, listener)
             return
         connection.setblocking(False)
-        if not self._has_room(connection):
+        place = self._place_for(connection)
+        if place is None:
             _turn_away(connection)
             return
         task = loop.create_task(self._serve(connection))
-        self._open[task] = connection
+        self._open[task] = place
         task.add_done_callback(self._open.pop)
 
-    def _has_room(self, connection: socket.socket) -> bool:
-        """Who may ask nothing is told so, but cannot take the places of those who may."""
+    def _place_for(self, connection: socket.socket) -> _Place | None:
+        """Who may ask nothing is told so, but cannot take the places of those who may; nor can the pages."""
         try:
-            is_stranger = not self._roles.of(peer_of(connection))
+            roles = self._roles.of(peer_of(connection))
         except OSError:
-            return False
-        most = max(1, self._max_connections // STRANGERS_PART) if is_stranger else self._max_connections
-        return len(self._open) < most
+            return None
+        of_pages = roles == {Role.PAGES}
+        taken = len(self._open)
+        most = self._max_connections if roles else max(1, self._max_connections // STRANGERS_PART)
+        if of_pages:
+            taken = sum(place.of_pages for place in self._open.values())
+            most = int(self._max_connections * PAGES_PART)
+        has_room = taken < most and len(self._open) < self._max_connections
+        return _Place(connection, of_pages) if has_room else None
 
     async def _serve(self, connection: socket.socket) -> None:
         try:

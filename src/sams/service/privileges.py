@@ -30,8 +30,10 @@ class ServiceUser:
     gid: int
 
 
-def service_user(name: str | None) -> ServiceUser | None:
+def service_user(name: str | None, key: str = "[server] user") -> ServiceUser | None:
     """Whom to become; None: stay who we are, as must be where we are not root or where nobody is named.
+
+    key: that names the user.
 
     Raises:
         OperatorError: there is no such user.
@@ -44,7 +46,7 @@ def service_user(name: str | None) -> ServiceUser | None:
         entry = pwd.getpwnam(name)
     except KeyError:
         raise OperatorError(
-            f'[server] user: there is no user "{name}" on this machine. '
+            f'{key}: there is no user "{name}" on this machine. '
             f"Make it with: adduser --system --group --no-create-home {name}"
         ) from None
     return ServiceUser(name, entry.pw_uid, entry.pw_gid)

@@ -267,6 +267,7 @@ class Supervisor:
 
     def _hand_on(self, octets: bytes) -> set[int]:
         """Give new material to every worker; those that serve will say whether they took it."""
+        self._helpers.renew()
         taking = set()
         for slot in self._slots:
             if self._order(slot, Order.MATERIAL, octets) and slot.ready:

@@ -59,6 +59,7 @@ class WorkerProcess:
     build: makes the parts; called inside the running loop.
     channel: to the supervisor, or None without one.
     reload_here: without a supervisor, reads the material anew, with notes for who asked; raises OperatorError.
+    reloaded: told when what was read is in force.
     """
 
     build: Callable[[], Parts]
@@ -66,6 +67,7 @@ class WorkerProcess:
     log: FilteringBoundLogger
     channel: Channel | None = None
     reload_here: Callable[[], tuple[Material, tuple[str, ...]]] | None = None
+    reloaded: Callable[[], None] | None = None
     manager: ServiceManager = field(default_factory=ServiceManager)
     _stop: asyncio.Event = field(default_factory=asyncio.Event, init=False)
     _parts: Parts | None = field(default=None, init=False)
@@ -211,6 +213,8 @@ class WorkerProcess:
         except Exception as error:
             self.log.exception("taking the new configuration failed in an unexpected way")
             return f"an unexpected {type(error).__name__}; the log has its trace"
+        if self.reloaded is not None:
+            self.reloaded()
         return None
 
     def _reload_alone(self) -> ReloadOutcome:

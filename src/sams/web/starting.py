@@ -8,7 +8,6 @@ given up what it does not need.
 from __future__ import annotations
 
 import socket
-from typing import Literal
 
 import msgspec
 
@@ -36,7 +35,7 @@ class Orders(msgspec.Struct, frozen=True):
 
     parent: int
     user: RunAs | None = None
-    level: Literal["debug", "info", "warning", "error"] = "info"
+    level: str = "info"
     people: bool = False
 
 
