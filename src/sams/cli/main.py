@@ -25,6 +25,7 @@ COMMANDS = {
     "metrics": Lazy("metrics:metrics", "Show the running service's counters, for Prometheus."),
     "doctor": Lazy("doctor.command:doctor", "Check this server and say what to do."),
     "dns": Lazy("dns.command:dns", "Show the DNS records that the domains should have; compare with DNS."),
+    "probe": Lazy("probe:probe", "Find out from a member's side why a mail program cannot send."),
     "backup": Lazy("backup:backup", "Write a consistent backup, also while the service runs."),
     "restore": Lazy("restore:restore", "Bring a backup back into an empty data folder."),
     "sendmail": Lazy(

@@ -1,0 +1,1 @@
+"""Certificates, read without a library: who, for which names, until when, by whom."""

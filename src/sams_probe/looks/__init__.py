@@ -1,0 +1,1 @@
+"""Looking: one connection at a time, and what it found as a value."""

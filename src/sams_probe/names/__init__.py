@@ -1,0 +1,1 @@
+"""Names: DNS messages, resolvers, and what a host's name leads to."""

@@ -1,0 +1,1 @@
+"""What is shown: for people, and for programs."""

@@ -1,0 +1,1 @@
+"""The dialogue of SMTP, from the side of a mail program."""

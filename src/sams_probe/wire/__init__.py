@@ -1,0 +1,1 @@
+"""Sockets under deadlines and limits, and what comes out of them."""
