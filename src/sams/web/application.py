@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable
 
 import structlog
@@ -13,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from structlog.typing import FilteringBoundLogger
 
+from sams.core.clock import Clock, SystemClock
 from sams.core.ids import new_reference
 from sams.web.assets import Assets
 from sams.web.gate import Gate
@@ -21,27 +21,36 @@ from sams.web.languages import read_languages
 from sams.web.limits import Buckets
 from sams.web.link import Link
 from sams.web.pages import front, programs, setup_files
+from sams.web.pages.doctor import Doctor
+from sams.web.pages.sign_in import SignIn
 from sams.web.rendering import Renderer, make_renderer
 from sams.web.site import Site
+from sams.web.watching import Watching
 
 BURST, PER_SECOND = 200.0, 5.0
 """Requests that a network may make at once, and how many come back each second."""
 
 
-def make_application(site: Site, link: Link, log: FilteringBoundLogger | None = None) -> Starlette:
+def make_application(
+    site: Site, link: Link, log: FilteringBoundLogger | None = None, clock: Clock | None = None
+) -> Starlette:
     """All pages of a site.
 
     link: how the service is asked. log: for what goes wrong here.
     """
+    clock = clock or SystemClock()
     assets = Assets(site.brand)
     renderer = make_renderer(site, assets, read_languages(site.languages))
-    buckets = Buckets(BURST, PER_SECOND, time.monotonic)
+    buckets = Buckets(BURST, PER_SECOND, clock.monotonic)
+    watching = Watching(link, clock.now, clock.monotonic)
     return Starlette(
         routes=[
             assets.route(),
             *setup_files.routes(site),
             *front.routes(renderer),
             *programs.routes(renderer),
+            *Doctor(renderer, watching, clock).routes(),
+            *SignIn(renderer, link, watching).routes(),
         ],
         middleware=[
             Middleware(SecurityHeaders, is_secure=site.is_secure),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,8 @@ from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
+from sams.activity.explaining.verdicts import verdict
+from sams.activity.explaining.words import told
 from sams.web.assets import Assets
 from sams.web.languages import COOKIE, Language, choose, offered
 from sams.web.programs.settings import Settings
@@ -37,25 +41,21 @@ class Renderer:
     def page(self, request: Request, template: str, *, status: int = 200, **values: object) -> HTMLResponse:
         """One page, in the visitor's language."""
         language = choose(request, self.languages)
-        visitor = self.visitor(request)
-        html = (
-            self.environments[language.tag]
-            .get_template(template)
-            .render(
-                visitor=visitor,
-                language=language,
-                others=offered(request, self.languages, language.tag),
-                path=request.url.path,
-                **values,
-            )
+        html = self.fragment(
+            request, template, others=offered(request, self.languages, language.tag), **values
         )
-        answer = HTMLResponse(
-            html, status, {"content-language": language.tag, "vary": "Accept-Language, Cookie"}
-        )
+        fields = {"content-language": language.tag, "vary": "Accept-Language, Cookie"}
+        answer = HTMLResponse(html, status, fields)
         if request.query_params.get("lang") == language.tag:
             secure = self.site.is_secure
             answer.set_cookie(COOKIE, language.tag, _YEAR, secure=secure, httponly=True, samesite="lax")
         return answer
+
+    def fragment(self, request: Request, template: str, **values: object) -> str:
+        """A part of a page."""
+        language = choose(request, self.languages)
+        found = self.environments[language.tag].get_template(template)
+        return found.render(visitor=self.visitor(request), language=language, path=request.url.path, **values)
 
     def visitor(self, request: Request) -> Visitor:
         """Who asks."""
@@ -91,6 +91,10 @@ def _environment(site: Site, assets: Assets, language: Language) -> Environment:
         absolute=lambda path: f"{site.url}{path}",
         qr=qr_code,
         pick=_pick,
+        told=partial(told, translate=language.texts.gettext, when=_clock),
+        verdict=verdict,
+        clock=_clock,
+        moment=_moment,
     )
     environment.filters["spaced"] = _spaced
     return environment
@@ -114,3 +118,13 @@ def _spaced(text: str) -> Markup:
 def _pick(context: Context, **by_user_name: Any) -> Any:
     """What fits `[web] user_name`."""
     return by_user_name[context["site"].user_name.replace("-", "_")]
+
+
+def _clock(at: float) -> str:
+    """UNIX seconds as a time of the day of the service; scripts show it in the visitor's own zone."""
+    return dt.datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+
+
+def _moment(at: float) -> str:
+    """The same for programs (RFC 3339)."""
+    return dt.datetime.fromtimestamp(at, dt.UTC).isoformat(timespec="seconds")
