@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
-from sams.activity.interface import Entry, Search
-from sams.activity.reader import MAX_PAGE, JournalReader, journal_files
+from sams.activity.interface import Entry
+from sams.activity.reader import MAX_PAGE
+from sams.cli.explain import explain
 from sams.cli.failures import Failed
+from sams.cli.journal import opened_journal, searches
 from sams.cli.options import DurationType, config_option, json_option
-from sams.cli.place import Place
 from sams.cli.render import print_json
 from sams.cli.story import as_json as entry_as_json
 from sams.cli.story import timeline
-from sams.core.ids import shard_of
 from sams.core.text import visible
-from sams.identity.logins import UnpreparableError, prepare_login
 
-_REFERENCE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{2}\Z", re.IGNORECASE)
 _EVERY = 0.5
 """Seconds between two looks while it follows."""
 
@@ -31,6 +27,9 @@ _EVERY = 0.5
 @click.group()
 def activity() -> None:
     """See what happened: sessions, sign-ins, messages, attempts to deliver, changes."""
+
+
+activity.add_command(explain)
 
 
 @activity.command()
@@ -42,7 +41,7 @@ def tail(*, no_follow: bool, config_path: Path, as_json: bool) -> None:
 
     With --json: one document a line; an entry that grows comes again with all its steps.
     """
-    with _reader(config_path) as reader, contextlib.suppress(KeyboardInterrupt):
+    with opened_journal(config_path) as reader, contextlib.suppress(KeyboardInterrupt):
         _print(reader.tail(), as_json=as_json)
         while not no_follow:
             time.sleep(_EVERY)
@@ -64,9 +63,9 @@ def show(*, what: str | None, since: float | None, limit: int, config_path: Path
     id, or a reference such as K7Q2-4F. Without one: the latest of everything. With --json: one document a line.
     """
     after = None if since is None else time.time() - since
-    with _reader(config_path) as reader:
+    with opened_journal(config_path) as reader:
         found: dict[tuple[int, int], Entry] = {}
-        for search in _searches(what, after):
+        for search in searches(what, after):
             page = reader.search(search, None, limit)
             found |= {(entry.number, entry.shard): entry for entry in page.entries}
         newest = sorted((found[key] for key in sorted(found, reverse=True)[:limit]), key=_begin)
@@ -78,54 +77,9 @@ def show(*, what: str | None, since: float | None, limit: int, config_path: Path
         )
 
 
-def _searches(what: str | None, since: float | None) -> Iterator[Search]:
-    """What the word may mean: all of it is looked for."""
-    if what is None:
-        yield Search(since=since)
-    elif _REFERENCE.match(what):
-        yield Search(reference=what.upper(), since=since)
-    elif _is_id(what):
-        yield Search(message=what.upper(), since=since)
-        yield Search(session=what.upper(), since=since)
-    elif address := _network_address(what):
-        yield Search(client=address, since=since)
-    if what is not None and not _REFERENCE.match(what):
-        with contextlib.suppress(UnpreparableError):
-            yield Search(login=prepare_login(what), since=since)
-        if "@" in what:
-            yield Search(recipient=what, since=since)
-
-
 def _begin(entry: Entry) -> float:
     """A session is written when it ends, and told where it began."""
     return entry.steps[0].at if entry.steps else 0.0
-
-
-def _is_id(what: str) -> bool:
-    try:
-        shard_of(what)
-    except ValueError:
-        return False
-    return True
-
-
-def _network_address(what: str) -> str:
-    try:
-        return str(ipaddress.ip_address(what))
-    except ValueError:
-        return ""
-
-
-@contextlib.contextmanager
-def _reader(config_path: Path) -> Iterator[JournalReader]:
-    """The journals are files of the service's user: read them as that user."""
-    place = Place(config_path)
-    place.become_service()
-    reader = JournalReader(lambda: journal_files(place.data_dir))
-    try:
-        yield reader
-    finally:
-        reader.close()
 
 
 def _print(entries: Iterable[Entry], *, as_json: bool) -> None:

@@ -38,7 +38,7 @@ def failed(at: float, event: TlsFailed, port: int, *, implicit: bool, establishe
     """TLS failed, on a port where it begins at once or by STARTTLS, or after it had been on."""
     return stage(
         at,
-        "tls-broken" if established_before else _kind(event, implicit=implicit),
+        _kind(event, implicit=implicit, established_before=established_before),
         {
             "port": port,
             "why": event.why,
@@ -51,13 +51,12 @@ def failed(at: float, event: TlsFailed, port: int, *, implicit: bool, establishe
     )
 
 
-def _kind(event: TlsFailed, *, implicit: bool) -> str:
+def _kind(event: TlsFailed, *, implicit: bool, established_before: bool) -> str:
     cause = event.cause if event.cause in _CAUSES else "other"
-    if cause == "hung-up":
-        if event.saw_certificate:
-            cause = "hung-up-after-certificate"
-        elif implicit and not event.offered:
-            return "left-at-once"
+    if established_before and cause == "other":
+        return "tls-broken"
+    if cause == "hung-up" and event.saw_certificate:
+        cause = "hung-up-after-certificate"
     elif cause in _OTHERWISE_AFTER_STARTTLS and not implicit:
         cause += "-after-starttls"
     return f"tls-failed-{cause}"

@@ -69,12 +69,12 @@ def told(
     """
     words = WORDS.get(stage.kind, UNKNOWN)
     facts: dict[str, Fact] = {"kind": stage.kind, **stage.facts}
-    sentence = words.sentence
-    if anonymous:
-        sentence = words.anonymous or sentence
-    else:
+    if not anonymous:
         facts |= stage.private
     shown = {name: _shown(name, value, when) for name, value in facts.items()}
+    sentence = words.sentence
+    if words.anonymous and (anonymous or not _has_all(sentence, shown)):
+        sentence = words.anonymous  # of a stage that was cut to what its reader may see
     remedy = filled(translate(words.remedy), shown) if words.remedy else ""
     return Told(words.tone, filled(translate(sentence), shown), remedy)
 
@@ -86,6 +86,11 @@ def filled(text: str, facts: Mapping[str, str]) -> str:
 
 def _part(text: str, facts: Mapping[str, str]) -> str:
     return text if all(facts.get(name) for name in _NAME.findall(text)) else ""
+
+
+def _has_all(text: str, facts: Mapping[str, str]) -> bool:
+    """Whether all facts are known that are not in brackets."""
+    return all(name in facts for name in _NAME.findall(_PART.sub("", text)))
 
 
 def _with_facts(text: str, facts: Mapping[str, str]) -> str:
