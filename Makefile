@@ -17,7 +17,7 @@ RUNS ?= 2
 FUZZ_TIME ?= 600
 BENCH_DIR ?= /var/tmp/sams-bench
 
-.PHONY: help env test-env demo test test-long mutants bench bench-micro bench-scale bench-profile bench-folders fuzz soak audit sbom release check format system requirements docs clean
+.PHONY: help env test-env demo test test-long mutants bench bench-micro bench-scale bench-profile bench-folders fuzz soak audit sbom release check format system requirements docs translations clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*##' Makefile | sed -E 's/^([a-z-]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -107,6 +107,9 @@ release: $(VENV)/.release-env  ## dist: sdist, wheel, pinned requirements, bill 
 
 docs: env  ## write the reference pages that are made from the code
 	@$(BIN)/python tools/make_reference.py
+
+translations: env  ## collect the texts of the pages into the catalogues of src/sams/web/locale
+	@$(BIN)/python -m tools.translations
 
 system:  ## as root: Debian packages with the real programs that the tests drive
 	@tools/make-system
