@@ -190,20 +190,24 @@ def test_everything_is_counted_at_once(rig: Rig) -> None:
     session = whole_session(rig)
     assert session.id
     other = rig.recorder.session("0OTH", "192.0.2.6", 465, implicit=True)
-    other.tell(TlsFailed("no shared cipher"))
+    other.tell(TlsFailed("NO_SHARED_CIPHER", "no-suite"))
+    other.tell(TlsFailed("what an older version told"))
     other.tell(Refused("XYZZY", "500 what"))
     other.tell(Warned("From", "alias"))
     rig.recorder.tell(ATTEMPT)
     rig.recorder.tell(Reported("0MSG", "0REP", "failed"))
     values: dict[m.Counter | m.Gauge, tuple[str, int]] = {
         m.CONNECTIONS: ("", 1), m.CONNECTED: ("", 2), m.CLOSED: ("quit", 1), m.TLS: ("TLSv1.3", 1),
-        m.TLS_RESUMED: ("", 1), m.SIGNED_IN: ("memory", 1), m.ACCEPTED: ("", 1), m.ACCEPTED_RECIPIENTS: ("", 2),
-        m.ACCEPTED_OCTETS: ("", 4_096), m.REFUSED: ("other", 1), m.WARNED: ("", 1), m.ATTEMPTED: ("", 1),
+        m.TLS_FAILED: ("no-suite", 1), m.TLS_RESUMED: ("", 1), m.SIGNED_IN: ("memory", 1),
+        m.ACCEPTED: ("", 1), m.ACCEPTED_RECIPIENTS: ("", 2), m.ACCEPTED_OCTETS: ("", 4_096),
+        m.REFUSED: ("other", 1), m.WARNED: ("", 1), m.ATTEMPTED: ("", 1),
         m.SETTLED: ("delivered", 1), m.REPORTED: ("failed", 1),
     }  # fmt: skip
     assert {
         family: (label, rig.board.value(family, label)) for family, (label, _) in values.items()
     } == values
+    assert rig.board.value(m.TLS, "failed") == 2
+    assert rig.board.value(m.TLS_FAILED, "other") == 1
 
 
 @pytest.mark.parametrize("name", all_mechanisms().names)

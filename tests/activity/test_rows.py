@@ -14,6 +14,7 @@ from sams.activity.events import (
     ServiceEvent,
     SessionEvent,
     SignedIn,
+    TlsFailed,
     Warned,
     kind_of,
 )
@@ -79,6 +80,18 @@ def test_every_kind_of_event_has_a_rule() -> None:
     assert set(STEPS) == set(SessionEvent.__args__)
     assert set(COUNTS) == set(ServiceEvent.__args__)
     assert kind_of(Greeted("EHLO", "x")) == "greeted"
+
+
+def test_what_an_older_version_told_of_a_failed_handshake_and_of_a_refusal_is_read() -> None:
+    failed = '[0.5,{"kind":"tls_failed","why":"UNSUPPORTED_PROTOCOL"}]'
+    refused = '[0.6,{"kind":"refused","verb":"?","reply":"500"}]'
+    read = decode_record(f'[1.0,"session","0SES","","192.0.2.5",[{failed},{refused}],[]]')
+    assert read.steps == [(0.5, TlsFailed("UNSUPPORTED_PROTOCOL")), (0.6, Refused("?", "500"))]
+
+
+def test_what_is_not_known_of_a_failed_handshake_takes_no_room() -> None:
+    text = encode_record(record((0.0, TlsFailed("the program said nothing", "silent"))))
+    assert '{"kind":"tls_failed","why":"the program said nothing","cause":"silent"}' in text
 
 
 def test_a_reference_keeps_the_name_that_journals_on_disk_and_programs_know() -> None:

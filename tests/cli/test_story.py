@@ -54,6 +54,38 @@ def test_a_session_is_told_step_by_step() -> None:
     assert lines[4].strip() == "… it still lasts"
 
 
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (events.TlsFailed("UNSUPPORTED_PROTOCOL"), "TLS failed: UNSUPPORTED_PROTOCOL"),
+        (
+            events.TlsFailed(
+                "UNSUPPORTED_PROTOCOL",
+                "old-version",
+                offered="TLSv1.1",
+                suites="X +3",
+                server_name="mail.example.org",
+            ),
+            "TLS failed (old-version): UNSUPPORTED_PROTOCOL; it offered TLSv1.1; suites X +3; for mail.example.org",
+        ),
+        (
+            events.TlsFailed(
+                "TLSV1_ALERT_UNKNOWN_CA", "not-trusted", alert="unknown_ca", saw_certificate=True
+            ),
+            "TLS failed (not-trusted): TLSV1_ALERT_UNKNOWN_CA; its alert unknown_ca; our certificate was sent",
+        ),
+        (
+            events.TlsFailed("HTTP_REQUEST", "http", word="GET"),
+            "TLS failed (http): HTTP_REQUEST; it said GET",
+        ),
+        (events.Refused("?", "500 5.5.1 What", said="XXXXXXXX"), "? XXXXXXXX refused: 500 5.5.1 What"),
+        (events.Refused("AUTH", "504 5.5.4 No", said="CRAM-MD5"), "AUTH CRAM-MD5 refused: 504 5.5.4 No"),
+    ],
+)
+def test_a_failure_is_told_with_what_is_known_of_it(event: events.AnyEvent, words: str) -> None:
+    assert story.told(event) == words
+
+
 def test_a_single_event_is_one_line() -> None:
     (line,) = story.timeline(
         _entry(events.AccountChanged("ann", "suspended", "root", "stolen"), what="account")
