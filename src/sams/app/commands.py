@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sams.app.control import Asked, service_handlers, worker_handlers
+from sams.app.control import Asked, pages_view, service_handlers, worker_handlers
 from sams.app.inherited import Inherited
 from sams.app.members import find_member
 from sams.app.sources import login_forms
@@ -25,6 +25,7 @@ class Commands:
         self._inherited = inherited
         self._number = number
         self._asked = asked
+        self._pages = pages_view(inherited, asked) if number == 0 else None
         self._servers: list[ControlServer] = []
 
     async def open(self) -> None:
@@ -53,6 +54,8 @@ class Commands:
         """Answer no more."""
         for server in self._servers:
             await server.close()
+        if self._pages is not None:
+            await self._pages.close()
 
     def _answers(self) -> list[tuple[Path, Handlers]]:
         data_dir = self._inherited.material.config.server.data_dir
@@ -72,7 +75,8 @@ class Commands:
         of_sources = source_handlers(
             lambda: sign_ins.authenticator.chain, self._forms, sign_ins.grants, asked.activity.tell
         )
-        return {**whole, **of_sources}
+        of_pages = self._pages.handlers() if self._pages is not None else {}
+        return {**whole, **of_sources, **of_pages}
 
     def _forms(self) -> LoginForms:
         return login_forms(self._inherited.material.config)

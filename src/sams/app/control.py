@@ -40,13 +40,16 @@ from sams.control.messages import (
 from sams.control.peers import Peer
 from sams.control.server import Handlers
 from sams.core.errors import OperatorError
+from sams.core.ids import MAX_SHARD, IdMaker
 from sams.identity.accounts.store import AccountStore
 from sams.identity.guard.locks import GuardLocks
 from sams.identity.logins import LoginForms
 from sams.service.account_view import LocalAccounts, account_handlers
 from sams.service.app_password_view import FindMember, app_password_handlers
 from sams.service.guard_view import LocalGuard, guard_handlers
+from sams.service.pages_view import PagesView
 from sams.service.queue_view import ShardQueue, queue_handlers
+from sams.service.story_view import StoryReader
 from sams.submission.reception import Reception
 
 AskForReload = Callable[[], Awaitable[tuple[str, ...]]]
@@ -120,6 +123,22 @@ def _identity_handlers(
         **guard_handlers(guard, tell),
         **app_password_handlers(local_app_passwords(config, clock, accounts), find, tell),
     }
+
+
+def pages_view(inherited: Inherited, asked: Asked) -> PagesView | None:
+    """What answers the pages; None: there are none."""
+    config, clock = inherited.material.config, inherited.clock
+    if config.web is None:
+        return None
+    return PagesView(
+        authenticator=lambda: asked.sign_ins.authenticator,
+        activity=asked.activity,
+        stories=StoryReader(config.server.data_dir, clock),
+        session_ids=IdMaker(clock, MAX_SHARD),
+        clock=clock,
+        port=config.web.port,
+        implicit=config.web.security == "tls",
+    )
 
 
 def worker_handlers(number: int, inherited: Inherited, asked: Asked) -> Handlers:

@@ -103,14 +103,15 @@ def is_unchanged(account: Account | None, identity: Identity) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Who may sign in at a listener.
+    """Who may sign in at a listener, or at the pages.
 
     sources: names of the sources whose members; empty: of all.
-    devices_only: printers and monitors (`sams device`), and no person.
+    devices_only: printers and monitors (`sams device`), and no person. people_only: the other way round.
     """
 
     sources: frozenset[str] = frozenset()
     devices_only: bool = False
+    people_only: bool = False
 
 
 EVERYBODY = Audience()

@@ -11,6 +11,7 @@ ACCEPTED = reply(235, "2.7.0", "Signed in")
 WRONG = reply(535, "5.7.8", "Wrong user name or password")
 UNAVAILABLE = reply(454, "4.7.0", "Signing in does not work at the moment, try again later")
 DEVICES_ONLY = reply(535, "5.7.0", "This port is for devices only; people use the port in their set-up page")
+PEOPLE_ONLY = reply(535, "5.7.0", "This is a device's account; people sign in here with their own")
 APP_PASSWORDS_ONLY = reply(
     535, "5.7.8", "Wrong user name or password; an app password is needed here, not your usual one"
 )

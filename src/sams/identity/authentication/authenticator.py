@@ -155,7 +155,16 @@ class ChainAuthenticator:
         # The guard counts all spellings as one; sources look for the one that was typed first.
         counted = visible(name, 100) if problem else login.bare
         attempt = SignInAttempt(address, counted, secret, is_opaque)
-        return SignInRequest(attempt, login, claim.authzid, started, chain, audience.devices_only, problem)
+        return SignInRequest(
+            attempt,
+            login,
+            claim.authzid,
+            started,
+            chain,
+            audience.devices_only,
+            problem,
+            audience.people_only,
+        )
 
     def _chain(self, audience: Audience) -> Chain:
         chain = self._chains.get(audience.sources)

@@ -76,6 +76,8 @@ class Judge:
         if sign_in.devices_only and not account.is_device:
             explanation = "no device, at a listener for devices"
             return self.refusals.refused(sign_in, replies.DEVICES_ONLY, explanation)
+        if sign_in.people_only and account.is_device:
+            return self.refusals.refused(sign_in, replies.PEOPLE_ONLY, "a device, where only people sign in")
         if account.networks and not covering(account.networks)(sign_in.attempt.address):
             explanation = f"{proof.text}, from a network that is not its"
             return self.refusals.refused(sign_in, replies.WRONG_NETWORK, explanation)

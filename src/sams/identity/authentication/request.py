@@ -25,7 +25,7 @@ class SignInRequest(Struct, frozen=True):
 
     attempt: as the guard counts it. login: of NOBODY where it can be no account's; problem then says why.
     authzid: as whom it is to act; empty: as itself. started: when it was asked, on the monotonic clock.
-    chain: the sources of the listener. devices_only: as of the listener.
+    chain: the sources of the listener. devices_only, people_only: as of the audience.
     """
 
     attempt: SignInAttempt
@@ -35,6 +35,7 @@ class SignInRequest(Struct, frozen=True):
     chain: Chain
     devices_only: bool
     problem: str = ""
+    people_only: bool = False
 
 
 def claimed(claim: Claim) -> tuple[str, str, bool]:

@@ -1,0 +1,162 @@
+"""What the web process is answered: who someone is, and what happened to them; cut here to what they may see."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from sams.activity.events import SignedIn, SignInRefused
+from sams.activity.interface import Activity, SessionLog
+from sams.control.messages import (
+    Done,
+    Failure,
+    PagesSignedIn,
+    PagesSignIn,
+    PagesSignOut,
+    Stories,
+    StoriesOfAddress,
+    StoriesOfMember,
+    Trouble,
+)
+from sams.control.peers import Peer
+from sams.control.server import Handlers
+from sams.core.clock import Clock
+from sams.core.errors import OperatorError
+from sams.core.ids import IdMaker, new_reference
+from sams.identity import replies
+from sams.identity.interface import BUILTIN, Audience, Authenticator, Identity, SignInVerdict
+from sams.protocol.sasl.interface import PasswordClaim
+from sams.service.story_view import PAGE, StoryReader, TooMany
+from sams.service.tickets import LIFE, Tickets
+
+AT_ONCE = 8
+"""Sign-ins that are decided or delayed at once."""
+LONGEST = 1_200
+"""Characters of a login or a password that are looked at; what is right is shorter."""
+PATIENCE = 40.0
+"""Seconds for a verdict."""
+_PEOPLE = Audience(people_only=True)
+_BUSY = "so many visitors ask that this question would not be answered in time"
+
+
+@dataclass(slots=True)
+class PagesView:
+    """Answers the pages.
+
+    port, implicit: where visitors connect, for the journal.
+    session_ids: a sign-in at the pages stands in the journal as a session.
+    """
+
+    authenticator: Callable[[], Authenticator]
+    activity: Activity
+    stories: StoryReader
+    session_ids: IdMaker
+    clock: Clock
+    port: int
+    implicit: bool
+    _tickets: Tickets = field(init=False)
+    _deciding: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        self._tickets = Tickets(self.clock, lambda identity: self.authenticator().still_valid(identity))
+
+    def handlers(self) -> Handlers:
+        """The table by which the service answers them."""
+        return {
+            PagesSignIn: self.sign_in,
+            PagesSignOut: self.sign_out,
+            StoriesOfAddress: self.of_address,
+            StoriesOfMember: self.of_member,
+        }
+
+    async def close(self) -> None:
+        """Let go of the journals."""
+        await self.stories.close()
+
+    async def sign_in(self, request: PagesSignIn, _peer: Peer) -> PagesSignedIn:
+        """Check a password as one that came from the visitor's address: the guard counts it, the journal tells it."""
+        address = plain_address(request.address)
+        if not (0 < len(request.login) <= LONGEST and 0 < len(request.password) <= LONGEST):
+            return PagesSignedIn(why="password", text=_text(replies.WRONG.lines))
+        if self._deciding >= AT_ONCE:
+            return PagesSignedIn(why="unavailable", text=_text(replies.BUSY.lines))
+        self._deciding += 1
+        try:
+            verdict = await self._verdict(PasswordClaim("", request.login, request.password), address)
+            await asyncio.sleep(verdict.delay)
+        finally:
+            self._deciding -= 1
+        log = self.activity.session(self.session_ids.next(), address, self.port, implicit=self.implicit)
+        answer = self._answer(verdict, request.login, log)
+        log.end("quit", 1)
+        return answer
+
+    async def sign_out(self, request: PagesSignOut, _peer: Peer) -> Done:
+        """Forget a ticket."""
+        self._tickets.forget(request.ticket)
+        return Done()
+
+    async def of_address(self, request: StoriesOfAddress, _peer: Peer) -> Stories | Failure:
+        """For who connects from that address; an IPv6 one exactly, for others may share its network."""
+        try:
+            return await self.stories.of_address(plain_address(request.address), request.since)
+        except TooMany:
+            return Failure(Trouble.BUSY, _BUSY)
+
+    async def of_member(self, request: StoriesOfMember, _peer: Peer) -> Stories | Failure:
+        """For a ticket's member."""
+        identity = self._tickets.find(request.ticket)
+        if identity is None:
+            return Stories(known=False)
+        try:
+            return await self.stories.of_login(identity.login, request.since)
+        except TooMany:
+            return Failure(Trouble.BUSY, _BUSY)
+
+    async def _verdict(self, claim: PasswordClaim, address: str) -> SignInVerdict:
+        decision = self.authenticator().verify(claim, address, _PEOPLE)
+        if isinstance(decision, SignInVerdict):
+            return decision
+        try:
+            return await asyncio.wait_for(decision, PATIENCE)
+        except TimeoutError:
+            return SignInVerdict(None, replies.UNAVAILABLE, "no verdict came in time", why="unavailable")
+
+    def _answer(self, verdict: SignInVerdict, claimed: str, log: SessionLog) -> PagesSignedIn:
+        identity = verdict.identity
+        if identity is None:
+            said = verdict.reply.with_reference(new_reference())
+            reference = said.reference or ""
+            log.tell(SignInRefused(claimed, PAGE, verdict.why, str(said), reference, verdict.explanation))
+            why = "password" if verdict.why == "unknown" else verdict.why
+            return PagesSignedIn(why=why, text=f"{_text(said.lines)} (ref {reference})")
+        log.tell(_told(identity, verdict))
+        until = self.clock.now() + LIFE
+        return PagesSignedIn(self._tickets.issue(identity), identity.login, until=until)
+
+
+def _told(identity: Identity, verdict: SignInVerdict) -> SignedIn:
+    source = "" if identity.source == BUILTIN else identity.source
+    return SignedIn(
+        identity.login, PAGE, source=source, how="" if verdict.is_ordinary else verdict.explanation
+    )
+
+
+def _text(lines: tuple[str, ...]) -> str:
+    return " ".join(lines)
+
+
+def plain_address(text: str) -> str:
+    """A visitor's address as the journal has it: canonical, without a zone, an IPv4 one never mapped.
+
+    Raises:
+        OperatorError: it is none.
+    """
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        raise OperatorError("the visitor's address is no IP address") from None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return str(mapped or found)
