@@ -17,9 +17,46 @@ WINDOWS, MACOS, IOS, ANDROID, LINUX = (
 )
 _EVERY_DESKTOP = (WINDOWS, MACOS, LINUX)
 
-PROGRAMS: tuple[Program, ...] = (
+_KEPT_AT_MICROSOFT = translatable("keeps your password at Microsoft")
+_IS_THERE = translatable("is on the device already")
+
+_FOR_PEOPLE: tuple[Program, ...] = (
+    Program("apple-mail-mac", "Apple Mail", Kind.DESKTOP, (MACOS,), Automatic.PROFILE, 5, _IS_THERE),
+    Program("apple-mail-ios", "Apple Mail", Kind.PHONE, (IOS,), Automatic.PROFILE, 5, _IS_THERE),
     Program("thunderbird", "Thunderbird", Kind.DESKTOP, _EVERY_DESKTOP, Automatic.AUTOCONFIG, 10),
+    Program("thunderbird-android", "Thunderbird", Kind.PHONE, (ANDROID,), Automatic.AUTOCONFIG, 10),
+    Program("k9-mail", "K-9 Mail", Kind.PHONE, (ANDROID,), Automatic.AUTOCONFIG, 15),
+    Program("evolution", "Evolution", Kind.DESKTOP, (LINUX,), Automatic.AUTOCONFIG, 20),
+    Program("outlook-classic", "Outlook (classic)", Kind.DESKTOP, (WINDOWS,), Automatic.AUTODISCOVER, 20),
+    Program("kmail", "KMail", Kind.DESKTOP, (LINUX,), Automatic.AUTOCONFIG, 25),
+    Program("geary", "Geary", Kind.DESKTOP, (LINUX,), Automatic.AUTOCONFIG, 30),
+    Program(
+        "samsung-email",
+        "Samsung Email",
+        Kind.PHONE,
+        (ANDROID,),
+        rank=30,
+        note=translatable("for Galaxy phones and tablets"),
+    ),
+    Program("em-client", "eM Client", Kind.DESKTOP, (WINDOWS, MACOS), Automatic.AUTODISCOVER, 35),
+    Program("gmail-app", "Gmail", Kind.PHONE, (ANDROID, IOS), rank=40, note=translatable("the app")),
+    Program("outlook-mac", "Outlook for Mac", Kind.DESKTOP, (MACOS,), rank=40),
+    Program("outlook-new", "Outlook (new)", Kind.DESKTOP, (WINDOWS,), rank=45, note=_KEPT_AT_MICROSOFT),
+    Program("outlook-mobile", "Outlook", Kind.PHONE, (IOS, ANDROID), rank=50, note=_KEPT_AT_MICROSOFT),
+    Program("mailspring", "Mailspring", Kind.DESKTOP, _EVERY_DESKTOP, rank=60),
+    Program("claws-mail", "Claws Mail", Kind.DESKTOP, (LINUX, WINDOWS), Automatic.SRV, 60),
+    Program("the-bat", "The Bat!", Kind.DESKTOP, (WINDOWS,), rank=65),
+    Program(
+        "gmail-web",
+        "Gmail",
+        Kind.DESKTOP,
+        _EVERY_DESKTOP,
+        rank=90,
+        note=translatable("in the browser: sends only, and keeps your password at Google"),
+    ),
 )
+
+PROGRAMS: tuple[Program, ...] = (*_FOR_PEOPLE,)
 
 
 def by_slug(slug: str) -> Program | None:
