@@ -114,14 +114,16 @@ _RULES: tuple[_Rule, ...] = (
 )
 
 
-def refusal(at: float, event: Refused, *, secure: bool) -> Stage:
-    """The stage of a refused command or message. secure: TLS was on."""
+def refusal(at: float, event: Refused, port: int, *, secure: bool) -> Stage:
+    """The stage of a refused command or message. port: ours. secure: TLS was on."""
     reply = said(event.reply, event.reference)
     kind = _mangled(event, secure=secure) or _kind(event.verb, reply)
     facts: dict[str, Fact] = reply.facts | {"verb": _verb(event.verb), "said": event.said}
     if kind == "mechanism-not-offered":
         offered = reply.text.partition(_OFFERED)[2]
         facts |= {"mechanism": event.said, "offered": "" if offered == "none" else offered}
+    elif kind == "tls-failed-tls-to-plain":
+        facts["port"] = port
     return stage(at, kind, facts, {"reply": reply.text or event.reply or "?"}, {"detail": event.detail})
 
 

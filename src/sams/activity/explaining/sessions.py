@@ -52,6 +52,7 @@ class SessionFold:
         self._greeting = ""
         self._spoke = self._greeted_in_tls = self._tried = self._signed_in = False
         self._concluded = False
+        self._fault = ""  # the last kind that went wrong since somebody signed in
         self._envelope: Stage | None = None
         self._in_message = False
 
@@ -101,6 +102,7 @@ class SessionFold:
         self._tried = self._signed_in = True
         self.login = event.login
         self._add(sign_ins.signed_in(at, event))
+        self._fault = ""
 
     def _sign_in_refused(self, at: float, event: events.SignInRefused) -> None:
         self._spoke = self._tried = True
@@ -121,7 +123,7 @@ class SessionFold:
     def _refused(self, at: float, event: events.Refused) -> None:
         self._spoke = self._spoke or bool(event.verb)
         self._tried = self._tried or event.verb == "AUTH"
-        made = refusal(at, event, secure=self._secure)
+        made = refusal(at, event, self._port, secure=self._secure)
         if made.kind.startswith("timeout-"):
             self._conclude(at, "timeout")
         self._add(made)
@@ -160,7 +162,7 @@ class SessionFold:
         self._add(stage(at, self._closing(event.how), {"how": event.how}))
 
     def _closing(self, how: str) -> str:
-        if how == "protocol" and self._last_fault().startswith("sign-in-"):
+        if how == "protocol" and self._fault.startswith("sign-in-"):
             return "closed-too-many-sign-ins"
         return f"closed-{how}" if how in _CLOSINGS else "closed-other"
 
@@ -182,26 +184,16 @@ class SessionFold:
     def _missing_tls(self, how: str) -> str:
         if not self._spoke:
             return "" if how == "timeout" else "left-at-once"
-        if self._implicit or self._has_fault():
+        if self._implicit or self._fault:
             return ""
         return "left-without-tls-helo" if self._greeting == "HELO" else "left-without-tls"
 
     def _missing_later(self) -> str:
-        if self._has_fault():
+        if self._fault:
             return ""
         if not self._tried:
             return "left-without-sign-in" if self._greeted_in_tls else "left-after-tls"
         return "" if self.accepted or not self._signed_in else "nothing-sent"
-
-    def _has_fault(self) -> bool:
-        """Whether something went wrong, other than that time was up."""
-        return bool(self._last_fault())
-
-    def _last_fault(self) -> str:
-        for one in reversed(self.stages):
-            if _is_bad(one.kind) and not one.kind.startswith("timeout-"):
-                return one.kind
-        return ""
 
     def _has_any(self, begins: tuple[str, ...]) -> bool:
         return any(one.kind.startswith(begins) for one in self.stages)
@@ -215,6 +207,8 @@ class SessionFold:
     def _add(self, made: Stage) -> None:
         """Add it, or count it where the same was just told."""
         self._flush()
+        if _is_fault(made.kind):
+            self._fault = made.kind
         last = self.stages[-1] if self.stages else None
         if last is not None and last.kind == made.kind and _is_same(last, made):
             times = int(last.facts.get("times", 1))
@@ -248,9 +242,11 @@ class SessionFold:
     }
 
 
-def _is_bad(kind: str) -> bool:
+def _is_fault(kind: str) -> bool:
+    """Whether something went wrong, other than that time was up or how it ended."""
     words = WORDS.get(kind)
-    return words is not None and words.tone in {Tone.BAD, Tone.WAIT} and not kind.startswith("closed-")
+    is_bad = words is not None and words.tone in {Tone.BAD, Tone.WAIT}
+    return is_bad and not kind.startswith(("closed-", "timeout-"))
 
 
 def _is_same(one: Stage, other: Stage) -> bool:

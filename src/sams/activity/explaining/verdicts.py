@@ -22,13 +22,17 @@ def verdict(story: Story) -> Stage:
     if not stages:
         return Stage(story.begun, "verdict-nothing")
     kinds = {stage.kind for stage in stages}
-    for stage in reversed(stages):
-        if stage.kind in _FAILED_LATER:
+    for place, stage in reversed(list(enumerate(stages))):
+        if stage.kind in _FAILED_LATER and not _was_released(stage, stages[place:]):
             return stage
     failed = _first_failure(stages, "accepted" in kinds)
     if failed is not None:
         return failed
     return _without_failure(story, kinds)
+
+
+def _was_released(stage: Stage, rest: tuple[Stage, ...]) -> bool:
+    return stage.kind == "queue-hold" and any(one.kind == "queue-release" for one in rest)
 
 
 def _without_failure(story: Story, kinds: set[str]) -> Stage:

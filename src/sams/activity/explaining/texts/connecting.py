@@ -317,7 +317,7 @@ CONNECTING: Mapping[str, Words] = {
     "closed-bug": Words(
         Tone.BAD,
         translatable("Something went wrong in the service, and the connection ended."),
-        translatable("Try again. If it happens again, tell the help desk[ the reference {reference}]."),
+        translatable("Try again. If it happens again, tell the help desk."),
     ),
     "closed-shutdown": Words(
         Tone.WAIT,
