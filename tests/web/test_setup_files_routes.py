@@ -38,7 +38,8 @@ def ask(where: str, *, of: Site | None = None, method: str = "GET", body: bytes 
     return asyncio.run(_ask(of or site(sts=STS), where, method, (body,)))
 
 
-async def _ask(of: Site, where: str, method: str, pieces: tuple[bytes, ...]) -> Answered:
+async def _ask(of: Site, where: str, method: str, pieces: tuple[bytes | None, ...]) -> Answered:
+    """None: the client hangs up."""
     application = Starlette(routes=routes(of, lambda: dt.datetime(2026, 1, 2, tzinfo=dt.UTC)))
     path, _, query = where.partition("?")
     scope: Scope = {
@@ -49,7 +50,12 @@ async def _ask(of: Site, where: str, method: str, pieces: tuple[bytes, ...]) -> 
         "headers": [(b"host", b"autoconfig.example.ac.uk")],
         "app": application,
     }
-    waiting: list[Message] = [{"type": "http.request", "body": piece, "more_body": True} for piece in pieces]
+    waiting: list[Message] = [
+        {"type": "http.disconnect"}
+        if piece is None
+        else {"type": "http.request", "body": piece, "more_body": True}
+        for piece in pieces
+    ]
     sent: list[Message] = []
 
     async def receive() -> Message:
@@ -180,6 +186,12 @@ def test_an_endless_request_is_not_read_to_its_end() -> None:
     pieces = tuple(b" " * 8_192 for _ in range(10_000))
     answer = asyncio.run(_ask(site(), "/autodiscover/autodiscover.xml", "POST", pieces))
     assert b"<ErrorCode>600</ErrorCode>" in answer.body
+
+
+def test_who_hangs_up_within_a_request_is_no_bug_of_ours() -> None:
+    for path in ("/autodiscover/autodiscover.xml", "/mail.mobileconfig"):
+        answer = asyncio.run(_ask(site(), path, "POST", (b"address=", None)))
+        assert answer.status == 400
 
 
 EVERYTHING = (

@@ -19,7 +19,7 @@ _GRAMMAR = re.compile(
 )
 
 
-@pytest.mark.parametrize(("mode", "max_age"), [("testing", 86_400), ("enforce", 604_800)])
+@pytest.mark.parametrize(("mode", "max_age"), [("testing", 86_400), ("enforce", 1_209_600)])
 def test_a_policy_is_lines_that_end_in_crlf(mode: str, max_age: int) -> None:
     file = sts_policy(site(sts=StsPolicy(mode, ("mx1.example.ac.uk", "mx2.example.ac.uk"))))
     found = _GRAMMAR.fullmatch(file.octets)

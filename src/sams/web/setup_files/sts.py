@@ -1,14 +1,10 @@
-"""The policy of MTA-STS (RFC 8461 section 3.2): whom other servers may hand the domains' mail to, and only by TLS."""
+"""The policy of MTA-STS (RFC 8461): whom other servers may hand the domains' mail to, and only by TLS."""
 
 from __future__ import annotations
 
-from typing import Final
-
+from sams.config.sts_policy import policy_text
 from sams.web.setup_files.asked import Refused, SetupFile
 from sams.web.site import Site
-
-_MAX_AGES: Final = {"testing": 86_400, "enforce": 604_800}
-"""Seconds for which others keep it: a day while it is tried out, then a week."""
 
 
 def sts_policy(site: Site) -> SetupFile:
@@ -19,10 +15,4 @@ def sts_policy(site: Site) -> SetupFile:
     """
     if site.sts is None:
         raise Refused(404, "There is no MTA-STS policy.")
-    lines = (
-        "version: STSv1",
-        f"mode: {site.sts.mode}",
-        *(f"mx: {host}" for host in site.sts.mx),
-        f"max_age: {_MAX_AGES[site.sts.mode]}",
-    )
-    return SetupFile("text/plain; charset=utf-8", "".join(f"{line}\r\n" for line in lines).encode())
+    return SetupFile("text/plain; charset=utf-8", policy_text(site.sts.mode, site.sts.mx).encode())
