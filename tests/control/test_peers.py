@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sams.config.model import Control
-from sams.control.messages import Role
+from sams.control.messages import ROLE_FOR, Request, Role
 from sams.control.peers import Peer, Roles, peer_of, service_roles
 from sams.core.errors import OperatorError
 
@@ -73,3 +73,25 @@ def test_a_peer_has_its_users_name_or_number() -> None:
 def test_the_admin_role_brings_every_other() -> None:
     roles = Roles(frozenset(), {10: frozenset({Role.ADMIN})})
     assert roles.of(Peer(1, 1000, frozenset({10}))) == frozenset(Role)
+
+
+def test_the_user_of_the_pages_has_their_role_and_no_other() -> None:
+    roles = service_roles(5, Control(), "nobody")
+    nobody = pwd.getpwnam("nobody").pw_uid
+    assert roles.of(Peer(1, nobody, frozenset({9}))) == {Role.PAGES}
+    assert roles.of(Peer(1, nobody + 1, frozenset({9}))) == frozenset()
+
+
+def test_a_user_of_the_pages_that_is_not_there_is_named_by_its_key() -> None:
+    with pytest.raises(OperatorError, match=r'\[web\] user: there is no user "no-such-user-here"'):
+        service_roles(5, Control(), "no-such-user-here")
+
+
+FOUR = {"PagesSignIn", "PagesSignOut", "StoriesOfAddress", "StoriesOfMember"}
+
+
+@pytest.mark.parametrize("kind", list(ROLE_FOR), ids=lambda kind: kind.__name__)
+def test_the_pages_may_ask_four_questions_and_nobody_else_may_ask_these(kind: type[Request]) -> None:
+    others = frozenset(Role) - {Role.PAGES, Role.ADMIN}
+    assert (ROLE_FOR[kind] is Role.PAGES) == (kind.__name__ in FOUR)
+    assert (ROLE_FOR[kind] in others | {Role.ADMIN}) == (kind.__name__ not in FOUR)

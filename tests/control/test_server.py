@@ -12,8 +12,10 @@ from sams.control import sockets, wire
 from sams.control.client import ControlClient
 from sams.control.messages import (
     Changed,
+    Done,
     Failure,
     HealthQuery,
+    PagesSignOut,
     QueueDelete,
     QueueDepth,
     QueueHold,
@@ -169,6 +171,24 @@ def test_who_may_ask_nothing_cannot_take_all_connections(tmp_path: Path) -> None
                 one.ask(HealthQuery(), ServiceHealth)
         with ControlClient(path) as third, pytest.raises(OperatorError, match="too many commands"):
             third.ask(HealthQuery(), ServiceHealth)
+
+
+def test_the_pages_cannot_take_all_connections(tmp_path: Path) -> None:
+    path = sockets.service_path(tmp_path)
+    pages = Roles(frozenset(), users={os.geteuid(): frozenset({Role.PAGES})})
+    answers = {**supervisor(0), PagesSignOut: lambda _: Done()}
+    with (
+        listening(tmp_path, answers, roles=pages, max_connections=4),
+        ControlClient(path) as first,
+        ControlClient(path) as second,
+        ControlClient(path) as third,
+    ):
+        for one in (first, second, third):
+            assert one.ask(PagesSignOut("x"), Done) == Done()
+            with pytest.raises(NotPermitted, match="role `read`"):
+                one.ask(HealthQuery(), ServiceHealth)
+        with ControlClient(path) as fourth, pytest.raises(OperatorError, match="too many commands"):
+            fourth.ask(PagesSignOut("x"), Done)
 
 
 def _eventually_answers(path: Path) -> bool:

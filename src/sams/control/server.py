@@ -34,6 +34,8 @@ STRANGERS_PART = 4
 """Peers without any role get this part of the connections: one in so many."""
 PAGES_PART = 0.75
 """The web process gets this part of them: whatever visitors do, commands find a place."""
+_UNLOGGED = frozenset({Role.READ, Role.PAGES})
+"""What changes nothing; sign-ins at the pages stand in the journal."""
 IDLE_SECONDS = 60.0
 """How long a connection may wait with its next request, and for the peer to take an answer."""
 _PAUSE_SECONDS = 1.0
@@ -213,7 +215,7 @@ class ControlServer:
         handler = self._handlers.get(type(request))
         if handler is None:
             return Failure(Trouble.UNKNOWN, f"this part of the service does not answer {name}")
-        if ROLE_FOR[type(request)] is not Role.READ:
+        if ROLE_FOR[type(request)] not in _UNLOGGED:
             self._log.info("control request", request=name, uid=peer.uid, pid=peer.pid)
         try:
             return await handler(request, peer)
