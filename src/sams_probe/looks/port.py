@@ -7,7 +7,7 @@ import ssl
 from sams_probe.certificates.der import BadDer
 from sams_probe.certificates.reading import Certificate, read_certificate
 from sams_probe.looks.connection import Target, look
-from sams_probe.looks.findings import Look, PortFindings, Shown, Stage, Trust
+from sams_probe.looks.findings import Handshake, Look, PortFindings, Shown, Stage, Trust
 from sams_probe.options import Port, Security
 from sams_probe.wire.contexts import VERSIONS, Contexts
 from sams_probe.wire.first_octets import Speech
@@ -17,6 +17,7 @@ from sams_probe.wire.reaching import Reach
 _SELF_SIGNED, _UNKNOWN_ROOT = 18, 19
 _NO_ISSUER = frozenset({2, 20, 21, 27})
 _DATES = frozenset({9, 10, 13, 14})
+_IN_CLEAR = "TLSv1.2"  # where the certificates travel in clear, whatever Python hands over
 
 
 def look_at(target: Target, contexts: Contexts, *, versions: bool) -> PortFindings:
@@ -29,9 +30,9 @@ def look_at(target: Target, contexts: Contexts, *, versions: bool) -> PortFindin
         return found
     if not strict.secure:
         found = found._replace(loose=look(target, contexts.loose))
-    if versions and _spoke_tls(found):
-        found = found._replace(versions=_versions(target, contexts))
-    return found._replace(shown=_shown(target, contexts, found))
+    tried = _each_version(target, contexts) if versions and _spoke_tls(found) else {}
+    found = found._replace(versions=tuple((name, one and one.good) for name, one in tried.items()))
+    return found._replace(shown=_shown(target, contexts, found, tried.get(_IN_CLEAR)))
 
 
 def _may_be_tls(strict: Look, port: Port) -> bool:
@@ -50,16 +51,19 @@ def _spoke_tls(found: PortFindings) -> bool:
     return any(one.handshake is not None and one.handshake.spoken is Speech.TLS for one in looks)
 
 
-def _versions(target: Target, contexts: Contexts) -> tuple[tuple[str, bool | None], ...]:
-    found: list[tuple[str, bool | None]] = []
-    for name in VERSIONS:
-        context = contexts.versions.get(name)
-        spoken = None if context is None else look(target, context, until=Stage.HANDSHAKE).secure
-        found.append((name, spoken))
-    return tuple(found)
+def _each_version(target: Target, contexts: Contexts) -> dict[str, Handshake | None]:
+    """None: this Python cannot speak that version, or it did not come to a handshake."""
+    return {name: _handshake(target, contexts.versions.get(name)) for name in VERSIONS}
 
 
-def _shown(target: Target, contexts: Contexts, found: PortFindings) -> Shown | None:
+def _handshake(target: Target, context: ssl.SSLContext | None) -> Handshake | None:
+    return look(target, context, until=Stage.HANDSHAKE).handshake if context is not None else None
+
+
+def _shown(
+    target: Target, contexts: Contexts, found: PortFindings, in_clear: Handshake | None
+) -> Shown | None:
+    """The certificate, and what it is worth. in_clear: a handshake by TLS 1.2, where there was one already."""
     shaken = (found.loose if found.loose and found.loose.secure else found.strict).handshake
     if shaken is None or not shaken.good:
         return None
@@ -67,23 +71,18 @@ def _shown(target: Target, contexts: Contexts, found: PortFindings) -> Shown | N
         certificate = read_certificate(shaken.leaf)
     except BadDer:
         return None
-    chain = shaken.chain or _chain(target, contexts)
+    if in_clear is None and not shaken.chain and not found.strict.secure:
+        in_clear = _handshake(target, contexts.versions.get(_IN_CLEAR))
+    length = len(shaken.chain or (in_clear.chain if in_clear else ()))
     if found.strict.secure:
-        return Shown(certificate, Trust.TRUSTED, len(chain))
-    return _judged(target, contexts, certificate, len(chain))
-
-
-def _chain(target: Target, contexts: Contexts) -> tuple[bytes, ...]:
-    """TLS 1.2 sends the certificates in clear, whatever Python hands over."""
-    context = contexts.versions.get("TLSv1.2")
-    shaken = look(target, context, until=Stage.HANDSHAKE).handshake if context else None
-    return shaken.chain if shaken else ()
+        return Shown(certificate, Trust.TRUSTED, length)
+    return _judged(target, contexts, certificate, length)
 
 
 def _judged(target: Target, contexts: Contexts, certificate: Certificate, length: int) -> Shown:
     if not contexts.trusts:
         return Shown(certificate, Trust.NOT_JUDGED, length)
-    shaken = look(target, contexts.chain, until=Stage.HANDSHAKE).handshake
+    shaken = _handshake(target, contexts.chain)
     if shaken is None:
         return Shown(certificate, Trust.NOT_JUDGED, length)
     if shaken.good:

@@ -182,10 +182,12 @@ def _ports_reached(report: Report) -> str:
         one.port.number for one in report.ports if one.port.security is not Security.RELAY
     )
     told = f"{'neither' if len(numbers) > 1 else 'not'} {listed(list(map(str, numbers)), 'nor')}"
-    relay = any(
-        one.port.security is Security.RELAY and one.strict.reach is Reach.OPEN for one in report.ports
-    )
-    return f"{told}; port 25 answers, so the server is there" if relay else told
+    relays = [one.port for one in report.ports if one.port.security is Security.RELAY and _is_open(one)]
+    return f"{told}; {named(relays[0])} answers, so the server is there" if relays else told
+
+
+def _is_open(found: PortFindings) -> bool:
+    return found.strict.reach is Reach.OPEN
 
 
 def _portal(report: Report, works: list[PortFindings]) -> str:
@@ -194,7 +196,7 @@ def _portal(report: Report, works: list[PortFindings]) -> str:
         return ""
     if set(report.names.invented) & {one.text for one in report.names.addresses}:
         return "its resolver gives the same address for names that do not exist"
-    reached = [one for one in report.ports if one.strict.reach is Reach.OPEN]
+    reached = [one for one in report.ports if _is_open(one)]
     answers = {one.strict.first for one in reached if one.strict.speech is not Speech.TLS}
     kinds = {one.port.security is Security.TLS for one in reached}
     if len(reached) > 1 and len(answers) == 1 and kinds == {True, False}:

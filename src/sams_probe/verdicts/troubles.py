@@ -125,7 +125,7 @@ def _starttls(look: Look) -> Iterator[Trouble]:
         yield Trouble("starttls-mangled", _detail(look.clear.mangled))
     elif reply.code == 454:
         yield Trouble("starttls-unavailable", _detail(reply.text))
-    elif look.starttls is Starttls.MISSING:
+    elif look.starttls is Starttls.MISSING and look.clear is not None and look.clear.good:
         yield Trouble("starttls-unsupported", _detail(reply.text))
     elif look.starttls is Starttls.REFUSED:
         yield Trouble("starttls-refused", _detail(reply.text))
@@ -189,10 +189,17 @@ def _certificate(found: PortFindings, shown: Shown, clock: Clock) -> Iterator[Tr
         yield Trouble("wrong-name", (("names", listed(names + more)),))
     if product is not None:
         yield Trouble("intercepted", (*signer, ("product", f"{product.name} ({product.kind})")))
+    elif shown.trust is Trust.NOT_JUDGED and not _refused(found.strict):
+        return  # TLS failed for another reason, which is told
     elif shown.trust is Trust.OTHER:
         yield Trouble("bad-certificate", _detail(shown.problem))
     elif shown.trust in _TRUST:
         yield Trouble(_TRUST[shown.trust], signer)
+
+
+def _refused(look: Look) -> bool:
+    """Whether it was for its certificate."""
+    return look.handshake is not None and look.handshake.verify_code != 0
 
 
 _TRUST = {
