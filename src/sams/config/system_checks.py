@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from sams.config.definition import settings
-from sams.config.dkim_keys import dkim_record
 from sams.config.findings import Findings
 from sams.config.key import Section
 from sams.config.kinds import SecretFile
@@ -38,7 +37,6 @@ def check_system(config: Config, findings: Findings) -> None:
         _check_file(file, path, findings, is_secret=is_secret)
     for at, source in enumerate(config.accounts.sources):
         _check_reachable(source, ("accounts", "source", at), findings)
-    _check_dkim(config, findings)
     check_web_system(config, findings)
     if config.server.data_dir.exists() and not config.server.data_dir.is_dir():
         findings.problem(("server", "data_dir"), f"{config.server.data_dir} is no folder")
@@ -176,15 +174,6 @@ def _check_hash_list(file: Path, path: KeyPath, findings: Findings) -> None:
         hash_list.check(file)
     except hash_list.HashListError as error:
         findings.problem(path, str(error))
-
-
-def _check_dkim(config: Config, findings: Findings) -> None:
-    """Only `sams dns` reads these keys: one that is missing keeps no mail waiting."""
-    for at, key in enumerate(config.dns.dkim):
-        try:
-            dkim_record(key.public_key)
-        except OperatorError as error:
-            findings.warning(("dns", "dkim", at, "public_key"), str(error))
 
 
 def _check_secret(file: Path, path: KeyPath, findings: Findings) -> None:
