@@ -40,12 +40,13 @@ def named(found: list[str], *names: str) -> list[str]:
     return [line.split(" 3600 IN ")[1] for line in found if line.split(" ")[0].removesuffix(".") in names]
 
 
-@pytest.fixture
-def with_key(tmp_path: Path) -> Config:
+@pytest.fixture(scope="module")
+def with_key(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    folder = tmp_path_factory.mktemp("dkim")
     key = generate_private_key(65_537, 4_096).public_key()
     pem = key.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    (tmp_path / "s1.pem").write_bytes(pem)
-    return config_of(FULL + DKIM, tmp_path)
+    (folder / "s1.pem").write_bytes(pem)
+    return config_of(FULL + DKIM, folder)
 
 
 def test_a_service_without_pages_or_incoming_server_has_what_follows_from_it() -> None:
