@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -25,6 +27,8 @@ from sams.core.translatable import translatable
 
 MAX_AT_ONCE = 8
 """Questions under way: fewer than the service takes from the pages, whatever visitors do."""
+MAX_SIGN_INS = 4
+"""The same of sign-ins, which have places of their own: a slow directory holds up nothing else."""
 MAX_WAITING = 200
 """Questions that wait for one of these to end; further ones fail at once."""
 ANSWER_SECONDS = 10.0
@@ -88,44 +92,56 @@ class ControlLink:
         self._path = sockets.service_path(data_dir)
         self._answer_seconds = answer_seconds
         self._sign_in_seconds = sign_in_seconds
-        self._most = at_once + waiting
+        self._most = waiting
         self._turns = asyncio.Semaphore(at_once)
-        self._asked = 0
+        self._sign_in_turns = asyncio.Semaphore(MAX_SIGN_INS)
+        self._waiting = 0
 
     async def sign_in(self, login: str, password: str, address: str) -> PagesSignedIn:
         """As `Link`."""
         request = PagesSignIn(login=login, password=password, address=address)
-        return await self._ask(request, PagesSignedIn, self._sign_in_seconds)
+        return await self._ask(request, PagesSignedIn, self._sign_in_seconds, self._sign_in_turns)
 
     async def sign_out(self, ticket: str) -> None:
         """As `Link`."""
-        await self._ask(PagesSignOut(ticket), Done, self._answer_seconds)
+        await self._ask(PagesSignOut(ticket), Done, self._answer_seconds, self._turns)
 
     async def stories_of_address(self, address: str, since: float) -> Stories:
         """As `Link`."""
-        return await self._ask(StoriesOfAddress(address, since), Stories, self._answer_seconds)
+        return await self._ask(StoriesOfAddress(address, since), Stories, self._answer_seconds, self._turns)
 
     async def stories_of_member(self, ticket: str, since: float) -> Stories:
         """As `Link`."""
-        return await self._ask(StoriesOfMember(ticket, since), Stories, self._answer_seconds)
+        return await self._ask(StoriesOfMember(ticket, since), Stories, self._answer_seconds, self._turns)
 
-    async def _ask(self, request: Request, expected: type[_Expected], seconds: float) -> _Expected:
-        if self._asked >= self._most:
-            raise ServiceUnreachable(_BUSY, f"{self._asked} questions wait for the service")
-        self._asked += 1
+    async def _ask(
+        self, request: Request, expected: type[_Expected], seconds: float, turns: asyncio.Semaphore
+    ) -> _Expected:
         try:
-            async with asyncio.timeout(seconds), self._turns:
+            async with asyncio.timeout(seconds), self._turn(turns):
                 response = await self._exchange(request)
         except TimeoutError:
             raise ServiceUnreachable(_BUSY, f"no answer within {seconds:g} seconds") from None
-        finally:
-            self._asked -= 1
         if isinstance(response, Failure):
             text = _BUSY if response.trouble is Trouble.BUSY else _DOWN
             raise ServiceUnreachable(text, f"{response.trouble.value}: {response.text}")
         if not isinstance(response, expected):
             raise ServiceUnreachable(_DOWN, "an answer to another question")
         return response
+
+    @asynccontextmanager
+    async def _turn(self, turns: asyncio.Semaphore) -> AsyncIterator[None]:
+        if turns.locked() and self._waiting >= self._most:
+            raise ServiceUnreachable(_BUSY, f"{self._waiting} questions wait for the service")
+        self._waiting += 1
+        try:
+            await turns.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            turns.release()
 
     async def _exchange(self, request: Request) -> Response:
         try:
