@@ -20,7 +20,7 @@ from sams.web.headers import SecurityHeaders
 from sams.web.languages import read_languages
 from sams.web.limits import Buckets
 from sams.web.link import Link
-from sams.web.pages import front, programs, setup_files
+from sams.web.pages import downloads, front, programs, setup_files
 from sams.web.pages.doctor import Doctor
 from sams.web.pages.sign_in import SignIn
 from sams.web.rendering import Renderer, make_renderer
@@ -49,6 +49,7 @@ def make_application(
             *setup_files.routes(site),
             *front.routes(renderer),
             *programs.routes(renderer),
+            *downloads.routes(renderer),
             *Doctor(renderer, watching, clock).routes(),
             *SignIn(renderer, link, watching).routes(),
         ],

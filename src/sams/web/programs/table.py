@@ -56,7 +56,24 @@ _FOR_PEOPLE: tuple[Program, ...] = (
     ),
 )
 
-PROGRAMS: tuple[Program, ...] = (*_FOR_PEOPLE,)
+_FOR_MACHINES = (
+    Program("alpine", "Alpine", Kind.TERMINAL, _EVERY_DESKTOP),
+    Program("curl", "curl", Kind.TERMINAL, _EVERY_DESKTOP, note=translatable("for scripts and tests")),
+    Program("git-send-email", "git send-email", Kind.TERMINAL, _EVERY_DESKTOP, note=translatable("patches")),
+    Program("msmtp", "msmtp", Kind.TERMINAL, (LINUX, MACOS), note=translatable("in place of sendmail")),
+    Program("mutt", "Mutt and NeoMutt", Kind.TERMINAL, (LINUX, MACOS)),
+    Program("python", "Python", Kind.TERMINAL, _EVERY_DESKTOP, note=translatable("scripts with smtplib")),
+    Program("exim", "Exim", Kind.SERVER, (LINUX,), note=translatable("passes on a server's own mail")),
+    Program("postfix", "Postfix", Kind.SERVER, (LINUX,), note=translatable("passes on a server's own mail")),
+    Program("devices", translatable("Printers and scanners"), Kind.DEVICE, ()),
+)
+_OLD = (
+    Program("mulberry", "Mulberry", Kind.OLD, _EVERY_DESKTOP),
+    Program("outlook-express", "Outlook 2000, Outlook Express", Kind.OLD, (WINDOWS,)),
+    Program("seamonkey", "Netscape, SeaMonkey", Kind.OLD, _EVERY_DESKTOP),
+)
+
+PROGRAMS: tuple[Program, ...] = (*_FOR_PEOPLE, *_FOR_MACHINES, *_OLD)
 
 
 def by_slug(slug: str) -> Program | None:
