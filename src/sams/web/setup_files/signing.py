@@ -19,7 +19,8 @@ def signed(octets: bytes, certificates: Sequence[Certificate]) -> bytes:
     The whole chain goes with it, or a system that knows the root alone could not verify it.
     """
     for certificate in certificates:
-        key = load_pem_private_key(certificate.key, None)
+        # It is our own and was matched with its certificate; to prove its primes each time would take 200 ms.
+        key = load_pem_private_key(certificate.key, None, unsafe_skip_rsa_key_validation=True)
         if isinstance(key, (rsa.RSAPrivateKey, ec.EllipticCurvePrivateKey)):
             return _signed_by(octets, certificate.chain, key)
     return octets
