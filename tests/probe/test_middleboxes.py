@@ -111,7 +111,7 @@ IN_CLEAR: list[tuple[str, Script | dict[str, object], Exit]] = [
 )
 def test_what_happens_before_tls_has_a_verdict_and_the_other_port_is_named(
     desk: Desk, kind: str, box: Script | dict[str, object], code: Exit
-):
+) -> None:
     script = replace(starttls(desk), **box) if isinstance(box, dict) else box  # type: ignore[arg-type]
     with standing(script) as bad, standing(implicit(desk)) as good:
         _, alone = desk.ask(f"{bad}/starttls")
@@ -124,7 +124,7 @@ def test_what_happens_before_tls_has_a_verdict_and_the_other_port_is_named(
     assert f"port {good}, security SSL/TLS" in beside.verdicts[0].advice
 
 
-def test_all_is_well_and_the_mail_program_is_told_what_to_set(desk: Desk):
+def test_all_is_well_and_the_mail_program_is_told_what_to_set(desk: Desk) -> None:
     with standing(starttls(desk)) as clear, standing(implicit(desk)) as tls:
         report, judgement = desk.ask(f"{clear}/starttls", f"{tls}/tls")
         _, one = desk.ask(f"{clear}/starttls")
@@ -153,7 +153,7 @@ def test_all_is_well_and_the_mail_program_is_told_what_to_set(desk: Desk):
 )
 def test_what_lets_mail_through_and_is_not_right_is_told_beside(
     desk: Desk, changes: dict[str, object], kind: str
-):
+) -> None:
     with standing(replace(starttls(desk), **changes)) as port:  # type: ignore[arg-type]
         _, judgement = desk.ask(f"{port}/starttls")
     assert [one.kind for one in judgement.verdicts] == ["partly", kind]
@@ -162,12 +162,12 @@ def test_what_lets_mail_through_and_is_not_right_is_told_beside(
 
 
 @pytest.mark.parametrize("greeting", ["220 ESMTP", "220 smtp.example.org ESMTP XXX", "220 Postfix ready"])
-def test_a_greeting_without_a_name_is_nobody_elses(desk: Desk, greeting: str):
+def test_a_greeting_without_a_name_is_nobody_elses(desk: Desk, greeting: str) -> None:
     with standing(replace(starttls(desk), greeting=greeting)) as port:
         assert desk.kinds(f"{port}/starttls") == ["well"]
 
 
-def test_text_that_was_put_behind_the_answer_to_starttls_is_found(desk: Desk):
+def test_text_that_was_put_behind_the_answer_to_starttls_is_found(desk: Desk) -> None:
     box = replace(starttls(desk), behind="250-smtp.example.org\r\n250 AUTH PLAIN\r\n")
     with standing(box) as port:
         report, judgement = desk.ask(f"{port}/starttls")
@@ -176,7 +176,7 @@ def test_text_that_was_put_behind_the_answer_to_starttls_is_found(desk: Desk):
     assert report.ports[0].strict.behind.startswith(b"250-smtp")
 
 
-def test_a_port_that_speaks_tls_where_it_should_not_is_told_from_one_that_is_blocked(desk: Desk):
+def test_a_port_that_speaks_tls_where_it_should_not_is_told_from_one_that_is_blocked(desk: Desk) -> None:
     with standing(implicit(desk)) as port:
         _, judgement = desk.ask(f"{port}/starttls", timeout=QUICK)
     assert [one.kind for one in judgement.verdicts] == ["tls-on-plain-port"]
@@ -184,20 +184,20 @@ def test_a_port_that_speaks_tls_where_it_should_not_is_told_from_one_that_is_blo
     assert "SSL/TLS in place of STARTTLS" in judgement.verdicts[0].advice
 
 
-def test_a_tls_port_that_speaks_in_clear_is_told(desk: Desk):
+def test_a_tls_port_that_speaks_in_clear_is_told(desk: Desk) -> None:
     with standing(starttls(desk)) as port:
         _, judgement = desk.ask(f"{port}/tls")
     assert [one.kind for one in judgement.verdicts] == ["plain-on-tls-port"]
     assert "220 smtp.example.org ESMTP" in judgement.verdicts[0].sentence
 
 
-def test_a_port_that_takes_the_connection_and_says_nothing_is_told(desk: Desk):
+def test_a_port_that_takes_the_connection_and_says_nothing_is_told(desk: Desk) -> None:
     with standing(silence) as port:
         plain, tls = (desk.kinds(f"{port}/{kind}", timeout=1.0) for kind in ("starttls", "tls"))
     assert plain == tls == ["silent-after-connect"]
 
 
-def test_who_greets_only_when_spoken_to_is_heard(desk: Desk):
+def test_who_greets_only_when_spoken_to_is_heard(desk: Desk) -> None:
     def late(peer: Peer) -> None:
         """EHLO comes before the greeting here, and both are answered."""
         first = peer.receive()
@@ -218,7 +218,7 @@ def test_who_greets_only_when_spoken_to_is_heard(desk: Desk):
     assert report.ports[0].strict.late
 
 
-def test_a_web_server_that_waits_for_a_request_is_a_captive_portal(desk: Desk):
+def test_a_web_server_that_waits_for_a_request_is_a_captive_portal(desk: Desk) -> None:
     with standing(page_when_asked) as port:
         _, judgement = desk.ask(f"{port}/starttls", timeout=QUICK)
     assert [one.kind for one in judgement.verdicts] == ["captive-portal"]
@@ -226,7 +226,7 @@ def test_a_web_server_that_waits_for_a_request_is_a_captive_portal(desk: Desk):
     assert "browser" in judgement.verdicts[0].advice
 
 
-def test_a_portal_that_speaks_tls_is_one_as_well(desk: Desk):
+def test_a_portal_that_speaks_tls_is_one_as_well(desk: Desk) -> None:
     context = issue(authority("Hotel"), "login.hotel.example").context()
 
     def portal(peer: Peer) -> None:
@@ -238,7 +238,7 @@ def test_a_portal_that_speaks_tls_is_one_as_well(desk: Desk):
     assert kinds == ["captive-portal", "wrong-name", "unknown-authority"]
 
 
-def test_the_same_answer_on_every_port_is_nobodys_server(desk: Desk):
+def test_the_same_answer_on_every_port_is_nobodys_server(desk: Desk) -> None:
     def hotspot(peer: Peer) -> None:
         peer.say("220 hotspot ready")
         peer.wait()
@@ -265,7 +265,7 @@ def lying(octets: bytes, way: str) -> bytes:
     return reply.to_wire()
 
 
-def test_a_resolver_that_gives_its_own_address_for_every_name_is_a_portals(desk: Desk):
+def test_a_resolver_that_gives_its_own_address_for_every_name_is_a_portals(desk: Desk) -> None:
     desk.names.answer = lying  # type: ignore[method-assign]
     with standing(silence) as port:
         report, judgement = desk.ask(f"{port}/starttls", timeout=QUICK)
@@ -299,7 +299,7 @@ def _with_its_root(root: object) -> ssl.SSLContext:
 )
 def test_what_is_wrong_with_a_certificate_is_told(
     desk: Desk, verdict: str, context: Callable[[Desk], ssl.SSLContext], kind: str
-):
+) -> None:
     with standing(Smtp(context(desk), implicit=kind == "tls")) as port:
         report, judgement = desk.ask(f"{port}/{kind}")
     assert [one.kind for one in judgement.verdicts] == [verdict]
@@ -310,7 +310,7 @@ def test_what_is_wrong_with_a_certificate_is_told(
     assert inside.mechanisms == ("PLAIN", "LOGIN")
 
 
-def test_all_that_is_wrong_with_a_certificate_is_told_at_once(desk: Desk):
+def test_all_that_is_wrong_with_a_certificate_is_told_at_once(desk: Desk) -> None:
     bad = issue(authority("Somebody"), "old.example.org", begins=-90 * DAY, ends=-DAY)
     with standing(Smtp(bad.context(), implicit=True)) as port:
         _, judgement = desk.ask(f"{port}/tls")
@@ -320,7 +320,7 @@ def test_all_that_is_wrong_with_a_certificate_is_told_at_once(desk: Desk):
     assert "Test Trust, Somebody" in told
 
 
-def test_an_intermediate_certificate_that_is_sent_makes_the_chain_whole(desk: Desk):
+def test_an_intermediate_certificate_that_is_sent_makes_the_chain_whole(desk: Desk) -> None:
     between = authority("Between", by=desk.root)
     with standing(Smtp(issue(between, HOST, chain=(between,), public=True).context())) as port:
         report, judgement = desk.ask(f"{port}/starttls")
@@ -329,7 +329,7 @@ def test_an_intermediate_certificate_that_is_sent_makes_the_chain_whole(desk: De
     assert report.ports[0].shown.length == 2
 
 
-def test_a_scanner_whose_authority_the_computer_trusts_is_found_all_the_same(desk: Desk):
+def test_a_scanner_whose_authority_the_computer_trusts_is_found_all_the_same(desk: Desk) -> None:
     """Which is how they are: its installation puts it among those that are trusted."""
     scanner = authority("Kaspersky Anti-Virus Personal Root Certificate", "AO Kaspersky Lab")
     desk.trust(desk.root, scanner)
@@ -344,7 +344,7 @@ def test_a_scanner_whose_authority_the_computer_trusts_is_found_all_the_same(des
     assert both.settings == (HOST, own, Security.STARTTLS)
 
 
-def test_a_certificate_that_ends_soon_is_a_note(desk: Desk):
+def test_a_certificate_that_ends_soon_is_a_note(desk: Desk) -> None:
     with standing(Smtp(issue(desk.root, HOST, ends=3 * DAY).context())) as port:
         _, judgement = desk.ask(f"{port}/starttls")
     assert [one.kind for one in judgement.verdicts] == ["well"]
@@ -356,7 +356,7 @@ def test_a_certificate_that_ends_soon_is_a_note(desk: Desk):
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
 def test_a_server_that_speaks_old_tls_alone_is_told_from_one_that_speaks_none(
     desk: Desk, newest: ssl.TLSVersion, kind: str
-):
+) -> None:
     with standing(Smtp(desk.good.context(newest=newest), implicit=kind == "tls")) as port:
         report, judgement = desk.ask(f"{port}/{kind}")
     assert [one.kind for one in judgement.verdicts] == ["old-tls"]
@@ -365,7 +365,7 @@ def test_a_server_that_speaks_old_tls_alone_is_told_from_one_that_speaks_none(
     assert report.ports[0].shown is not None  # seen by the old version
 
 
-def test_no_suite_in_common_is_told_with_the_servers_alert(desk: Desk):
+def test_no_suite_in_common_is_told_with_the_servers_alert(desk: Desk) -> None:
     context = desk.good.context()
     context.maximum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers("AES128-SHA")  # it needs an RSA key, and there is none
@@ -375,7 +375,7 @@ def test_no_suite_in_common_is_told_with_the_servers_alert(desk: Desk):
     assert 'the server says "handshake failure"' in judgement.verdicts[0].sentence
 
 
-def test_a_connection_that_is_reset_by_the_first_octets_of_tls_is_cut(desk: Desk):
+def test_a_connection_that_is_reset_by_the_first_octets_of_tls_is_cut(desk: Desk) -> None:
     with standing(reset_in_hello) as port:
         _, judgement = desk.ask(f"{port}/tls")
     assert [one.kind for one in judgement.verdicts] == ["handshake-cut"]
@@ -383,12 +383,12 @@ def test_a_connection_that_is_reset_by_the_first_octets_of_tls_is_cut(desk: Desk
 
 
 @pytest.mark.parametrize("kind", ["starttls", "tls"])
-def test_no_sign_in_inside_tls_is_no_server_for_members(desk: Desk, kind: str):
+def test_no_sign_in_inside_tls_is_no_server_for_members(desk: Desk, kind: str) -> None:
     with standing(replace(starttls(desk), inside=("SIZE",), implicit=kind == "tls")) as port:
         assert desk.kinds(f"{port}/{kind}") == ["no-sign-in"]
 
 
-def test_what_goes_wrong_in_no_way_that_has_a_name_is_told(desk: Desk):
+def test_what_goes_wrong_in_no_way_that_has_a_name_is_told(desk: Desk) -> None:
     def odd(peer: Peer) -> None:
         peer.say("220 smtp.example.org ESMTP")
         peer.line()
@@ -402,7 +402,7 @@ def test_what_goes_wrong_in_no_way_that_has_a_name_is_told(desk: Desk):
     assert "\x1b" not in judgement.verdicts[0].sentence
 
 
-def test_endless_talk_ends(desk: Desk):
+def test_endless_talk_ends(desk: Desk) -> None:
     def flood(peer: Peer) -> None:
         while True:
             peer.send(b"220-" + b"x" * 60 + b"\r\n")
@@ -438,7 +438,7 @@ def closed() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-def test_blocked_ports_are_told_with_those_that_work(desk: Desk):
+def test_blocked_ports_are_told_with_those_that_work(desk: Desk) -> None:
     with full() as silent, closed() as refused, standing(starttls(desk)) as good:
         _, judgement = desk.ask(f"{silent}/tls", f"{refused}/starttls", f"{good}/starttls", timeout=QUICK)
         nothing, blocked = desk.ask(f"{silent}/tls", f"{refused}/starttls", f"{good}/relay", timeout=QUICK)
@@ -450,7 +450,7 @@ def test_blocked_ports_are_told_with_those_that_work(desk: Desk):
     assert not nothing.ports[0].usable
 
 
-def test_the_port_between_servers_is_told_and_never_a_fault(desk: Desk):
+def test_the_port_between_servers_is_told_and_never_a_fault(desk: Desk) -> None:
     with closed() as relay, standing(implicit(desk)) as good:
         _, judgement = desk.ask(f"{relay}/relay", f"{good}/tls")
         _, alone = desk.ask(f"{relay}/relay")
@@ -459,12 +459,12 @@ def test_the_port_between_servers_is_told_and_never_a_fault(desk: Desk):
     assert [one.kind for one in alone.verdicts] == ["nothing-to-test"]
 
 
-def test_a_page_on_the_port_between_servers_is_a_portal_all_the_same(desk: Desk):
+def test_a_page_on_the_port_between_servers_is_a_portal_all_the_same(desk: Desk) -> None:
     with standing(page_at_once) as relay, closed() as port:
         assert desk.kinds(f"{relay}/relay", f"{port}/starttls")[0] == "captive-portal"
 
 
-def test_a_port_that_works_over_one_ip_version_alone_says_over_which(desk: Desk):
+def test_a_port_that_works_over_one_ip_version_alone_says_over_which(desk: Desk) -> None:
     desk.names.add(f"{HOST}. 60 IN AAAA ::1\n")
     with standing(starttls(desk)) as port:
         report, judgement = desk.ask(f"{port}/starttls")
@@ -476,7 +476,7 @@ def test_a_port_that_works_over_one_ip_version_alone_says_over_which(desk: Desk)
     assert only == ["nothing-reached", "port-refused"]
 
 
-def test_the_same_over_ipv6(desk: Desk):
+def test_the_same_over_ipv6(desk: Desk) -> None:
     desk.names.add(f"{HOST}. 60 IN AAAA ::1\n")
     desk.names.remove(f"{HOST}.", "A")
     with standing(starttls(desk), "::1") as port:
@@ -518,7 +518,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.mark.real
-def test_the_real_service_is_well_on_both_ports(service: Service):
+def test_the_real_service_is_well_on_both_ports(service: Service) -> None:
     options = _through(service, service.starttls, Security.STARTTLS)
     both = (*options.ports, Port(service.implicit, Security.TLS))
     judgement = judge(probe(options._replace(ports=both)))
@@ -530,7 +530,7 @@ def test_the_real_service_is_well_on_both_ports(service: Service):
 @pytest.mark.parametrize(("name", "changes", "kind"), REAL, ids=[one[0] for one in REAL])
 def test_a_firewall_in_front_of_the_real_service_is_found(
     service: Service, name: str, changes: dict[str, object], kind: str
-):
+) -> None:
     box = relay(service.starttls, **changes)  # type: ignore[arg-type]
     with standing(box) as port:
         judgement = judge(probe(_through(service, port, Security.STARTTLS)))
@@ -540,7 +540,9 @@ def test_a_firewall_in_front_of_the_real_service_is_found(
 
 @pytest.mark.real
 @pytest.mark.parametrize("security", [Security.TLS, Security.STARTTLS])
-def test_a_scanner_that_opens_tls_in_front_of_the_real_service_is_found(service: Service, security: Security):
+def test_a_scanner_that_opens_tls_in_front_of_the_real_service_is_found(
+    service: Service, security: Security
+) -> None:
     context = issue(authority("Zscaler Intermediate Root CA", "Zscaler Inc."), "localhost").context()
     implicit = security is Security.TLS
     box = resigning(service.implicit if implicit else service.starttls, context, implicit=implicit)

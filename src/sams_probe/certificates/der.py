@@ -77,7 +77,7 @@ def oid(body: bytes) -> str:
     """An object identifier in dots.
 
     Raises:
-        BadDer: it is cut off.
+        BadDer: it is cut off, or too large.
     """
     if not body or body[-1] & 0x80:
         raise BadDer("an object identifier is cut off")
@@ -87,6 +87,8 @@ def oid(body: bytes) -> str:
         if not octet & 0x80:
             numbers.append(number)
             number = 0
+    if not numbers:
+        raise BadDer("an object identifier has a number that is too large")
     first = min(numbers[0] // 40, 2)
     return ".".join(map(str, (first, numbers[0] - 40 * first, *numbers[1:])))
 

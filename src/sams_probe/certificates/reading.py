@@ -20,6 +20,7 @@ from sams_probe.certificates.der import (
     parts,
     text,
 )
+from sams_probe.options import is_address
 
 MOST_NAMES = 200
 _EXTENSIONS = 0xA3
@@ -113,7 +114,7 @@ def _extensions(fields: list[Part]) -> Iterator[tuple[str, bytes]]:
     for field in fields:
         if field.tag == _EXTENSIONS:
             for extension in parts(only(field.body, SEQUENCE)):
-                kind, *rest = parts(extension.body)
+                kind, *rest = [*parts(extension.body)] or [Part(0, b"")]
                 value = next((one for one in rest if one.tag != BOOLEAN), None)
                 if value is not None and value.tag == OCTETS:
                     yield oid(kind.body), value.body
@@ -139,5 +140,5 @@ def is_for(host: str, names: tuple[str, ...]) -> bool:
     """Whether one of the names is the host's (RFC 9525 section 6.3): exactly, or `*` in place of its first part."""
     if host in names:
         return True
-    first, _, rest = host.lower().partition(".")
-    return bool(first and "." in rest and f"*.{rest}" in names)
+    _, _, rest = host.partition(".")
+    return "." in rest and not is_address(host) and f"*.{rest}" in names
