@@ -9,9 +9,6 @@ from dataclasses import dataclass
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 MECHANISMS = frozenset({"all", "include", "a", "mx", "ptr", "ip4", "ip6", "exists"})
-LOOKING_UP = frozenset({"include", "a", "mx", "ptr", "exists", "redirect"})
-"""Terms that each count as one of the ten look-ups (RFC 7208 section 4.6.4)."""
-
 _DIRECTIVE = re.compile(r"([+?~-]?)([A-Za-z][A-Za-z0-9_.-]*+)(.*)", re.DOTALL)
 _LENGTHS = re.compile(r"(?:/([0-9]{1,3}))?(?://([0-9]{1,3}))?\Z")
 _DOMAIN_SPEC = re.compile(r"[\x21-\x7e]++\Z")

@@ -77,6 +77,23 @@ SPF_CASES = [
         "2 of 10 look-ups",
     ),
     Case(
+        lines(f'{SPF} include:a.example -all"', f'a.example. 60 IN TXT "v=spf1 ip4:192.0.2.1 {HUB} ?all"'),
+        "SPF",
+        OK,
+        FINE,
+        "2 of 10 look-ups",
+    ),
+    Case(
+        f'{SPF} exists:%{{i}}._spf.example -all"',
+        "SPF",
+        NOTE,
+        WARN,
+        f"cannot be told from here whether it lets {HUB}",
+    ),
+    Case(f'{SPF} -ip4:9.9.9.0/24 {HUB} -all"', "SPF", WRONG, FAIL, f"does not let {HUB} send"),
+    Case(f'{SPF} exists:%{{i}}._spf.example {HUB} -all"', "SPF", OK, FINE, "2 of 10 look-ups"),
+    Case(f'{SPF} -ip4:9.9.9.0/24 ip4:9.9.9.25 -all"', "SPF", WRONG, FAIL, f"does not let {HUB} send"),
+    Case(
         lines(f'{SPF} mx/24 -all"', "mx2.example.ac.uk. 60 IN A 9.9.9.1"),
         "SPF",
         OK,

@@ -14,8 +14,8 @@ from typing import Literal
 import dns.rdtypes.ANY.MX
 
 from sams.cli.dns.questions import Answer, Questions, State, plain_name
-from sams.cli.dns.spf_record import SpfRecord, is_spf, read_spf
-from sams.config.spf_terms import LOOKING_UP, Network, Term
+from sams.cli.dns.spf_record import SpfRecord, covers, is_spf, read_spf
+from sams.config.spf_terms import Network, Term
 
 MOST_LOOK_UPS = 10
 """More of them, and receivers give up with an error."""
@@ -58,6 +58,16 @@ class Node:
         if self.redirect is not None:
             return self.redirect.verdict(address)
         return "unknown" if self.is_open else "other"
+
+    def holds(self, wanted: Term) -> bool:
+        """Whether a term stands here, or one that lets through at least as much; or in what is included."""
+        for step in self.steps:
+            if covers(step.term, wanted):
+                return True
+            child = step.child if step.term.qualifier == "+" and _is_absolute(wanted) else None
+            if child is not None and child.holds(wanted):
+                return True
+        return self.redirect is not None and _is_absolute(wanted) and self.redirect.holds(wanted)
 
 
 @dataclass(slots=True)
@@ -173,9 +183,9 @@ class _Reader:
             self._tree.problems.append(text)
 
 
-def look_ups_of(terms: list[Term]) -> int:
-    """How many look-ups the terms alone come to, without those of what they include."""
-    return sum(term.name in LOOKING_UP for term in terms)
+def _is_absolute(term: Term) -> bool:
+    """Whether it means the same in a record of another domain."""
+    return term.network is not None or bool(term.domain)
 
 
 def _widened(address: str, term: Term) -> Network:

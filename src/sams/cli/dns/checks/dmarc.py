@@ -16,7 +16,7 @@ from sams.core.text import visible
 _VERSION = "DMARC1"
 _STRICTNESS = ("none", "quarantine", "reject")
 _MOST_STEPS = 8
-"""Of the walk towards the root (RFC 9989 section 4.10)."""
+"""Of the walk towards the root (RFC 9989)."""
 
 
 async def check_dmarc(config: Config, domain: str, questions: Questions) -> list[DnsFinding]:

@@ -9,8 +9,8 @@ from sams.cli.dns.finding import About, DnsFinding
 from sams.cli.dns.questions import Questions
 from sams.cli.dns.record import Importance, Record, txt
 from sams.cli.dns.senders import spf_record, spf_terms
-from sams.cli.dns.spf_record import VERSION, SpfRecord, covers, is_spf, read_spf, with_terms
-from sams.cli.dns.spf_tree import MOST_LOOK_UPS, MOST_VOID, SpfTree, read_tree
+from sams.cli.dns.spf_record import VERSION, SpfRecord, is_spf, read_spf, with_terms
+from sams.cli.dns.spf_tree import MOST_LOOK_UPS, MOST_VOID, SpfTree, Verdict, read_tree
 from sams.cli.doctor.finding import Level
 from sams.config.model import Config
 from sams.config.spf_terms import Term, read_term
@@ -38,9 +38,8 @@ async def check_spf(config: Config, domain: str, questions: Questions) -> list[D
     found = [*_judge_grammar(about, record), *_judge_tree(about, tree), *_judge_all(about, record)]
     for term in terms:
         found += await _judge_sender(about, questions, term)
-    lacking = [term for term in terms if not await _lets_through(questions, domain, record, tree, term)]
-    if lacking:
-        found.append(_judge_lacking(about, texts[0], lacking, tree))
+    verdicts = {term: await _verdict(questions, domain, tree, term) for term in terms}
+    found += _judge_senders(about, texts[0], verdicts, tree)
     return found or [about.ok(visible(texts[0], 300) + f" ({_look_ups(tree.look_ups)})")]
 
 
@@ -112,14 +111,21 @@ def _judge_all(about: About, record: SpfRecord) -> list[DnsFinding]:
     return []
 
 
-def _judge_lacking(about: About, text: str, lacking: Sequence[Term], tree: SpfTree) -> DnsFinding:
-    names = [term.text for term in lacking]
-    what = f"does not let {visible(', '.join(names), 200)} send"
-    if tree.unknown or tree.was_cut:
-        return about.note(f"{what}, as far as could be seen", "look at the record", level=Level.WARN)
-    return about.wrong(
-        what, "a domain has one SPF record: publish in its place", _record(about, with_terms(text, names))
-    )
+def _judge_senders(about: About, text: str, verdicts: dict[Term, Verdict], tree: SpfTree) -> list[DnsFinding]:
+    """Whether those who send are let through."""
+    open_ones = [term.text for term, verdict in verdicts.items() if verdict == "unknown"]
+    lacking = [term.text for term, verdict in verdicts.items() if verdict == "other"]
+    if lacking and (tree.unknown or tree.was_cut):
+        open_ones, lacking = [*open_ones, *lacking], []
+    found = []
+    if open_ones:
+        what = f"it cannot be told from here whether it lets {visible(', '.join(open_ones), 200)} send"
+        found.append(_soft(about, what, "look at what it includes"))
+    if lacking:
+        what = f"does not let {visible(', '.join(lacking), 200)} send"
+        merged = _record(about, with_terms(text, lacking))
+        found.append(about.wrong(what, "a domain has one SPF record; publish in its place:", merged))
+    return found
 
 
 async def _judge_sender(about: About, questions: Questions, term: Term) -> list[DnsFinding]:
@@ -135,25 +141,19 @@ async def _judge_sender(about: About, questions: Questions, term: Term) -> list[
     return [_soft(about, what, "name in [dns] spf the hosts from which the domain's mail reaches the world")]
 
 
-async def _lets_through(
-    questions: Questions, domain: str, record: SpfRecord, tree: SpfTree, wanted: Term
-) -> bool:
-    """Whether a term stands there, or what it stands for passes by others."""
-    if any(covers(term, wanted) for term in _before_all(record)):
-        return True
+async def _verdict(questions: Questions, domain: str, tree: SpfTree, wanted: Term) -> Verdict:
+    """Whether what a term stands for passes; where that cannot be told, whether the term stands there."""
+    addresses: set[str] = set()
     if wanted.network is not None and wanted.network.num_addresses == 1:
-        return tree.root.verdict(wanted.network.network_address) == "pass"
-    if wanted.name != "a" or wanted.lengths != (32, 128):
-        return False
-    addresses, _ = await questions.addresses(wanted.domain or domain)
-    return bool(addresses) and all(
-        tree.root.verdict(ipaddress.ip_address(address)) == "pass" for address in addresses
-    )
-
-
-def _before_all(record: SpfRecord) -> list[Term]:
-    names = [term.name for term in record.terms]
-    return list(record.terms[: names.index("all")] if "all" in names else record.terms)
+        addresses = {str(wanted.network.network_address)}
+    elif wanted.name == "a" and wanted.lengths == (32, 128):
+        addresses, _ = await questions.addresses(wanted.domain or domain)
+    verdicts = {tree.root.verdict(ipaddress.ip_address(address)) for address in addresses}
+    if "other" in verdicts:
+        return "other"
+    if verdicts == {"pass"} or tree.root.holds(wanted):
+        return "pass"
+    return "unknown" if verdicts else "other"
 
 
 def _stays(word: str) -> bool:
