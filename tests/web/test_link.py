@@ -29,7 +29,7 @@ from sams.control.messages import (
 )
 from sams.control.peers import Roles
 from sams.web.link import MAX_SIGN_INS, ControlLink, ServiceUnreachable
-from tests.control.fakes import listening
+from tests.control.fakes import Answers, listening
 from tests.spool.rig import on_loop
 
 PAGES = Roles(frozenset(), users={os.geteuid(): frozenset({Role.PAGES})})
@@ -75,7 +75,7 @@ async def test_each_question_has_its_answer(tmp_path: Path) -> None:
 
         return note
 
-    answers = {
+    answers: Answers = {
         PagesSignIn: noting(signed_in),
         PagesSignOut: noting(Done()),
         StoriesOfAddress: noting(STORIES),

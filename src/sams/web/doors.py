@@ -73,16 +73,11 @@ class Doors:
         make: Callable[[], Guest],
         tls: ssl.SSLContext | None,
         proxies: Proxies,
-        *,
-        most: int = MOST,
-        most_of_a_network: int = MOST_OF_A_NETWORK,
     ) -> None:
         self._listening = listening
         self._make = make
         self._tls = tls
         self._proxies = proxies
-        self._most = most
-        self._most_of_a_network = most_of_a_network
         self._loop = asyncio.get_running_loop()
         self._places: dict[asyncio.Task[None], _Place] = {}
         self._networks = Counter[str]()
@@ -116,7 +111,7 @@ class Doors:
 
     def _admit(self, connection: socket.socket, peer: str) -> None:
         network = "" if self._proxies.include(peer) else network_of(peer)
-        if (network and self._networks[network] >= self._most_of_a_network) or not self._has_room():
+        if (network and self._networks[network] >= MOST_OF_A_NETWORK) or not self._has_room():
             connection.close()
             return
         connection.setblocking(False)
@@ -128,7 +123,7 @@ class Doors:
 
     def _has_room(self) -> bool:
         """Where all is full, the oldest connection without a request gives its place to a new one."""
-        if len(self._places) < self._most:
+        if len(self._places) < MOST:
             return True
         oldest = next((place for place in self._places.values() if place.can_be_given_up), None)
         if oldest is None:

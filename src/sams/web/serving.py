@@ -173,10 +173,12 @@ class PagesServer(Server):
         )
 
 
-async def serve(
-    application: ASGIApp, site: Site, listening: socket.socket, log: FilteringBoundLogger
-) -> None:
-    """Answer until SIGTERM."""
+def make_server(application: ASGIApp, site: Site, log: FilteringBoundLogger) -> PagesServer:
+    """What answers with this application.
+
+    Raises:
+        ssl.SSLError, OSError: a certificate cannot be used.
+    """
 
     def stranger(peer: str) -> None:
         log.warning("a proxy that [web] proxies does not name forwards visitors: all look like it", peer=peer)
@@ -196,4 +198,11 @@ async def serve(
         h11_max_incomplete_event_size=HEAD_OCTETS,
     )
     config.load()
-    await PagesServer(config, site, proxies).serve([listening])
+    return PagesServer(config, site, proxies)
+
+
+async def serve(
+    application: ASGIApp, site: Site, listening: socket.socket, log: FilteringBoundLogger
+) -> None:
+    """Answer until SIGTERM."""
+    await make_server(application, site, log).serve([listening])
