@@ -25,6 +25,10 @@ from sams.core.text import visible, wrapped
 _MARKS = {Tone.GOOD: "✓", Tone.NOTE: "·", Tone.BAD: "✗", Tone.WAIT: "…"}
 _COLOURS = {Tone.GOOD: "green", Tone.NOTE: None, Tone.BAD: "red", Tone.WAIT: "yellow"}
 _WIDEST, _WIDE, _NARROWEST = 120, 100, 60
+_UNREACHED = (
+    "What never reached the service leaves no trace here: a port that is blocked on the way, or another server's "
+    "name in the program. `sams probe HOST`, on the member's computer, tells which ports get through. "
+)
 _AS = {
     "message": "a message's id",
     "session": "a session's id",
@@ -83,10 +87,14 @@ def _nothing(what: str, meant: list[Search], since: float | None) -> str:
     span = "in all that it keeps" if since is None else f"since {when(time.time() - since)}"
     return (
         f"the journal has nothing about {visible(what, 200)} {span} (looked for as {', '.join(looked_for) or '?'}). "
-        "What never reached the service leaves no trace here: a port that is blocked on the way, or another server's "
-        "name in the program. `sams probe HOST`, on the member's computer, tells which ports get through. "
+        f"{_UNREACHED if any(_is_of_somebody(search) for search in meant) else ''}"
         "`[activity]` says how long entries are kept"
     )
+
+
+def _is_of_somebody(search: Search) -> bool:
+    """Whether it may be that this one never reached the service; who has a reference or an id did."""
+    return bool(search.login or search.client or search.recipient)
 
 
 # --- for people

@@ -145,6 +145,14 @@ def test_what_was_repeated_is_counted() -> None:
     one = story(*SECURE, wrong, wrong, wrong)
     assert kinds(one).count("sign-in-wrong") == 1
     assert one.stages[-1].facts["times"] == 3
+    assert one.stages[-1].facts["reference"] == "K7Q2-4F, K7Q2-4F, K7Q2-4F"
+
+
+def test_attempts_that_end_alike_are_counted() -> None:
+    after = [attempt("deferred", "451 4.4.1 No connection")] * 4 + [attempt("delivered", "250 ok")]
+    (one,) = told(entry(*SENT, closed("quit")), *later(after))
+    (deferred,) = [stage for stage in one.stages if stage.kind.startswith("deferred")]
+    assert deferred.facts["times"] == 4
 
 
 def test_a_failed_handshake_and_the_reply_that_says_so_are_one_stage() -> None:

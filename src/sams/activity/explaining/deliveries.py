@@ -6,13 +6,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from sams.activity.events import Attempted, QueueChanged, RecipientResult, Reported
-from sams.activity.explaining.making import said, stage
+from sams.activity.explaining.making import again, is_again, said, stage
 from sams.activity.explaining.stages import Fact, Stage
 from sams.activity.interface import Step
 
 KEPT = 7 * 86_400.0
 """Seconds after which a message that nothing is known of is not said to wait: no queue keeps one for so long."""
 _ORDER = ("delivered", "deferred", "failed")
+_NOT_REACHED = frozenset({"4.4.1", "4.4.3"})
 _TLS = frozenset({"4.7.4", "4.7.5"})
 _REPORTS = frozenset({"failed", "delayed", "delivered"})
 _CHANGES = frozenset({"hold", "release", "retry", "delete"})
@@ -41,8 +42,17 @@ class Message:
         ]
         return not results or any(result != "delivered" for result in results)
 
-    def stages(self, now: float) -> Iterator[Stage]:
+    def stages(self, now: float) -> list[Stage]:
         """What befell it, in the order of time, and at the end what still waits."""
+        made: list[Stage] = []
+        for one in self._each(now):
+            if made and is_again(made[-1], one):
+                made[-1] = again(made[-1], one)
+            else:
+                made.append(one)
+        return made
+
+    def _each(self, now: float) -> Iterator[Stage]:
         last = self.accepted[0] if self.accepted else 0.0
         is_held = is_deleted = False
         settled: set[str] = set()
@@ -102,17 +112,17 @@ def _outcome(at: float, event: Attempted, result: str, recipients: list[Recipien
         private["many"] = len(recipients)
     internal: dict[str, Fact] = {"route": event.route, "tls": event.tls}
     facts: dict[str, Fact] = {"recipients": len(recipients), "code": reply.code, "status": reply.status}
-    return stage(at, _kind(event, result, reply.status), facts, private, internal)
+    return stage(at, _kind(result, reply.status), facts, private, internal)
 
 
-def _kind(event: Attempted, result: str, status: str) -> str:
+def _kind(result: str, status: str) -> str:
     if result == "delivered":
         return "delivered"
     if result == "failed":
         return "delivery-refused"
     if status in _TLS:
         return "deferred-tls"
-    return "deferred-not-reached" if not event.remote and status.startswith("4.4.") else "deferred"
+    return "deferred-not-reached" if status in _NOT_REACHED else "deferred"
 
 
 def _settled(event: Attempted) -> Iterable[str]:

@@ -11,6 +11,7 @@ from sams.core.text import visible
 
 LONGEST = 400
 """Characters of a fact."""
+_MOST_REFERENCES = 5
 _REPLY = re.compile(r"([1-5][0-9]{2})(?: ([245]\.[0-9]{1,3}\.[0-9]{1,3}))?(?: |\Z)")
 _REFERENCE = re.compile(r" ?\(ref ([0-9A-Z]{4}-[0-9A-Z]{2})\)\Z")
 
@@ -55,6 +56,30 @@ def stage(
 ) -> Stage:
     """One stage, of facts as they come."""
     return Stage(at, kind, _cleaned(facts), _cleaned(private), _cleaned(internal))
+
+
+def is_again(one: Stage, other: Stage) -> bool:
+    """Whether the second tells no more than that the first came again, or is the reply to what the first tells."""
+    if one.kind != other.kind:
+        return False
+    if one.kind.startswith("tls-failed-"):
+        return True  # a handshake that failed, and the reply that says so
+    return (
+        bool(one.private)
+        and one.private == other.private
+        and one.facts.get("said") == other.facts.get("said")
+    )
+
+
+def again(one: Stage, other: Stage) -> Stage:
+    """Both as one: how many they are, and the references of both."""
+    facts = {**other.facts, **one.facts}
+    if one.facts.get("code") == other.facts.get("code"):
+        facts["times"] = int(one.facts.get("times", 1)) + 1
+    references = [str(each.facts["reference"]) for each in (one, other) if "reference" in each.facts]
+    if len(references) > 1 and references[0].count(",") < _MOST_REFERENCES - 1:
+        facts["reference"] = ", ".join(references)
+    return Stage(one.at, one.kind, facts, one.private, one.internal)
 
 
 def _cleaned(facts: Mapping[str, Fact] | None) -> dict[str, Fact]:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from sams.activity import events
 from sams.activity.explaining import handshakes, sign_ins
-from sams.activity.explaining.making import stage
+from sams.activity.explaining.making import again, is_again, stage
 from sams.activity.explaining.refusals import refusal
 from sams.activity.explaining.stages import Stage, Tone
 from sams.activity.explaining.words import WORDS
@@ -209,13 +209,8 @@ class SessionFold:
         self._flush()
         if _is_fault(made.kind):
             self._fault = made.kind
-        last = self.stages[-1] if self.stages else None
-        if last is not None and last.kind == made.kind and _is_same(last, made):
-            times = int(last.facts.get("times", 1))
-            more = {"times": times + 1} if last.facts.get("code") == made.facts.get("code") else {}
-            self.stages[-1] = Stage(
-                last.at, last.kind, {**made.facts, **last.facts, **more}, last.private, last.internal
-            )
+        if self.stages and is_again(self.stages[-1], made):
+            self.stages[-1] = again(self.stages[-1], made)
         else:
             self.stages.append(made)
 
@@ -247,14 +242,3 @@ def _is_fault(kind: str) -> bool:
     words = WORDS.get(kind)
     is_bad = words is not None and words.tone in {Tone.BAD, Tone.WAIT}
     return is_bad and not kind.startswith(("closed-", "timeout-"))
-
-
-def _is_same(one: Stage, other: Stage) -> bool:
-    """Whether the second tells nothing that the first does not; the reference aside."""
-    if one.kind.startswith("tls-failed-"):
-        return True  # a handshake that failed, and the reply that says so
-    return (
-        one.private == other.private
-        and one.facts.get("said") == other.facts.get("said")
-        and bool(other.private)
-    )

@@ -333,7 +333,7 @@ CONNECTING: Mapping[str, Words] = {
     "timeout-idle": Words(
         Tone.NOTE,
         translatable("Nothing was heard from the program for too long, and the connection was ended."),
-        translatable("Nothing needs to be done, unless a message was lost: then send it again."),
+        translatable("You need not do anything, unless a message was lost: then send it again."),
     ),
     "timeout-sign-in": Words(
         Tone.BAD,
@@ -345,7 +345,7 @@ CONNECTING: Mapping[str, Words] = {
     "timeout-session": Words(
         Tone.NOTE,
         translatable("The connection had been open as long as it may, and was ended."),
-        translatable("Nothing: the program connects again."),
+        translatable("You need not do anything: the program connects again."),
     ),
     "timeout-stalled": Words(
         Tone.BAD,

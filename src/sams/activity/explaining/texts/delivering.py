@@ -21,9 +21,7 @@ DELIVERING: Mapping[str, Words] = {
         translatable(
             "The next mail server did not take it yet for {first}[ and others, recipients: {many}]: {reply}."
         ),
-        translatable(
-            "Nothing: the service tries again by itself, for days if it must, and tells the sender."
-        ),
+        translatable("Wait: the service tries again by itself, for days if it must, and tells the sender."),
         anonymous=translatable("The next mail server did not take it yet (recipients: {recipients})."),
     ),
     "deferred-not-reached": Words(
@@ -31,9 +29,7 @@ DELIVERING: Mapping[str, Words] = {
         translatable(
             "The next mail server could not be reached for {first}[ and others, recipients: {many}]: {reply}."
         ),
-        translatable(
-            "Nothing: the service tries again by itself, for days if it must, and tells the sender."
-        ),
+        translatable("Wait: the service tries again by itself, for days if it must, and tells the sender."),
         anonymous=translatable("The next mail server could not be reached (recipients: {recipients})."),
     ),
     "deferred-tls": Words(
@@ -41,7 +37,7 @@ DELIVERING: Mapping[str, Words] = {
         translatable(
             "No safe encryption towards the next mail server for {first}[ and others, recipients: {many}]: {reply}."
         ),
-        translatable("Nothing: the service tries again by itself. If it stays so, tell the help desk."),
+        translatable("Wait: the service tries again by itself. If it stays so, tell the help desk."),
         anonymous=translatable("No safe encryption towards the next mail server (recipients: {recipients})."),
     ),
     "delivery-refused": Words(
@@ -78,9 +74,7 @@ DELIVERING: Mapping[str, Words] = {
     "waiting-again": Words(
         Tone.WAIT,
         translatable("The message[ {message}] waits for the next try (recipients that wait: {recipients})."),
-        translatable(
-            "Nothing: the service tries again by itself, for days if it must, and tells the sender."
-        ),
+        translatable("Wait: the service tries again by itself, for days if it must, and tells the sender."),
         anonymous=translatable("A message waits for the next try (recipients that wait: {recipients})."),
     ),
     "outcome-unknown": Words(
@@ -114,9 +108,7 @@ DELIVERING: Mapping[str, Words] = {
         translatable(
             "The message was accepted and is on its way; the next mail server has not taken it yet."
         ),
-        translatable(
-            "Nothing: the service tries again by itself, for days if it must, and tells the sender."
-        ),
+        translatable("Wait: the service tries again by itself, for days if it must, and tells the sender."),
     ),
     "verdict-accepted": Words(
         Tone.GOOD, translatable("The message was accepted; what became of it is no longer known.")
