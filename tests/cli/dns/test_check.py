@@ -106,7 +106,7 @@ def test_an_outage_of_a_name_is_a_note_and_hides_nothing_else(
     config: Config, server: DnsServer, fault: Fault
 ) -> None:
     server.faults["_dmarc.example.ac.uk"] = fault
-    found = look(config, server, only=DOMAIN, seconds=2.0 if fault in {"silent", "garbage"} else 20.0)
+    found = look(config, server, only=DOMAIN, seconds=5.0 if fault in {"silent", "garbage"} else 20.0)
     finding = about(found, "DMARC")
     assert (finding.kind, finding.level) == (Kind.NOTE, Level.WARN)
     assert "DNS gives no answer on _dmarc.example.ac.uk" in finding.what
