@@ -47,6 +47,34 @@ def test_what_a_reload_cannot_change_is_named_with_both_values(
     assert unchangeable(loaded(TWO).config, loaded(TWO.replace(before, after)).config) == found
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        ("[web]\nport = 8025\n", "[web]\nport = 8026\n", ("web.port: 8025 → 8026",)),
+        (
+            "[web]\nport = 8025\n",
+            '[web]\naddress = "::1"\nuser = "sams-web"\n',
+            (
+                'web.address: "127.0.0.1" → "::1"',
+                'web.user: (that of [server] user) → "sams-web"',
+            ),
+        ),
+        ("[web]\nport = 8025\n", "", ("[web], which goes",)),
+        ("", "[web]\nport = 8025\n", ("[web], which comes",)),
+        (
+            "[web]\nport = 8025\n",
+            '[web]\nport = 8025\nsecurity = "tls"\nlanguages = ["de"]\n[organisation]\nname = "A"\n',
+            (),
+        ),
+    ],
+    ids=["its port", "its address and user", "no pages", "pages", "what they show"],
+)
+def test_what_the_web_process_is_started_with_cannot_change(
+    before: str, after: str, found: tuple[str, ...]
+) -> None:
+    assert unchangeable(loaded(TWO + before).config, loaded(TWO + after).config) == found
+
+
 def test_what_the_pam_helper_holds_to_cannot_change() -> None:
     with_pam = TWO.replace("[server]\n", '[[accounts.source]]\ntype = "pam"\n[server]\n')
     other = with_pam.replace('type = "pam"\n', 'type = "pam"\ngroup = "mailusers"\ngrace = "1 min"\n')

@@ -10,7 +10,7 @@ import time
 from structlog.testing import CapturingLogger
 from structlog.typing import FilteringBoundLogger
 
-from sams.service.helpers import Helper, Helpers
+from sams.service.helpers import LAST_SECONDS, OVERLAP, Helper, Helpers
 
 STUBBORN = "import signal,time; signal.signal(15, signal.SIG_IGN); print(flush=True); time.sleep(60)"
 
@@ -127,3 +127,92 @@ def test_children_that_are_no_helpers_are_passed_over() -> None:
     stage.helpers.ended(1, 0, is_over=False)
     stage.helpers.end()
     assert stage.log.calls == []
+
+
+class Renewed(Stage):
+    """A helper that is told something, and whether it knows the newest of it."""
+
+    def __init__(self, code: str = "import time; time.sleep(60)") -> None:
+        super().__init__(code)
+        self.is_stale = False
+        helper = Helper("idle", self._begin, self._let_go, lambda: self.is_stale)
+        self.helpers = Helpers((helper,), self.log)
+        self.helpers.start()
+
+    def _begin(self) -> int:
+        self.is_stale = False
+        return self._spawn()
+
+    def reap_first(self) -> None:
+        pid, status = os.waitpid(self.pids[0], 0)
+        self.helpers.ended(pid, os.waitstatus_to_exitcode(status), is_over=False)
+
+
+def test_a_helper_that_knows_what_is_in_force_goes_on_after_a_reload() -> None:
+    stage = Renewed()
+    stage.helpers.renew()
+    stage.helpers.restart_due(time.monotonic() + OVERLAP)
+    assert len(stage.pids) == 1
+    stage.helpers.end()
+
+
+def test_a_helper_that_does_not_goes_on_until_its_successor_has_had_time() -> None:
+    stage = Renewed()
+    stage.is_stale = True
+    stage.helpers.renew()
+    now = time.monotonic()
+    assert len(stage.pids) == 2
+    stage.helpers.restart_due(now)
+    assert all(map(is_alive, stage.pids))
+    stage.helpers.restart_due(now + OVERLAP)
+    stage.reap_first()
+    assert [call.kwargs for call in stage.log.calls] == [{"helper": "idle"}]
+    stage.helpers.renew()
+    stage.helpers.restart_due(now + 2 * OVERLAP)
+    assert len(stage.pids) == 2
+    assert is_alive(stage.pids[1])
+    stage.helpers.end()
+
+
+def test_a_helper_that_has_a_successor_and_does_not_end_is_killed() -> None:
+    stage = Renewed(STUBBORN)
+    stage.is_stale = True
+    stage.helpers.renew()
+    now = time.monotonic()
+    stage.helpers.restart_due(now + OVERLAP)
+    stage.helpers.restart_due(now + OVERLAP + LAST_SECONDS)
+    stage.reap_first()
+    assert is_alive(stage.pids[1])
+    stage.helpers.end()
+
+
+def test_at_the_end_of_the_service_both_end() -> None:
+    stage = Renewed()
+    stage.is_stale = True
+    stage.helpers.renew()
+    stage.helpers.end()
+    assert not any(map(is_alive, stage.pids))
+
+
+def test_a_successor_that_ends_is_replaced_while_its_predecessor_leaves() -> None:
+    stage = Renewed()
+    stage.is_stale = True
+    stage.helpers.renew()
+    os.kill(stage.pids[1], signal.SIGKILL)
+    stage.reap()
+    stage.helpers.restart_due(time.monotonic())
+    assert len(stage.pids) == 3
+    stage.helpers.end()
+    assert not any(map(is_alive, stage.pids))
+
+
+def test_what_is_told_while_a_helper_waits_to_be_restarted_starts_no_second_one() -> None:
+    stage = Renewed()
+    os.kill(stage.pids[0], signal.SIGKILL)
+    stage.reap()
+    stage.is_stale = True
+    stage.helpers.renew()
+    assert len(stage.pids) == 1
+    stage.helpers.restart_due(time.monotonic())
+    assert len(stage.pids) == 2
+    stage.helpers.end()

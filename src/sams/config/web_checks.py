@@ -38,6 +38,9 @@ def _check_pages(web: Web, findings: Findings) -> None:
             'or let SAMS do HTTPS itself with security = "tls"'
         )
         findings.problem(("web", "security"), text)
+    elif web.security == "none" and not web.proxies:
+        text = "visitors who come by way of a proxy all look like the proxy: name it, here"
+        findings.warning(("web", "proxies"), text)
     for network in web.proxies:
         if ipaddress.ip_network(network).prefixlen == 0:
             findings.problem(
