@@ -203,6 +203,14 @@ def closed(how: str, commands: int = 3) -> e.Closed:
     return e.Closed(how, commands, 1.0)
 
 
+def refusal(verb: str, reply: str, word: str = "") -> e.Refused:
+    return e.Refused(verb, reply, REFERENCE, "only for us", word)
+
+
+def sign_in_refusal(why: str, reply: str, mechanism: str, explanation: str) -> e.SignInRefused:
+    return e.SignInRefused("ann", mechanism, why, reply, REFERENCE, explanation)
+
+
 CONVERSATIONS: tuple[tuple[tuple[e.AnyEvent, ...], str], ...] = (
     # what happened, the kind of the verdict
     ((CLEAR, closed("quit", 0)), "left-at-once"),
@@ -255,6 +263,11 @@ CONVERSATIONS: tuple[tuple[tuple[e.AnyEvent, ...], str], ...] = (
     ((*IN, closed("revoked")), "closed-revoked"),
     ((*SECURE, closed("protocol")), "closed-protocol"),
     ((*IN, e.Refused("?", said(connection.BUG)), closed("bug")), "our-mistake"),
+    ((CLEAR, e.SignedIn("ann", "page"), closed("quit", 1)), "signed-in-page"),
+    (
+        (CLEAR, sign_in_refusal("password", said(sign_in_replies.WRONG), "page", "x"), closed("quit", 1)),
+        "sign-in-wrong",
+    ),
     ((CLEAR, e.Proxied("192.0.2.1", 2, own=True), HELLO, closed("quit")), "verdict-nothing"),
     (
         (CLEAR, e.ProxyRefused("it is not from a network that proxy_from names"), closed("proxy", 0)),
@@ -334,6 +347,7 @@ OTHERS: tuple[tuple[tuple[e.AnyEvent, ...], str], ...] = (
     ((CLEAR, e.TlsStarted("TLSv1.2", "ECDHE", "smtp.example.org", True)), "tls-resumed"),
     ((*SECURE, e.TlsFailed("BAD_RECORD_MAC", "other")), "tls-broken"),
     ((CLEAR, e.Proxied("192.0.2.1", 2)), "through-balancer"),
+    ((CLEAR, e.SignedIn("ann", "page"), closed("quit", 1)), "connected-page"),
     ((*IN, ENVELOPE, ENVELOPE), "message-abandoned"),
     ((*IN, e.Warned("sender", "envelope: You may not send as b@c.d")), "let-through"),
     ((*IN, e.Warned("an event of another version", "{}")), "service-event"),
@@ -403,14 +417,6 @@ def told(*entries: Entry, now: float = NOW) -> tuple[Story, ...]:
 def story(*happened: e.AnyEvent) -> Story:
     (only,) = told(entry(*happened))
     return only
-
-
-def refusal(verb: str, reply: str, word: str = "") -> e.Refused:
-    return e.Refused(verb, reply, REFERENCE, "only for us", word)
-
-
-def sign_in_refusal(why: str, reply: str, mechanism: str, explanation: str) -> e.SignInRefused:
-    return e.SignInRefused("ann", mechanism, why, reply, REFERENCE, explanation)
 
 
 def all_stories() -> Iterator[Story]:

@@ -99,16 +99,26 @@ class SessionFold:
     # --- signing in
 
     def _sign_in(self, at: float, event: events.SignedIn) -> None:
+        self._at_page(event.mechanism)
         self._tried = self._signed_in = True
         self.login = event.login
         self._add(sign_ins.signed_in(at, event))
         self._fault = ""
 
     def _sign_in_refused(self, at: float, event: events.SignInRefused) -> None:
+        self._at_page(event.mechanism)
         self._spoke = self._tried = True
         if not self._signed_in:
             self.login = event.login
         self._add(sign_ins.sign_in_refused(at, event))
+
+    def _at_page(self, mechanism: str) -> None:
+        """A sign-in at the pages is no conversation with a mail program: nothing is missing in it."""
+        if mechanism == sign_ins.PAGE:
+            self._concluded = True
+            if self.stages and self.stages[0].kind.startswith("connected-"):
+                first = self.stages[0]
+                self.stages[0] = Stage(first.at, "connected-page", first.facts)
 
     # --- messages
 

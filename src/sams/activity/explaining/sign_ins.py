@@ -8,6 +8,8 @@ from sams.activity.events import GuardLocked, SignedIn, SignInRefused
 from sams.activity.explaining.making import Said, said, stage
 from sams.activity.explaining.stages import Fact, Stage
 
+PAGE = "page"
+"""The mechanism of a sign-in at the pages, which stands in the journal as a session of its own."""
 _LOCKED = re.compile(r"locked for ([0-9]{1,9}) s more \(([a-z]+)\)")
 _OF_MANY = frozenset({"address", "network"})
 """Locks that are not about one login."""
@@ -33,9 +35,10 @@ _BY_WHY = {"suspended": "sign-in-suspended", "unavailable": "sign-in-unavailable
 def signed_in(at: float, event: SignedIn) -> Stage:
     """Somebody signed in."""
     is_app = event.how.startswith("app password")
+    kind = "signed-in-app-password" if is_app else "signed-in"
     return stage(
         at,
-        "signed-in-app-password" if is_app else "signed-in",
+        "signed-in-page" if event.mechanism == PAGE else kind,
         {"mechanism": event.mechanism},
         {"login": event.login, "app_password": event.how if is_app else ""},
         {"source": event.source, "how": "" if is_app else event.how},

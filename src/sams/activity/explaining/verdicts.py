@@ -8,7 +8,7 @@ from sams.activity.explaining.words import WORDS
 _FAILED_LATER = frozenset({"delivery-refused", "queue-delete", "queue-hold"})
 """What befell a message after it was accepted, and is worth more than all that went well."""
 _WAITS = frozenset({"waiting", "waiting-again"})
-_TELLING = frozenset({"left-at-once", "nothing-sent"})
+_TELLING = frozenset({"left-at-once", "nothing-sent", "signed-in-page"})
 _ENDS = ("closed-", "timeout-")
 
 

@@ -18,6 +18,9 @@ CONNECTING: Mapping[str, Words] = {
         Tone.GOOD,
         translatable("Connected to port {port}, where encryption (SSL/TLS) begins at once."),
     ),
+    "connected-page": Words(
+        Tone.NOTE, translatable("The web pages of the service were opened to sign in there.")
+    ),
     "through-balancer": Words(Tone.NOTE, translatable("The connection came through the load balancer.")),
     "balancer-itself": Words(
         Tone.NOTE,

@@ -24,6 +24,11 @@ SIGNING_IN: Mapping[str, Words] = {
         translatable("Signed in as {login} with an app password ({mechanism})."),
         anonymous=translatable("Signed in with an app password ({mechanism})."),
     ),
+    "signed-in-page": Words(
+        Tone.GOOD,
+        translatable("Signed in as {login} on the web pages."),
+        anonymous=translatable("Signed in on the web pages."),
+    ),
     # --- refused
     "sign-in-wrong": Words(
         Tone.BAD,
