@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 WHITE, NIGHT = "#ffffff", "#14181d"
-"""The backgrounds of the light and the dark pages; `sams.css` has the same."""
+PAPER, DUSK = "#f4f6f8", "#1e242b"
+"""The backgrounds of cards on the light and the dark pages, where it is hardest to read; `sams.css` has the same."""
 READABLE = 4.5
 """The contrast that text of usual size must have (WCAG 2.2 success criterion 1.4.3)."""
 _STEPS = 50
@@ -23,7 +24,7 @@ class Accents:
 
 def accents(colour: str) -> Accents:
     """From the organisation's colour, `#rrggbb`."""
-    light, dark = _towards(colour, "#000000", WHITE), _towards(colour, WHITE, NIGHT)
+    light, dark = _towards(colour, "#000000", PAPER), _towards(colour, WHITE, DUSK)
     return Accents(light, _text_on(light), dark, _text_on(dark))
 
 
@@ -36,7 +37,7 @@ def contrast(one: str, other: str) -> float:
 def _towards(colour: str, end: str, background: str) -> str:
     """The colour, moved towards an end until it can be read on a background."""
     moved = (_mixed(colour, end, step / _STEPS) for step in range(_STEPS + 1))
-    return next(one for one in moved if contrast(one, background) >= READABLE + 0.5)
+    return next(one for one in moved if contrast(one, background) >= READABLE)
 
 
 def _text_on(background: str) -> str:
