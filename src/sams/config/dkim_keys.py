@@ -10,7 +10,7 @@ from pathlib import Path
 from sams.core.errors import OperatorError
 
 MAX_FILE = 16_384
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*+)"')
+_QUOTED = re.compile(r'"([^"]*)"')
 _LEAST_BITS = 1_024
 """Signatures by shorter RSA keys are not looked at (RFC 8301 section 3.2)."""
 
