@@ -7,11 +7,12 @@ A clock that is before the day this program was made is wrong without asking any
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 import socket
 import struct
 import time
-from email.utils import mktime_tz, parsedate_tz
+from email.utils import parsedate_to_datetime
 from typing import NamedTuple
 
 MADE = 1_793_491_200.0
@@ -51,11 +52,12 @@ class Clock(NamedTuple):
 def told_time(text: str) -> float | None:
     """The time that a greeting holds (RFC 5322 section 3.3), in UNIX seconds; None: it holds none."""
     found = _DATE.search(text[:1_000])
-    parsed = parsedate_tz(found[0]) if found else None
     try:
-        return float(mktime_tz(parsed)) if parsed else None
-    except (ValueError, OverflowError):
+        told = parsedate_to_datetime(found[0]) if found else None
+    except (ValueError, TypeError):
         return None
+    # `-0000` gives a time without a zone, and means UTC.
+    return told.replace(tzinfo=told.tzinfo or dt.timezone.utc).timestamp() if told else None
 
 
 def ask_time(server: str, timeout: float, port: int = _NTP_PORT) -> float | None:

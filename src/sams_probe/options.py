@@ -133,7 +133,7 @@ def read_timeout(text: str) -> float:
     Raises:
         ValueError: no number, or out of 0.5-120.
     """
-    seconds = float(text) if re.fullmatch(r"[0-9.]{1,9}", text, re.ASCII) else 0.0
+    seconds = float(text) if re.fullmatch(r"[0-9]{1,3}(?:\.[0-9]{1,3})?", text, re.ASCII) else 0.0
     if not SHORTEST <= seconds <= LONGEST:
         raise ValueError(f"{text!r} is no time-out; write seconds from {SHORTEST:g} to {LONGEST:g}")
     return seconds
