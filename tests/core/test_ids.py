@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sams.core.clock import Clock, SystemClock
-from sams.core.ids import ALPHABET, ID_LENGTH, IdMaker, encode, new_reference, shard_of
+from sams.core.ids import ALPHABET, ID_LENGTH, IdMaker, encode, new_reference, shard_of, time_of
 
 
 @dataclass
@@ -106,3 +106,10 @@ def test_the_system_clock_has_two_kinds_of_time() -> None:
     clock: Clock = SystemClock()
     assert clock.now() > 1_700_000_000
     assert clock.monotonic() <= clock.monotonic()
+
+
+def test_an_id_tells_when_it_was_made() -> None:
+    made = IdMaker(SetClock(1_700_000_000.25), 5).next()
+    assert time_of(made) == time_of(made.lower()) == 1_700_000_000.25
+    with pytest.raises(ValueError, match="15 characters"):
+        time_of("K7Q2-4F")
