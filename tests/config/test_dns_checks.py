@@ -37,7 +37,7 @@ def test_a_policy_that_nobody_serves_is_a_warning() -> None:
     text = MINIMAL + '[dns]\nmx = ["mx.example.org"]\nmta_sts = "testing"\n'
     (warning,) = warnings(text)
     assert "another server has to serve the policy" in warning
-    assert warnings(text + "[web]\n") == []
+    assert not any("serve the policy" in warning for warning in warnings(text + "[web]\n"))
 
 
 def test_all_that_dns_can_be_told_is_read() -> None:
