@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import getpass
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,16 +21,18 @@ from sams_probe.options import (
     read_server,
     read_timeout,
 )
-from sams_probe.probing import probe
+from sams_probe.probing import probe_with
 from sams_probe.report.colours import paint_for
 from sams_probe.report.document import document
 from sams_probe.report.people import text_of, width_of_terminal
 from sams_probe.smtp.sign_in import LONGEST
 from sams_probe.verdicts.judging import judge
 from sams_probe.verdicts.kinds import Exit
+from sams_probe.wire.contexts import Contexts, make_contexts
 
 T = TypeVar("T")
-INTERRUPTED = 130
+INTERRUPTED, UNHEARD = 130, 141
+"""As shells have it for SIGINT and SIGPIPE."""
 DESCRIPTION = (
     "Find out from here, the member's side, why a mail program cannot send: names, ports, what stands between, TLS, "
     "certificate, sign-in. Ends with a verdict in plain words and what to do."
@@ -55,11 +58,13 @@ def main(arguments: Sequence[str] | None = None, program: str = "sams-probe") ->
             return save(Path(parsed.save))
         if parsed.host is None:
             return _wrong_use(program, "name the server, such as smtp.example.org")
-        return _run(_options(parsed), as_json=parsed.as_json)
+        options = _options(parsed)
+        contexts = make_contexts(options.ca_file)
     except (OSError, ValueError) as error:
         return _wrong_use(program, str(error))
     except KeyboardInterrupt:
         return INTERRUPTED
+    return _run(options, contexts, as_json=parsed.as_json)
 
 
 def save(path: Path) -> int:
@@ -87,15 +92,26 @@ def _make_output_safe() -> None:
         reconfigure(errors="backslashreplace")
 
 
-def _run(options: Options, *, as_json: bool) -> int:
+def _run(options: Options, contexts: Contexts, *, as_json: bool) -> int:
+    try:
+        return _look_and_tell(options, contexts, as_json=as_json)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:  # who reads has gone; nothing more may be written, also not at the end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return UNHEARD
+
+
+def _look_and_tell(options: Options, contexts: Contexts, *, as_json: bool) -> int:
     if sys.stderr.isatty() and not as_json:
         sys.stderr.write("Looking; this takes up to a minute or two where something does not answer …\n")
-    report = probe(options)
+    report = probe_with(options, contexts)
     judgement = judge(report)
     if as_json:
         sys.stdout.write(document(report, judgement) + "\n")
     else:
         sys.stdout.write(text_of(report, judgement, paint_for(sys.stdout), width_of_terminal()))
+    sys.stdout.flush()
     return int(judgement.exit_code)
 
 

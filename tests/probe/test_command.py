@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
 import zipfile
 from collections.abc import Mapping
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -33,9 +35,9 @@ from sams_probe.options import (
     read_timeout,
 )
 from sams_probe.parallel import in_parallel, within
-from tests.probe.certificates import HOST
+from tests.probe.certificates import DAY, HOST, authority, issue
 from tests.probe.desk import Desk
-from tests.support.middlebox import Smtp, standing
+from tests.support.middlebox import Script, Smtp, standing
 
 SOURCES = Path(__file__).parents[2] / "src"
 PYTHONS = ("3.9", "3.10", "3.12", "3.13")
@@ -302,11 +304,62 @@ def test_the_single_file_runs_alone(desk: Desk, single_file: Path, version: str)
     assert told["ports"][0]["tls"]["versions"]["TLSv1.3"] is True
 
 
+def boxes(desk: Desk) -> list[tuple[str, Script, str]]:
+    """What is wrong with eight ports, each in a way of its own."""
+    good, scanner = desk.good.context(), authority("ESET SSL Filter CA", "ESET")
+    between = authority("Between", by=desk.root)
+    return [
+        ("starttls", Smtp(good, clear=("XXXXXXXA",), starttls="500 what"), "starttls-mangled"),
+        ("starttls", Smtp(good, starttls="454 TLS not available"), "starttls-unavailable"),
+        ("tls", Smtp(issue(desk.root, HOST, begins=-9 * DAY, ends=-DAY).context(), implicit=True), "expired"),
+        ("tls", Smtp(issue(None, HOST).context(), implicit=True), "self-signed"),
+        ("starttls", Smtp(issue(between, HOST, public=True).context()), "chain-incomplete"),
+        ("starttls", Smtp(issue(scanner, HOST).context()), "intercepted"),
+        ("tls", Smtp(desk.good.context(newest=ssl.TLSVersion.TLSv1), implicit=True), "old-tls"),
+        ("tls", Smtp(good), "plain-on-tls-port"),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion:DeprecationWarning")
+@pytest.mark.parametrize("version", PYTHONS)
+def test_the_single_file_finds_the_same_in_each_python(desk: Desk, single_file: Path, version: str) -> None:
+    interpreter = [python(version), "-I", "-S", "-W", "error", str(single_file)]
+    with ExitStack() as stack:
+        every = boxes(desk)
+        ports = [f"--port={stack.enter_context(standing(box))}/{security}" for security, box, _ in every]
+        done = subprocess.run(
+            [*interpreter, *common(desk)[:-1], *ports, "--json", HOST],
+            text=True,
+            capture_output=True,
+            check=False,
+            timeout=100,
+        )
+    assert done.stderr == ""
+    told = json.loads(done.stdout)
+    assert [one["troubles"] for one in told["ports"]] == [[kind] for _, _, kind in every]
+    assert (told["settings"], done.returncode) == (None, 12)
+    assert told["verdicts"][0]["kind"] == "intercepted"
+
+
 @pytest.mark.parametrize("version", PYTHONS)
 def test_the_single_file_makes_itself(single_file: Path, tmp_path: Path, version: str) -> None:
     again = tmp_path / "again.pyz"
     subprocess.run([python(version), "-I", str(single_file), "--save", str(again)], check=True, timeout=100)
     assert again.read_bytes() == single_file.read_bytes()
+
+
+def test_a_reader_that_goes_away_ends_it_without_a_trace(single_file: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, str(single_file), "--port=9", "127.0.0.1"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
 
 
 def test_an_older_python_is_told_so(single_file: Path) -> None:

@@ -193,6 +193,20 @@ def test_a_name_that_leads_nowhere_has_a_verdict(desk: Desk, host: str, fault: s
     assert host in judgement.verdicts[0].sentence
 
 
+def test_an_announced_server_that_is_not_there_is_named(desk: Desk) -> None:
+    desk.names.add("example.org. 60 IN A 192.0.2.80\n")
+    desk.names.add("_submissions._tcp.example.org. 60 IN SRV 0 1 465 gone.example.org.\n")
+    _, judgement = desk.ask(host="example.org")
+    assert [one.kind for one in judgement.verdicts] == ["name-unknown"]
+    assert "gone.example.org" in judgement.verdicts[0].sentence
+    desk.names.add("_submissions._tcp.example.org. 60 IN SRV 0 0 0 .\n")  # not offered there, RFC 2782
+    assert followed(find(desk.options(host="example.org"))) == ()
+
+
+def test_an_address_of_the_other_ip_version_is_none(desk: Desk) -> None:
+    assert desk.kinds(host="127.0.0.1", families=(6,)) == ["name-without-address"]
+
+
 def test_a_name_with_addresses_of_the_other_version_alone_is_told_from_none(desk: Desk) -> None:
     assert desk.kinds(families=(6,)) == ["name-without-address"]
 

@@ -105,8 +105,10 @@ class Trust(enum.Enum):
     INCOMPLETE = "incomplete"
     """The certificates between the server's and the authority's are not sent."""
     OTHER = "other"
+    NO_AUTHORITIES = "no-authorities"
+    """This Python knows none, so it cannot tell."""
     NOT_JUDGED = "not-judged"
-    """This Python knows no authorities, or the second connection failed."""
+    """Another thing was wrong, or the second connection failed."""
 
 
 class Shown(NamedTuple):

@@ -81,7 +81,7 @@ def _shown(
 
 def _judged(target: Target, contexts: Contexts, certificate: Certificate, length: int) -> Shown:
     if not contexts.trusts:
-        return Shown(certificate, Trust.NOT_JUDGED, length)
+        return Shown(certificate, Trust.NO_AUTHORITIES, length)
     shaken = _handshake(target, contexts.chain)
     if shaken is None:
         return Shown(certificate, Trust.NOT_JUDGED, length)

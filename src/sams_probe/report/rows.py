@@ -9,6 +9,7 @@ from sams_probe.looks.findings import Look, PortFindings, Shown, Starttls, Trust
 from sams_probe.names.found import Announced, Lookup, Names
 from sams_probe.options import is_address
 from sams_probe.text import count, listed, moment, visible
+from sams_probe.wire.first_octets import Speech
 from sams_probe.wire.reaching import Reach
 
 Row = tuple[str, str]
@@ -35,6 +36,7 @@ _TRUST = {
     Trust.UNKNOWN_AUTHORITY: "of an unknown authority",
     Trust.INCOMPLETE: "without its intermediate certificate",
     Trust.OTHER: "not accepted",
+    Trust.NO_AUTHORITIES: "not judged",
     Trust.NOT_JUDGED: "not judged",
 }
 _LOOKUP = {
@@ -79,7 +81,7 @@ def _clear(found: PortFindings, look: Look) -> Iterator[Row]:
     if look.greeting is not None:
         yield "greeting", visible(look.greeting.text, _SHORT) + (" (late)" if look.late else "")
     elif found.at_once is None:
-        said = look.first if look.handshake is None or not look.handshake.good else b""
+        said = look.first if not look.secure and look.speech is not Speech.TLS else b""
         yield (
             "connection",
             f'open, and says "{visible(said.strip(), _SHORT)}"' if said.isascii() and said else "open",

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sams_probe.clock import Clock
 from sams_probe.looks.findings import PortFindings
-from sams_probe.names.found import Lookup, Names
+from sams_probe.names.found import Lookup, Names, followed
 from sams_probe.options import Security, is_address
 from sams_probe.smtp.sign_in import SignedIn, SignIn
 from sams_probe.text import listed, moment, span
@@ -66,7 +66,7 @@ def usable(ports: Sequence[PortFindings], clock: Clock) -> list[PortFindings]:
 
 def judge(report: Report) -> Judgement:
     """What the findings mean."""
-    if not report.names.addresses and not report.ports:
+    if not report.ports:
         return Judgement((_of_names(report.names),))
     works = usable(report.ports, report.clock)
     wrong, notes = _sorted_out(report, works)
@@ -98,13 +98,13 @@ def _works(works: list[PortFindings]) -> str:
 
 
 def _of_names(names: Names) -> Verdict:
+    """Nothing could be looked at, for there was no address."""
+    targets = followed(names)
+    if targets:
+        return tell("name-unknown", {"host": targets[0].service.target})
     asked = [one for one in (names.v4, names.v6) if one is not Lookup.NOT_ASKED]
-    kind = "name-unknown"
-    if Lookup.FAILED in asked:
-        kind = "resolver-failed"
-    elif names.srv is Lookup.FOUND or len(asked) == 1:
-        kind = "name-without-address"
-    return tell(kind, {"host": names.host})
+    kind = "name-unknown" if len(asked) == 2 else "name-without-address"
+    return tell("resolver-failed" if Lookup.FAILED in asked else kind, {"host": names.host})
 
 
 class _Found(NamedTuple):

@@ -189,24 +189,17 @@ def _certificate(found: PortFindings, shown: Shown, clock: Clock) -> Iterator[Tr
         yield Trouble("wrong-name", (("names", listed(names + more)),))
     if product is not None:
         yield Trouble("intercepted", (*signer, ("product", f"{product.name} ({product.kind})")))
-    elif shown.trust is Trust.NOT_JUDGED and not _refused(found.strict):
-        return  # TLS failed for another reason, which is told
     elif shown.trust is Trust.OTHER:
         yield Trouble("bad-certificate", _detail(shown.problem))
     elif shown.trust in _TRUST:
         yield Trouble(_TRUST[shown.trust], signer)
 
 
-def _refused(look: Look) -> bool:
-    """Whether it was for its certificate."""
-    return look.handshake is not None and look.handshake.verify_code != 0
-
-
 _TRUST = {
     Trust.SELF_SIGNED: "self-signed",
     Trust.UNKNOWN_AUTHORITY: "unknown-authority",
     Trust.INCOMPLETE: "chain-incomplete",
-    Trust.NOT_JUDGED: "not-judged",
+    Trust.NO_AUTHORITIES: "not-judged",
 }
 
 

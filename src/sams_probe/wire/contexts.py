@@ -25,6 +25,7 @@ _HAS = {
     "TLSv1.2": ssl.HAS_TLSv1_2,
     "TLSv1.3": ssl.HAS_TLSv1_3,
 }
+_HAS_BOUNDS = hasattr(ssl.SSLContext, "minimum_version")  # not with the LibreSSL of macOS' own Python
 _NO_CHECK_TIME = 0x200000  # X509_V_FLAG_NO_CHECK_TIME, which Python has no name for
 _WEAK = ("ALL:@SECLEVEL=0", "ALL")  # LibreSSL knows no levels
 _BUNDLES = ("/etc/ssl/cert.pem", "/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt")
@@ -62,7 +63,7 @@ def make_contexts(ca_file: str = "") -> Contexts:
 
 def _verifying(ca_file: str) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    limit(context, ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.MAXIMUM_SUPPORTED)
     if ca_file:
         context.load_verify_locations(ca_file)
         return context
@@ -86,7 +87,7 @@ def _loose() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    limit(context, ssl.TLSVersion.MINIMUM_SUPPORTED, ssl.TLSVersion.MAXIMUM_SUPPORTED)
     for ciphers in _WEAK:
         try:
             context.set_ciphers(ciphers)
@@ -98,9 +99,22 @@ def _loose() -> ssl.SSLContext:
 
 def _one_version(name: str) -> ssl.SSLContext:
     context = _loose()
-    version = VERSIONS[name]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
-        context.minimum_version = version
-        context.maximum_version = version
+        limit(context, VERSIONS[name], VERSIONS[name])
     return context
+
+
+def limit(
+    context: ssl.SSLContext, lowest: ssl.TLSVersion, highest: ssl.TLSVersion, *, by_bounds: bool = _HAS_BOUNDS
+) -> None:
+    """Have the context speak these versions alone. by_bounds: False: in the older way, by those that it must not."""
+    if by_bounds:
+        context.minimum_version = lowest
+        context.maximum_version = highest
+        return
+    for name, version in VERSIONS.items():
+        least = lowest is ssl.TLSVersion.MINIMUM_SUPPORTED or version >= lowest
+        most = highest is ssl.TLSVersion.MAXIMUM_SUPPORTED or version <= highest
+        forbidden = getattr(ssl, "OP_NO_" + name.replace(".", "_"))
+        context.options = context.options & ~forbidden if least and most else context.options | forbidden
