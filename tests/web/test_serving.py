@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+import msgspec
 import pytest
 import structlog
 from starlette.applications import Starlette
@@ -273,9 +274,7 @@ async def tried(pages: Pages, source: str) -> bytes:
 @on_loop
 async def test_a_proxy_that_is_believed_has_no_limit_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doors, "MOST_OF_A_NETWORK", 1)
-    site = Site(
-        **{**{name: getattr(SITE, name) for name in SITE.__struct_fields__}, "proxies": ("127.0.0.2",)}
-    )
+    site = msgspec.structs.replace(SITE, proxies=("127.0.0.2",))
     async with serving_pages(site) as pages:
         held = [await pages.connect("127.0.0.2") for _ in range(5)]
         assert b"200 OK" in await pages.get(source="127.0.0.2")
@@ -338,11 +337,9 @@ def https(*names: str) -> Site:
         pairs = AUTHORITY.host(name).pairs
         return tuple(Certificate(pair.chain, pair.key) for pair in pairs)
 
-    fields = {name: getattr(SITE, name) for name in SITE.__struct_fields__}
     named = tuple(CertifiedHost(name, certificates(name)) for name in names)
-    return Site(
-        **{**fields, "certificates": certificates("smtp.example.org"), "hosts": named, "does_tls": True}
-    )
+    default = certificates("smtp.example.org")
+    return msgspec.structs.replace(SITE, certificates=default, hosts=named, does_tls=True)
 
 
 def trusting(**settings: object) -> ssl.SSLContext:

@@ -44,10 +44,10 @@ def main(arguments: list[str]) -> int:
     lines = Lines(_STDERR)
     log = make_logger(orders.level, people=orders.people, clock=SystemClock(), lines=lines)
     _take_standard_logs(log)
-    site = decode(read_all(SITE))
-    os.close(SITE)
     with lines.gathered():
         try:
+            site = decode(read_all(SITE))
+            os.close(SITE)
             asyncio.run(_serve(site, log))
         except Exception:
             log.exception("the pages ended in an unexpected way")
