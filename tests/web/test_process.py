@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import json
 import os
 import signal
@@ -45,9 +47,14 @@ class Started:
         self.listening = socket.create_server(("127.0.0.1", 0))
         self.listening.setblocking(False)
 
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.listening.getsockname()[1]}/"
+    def get(self) -> bytes:
+        """The front page, by whichever of them takes the connection."""
+        client = http.client.HTTPConnection(*self.listening.getsockname(), timeout=PATIENCE)
+        with contextlib.closing(client):
+            client.request("GET", "/")
+            answer = client.getresponse()
+            assert answer.status == 200
+            return answer.read()
 
     @property
     def log(self) -> list[dict[str, object]]:
