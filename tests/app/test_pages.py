@@ -540,6 +540,28 @@ def test_what_needs_a_restart_is_refused_by_a_reload_and_the_pages_go_on() -> No
 
 
 @pytest.mark.real
+@AS_ROOT
+def test_the_doctor_asks_for_a_page_and_whether_its_user_reaches_the_service() -> None:
+    with place(1, tls=True) as made:
+
+        def found() -> dict[str, tuple[str, str]]:
+            told = json.loads(made.service.sams("doctor", "--offline", "--json", check=False).stdout)
+            return {
+                one["subject"].partition(" (")[0]: (one["level"], one["what"]) for one in told["findings"]
+            }
+
+        assert found()["pages"] == (
+            "ok",
+            "the front page comes; that others reach it is up to proxies and firewalls on the way",
+        )
+        assert found()["user of the pages"][0] == "ok"
+        (made.service.folder / "data").chmod(0o700)
+        level, what = found()["user of the pages"]
+        assert level == "fail"
+        assert "nobody can sign in to the doctor" in what
+
+
+@pytest.mark.real
 def test_without_a_user_the_pages_run_as_who_started_the_service() -> None:
     with place(1, users=False) as made:
         assert made.get()[0] == 200

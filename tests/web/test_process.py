@@ -49,7 +49,8 @@ class Started:
 
     def get(self) -> bytes:
         """The front page, by whichever of them takes the connection."""
-        client = http.client.HTTPConnection(*self.listening.getsockname(), timeout=PATIENCE)
+        address, port = self.listening.getsockname()
+        client = http.client.HTTPConnection(address, port, timeout=PATIENCE)
         with contextlib.closing(client):
             client.request("GET", "/")
             answer = client.getresponse()

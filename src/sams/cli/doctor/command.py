@@ -17,6 +17,7 @@ from sams.cli.doctor import (
     folders,
     names,
     next_hops,
+    pages,
     ports,
     service,
     sources,
@@ -96,6 +97,7 @@ def _check_ports(config: Config) -> Iterator[Finding]:
         yield fail("service", str(error), "run `sams doctor` as root")
         return
     yield from ports.check(config, running=running)
+    yield from pages.check(config, running=running)
     if running:
         yield from service.check(config.server.data_dir)
 
