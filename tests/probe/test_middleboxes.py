@@ -23,7 +23,7 @@ from tests.probe.desk import Desk
 from tests.support.middlebox import Peer, Script, Smtp, relay, resigning, standing
 from tests.support.service import Service
 
-QUICK = 3.0
+QUICK = 5.0
 """Where something stays silent: it is waited for. What answers on loopback does so in less."""
 PAGE = "<!DOCTYPE html><html><title>Welcome to the hotel</title></html>"
 
@@ -193,7 +193,7 @@ def test_a_tls_port_that_speaks_in_clear_is_told(desk: Desk) -> None:
 
 def test_a_port_that_takes_the_connection_and_says_nothing_is_told(desk: Desk) -> None:
     with standing(silence) as port:
-        plain, tls = (desk.kinds(f"{port}/{kind}", timeout=1.0) for kind in ("starttls", "tls"))
+        plain, tls = (desk.kinds(f"{port}/{kind}", timeout=QUICK) for kind in ("starttls", "tls"))
     assert plain == tls == ["silent-after-connect"]
 
 
@@ -244,7 +244,7 @@ def test_the_same_answer_on_every_port_is_nobodys_server(desk: Desk) -> None:
         peer.wait()
 
     with standing(hotspot) as one, standing(hotspot) as other:
-        kinds = desk.kinds(f"{one}/starttls", f"{other}/tls", timeout=1.0)
+        kinds = desk.kinds(f"{one}/starttls", f"{other}/tls", timeout=QUICK)
     assert kinds[0] == "captive-portal"
     with standing(starttls(desk)) as one, standing(starttls(desk)) as other:
         kinds = desk.kinds(f"{one}/starttls", f"{other}/tls")

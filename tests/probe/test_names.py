@@ -143,7 +143,7 @@ def test_the_next_resolver_is_asked_where_one_fails(desk: Desk) -> None:
 
 def test_one_that_stays_silent_is_asked_twice_and_given_up(desk: Desk) -> None:
     desk.names.faults[HOST] = "silent"
-    assert ask([resolver(desk)], HOST, Type.A, 1.0) is None
+    assert ask([resolver(desk)], HOST, Type.A, 3.0) is None
     assert len(desk.names.asked) == 2
 
 
