@@ -44,10 +44,14 @@ def test_systemd_finds_nothing_wrong(units: Path, name: str) -> None:
 
 
 @needs_systemd
-def test_systemd_finds_nothing_wrong_with_what_pam_needs(units: Path) -> None:
+@pytest.mark.parametrize("names", [("pam.conf",), ("pages.conf",), ("pages.conf", "pam.conf")])
+def test_systemd_finds_nothing_wrong_with_what_pam_and_pages_need(
+    units: Path, names: tuple[str, ...]
+) -> None:
     folder = units / "sams.service.d"
     folder.mkdir()
-    (folder / "pam.conf").write_text((PACKAGING / "pam.conf").read_text())
+    for name in names:
+        (folder / name).write_text((PACKAGING / name).read_text())
     done = analyze("verify", "--man=no", "--recursive-errors=no", str(units / "sams.service"))
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
 
@@ -59,6 +63,20 @@ def test_with_pam_the_unit_leaves_the_helper_what_it_keeps() -> None:
     kept = {"chown", "dac_override", "dac_read_search", "fowner", "kill", "setgid", "setuid", "audit_write"}
     assert names == kept
     assert len(KEPT) == len(kept)
+
+
+def test_with_pages_of_their_own_user_the_first_process_may_become_others_end_them_and_read_their_files() -> (
+    None
+):
+    assert set(setting("pages.conf", "CapabilityBoundingSet").split()) == {
+        "CAP_CHOWN",
+        "CAP_DAC_OVERRIDE",
+        "CAP_DAC_READ_SEARCH",
+        "CAP_FOWNER",
+        "CAP_KILL",
+        "CAP_SETGID",
+        "CAP_SETUID",
+    }
 
 
 @needs_systemd
