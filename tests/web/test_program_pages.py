@@ -239,6 +239,13 @@ class TestTheQuickWay:
         finds = program.automatic is not Automatic.NONE
         assert ("quick" in _ids(_page("usual", program.slug))) == finds
 
+    def test_is_promised_in_lists_where_the_page_has_it(self) -> None:
+        for name in SITES:
+            cards = markup(Client(_application(name)).get("/programs?lang=en").text).of_class("card")
+            promised = {one.attributes["href"] for one in cards if "sets itself up" in one.words}
+            pages_with = {f"/programs/{one}" for one in SLUGS if "quick" in _ids(_page(name, one))}
+            assert promised == pages_with, name
+
     @pytest.mark.parametrize("slug", ["apple-mail-ios", "apple-mail-mac"])
     def test_of_apples_systems_is_a_form_that_gives_a_profile(self, slug: str) -> None:
         page = _page("usual", slug)
