@@ -19,17 +19,18 @@ SOURCE = ROOT / "src" / "sams"
 LOCALE = SOURCE / "web" / "locale"
 _METHODS = [("**.py", "python"), ("web/templates/**.html", "jinja2.ext:babel_extract")]
 _OPTIONS = {"web/templates/**.html": {"extensions": "jinja2.ext.i18n", "trimmed": "true", "silent": "false"}}
-_KEYWORDS = {"translatable": None, "_": None, "gettext": None, "ngettext": (1, 2)}
+_KEYWORDS = {"translatable": None, "_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
+"""`pgettext` names a program whose own word for something is not that of the others."""
 _WIDTH = 110
 
 
 def collect() -> Catalog:
     """All texts of the tree, without translations."""
     found = Catalog(project="SAMS", fuzzy=False)
-    for _, _, message, _, _ in extract_from_dir(
+    for _, _, message, _, context in extract_from_dir(
         SOURCE, _METHODS, _OPTIONS, _KEYWORDS, strip_comment_tags=True
     ):
-        found.add(message)
+        found.add(message, context=context)
     return found
 
 
