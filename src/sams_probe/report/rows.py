@@ -81,11 +81,12 @@ def _clear(found: PortFindings, look: Look) -> Iterator[Row]:
     if look.greeting is not None:
         yield "greeting", visible(look.greeting.text, _SHORT) + (" (late)" if look.late else "")
     elif found.at_once is None:
-        said = look.first if not look.secure and look.speech is not Speech.TLS else b""
-        yield (
-            "connection",
-            f'open, and says "{visible(said.strip(), _SHORT)}"' if said.isascii() and said else "open",
+        said = (
+            b""
+            if look.secure or look.speech is Speech.TLS
+            else look.first.strip().partition(b"\n")[0].strip()
         )
+        yield "connection", f'open, and says "{visible(said, _SHORT)}"' if said else "open"
     if look.clear is not None:
         yield "in clear", _mechanisms(look.clear.mechanisms)
     if look.starttls in _STARTTLS:
