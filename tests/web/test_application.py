@@ -21,7 +21,7 @@ def test_every_answer_forbids_all_that_is_not_ours(path: str) -> None:
     assert "frame-ancestors 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
-    assert answer.headers["referrer-policy"] == "no-referrer"
+    assert answer.headers["referrer-policy"] == "same-origin"
     assert answer.headers["strict-transport-security"] == "max-age=31536000"
 
 
