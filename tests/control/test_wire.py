@@ -15,6 +15,8 @@ from sams.control.messages import (
     AccountPassword,
     AccountTransfer,
     Failure,
+    PagesSignedIn,
+    PagesSignOut,
     QueueDelete,
     QueueEntry,
     QueueList,
@@ -23,6 +25,7 @@ from sams.control.messages import (
     RecipientEntry,
     Request,
     Response,
+    StoriesOfMember,
     Trouble,
 )
 
@@ -121,3 +124,15 @@ def test_a_secret_that_is_imported_is_not_in_the_text_of_its_request() -> None:
 def test_a_password_is_not_in_the_text_of_its_request(request_: AccountAdd | AccountPassword) -> None:
     assert "geheim" not in f"{request_} {request_!r} {request_.__rich_repr__()}"
     assert msgspec.json.decode(wire.encode(request_))["message"]["password"] == "geheim"
+
+
+@pytest.mark.parametrize("request_", [PagesSignOut("geheim"), StoriesOfMember("geheim", 1.0)])
+def test_a_ticket_is_not_in_the_text_of_its_request(request_: PagesSignOut | StoriesOfMember) -> None:
+    assert "geheim" not in f"{request_} {request_!r} {request_.__rich_repr__()}"
+    assert wire.decode_request(wire.encode(request_)) == request_
+
+
+def test_a_ticket_is_not_in_the_text_of_the_answer_that_brings_it() -> None:
+    answer = PagesSignedIn("geheim", "alice")
+    assert "geheim" not in f"{answer} {answer!r} {answer.__rich_repr__()}"
+    assert wire.decode_response(wire.encode(answer)) == answer

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +14,8 @@ from sams.activity.events import Connected, Proxied, SignedIn, SignInRefused, Tl
 from sams.activity.explaining.stages import Stage
 from sams.activity.interface import Cursor, Entry, Page, Search, Step
 from sams.control.messages import MAX_STORIES, Stories
-from sams.service.story_view import FRESH, LONGEST, MOST_WAITING, PAGE, StoryReader, TooMany
+from sams.service import story_view
+from sams.service.story_view import FRESH, LONGEST, LONGEST_REST, MOST_WAITING, PAGE, StoryReader, TooMany
 from tests.identity.rig import FakeClock
 from tests.spool.rig import on_loop
 
@@ -40,12 +43,14 @@ class FakeReader:
         self.threads: set[int] = set()
         self.closed = False
         self.fails = False
+        self.cost: Callable[[], None] = lambda: None
 
     def search(self, search: Search, after: Cursor | None = None, limit: int = 50) -> Page:
         del after, limit
         self.gate.wait(30)
         self.threads.add(threading.get_ident())
         self.asked.append(search)
+        self.cost()
         if self.fails:
             raise OSError("the disk is gone")
         found = [
@@ -174,6 +179,31 @@ async def test_questions_wait_in_a_bounded_line(tmp_path: Path) -> None:
     assert await asyncio.gather(*waiting) == [Stories()] * MOST_WAITING
     assert await found.of_login("one-more", clock.now()) == Stories()
     await found.close()
+
+
+@on_loop
+async def test_however_many_ask_the_journal_is_read_half_of_the_time_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, slept, now = FakeClock(), list[float](), [100.0]
+    reader = FakeReader()
+    found = view(reader, clock, tmp_path)
+    costs = [0.0]
+
+    def take_time() -> None:
+        now[0] += costs[-1]
+
+    def rest(seconds: float) -> None:
+        slept.append(seconds)
+        now[0] += seconds
+
+    monkeypatch.setattr(story_view, "time", SimpleNamespace(monotonic=lambda: now[0], sleep=rest))
+    reader.cost = take_time
+    for number, cost in enumerate((0.25, 3.0, 0.0, 0.0)):
+        costs.append(cost)
+        await found.of_login(f"member-{number}", clock.now())
+    await found.close()
+    assert slept == [0.0, 0.25, LONGEST_REST, 0.0]
 
 
 @on_loop

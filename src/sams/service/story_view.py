@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ LONGEST = 3_600.0
 """Seconds that stories reach back."""
 FRESH = 1.0
 """Seconds for which an answer is as good as a new one: many windows may watch the same."""
+LONGEST_REST = 0.5
+"""Seconds that the thread rests after a question, at most: as long as that took, so that mail has its half."""
 MOST_WAITING = 60
 """Questions that wait for the journal or are read just now."""
 _MOST_KEPT = 200
@@ -68,6 +71,7 @@ class StoryReader:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stories")
         self._kept: OrderedDict[Question, _Kept] = OrderedDict()
         self._waiting = 0
+        self._free_at = 0.0
 
     async def of_address(self, address: str, since: float) -> Stories:
         """Of connections from an address, exactly, as a stranger at that address may see them.
@@ -124,6 +128,15 @@ class StoryReader:
     # --- on the thread
 
     def _read(self, question: Question) -> Stories:
+        time.sleep(max(0.0, self._free_at - time.monotonic()))
+        began = time.monotonic()
+        try:
+            return self._told(question)
+        finally:
+            now = time.monotonic()
+            self._free_at = now + min(now - began, LONGEST_REST)
+
+    def _told(self, question: Question) -> Stories:
         if self._reader is None:
             self._reader = self._open()
         wanted = Search(client=question.address, login=question.login, since=question.since)

@@ -19,6 +19,18 @@ class PagesSignIn(WithPassword, frozen=True, tag="pages.sign-in", kw_only=True):
     address: str
 
 
+class WithTicket(OneRequest, frozen=True):
+    """A request whose text form never shows the ticket."""
+
+    ticket: str
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(…)"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return []
+
+
 class PagesSignedIn(OneAnswer, frozen=True, tag="pages.signed-in"):
     """The outcome of a sign-in.
 
@@ -33,11 +45,15 @@ class PagesSignedIn(OneAnswer, frozen=True, tag="pages.signed-in"):
     text: str = ""
     until: float = 0.0
 
+    def __repr__(self) -> str:
+        return f"PagesSignedIn(login={self.login!r}, why={self.why!r}, text={self.text!r}, …)"
 
-class PagesSignOut(OneRequest, frozen=True, tag="pages.sign-out"):
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("login", self.login), ("why", self.why), ("text", self.text)]
+
+
+class PagesSignOut(WithTicket, frozen=True, tag="pages.sign-out"):
     """Forget a ticket."""
-
-    ticket: str
 
 
 class StoriesOfAddress(OneRequest, frozen=True, tag="pages.stories-of-address"):
@@ -47,10 +63,9 @@ class StoriesOfAddress(OneRequest, frozen=True, tag="pages.stories-of-address"):
     since: float
 
 
-class StoriesOfMember(OneRequest, frozen=True, tag="pages.stories-of-member"):
+class StoriesOfMember(WithTicket, frozen=True, tag="pages.stories-of-member"):
     """What happened to the connections and messages of a ticket's member since a time (UNIX seconds)."""
 
-    ticket: str
     since: float
 
 
