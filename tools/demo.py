@@ -11,6 +11,7 @@ import contextlib
 import datetime as dt
 import ipaddress
 import json
+import re
 import secrets
 import shlex
 import shutil
@@ -21,6 +22,7 @@ import ssl
 import subprocess
 import sys
 import time
+import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -57,6 +59,13 @@ path = "Maildir"
 
 [limits]
 min_free = "16 MiB"
+
+[web]
+port = {pages}
+url = "http://localhost:{pages}"
+
+[organisation]
+name = "Demonstration"
 """
 LISTENER = """\
 [[listener]]
@@ -69,14 +78,15 @@ security = "{security}"
 
 @dataclass(frozen=True)
 class Ports:
-    """Where the demonstration listens: two with STARTTLS, one with TLS from the start."""
+    """Where the demonstration listens: two with STARTTLS, one with TLS from the start, one for the pages."""
 
     starttls: tuple[int, int] = (2525, 2587)
     implicit: int = 2465
+    pages: int = 8025
 
     def check_free(self) -> None:
         """End with advice where another program listens, before anything of it is touched."""
-        for port in (*self.starttls, self.implicit):
+        for port in (*self.starttls, self.implicit, self.pages):
             with socket.socket() as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 try:
@@ -85,7 +95,7 @@ class Ports:
                     raise SystemExit(
                         f"demo: port {port}: {error.strerror}. Is another demonstration running? Stop it (find it: "
                         f"ss -ltnp 'sport = :{port}'), or take other ports and another folder:\n"
-                        ".venv/bin/python tools/demo.py --ports 3525 3587 3465 --folder .demo2"
+                        ".venv/bin/python tools/demo.py --ports 3525 3587 3465 9025 --folder .demo2"
                     ) from None
 
 
@@ -109,7 +119,8 @@ class Demo:
         make_certificate(self.folder)
         listeners = [LISTENER.format(port=port, security="starttls") for port in self.ports.starttls]
         listeners.append(LISTENER.format(port=self.ports.implicit, security="implicit"))
-        self.config.write_text(CONFIGURATION.format(listeners="".join(listeners)), encoding="utf-8")
+        text = CONFIGURATION.format(listeners="".join(listeners), pages=self.ports.pages)
+        self.config.write_text(text, encoding="utf-8")
         secret = self.folder / "password"
         secret.touch(mode=0o600)
         secret.write_text(self.password + "\n", encoding="utf-8")
@@ -159,6 +170,20 @@ class Demo:
             client.starttls(context=trust)
             client.login(LOGIN, self.password)
             client.send_message(demo_message())
+
+    def look_at_pages(self) -> str:
+        """The title of the front page, waited for: their process starts beside the service."""
+        until = time.monotonic() + PATIENCE
+        while True:
+            try:
+                with urllib.request.urlopen(
+                    f"http://127.0.0.1:{self.ports.pages}/", timeout=PATIENCE
+                ) as page:
+                    return str(re.findall("<h1>(.*?)</h1>", page.read().decode(), re.DOTALL)[0])
+            except OSError as error:
+                if time.monotonic() > until:
+                    raise SystemExit(f"demo: no pages: {error}; see {self.folder / 'log'}") from None
+                time.sleep(0.1)
 
     def delivered(self) -> str:
         """The message as it lies in the Maildir, waited for."""
@@ -252,6 +277,10 @@ def explain(demo: Demo) -> None:
     certificate = demo.folder / "certificate.pem"
     story = ["env", f"SAMS_CONFIG={demo.config}", *sams(), "activity", "show"]
     say(f"""
+The pages for members: setting up each program, and the doctor that watches a program fail:
+
+    http://localhost:{ports.pages}/ ("{demo.look_at_pages()}")
+
 Point a mail program at it:
 
     server          localhost
@@ -308,11 +337,11 @@ def run() -> None:
     parser.add_argument("--once", action="store_true", help="end after the message was seen")
     parser.add_argument("--folder", type=Path, default=Path(".demo"), help="where to keep everything")
     parser.add_argument(
-        "--ports", type=int, nargs=3, default=(2525, 2587, 2465), help="STARTTLS, STARTTLS, TLS"
+        "--ports", type=int, nargs=4, default=(2525, 2587, 2465, 8025), help="STARTTLS, STARTTLS, TLS, pages"
     )
     asked = parser.parse_args()
-    first, second, implicit = asked.ports
-    demo = Demo(asked.folder.absolute(), Ports((first, second), implicit), secrets.token_urlsafe(12))
+    first, second, implicit, pages = asked.ports
+    demo = Demo(asked.folder.absolute(), Ports((first, second), implicit, pages), secrets.token_urlsafe(12))
     demo.ports.check_free()
     say("Making a certificate, an account and a configuration …")
     demo.prepare()
