@@ -28,7 +28,7 @@ from sams.identity.guard.interface import GuardSettings
 from sams.identity.interface import EVERYBODY, Audience, Authenticator, Decision, Identity, SignInVerdict
 from sams.protocol.sasl.interface import Claim, PasswordClaim, ScramKeys
 from sams.service import pages_view
-from sams.service.pages_view import AT_ONCE, LONGEST, PagesView, plain_address
+from sams.service.pages_view import AT_ONCE, FAILURES, FAILURES_BACK, LONGEST, PagesView, plain_address
 from sams.service.story_view import StoryReader
 from tests.activity.rig import Rig as ActivityRig
 from tests.identity.rig import CAFE, HOME, PASSWORD, Rig, rig
@@ -218,6 +218,23 @@ async def test_sign_ins_wait_in_a_bounded_line(tmp_path: Path) -> None:
         verdict.set_result(later)
     assert all(told.ticket for told in await asyncio.gather(*waiting))
     assert (await stage.sign_in()).ticket
+
+
+@on_loop
+async def test_refusals_at_the_pages_have_a_budget_whatever_addresses_are_claimed(tmp_path: Path) -> None:
+    wrong = SignInVerdict(None, replies.WRONG, "wrong password", why="password")
+    right = SignInVerdict(member("alice"), replies.ACCEPTED, "")
+    authenticator = Scripted(*[right] * 5, *[wrong] * int(FAILURES), *[right] * 2)
+    stage = Stage(authenticator, tmp_path)
+    for number in range(5 + int(FAILURES)):
+        await stage.sign_in(address=f"192.0.2.{number % 250}")
+    for _ in range(3):
+        assert (await stage.sign_in()).why == "unavailable"
+    assert len(authenticator.asked) == 5 + FAILURES, "nobody is asked any more"
+    assert [alarm.alarm for alarm in stage.activity.alarms] == ["guard"]
+    stage.activity.clock.advance(1 / FAILURES_BACK)
+    assert (await stage.sign_in()).ticket
+    assert (await stage.sign_in()).ticket, "what is right costs nothing"
 
 
 @on_loop

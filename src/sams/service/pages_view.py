@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from sams.activity.events import SignedIn, SignInRefused
+from sams.activity.events import Alarmed, SignedIn, SignInRefused
 from sams.activity.interface import Activity, SessionLog
 from sams.control.messages import (
     Done,
@@ -37,8 +37,30 @@ LONGEST = 1_200
 """Characters of a login or a password that are looked at; what is right is shorter."""
 PATIENCE = 40.0
 """Seconds for a verdict."""
+FAILURES, FAILURES_BACK = 200.0, 0.2
+"""Refused sign-ins at the pages, and how many come back each second: whatever addresses a web process claims that is
+no longer ours, even ones that `[guard] allow` names, it guesses no faster.
+"""
+_TOO_MANY_FAILURES = (
+    "so many sign-ins at the pages were refused that none is taken there for now; mail goes on. "
+    "`sams activity tail` shows from where they come"
+)
 _PEOPLE = Audience(people_only=True)
 _BUSY = "so many visitors ask that this question would not be answered in time"
+
+
+@dataclass(slots=True)
+class _Budget:
+    """What is left of the failures. at: when that was so, monotonic seconds. is_told: that none was left."""
+
+    left: float = FAILURES
+    at: float = 0.0
+    is_told: bool = False
+
+    def is_used_up(self, now: float) -> bool:
+        self.left = min(FAILURES, self.left + (now - self.at) * FAILURES_BACK)
+        self.at = now
+        return self.left < 1.0
 
 
 @dataclass(slots=True)
@@ -57,6 +79,7 @@ class PagesView:
     port: int
     implicit: bool
     _tickets: Tickets = field(init=False)
+    _budget: _Budget = field(default_factory=_Budget, init=False)
     _deciding: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -80,7 +103,7 @@ class PagesView:
         address = plain_address(request.address)
         if not (0 < len(request.login) <= LONGEST and 0 < len(request.password) <= LONGEST):
             return PagesSignedIn(why="password", text=_text(replies.WRONG.lines))
-        if self._deciding >= AT_ONCE:
+        if self._deciding >= AT_ONCE or self._has_failed_too_often():
             return PagesSignedIn(why="unavailable", text=_text(replies.BUSY.lines))
         self._deciding += 1
         try:
@@ -115,6 +138,15 @@ class PagesView:
         except TooMany:
             return Failure(Trouble.BUSY, _BUSY)
 
+    def _has_failed_too_often(self) -> bool:
+        if not self._budget.is_used_up(self.clock.monotonic()):
+            self._budget.is_told = False
+            return False
+        if not self._budget.is_told:
+            self._budget.is_told = True
+            self.activity.tell(Alarmed("guard", _TOO_MANY_FAILURES))
+        return True
+
     async def _verdict(self, claim: PasswordClaim, address: str) -> SignInVerdict:
         decision = self.authenticator().verify(claim, address, _PEOPLE)
         if isinstance(decision, SignInVerdict):
@@ -127,6 +159,7 @@ class PagesView:
     def _answer(self, verdict: SignInVerdict, claimed: str, log: SessionLog) -> PagesSignedIn:
         identity = verdict.identity
         if identity is None:
+            self._budget.left -= 1.0
             said = verdict.reply.with_reference(new_reference())
             reference = said.reference or ""
             log.tell(SignInRefused(claimed, PAGE, verdict.why, str(said), reference, verdict.explanation))
