@@ -17,6 +17,7 @@ WINDOWS, MACOS, IOS, ANDROID, LINUX = (
 )
 _EVERY_DESKTOP = (WINDOWS, MACOS, LINUX)
 
+_CLASSIC, _NEW = translatable("Outlook (classic)"), translatable("Outlook (new)")
 _KEPT_AT_MICROSOFT = translatable("keeps your password at Microsoft")
 _IS_THERE = translatable("is on the device already")
 
@@ -27,7 +28,7 @@ _FOR_PEOPLE: tuple[Program, ...] = (
     Program("thunderbird-android", "Thunderbird", Kind.PHONE, (ANDROID,), Automatic.AUTOCONFIG, 10),
     Program("k9-mail", "K-9 Mail", Kind.PHONE, (ANDROID,), Automatic.AUTOCONFIG, 15),
     Program("evolution", "Evolution", Kind.DESKTOP, (LINUX,), Automatic.AUTOCONFIG, 20),
-    Program("outlook-classic", "Outlook (classic)", Kind.DESKTOP, (WINDOWS,), Automatic.AUTODISCOVER, 20),
+    Program("outlook-classic", _CLASSIC, Kind.DESKTOP, (WINDOWS,), Automatic.AUTODISCOVER, 20),
     Program("kmail", "KMail", Kind.DESKTOP, (LINUX,), Automatic.AUTOCONFIG, 25),
     Program("geary", "Geary", Kind.DESKTOP, (LINUX,), Automatic.AUTOCONFIG, 30),
     Program(
@@ -40,8 +41,8 @@ _FOR_PEOPLE: tuple[Program, ...] = (
     ),
     Program("em-client", "eM Client", Kind.DESKTOP, (WINDOWS, MACOS), Automatic.AUTODISCOVER, 35),
     Program("gmail-app", "Gmail", Kind.PHONE, (ANDROID, IOS), rank=40, note=translatable("the app")),
-    Program("outlook-mac", "Outlook for Mac", Kind.DESKTOP, (MACOS,), rank=40),
-    Program("outlook-new", "Outlook (new)", Kind.DESKTOP, (WINDOWS,), rank=45, note=_KEPT_AT_MICROSOFT),
+    Program("outlook-mac", translatable("Outlook for Mac"), Kind.DESKTOP, (MACOS,), rank=40),
+    Program("outlook-new", _NEW, Kind.DESKTOP, (WINDOWS,), rank=45, note=_KEPT_AT_MICROSOFT),
     Program("outlook-mobile", "Outlook", Kind.PHONE, (IOS, ANDROID), rank=50, note=_KEPT_AT_MICROSOFT),
     Program("mailspring", "Mailspring", Kind.DESKTOP, _EVERY_DESKTOP, rank=60),
     Program("claws-mail", "Claws Mail", Kind.DESKTOP, (LINUX, WINDOWS), Automatic.SRV, 60),
@@ -61,7 +62,7 @@ _FOR_MACHINES = (
     Program("curl", "curl", Kind.TERMINAL, _EVERY_DESKTOP, note=translatable("for scripts and tests")),
     Program("git-send-email", "git send-email", Kind.TERMINAL, _EVERY_DESKTOP, note=translatable("patches")),
     Program("msmtp", "msmtp", Kind.TERMINAL, (LINUX, MACOS), note=translatable("in place of sendmail")),
-    Program("mutt", "Mutt and NeoMutt", Kind.TERMINAL, (LINUX, MACOS)),
+    Program("mutt", translatable("Mutt and NeoMutt"), Kind.TERMINAL, (LINUX, MACOS)),
     Program("python", "Python", Kind.TERMINAL, _EVERY_DESKTOP, note=translatable("scripts with smtplib")),
     Program("exim", "Exim", Kind.SERVER, (LINUX,), note=translatable("passes on a server's own mail")),
     Program("postfix", "Postfix", Kind.SERVER, (LINUX,), note=translatable("passes on a server's own mail")),
