@@ -140,7 +140,7 @@ class PagesView:
 
     def _has_failed_too_often(self) -> bool:
         if not self._budget.is_used_up(self.clock.monotonic()):
-            self._budget.is_told = False
+            self._budget.is_told = self._budget.is_told and self._budget.left < FAILURES / 4
             return False
         if not self._budget.is_told:
             self._budget.is_told = True
