@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src" / "sams"
 LOCALE = SOURCE / "web" / "locale"
 _METHODS = [("**.py", "python"), ("web/templates/**.html", "jinja2.ext:babel_extract")]
-_OPTIONS = {"web/templates/**.html": {"extensions": "jinja2.ext.i18n", "trimmed": "true", "silent": "false"}}
+_JINJA = {"extensions": "jinja2.ext.i18n", "trimmed": "true", "silent": "false", "newstyle_gettext": "true"}
+"""As `web/rendering.py` has it: a percent sign would be another text otherwise."""
+_OPTIONS = {"web/templates/**.html": _JINJA}
 _KEYWORDS = {"translatable": None, "_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2)}
 """`pgettext` names a program whose own word for something is not that of the others."""
 _WIDTH = 110
