@@ -211,7 +211,7 @@ def test_alpine_sends_with_the_lines_of_its_page(
     )
     home.write("~/.pinerc", page.listings["~/.pinerc"])
     answers = {**_SENDING, "ENTER PASSWORD": f"{password}\r", "Retrying": "\x03"}
-    shown = _alpine(home, page, answers, "Message sent", "Error sending")
+    shown = _alpine(home, page, answers, "Message sent", "Alpine finished", "Error sending")
     if kind:
         assert page.tells_of(kind, shown), shown
         assert not list(service.maildir.glob("*"))
