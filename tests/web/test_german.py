@@ -156,6 +156,17 @@ def test_what_a_visitor_does_wrong_and_what_fails_is_said_in_german() -> None:
     assert [rest_of_english(page) for page in (wrong, down, also_down)] == [[], [], []]
 
 
+def test_what_is_refused_before_there_is_a_page_is_refused_in_german() -> None:
+    asking = visitor()
+    large, foreign = (
+        asking.get("/?" + "x" * 3_000),
+        asking.post("/sign-in", {}, origin="https://evil.example"),
+    )
+    assert (large.status, foreign.status) == (414, 403)
+    assert [rest_of_english(answer.text) for answer in (large, foreign)] == [[], []]
+    assert large.headers["content-language"] == foreign.headers["content-language"] == "de"
+
+
 def test_the_doctor_tells_strangers_and_members_in_german() -> None:
     now = time.time()
     stories = tuple(msgspec.structs.replace(one, begun=now) for one in all_stories())

@@ -40,7 +40,8 @@ def make_application(
     """
     clock = clock or SystemClock()
     assets = Assets(site.brand)
-    renderer = make_renderer(site, assets, read_languages(site.languages))
+    languages = read_languages(site.languages)
+    renderer = make_renderer(site, assets, languages)
     buckets = Buckets(BURST, PER_SECOND, clock.monotonic)
     watching = Watching(link, clock.now, clock.monotonic)
     return Starlette(
@@ -55,7 +56,7 @@ def make_application(
         ],
         middleware=[
             Middleware(SecurityHeaders, is_secure=site.is_secure),
-            Middleware(Gate, site=site, buckets=buckets),
+            Middleware(Gate, site=site, buckets=buckets, languages=languages),
         ],
         exception_handlers={
             HTTPException: _expected(renderer),

@@ -9,6 +9,8 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sams.core.translatable import translatable
+from sams.web.languages import Language, choose
 from sams.web.limits import Buckets
 from sams.web.site import Site
 from sams.web.visitor import System, Visitor, address_of
@@ -18,16 +20,19 @@ LARGEST_BODY = 16_384
 LONGEST_QUERY = 2_000
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _POST_COST = 5.0
-_TOO_MANY = "Too many requests from your network: wait {seconds} seconds and try again.\n"
-_TOO_LARGE = "This request is too large.\n"
-_FOREIGN = "This form was sent from another site. Open the page itself and try again.\n"
+_TOO_MANY = translatable("Too many requests from your network: wait {seconds} seconds and try again.")
+_TOO_LARGE = translatable("This request is too large.")
+_FOREIGN = translatable("This form was sent from another site. Open the page itself and try again.")
 
 
 class Gate:
     """Refuses what is too much, too large, or was sent by another site in the visitor's name (CSRF)."""
 
-    def __init__(self, app: ASGIApp, *, site: Site, buckets: Buckets) -> None:
+    def __init__(
+        self, app: ASGIApp, *, site: Site, buckets: Buckets, languages: tuple[Language, ...]
+    ) -> None:
         self._app = app
+        self._languages = languages
         self._origin = "{0.scheme}://{0.netloc}".format(urlsplit(site.url))
         self._buckets = buckets
 
@@ -48,14 +53,21 @@ class Gate:
         seconds = self._buckets.take(visitor.network, _POST_COST if changes else 1.0)
         if seconds:
             wait = int(seconds) + 1
-            return PlainTextResponse(_TOO_MANY.format(seconds=wait), 429, {"retry-after": str(wait)})
+            return self._said(scope, 429, _TOO_MANY, wait)
         if len(scope["query_string"]) > LONGEST_QUERY:
-            return PlainTextResponse(_TOO_LARGE, 414)
+            return self._said(scope, 414, _TOO_LARGE)
         if changes and not _is_small(headers):
-            return PlainTextResponse(_TOO_LARGE, 413)
+            return self._said(scope, 413, _TOO_LARGE)
         if changes and not self._is_own(headers):
-            return PlainTextResponse(_FOREIGN, 403)
+            return self._said(scope, 403, _FOREIGN)
         return None
+
+    def _said(self, scope: Scope, status: int, text: str, wait: int = 0) -> PlainTextResponse:
+        """A refusal in the visitor's language. wait: seconds after which to come again; 0: not said."""
+        language = choose(Request(scope), self._languages)
+        text = language.texts.gettext(text).replace("{seconds}", str(wait))
+        fields = {"content-language": language.tag} | ({"retry-after": str(wait)} if wait else {})
+        return PlainTextResponse(f"{text}\n", status, fields)
 
     def _is_own(self, headers: Headers) -> bool:
         """Programs that set themselves up send neither field; browsers send both, or the one."""
