@@ -315,6 +315,13 @@ class TestAPage:
         assert all(one.attributes.get("aria-label") for one in figures)
 
     @pytest.mark.parametrize("slug", SLUGS)
+    def test_names_each_listing_for_the_eye_as_for_the_ear(self, slug: str) -> None:
+        page = _page("usual", slug)
+        heads = page.of_class("head")
+        listings = [one.attributes["aria-label"] for one in page.all("pre")]
+        assert [one.words.removesuffix("Copy").strip() for one in heads] == listings
+
+    @pytest.mark.parametrize("slug", SLUGS)
     def test_has_no_style_or_script_of_its_own(self, slug: str) -> None:
         for name in SITES:
             assert _inline(_page(name, slug)) == []
