@@ -44,7 +44,7 @@ _MARKS = {Level.OK: ("ok  ", "green"), Level.WARN: ("warn", "yellow"), Level.FAI
 def doctor(ctx: click.Context, *, offline: bool, config_path: Path, as_json: bool) -> None:
     """Check this server, and say what each finding means and what to do.
 
-    Configuration, data folder, disk, ports, certificates, clock, DNS, the next hops and the sources of accounts. Run
+    Configuration, data folder, disk, ports, pages, certificates, clock, DNS, next hops and sources of accounts. Run
     it as root: keys and folders are closed to others. Exit code 0 when nothing failed (warnings included), 1 when
     something did.
 
