@@ -73,6 +73,8 @@ SITES: dict[str, dict[str, object]] = {
 }
 FOR_PEOPLE = [one for one in PROGRAMS if one.kind in {Kind.DESKTOP, Kind.PHONE}]
 SLUGS = [one.slug for one in PROGRAMS]
+WITHDRAWN = {"mulberry", "outlook-express"}
+"""Programs that cannot send through the service any more: their pages show no settings."""
 LANGUAGES = SITE.languages
 
 
@@ -115,12 +117,19 @@ class TestEveryProgram:
             (html,) = markup(answer.text).all("html")
             assert html.attributes["lang"] == language
 
-    @pytest.mark.parametrize("slug", SLUGS)
+    @pytest.mark.parametrize("slug", [slug for slug in SLUGS if slug not in WITHDRAWN])
     def test_shows_the_sites_own_server_and_a_port_of_it(self, slug: str) -> None:
         for name in SITES:
             text = _page(name, slug).text
             assert HOST in text
             assert any(_has_number(text, server.port) for server in _site(name).outgoing), name
+
+    @pytest.mark.parametrize("slug", sorted(WITHDRAWN))
+    def test_shows_no_settings_where_the_program_cannot_use_them(self, slug: str) -> None:
+        for name in SITES:
+            page = _page(name, slug)
+            assert page.all("table") == []
+            assert HOST not in page.all("main")[0].text
 
     @pytest.mark.parametrize("slug", [one.slug for one in FOR_PEOPLE])
     def test_shows_where_mail_is_read(self, slug: str) -> None:
