@@ -152,8 +152,8 @@ CONNECTING: Mapping[str, Words] = {
         translatable("The mail program did not trust the server's certificate[ ({alert})] and hung up."),
         translatable(
             "Check that the server's name in the program is written exactly as in the set-up instructions, that the "
-            "date and time of the computer are right, and that the system is up to date. An anti-virus product that "
-            "scans mail may put its own certificate in place of ours: switch its mail scanning off."
+            "date and time of the computer are right, and that the system is up to date. If all that is right, tell "
+            "the help desk: something may be wrong with the certificate itself."
         ),
     ),
     "tls-failed-client-certificate": Words(
@@ -269,6 +269,10 @@ CONNECTING: Mapping[str, Words] = {
             "The connection was ended from the other side before anything was said. Programs that watch servers or "
             "look for open ports do so; so does a network that breaks."
         ),
+        translatable(
+            "If this was your mail program, try again, and then port 465 with SSL/TLS or another network, such as that "
+            "of a mobile phone."
+        ),
     ),
     "left-after-tls": Words(
         Tone.BAD,
@@ -278,7 +282,8 @@ CONNECTING: Mapping[str, Words] = {
         ),
         translatable(
             "Look whether the program shows a question about a certificate. The server's name in it must be written "
-            "exactly as in the set-up instructions; the date and time of the computer must be right."
+            "exactly as in the set-up instructions; the date and time of the computer must be right. An anti-virus "
+            "product that scans mail may put its own certificate in place of ours: switch its mail scanning off."
         ),
     ),
     "left-without-sign-in": Words(
