@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 
 import pytest
 
@@ -61,6 +62,22 @@ def test_a_browser_without_scripts_reloads_the_page() -> None:
     assert '<noscript><meta http-equiv="refresh"' in visitor.get("/doctor/watch?since=0").text
 
 
+def test_the_begin_of_the_watch_can_be_shown_in_the_visitors_own_zone_as_all_times_are() -> None:
+    visitor, _ = doctor(ScriptedLink(of_address=lambda _a, _s: (SEEN,)))
+    html = visitor.get(f"/doctor/watch?since={START:.0f}").text
+    began = dt.datetime.fromtimestamp(START, dt.UTC).isoformat(timespec="seconds")
+    assert html.count(f'<time datetime="{began}">') == 1
+
+
+def test_a_time_in_a_sentence_names_its_zone_and_its_day_if_that_is_another() -> None:
+    at = dt.datetime(2024, 5, 17, 14, 5, 9, tzinfo=dt.UTC)
+    lock = Stage(START + 2, "sign-in-locked", {"until": at.timestamp()})
+    seen = Story("", ADDRESS, START + 1, True, "", (lock,))
+    visitor, _ = doctor(ScriptedLink(of_address=lambda _a, _s: (seen,)))
+    html = visitor.get(f"/doctor/watch?since={START:.0f}").text
+    assert at.astimezone().strftime("until %Y-%m-%d %H:%M:%S %Z.") in html
+
+
 def test_what_happened_before_the_watch_is_not_shown() -> None:
     visitor, _ = doctor(ScriptedLink(of_address=lambda _a, _s: (SEEN,)), START + 100)
     assert "<article" not in visitor.get(f"/doctor/watch?since={START + 50:.0f}").text
@@ -87,6 +104,14 @@ def test_nothing_for_a_while_explains_blocked_ports_with_those_that_there_are() 
     assert "Nothing has arrived" in html
     assert "<b>465</b>" in html
     assert "<b>587</b>" in html
+
+
+def test_who_is_not_signed_in_is_told_what_signing_in_would_show() -> None:
+    visitor, _ = doctor(ScriptedLink())
+    path = f"/doctor/watch?since={START:.0f}"
+    assert "If you sign in here" in visitor.get(path).text
+    visitor.post("/sign-in", {"login": "alice", "password": "correct horse"})
+    assert "If you sign in here" not in visitor.get(path).text
 
 
 def test_a_member_sees_the_own_stories_whole_and_others_as_strangers_do() -> None:

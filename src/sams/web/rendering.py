@@ -91,7 +91,7 @@ def _environment(site: Site, assets: Assets, language: Language) -> Environment:
         absolute=lambda path: f"{site.url}{path}",
         qr=qr_code,
         pick=_pick,
-        told=partial(told, translate=language.texts.gettext, when=_clock),
+        told=partial(told, translate=language.texts.gettext, when=_until),
         verdict=verdict,
         clock=_clock,
         moment=_moment,
@@ -123,6 +123,12 @@ def _pick(context: Context, **by_user_name: Any) -> Any:
 def _clock(at: float) -> str:
     """UNIX seconds as a time of the day of the service; scripts show it in the visitor's own zone."""
     return dt.datetime.fromtimestamp(at).astimezone().strftime("%H:%M:%S")
+
+
+def _until(at: float) -> str:
+    """A time in a sentence, which no script puts into the visitor's zone: with its zone, and its day if not today."""
+    then, today = dt.datetime.fromtimestamp(at).astimezone(), dt.datetime.now().astimezone().date()
+    return then.strftime("%H:%M:%S %Z" if then.date() == today else "%Y-%m-%d %H:%M:%S %Z")
 
 
 def _moment(at: float) -> str:

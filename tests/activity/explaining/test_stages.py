@@ -7,6 +7,7 @@ import pytest
 from sams.activity import events as e
 from sams.activity.explaining.stages import Story, for_member, for_strangers
 from sams.activity.explaining.verdicts import verdict
+from sams.core.reply import Reply
 from sams.protocol.smtp import replies
 from tests.activity.explaining.examples import (
     ACCEPTED,
@@ -162,6 +163,18 @@ def test_a_failed_handshake_and_the_reply_that_says_so_are_one_stage() -> None:
     assert one.stages[1].facts["reference"] == REFERENCE
     assert "times" not in one.stages[1].facts
     assert verdict(one).kind == "tls-failed-tls-to-plain"
+
+
+@pytest.mark.parametrize(
+    ("verb", "reply", "kind"),
+    [("?", replies.NOT_SMTP, "not-smtp"), ("STARTTLS", replies.INJECTED, "starttls-injected")],
+)
+def test_what_closes_a_connection_at_once_is_not_said_to_be_many_mistakes(
+    verb: str, reply: Reply, kind: str
+) -> None:
+    one = story(CLEAR, refusal(verb, said(reply)), closed("protocol"))
+    assert kinds(one) == ["connected-starttls", kind]
+    assert one.ended
 
 
 def test_a_session_that_was_cut_off_does_not_last_for_ever() -> None:

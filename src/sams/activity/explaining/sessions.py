@@ -25,6 +25,7 @@ _SAYS_WHY = {
     "bug": ("our-mistake",),
     "proxy": ("proxy-refused",),
     "revoked": ("closed-revoked",),
+    "protocol": ("not-smtp", "starttls-injected"),
 }
 """By how a session ended: the begin of kinds of stages that say so already."""
 _CLOSINGS = frozenset(

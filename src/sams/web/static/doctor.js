@@ -6,7 +6,7 @@ const seen = document.getElementById("seen");
 const RELOAD_AFTER = 5000;
 
 function showLocalTimes() {
-  for (const time of seen.querySelectorAll("time")) {
+  for (const time of document.querySelectorAll("time")) {
     time.textContent = new Date(time.dateTime).toLocaleTimeString();
   }
 }

@@ -270,8 +270,8 @@ CONNECTING: Mapping[str, Words] = {
             "look for open ports do so; so does a network that breaks."
         ),
         translatable(
-            "If this was your mail program, try again, and then port 465 with SSL/TLS or another network, such as that "
-            "of a mobile phone."
+            "If this was your mail program, try again, and then port 465 with SSL/TLS or another network, such as "
+            "that of a mobile phone."
         ),
     ),
     "left-after-tls": Words(

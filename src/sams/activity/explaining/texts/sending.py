@@ -64,8 +64,9 @@ SENDING: Mapping[str, Words] = {
         Tone.BAD,
         translatable("The account has sent to as many recipients as it may for now: {reply}."),
         translatable(
-            "Wait until the time that is named, then send the rest; to write to many at once use a mailing list. If "
-            "you did not send so much, somebody else may know the password: change it and tell the help desk."
+            "Wait until the time that the reply to your program names, then send the rest; to write to many at once "
+            "use a mailing list. If you did not send so much, somebody else may know the password: change it and "
+            "tell the help desk."
         ),
         anonymous=translatable("The account has sent to as many recipients as it may for now."),
     ),

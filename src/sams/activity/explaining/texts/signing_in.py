@@ -40,8 +40,8 @@ SIGNING_IN: Mapping[str, Words] = {
         Tone.BAD,
         translatable("Sign-in[ as {login}] refused: there is no account of this name."),
         translatable(
-            "Correct the user name in the program. The set-up instructions say what it is: your whole mail address, a "
-            "part of it, or another name."
+            "Correct the user name in the program. The set-up instructions say what it is: your whole mail address, "
+            "a part of it, or another name."
         ),
         anonymous=translatable("Sign-in refused: user name or password wrong."),
     ),
