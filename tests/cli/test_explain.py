@@ -140,7 +140,7 @@ def test_lines_are_no_wider_than_can_be_read(told: Desk) -> None:
         (("198.51.100.1", "--since", "1h"), ("a client's address", "since 20")),
         (("ann", "--since", "1min"), ("since 20",)),
         (("AAAA-AA",), ("a reference", "[activity]")),
-        (("\x1b[2J",), ("\\x1b[2J",)),
+        (("\x1b[2J",), ("\\x1b[2J", "none of these", "a login")),
     ],
 )
 def test_where_there_is_nothing_it_says_what_that_means(

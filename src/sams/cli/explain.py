@@ -83,10 +83,12 @@ def _found(reader: Reader, meant: list[Search], now: float, limit: int) -> list[
 
 
 def _nothing(what: str, meant: list[Search], since: float | None) -> str:
+    if not meant:
+        return f"{visible(what, 200)} can be none of these: {', '.join(_AS.values())}"
     looked_for = [words for name, words in _AS.items() if any(getattr(search, name) for search in meant)]
     span = "in all that it keeps" if since is None else f"since {when(time.time() - since)}"
     return (
-        f"the journal has nothing about {visible(what, 200)} {span} (looked for as {', '.join(looked_for) or '?'}). "
+        f"the journal has nothing about {visible(what, 200)} {span} (looked for as {', '.join(looked_for)}). "
         f"{_UNREACHED if any(_is_of_somebody(search) for search in meant) else ''}"
         "`[activity]` says how long entries are kept"
     )

@@ -288,10 +288,14 @@ CONNECTING: Mapping[str, Words] = {
     ),
     "left-without-sign-in": Words(
         Tone.BAD,
-        translatable("The program left without trying to sign in."),
         translatable(
-            "Switch on authentication for outgoing mail in the program: 'Outgoing server requires authentication', "
-            "with the same user name and password as for incoming mail and the method 'normal password'."
+            "The program left without trying to sign in: it is not set to, or it knows none of the methods that are "
+            "offered here."
+        ),
+        translatable(
+            "Switch on authentication for outgoing mail in the program, with your user name and password, and choose "
+            "the method 'normal password', not 'encrypted password', NTLM or 'secure password authentication' (SPA). "
+            "The encrypted connection protects the password."
         ),
     ),
     "nothing-sent": Words(
