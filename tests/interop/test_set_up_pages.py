@@ -175,6 +175,17 @@ def test_what_the_page_says_makes_a_server_pass_on_its_own_mail(
     assert body.strip() == "It works."
 
 
+@pytest.mark.parametrize("case", ["postfix"], indirect=True)
+def test_cyrus_sasl_signs_in_by_scram_with_the_count_that_we_ask_for(
+    service: Service, case: Case, tmp_path: Path
+) -> None:
+    page = page_of(service, case.slug, "starttls")
+    with case.set_up(page, tmp_path, PASSWORD, str(service.folder / "ca.pem")) as send:
+        assert send().status == 0
+        service.delivered(1)
+    assert "SCRAM-SHA-256" in service.sams("activity", "show", "server-1").stdout
+
+
 @pytest.mark.parametrize("case", [*PROGRAMS, *SERVERS], indirect=True)
 def test_a_wrong_password_is_told_in_words_that_the_page_explains(
     service: Service, case: Case, tmp_path: Path
