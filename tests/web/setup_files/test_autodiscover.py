@@ -158,6 +158,14 @@ def test_a_request_has_its_limits(body: bytes) -> None:
         read_request(body)
 
 
+@pytest.mark.parametrize("encoding", ["utf-7", "big5", "idna", "unicode_escape", "zip", "no-such"])
+def test_no_codec_is_looked_for_because_a_request_names_it(encoding: str) -> None:
+    """Python would load a module of that name, fail in ways of its own, and remember each name for ever."""
+    text = request().decode().replace('encoding="utf-8"', f'encoding="{encoding}"')
+    with pytest.raises(NoRequest, match="UTF-8"):
+        read_request(text.encode())
+
+
 def test_only_children_of_the_request_count() -> None:
     body = (
         b"<Autodiscover><EMailAddress>x@example.com</EMailAddress><Request><Deep><EMailAddress>y@example.com"

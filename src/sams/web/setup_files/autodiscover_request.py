@@ -15,6 +15,7 @@ LARGEST: Final = 16_384
 """Octets of a request."""
 _DEEPEST: Final = 8
 _LONGEST_TEXT: Final = 1_000
+_ENCODINGS: Final = frozenset({"UTF-8", "UTF-16", "US-ASCII", "ISO-8859-1"})
 _WANTED: Final = frozenset({"EMailAddress", "AcceptableResponseSchema", "LegacyDN"})
 
 
@@ -41,19 +42,22 @@ def read_request(octets: bytes) -> AutodiscoverRequest:
     parser = expat.ParserCreate(namespace_separator=" ")
     parser.SetParamEntityParsing(expat.XML_PARAM_ENTITY_PARSING_NEVER)
     parser.buffer_text = True
+    parser.XmlDeclHandler = _refuse_encoding
     parser.StartDoctypeDeclHandler = _refuse_doctype
     parser.StartElementHandler = reader.start
     parser.EndElementHandler = reader.end
     parser.CharacterDataHandler = reader.text
     try:
         parser.Parse(octets, True)
-    except (
-        expat.ExpatError,
-        LookupError,
-        UnicodeError,
-    ):  # the last two are of an encoding that does not exist
+    except expat.ExpatError:
         raise NoRequest("the request is not well-formed XML") from None
     return reader.request()
+
+
+def _refuse_encoding(_: str, encoding: str | None, __: int) -> None:
+    """Only those that the parser knows itself: Python looks for codecs of others, and never forgets a name."""
+    if encoding is not None and encoding.upper() not in _ENCODINGS:
+        raise NoRequest("a request is in UTF-8")
 
 
 def _refuse_doctype(*_: object) -> None:
