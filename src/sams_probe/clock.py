@@ -1,8 +1,9 @@
 """What this computer's clock says, and what others say of the time.
 
 TLS depends on the clock, and nothing in TLS tells another one: since TLS 1.3 its random octets hold no time. Some
-servers (Exim, Exchange, sendmail) write the time into their greeting. Who wants to be sure names a time server.
-A clock that is before the day this program was made is wrong without asking anybody.
+servers (Exim, Exchange, sendmail) write the time into their greeting, and a time server can be named. Both come in
+clear, so that anybody between can write another time: they make a clock doubtful, and prove nothing of a certificate.
+A clock that is before the day this program was made is wrong without asking anybody, and a time that others tell is.
 """
 
 from __future__ import annotations
@@ -37,11 +38,6 @@ class Clock(NamedTuple):
     local: float
     offset: float | None = None
     source: str = ""
-
-    @property
-    def true(self) -> float:
-        """The time as far as it is known."""
-        return self.local + (self.offset or 0.0)
 
     @property
     def wrong(self) -> bool:

@@ -13,6 +13,7 @@ MOST_PORTS = 8
 _PORT = re.compile(r"([0-9]{1,5})(?:/(starttls|tls|relay))?", re.ASCII)
 _SERVER = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::([0-9]{1,5}))?", re.ASCII)
 _LABEL = re.compile(r"(?!-)[a-z0-9_-]{1,63}(?<!-)", re.ASCII)
+_ZONE = re.compile(r"[A-Za-z0-9_.@-]{1,32}", re.ASCII)
 _LONGEST_NAME = 253
 
 
@@ -81,18 +82,24 @@ def read_host(text: str) -> str:
         name = host.encode("idna").decode("ascii").lower() if not host.isascii() else host.lower()
     except UnicodeError as error:
         raise ValueError(f"{text!r} cannot be a host name: {error}") from None
-    if not name or len(name) > _LONGEST_NAME or not all(map(_LABEL.fullmatch, name.split("."))):
+    if not is_name(name):
         raise ValueError(f"{text!r} is no host name; write it as smtp.example.org, without https:// and port")
     return name
 
 
+def is_name(name: str) -> bool:
+    """Whether it can be a host's name: labels of ASCII letters (lower case), digits, `-` and `_`."""
+    return len(name) <= _LONGEST_NAME and all(map(_LABEL.fullmatch, name.split(".")))
+
+
 def is_address(host: str) -> bool:
-    """Whether it is an IPv4 or IPv6 address."""
+    """Whether it is an IPv4 or IPv6 address. Its zone (RFC 4007) may be no more than the name of an interface."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
         return False
-    return True
+    _, mark, zone = host.partition("%")
+    return not mark or _ZONE.fullmatch(zone) is not None
 
 
 def read_port(text: str) -> Port:

@@ -51,14 +51,26 @@ def test_a_greeting_that_names_another_time_tells_of_a_wrong_clock(desk: Desk) -
     assert abs(report.clock.offset - HOUR) < 600
 
 
-def test_a_certificate_that_would_be_valid_by_the_right_clock_is_the_clocks_fault(desk: Desk) -> None:
+def test_a_certificate_that_would_be_valid_by_the_clock_of_others_is_told_with_the_clock(desk: Desk) -> None:
     made = issue(desk.root, HOST, begins=2 * DAY)
     later = format_datetime(made.certificate.not_valid_before_utc + DAY)
     with standing(replace(Smtp(made.context()), greeting=f"220 {HOST} ESMTP {later}")) as port:
         _, judgement = desk.ask(f"{port}/starttls")
-    assert judgement.verdicts[0].kind == "clock-wrong"
-    assert "not-yet-valid" not in [one.kind for one in judgement.verdicts]
+    assert [one.kind for one in judgement.verdicts] == ["clock-wrong", "not-yet-valid"]
     assert judgement.exit_code is Exit.CLOCK
+
+
+def test_nobody_is_told_to_turn_back_the_clock_by_who_shows_an_old_certificate(desk: Desk) -> None:
+    old = issue(desk.root, HOST, begins=-250 * DAY, ends=-190 * DAY)
+    greeting = f"220 {HOST} ESMTP Exim {format_datetime(old.certificate.not_valid_after_utc - DAY)}"
+    with standing(replace(Smtp(old.context()), greeting=greeting)) as port:
+        report, judgement = desk.ask(f"{port}/starttls")
+    assert [one.kind for one in judgement.verdicts] == ["expired"]
+    assert report.clock.offset is None  # that day this program was not made yet
+    later = report._replace(clock=Clock(report.clock.local, -200 * 86_400.0, "the greeting of port 587"))
+    told = judge(later).verdicts
+    assert [one.kind for one in told] == ["clock-wrong", "expired"]
+    assert "Compare it with another clock" in told[0].advice
 
 
 @contextmanager

@@ -72,6 +72,8 @@ def test_hosts_are_read(text: str, host: str) -> None:
         "x" * 64,
         "a." * 130 + "b",
         "é" * 80,
+        "fe80::1%\x1b]0;x\x07",
+        "::1%a b",
     ],
 )
 def test_what_is_no_host_is_refused(text: str) -> None:

@@ -564,3 +564,13 @@ def _through(service: Service, port: int, security: Security) -> Options:
         families=(4,),
         ca_file=str(service.folder / "ca.pem"),
     )
+
+
+def test_where_the_dialogue_took_too_long_no_further_connections_are_made(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sams_probe.looks.port._PATIENCE", 0.0)
+    with standing(Smtp(desk.good.context(), implicit=True)) as port:
+        report, judgement = desk.ask(f"{port}/tls")
+    assert {spoken for _, spoken in report.ports[0].versions} == {None}
+    assert [one.kind for one in judgement.verdicts] == ["well"]

@@ -103,6 +103,28 @@ def test_an_answer_that_is_broken_is_none(record: bytes) -> None:
         read(head(1) + record, 7, "a.example", Type.A)
 
 
+NO_HOSTS = [
+    [b"\x1b]0;x\x07\x1b[2J", b"example"],
+    [b"x\n\nVerdict\n  All is well", b"example"],
+    [b"\xff" * 40, b"example"],
+    [b".smtp", b"example"],
+    [b"a\0b", b"example"],
+    [b"fe80::1%\x1b[31m"],
+    [b"127", b"0", b"0", b"1"],
+    [b"0x7f000001"],
+]
+
+
+@pytest.mark.parametrize("labels", NO_HOSTS, ids=map(repr, NO_HOSTS))
+def test_an_srv_record_whose_target_is_no_hosts_name_is_left_out(labels: list[bytes]) -> None:
+    target = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
+    answer = struct.pack("!6H", 7, 0x8180, 1, 2, 0, 0) + question(7, "a.example", Type.SRV)[12:]
+    for octets in (target, b"\4smtp\7example\0"):
+        data = struct.pack("!3H", 0, 1, 465) + octets
+        answer += b"\xc0\x0c" + struct.pack("!HHIH", Type.SRV, 1, 60, len(data)) + data
+    assert read(answer, 7, "a.example", Type.SRV).services == (Service(0, 1, 465, "smtp.example"),)
+
+
 @given(st.binary(max_size=120), st.integers(0, 65_535))
 def test_whatever_comes_is_an_answer_or_none(octets: bytes, count: int) -> None:
     for data in (octets, head(count) + octets):

@@ -10,10 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sams_probe.names.found import Address, Announced
+from sams_probe.names.message import Service
+from sams_probe.options import Security
 from sams_probe.report.colours import Paint, paint_for
 from sams_probe.report.document import document
 from sams_probe.report.people import text_of
 from sams_probe.text import count, listed, moment, span, visible
+from sams_probe.verdicts.judging import judge
 from tests.probe.certificates import HOST
 from tests.probe.desk import Desk
 from tests.support.middlebox import Peer, Smtp, standing
@@ -130,3 +134,18 @@ def test_words_for_numbers() -> None:
     ]
     assert (count(1, "port"), count(2, "port")) == ("1 port", "2 ports")
     assert moment(-62_135_596_800 * 2) == "a time out of range"
+
+
+@pytest.mark.parametrize(
+    "evil", ["\x1b]0;owned\x07\x1b[2J", "a\n\nVerdict\n  All is well", "\u202eabc", "\x9b31m"]
+)
+def test_no_name_of_dns_can_write_to_the_terminal(desk: Desk, evil: str) -> None:
+    with standing(Smtp(desk.good.context(), implicit=True)) as port:
+        report, _ = desk.ask(f"{port}/tls")
+    announced = Announced("_submissions._tcp.example.org", Security.TLS, Service(0, 1, 465, evil))
+    found = report.ports[0]._replace(host=evil, address=Address(f"fe80::1%{evil}", 6))
+    names = report.names._replace(announced=(announced,), invented=(evil,))
+    shown = report._replace(names=names, ports=(found,))
+    lines = text_of(shown, judge(shown), Paint(on=False), 80).split("\n")
+    assert all(line.isprintable() for line in lines)
+    assert lines.count("Verdict") == 1

@@ -93,6 +93,50 @@ def test_a_server_that_says_the_password_back_is_not_quoted_so(desk: Desk, answe
     assert CODED not in told
 
 
+@pytest.mark.parametrize(
+    "answer",
+    [
+        f'500 5.5.1 Command unrecognized: "AUTH PLAIN {CODED[:24]}..."',
+        f"500 5.5.1 {CODED[:10]} {CODED[10:]}",
+        f"500 5.5.1 {CODED.lower()}",
+        f"535 5.7.8 anna/{SECRET[:14]}",
+        f"535 5.7.8 {SECRET.upper().replace(' ', '+')}",
+    ],
+)
+def test_nor_is_one_that_says_back_a_part_of_it(desk: Desk, answer: str) -> None:
+    with standing(server(desk, auth=answer)) as port:
+        report, _ = desk.ask(f"{port}/tls", **WHO)
+    assert report.signed is not None
+    assert report.signed.words == answer[:3]
+
+
+@pytest.mark.parametrize("host", ["example.org", HOST])
+def test_no_password_goes_to_a_server_to_which_dns_alone_leads(desk: Desk, host: str) -> None:
+    """The network announces a server of its own, with a sound certificate for that one's name."""
+    away = "mx.attacker.example"
+    box = Smtp(issue(desk.root, away).context(), implicit=True, name=away, greeting=f"220 {away} ESMTP")
+    with standing(box) as port:
+        desk.names.add(f"_submissions._tcp.{host}. 60 IN SRV 0 1 {port} {away}.\n{away}. 60 IN A 127.0.0.1\n")
+        report, judgement = desk.ask(host=host, **WHO)
+        _, without = desk.ask(host=host)
+    assert box.signed == []
+    assert report.signed is not None
+    assert report.signed.result is SignedIn.ELSEWHERE
+    assert judgement.verdicts[0].kind == "sign-in-elsewhere"
+    assert judgement.exit_code is Exit.SIGN_IN
+    assert [one.kind for one in without.notes] == ["announced-elsewhere"]
+    assert away in without.notes[0].sentence
+
+
+def test_one_that_a_domain_announces_within_itself_is_signed_in_to(desk: Desk) -> None:
+    box = server(desk)
+    with standing(box) as port:
+        desk.names.add(f"_submissions._tcp.example.org. 60 IN SRV 0 1 {port} {HOST}.\n")
+        _, judgement = desk.ask(host="example.org", **WHO)
+    assert [one.kind for one in judgement.verdicts] == ["signed-in"]
+    assert judgement.notes == ()
+
+
 def test_a_short_password_takes_all_words_with_it(desk: Desk) -> None:
     with standing(server(desk, auth="535 5.7.8 not a b c")) as port:
         report, _ = desk.ask(f"{port}/tls", login="anna", password="b")

@@ -10,6 +10,7 @@ from sams_probe.looks.connection import Target, look
 from sams_probe.looks.findings import Handshake, Look, PortFindings, Shown, Stage, Trust
 from sams_probe.options import Port, Security
 from sams_probe.wire.contexts import VERSIONS, Contexts
+from sams_probe.wire.deadline import Deadline
 from sams_probe.wire.first_octets import Speech
 from sams_probe.wire.reaching import Reach
 
@@ -17,11 +18,17 @@ from sams_probe.wire.reaching import Reach
 _SELF_SIGNED, _UNKNOWN_ROOT = 18, 19
 _NO_ISSUER = frozenset({2, 20, 21, 27})
 _DATES = frozenset({9, 10, 13, 14})
+_PATIENCE = 6.0
+"""Time-outs, after which versions of TLS are tried no more."""
 _IN_CLEAR = "TLSv1.2"  # where the certificates travel in clear, whatever Python hands over
 
 
 def look_at(target: Target, contexts: Contexts, *, versions: bool) -> PortFindings:
-    """All about one port. versions: whether each version of TLS is tried, with a connection of its own."""
+    """All about one port. versions: whether each version of TLS is tried, with a connection of its own.
+
+    Where the dialogue alone took so long that a member would give up, no further connections are made.
+    """
+    patience = Deadline.after(_PATIENCE * target.timeout)
     strict = look(target, contexts.strict)
     found = PortFindings(target.host, target.port, target.address, strict)
     if _may_be_tls(strict, target.port):
@@ -30,7 +37,7 @@ def look_at(target: Target, contexts: Contexts, *, versions: bool) -> PortFindin
         return found
     if not strict.secure:
         found = found._replace(loose=look(target, contexts.loose))
-    tried = _each_version(target, contexts) if versions and _spoke_tls(found) else {}
+    tried = _each_version(target, contexts, patience) if versions and _spoke_tls(found) else {}
     found = found._replace(versions=tuple((name, one and one.good) for name, one in tried.items()))
     return found._replace(shown=_shown(target, contexts, found, tried.get(_IN_CLEAR)))
 
@@ -51,9 +58,12 @@ def _spoke_tls(found: PortFindings) -> bool:
     return any(one.handshake is not None and one.handshake.spoken is Speech.TLS for one in looks)
 
 
-def _each_version(target: Target, contexts: Contexts) -> dict[str, Handshake | None]:
-    """None: this Python cannot speak that version, or it did not come to a handshake."""
-    return {name: _handshake(target, contexts.versions.get(name)) for name in VERSIONS}
+def _each_version(target: Target, contexts: Contexts, patience: Deadline) -> dict[str, Handshake | None]:
+    """None: this Python cannot speak that version, it did not come to a handshake, or there was no time."""
+    return {
+        name: None if patience.is_over else _handshake(target, contexts.versions.get(name))
+        for name in VERSIONS
+    }
 
 
 def _handshake(target: Target, context: ssl.SSLContext | None) -> Handshake | None:

@@ -160,6 +160,15 @@ def _domains(host: str) -> list[str]:
     return [host, above] if "." in above else [host]
 
 
+def belongs(server: str, host: str) -> bool:
+    """Whether a server is the host that was asked for, or within that domain.
+
+    Answers of DNS can be forged by the network. A certificate proves that the server has its name, and not that the
+    domain meant this server (RFC 6186 section 6).
+    """
+    return server == host or server.endswith(f".{host}")
+
+
 def followed(names: Names) -> tuple[Announced, ...]:
     """The servers that the host itself announces: it is a mail domain, and these are what a program would use."""
     mine = {f"{service}.{names.host}" for service, _ in _SERVICES}

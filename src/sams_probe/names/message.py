@@ -11,6 +11,8 @@ import ipaddress
 import struct
 from typing import NamedTuple
 
+from sams_probe.options import is_name
+
 _HEADER = struct.Struct("!6H")
 _RECORD = struct.Struct("!HHIH")
 _SRV = struct.Struct("!HHH")
@@ -42,7 +44,7 @@ class Code(enum.IntEnum):
 
 
 class Service(NamedTuple):
-    """An SRV record (RFC 2782). target: without a dot at its end; empty: the service is not there."""
+    """An SRV record (RFC 2782). target: a host's name without a dot at its end; empty: the service is not there."""
 
     priority: int
     weight: int
@@ -138,7 +140,8 @@ def _of_owner(code: Code, records: list[_Record], name: str, kind: Type, octets:
         owner = _name(octets, alias.start)[0]
     mine = [one for one in records if one.kind == kind and one.owner == owner]
     if kind is Type.SRV:
-        return Answer(code, services=tuple(sorted(_service(octets, one) for one in mine)))
+        found = (_service(octets, one) for one in mine)
+        return Answer(code, services=tuple(sorted(one for one in found if _is_host(one.target))))
     return Answer(code, tuple(_address(octets[one.start : one.end], kind) for one in mine))
 
 
@@ -154,6 +157,11 @@ def _service(octets: bytes, record: _Record) -> Service:
     if end > record.end:
         raise Garbled("a record ends within its name")
     return Service(priority, weight, port, target)
+
+
+def _is_host(target: str) -> bool:
+    """Whether it is a host's name, or empty. With a digit at the start of its last part it would be an address."""
+    return not target or (is_name(target) and not target.rpartition(".")[2][0].isdigit())
 
 
 def _name(octets: bytes, at: int) -> tuple[str, int]:

@@ -10,6 +10,7 @@ from sams_probe.looks.findings import PortFindings
 from sams_probe.options import Security
 from sams_probe.report.colours import Paint
 from sams_probe.report.rows import Row, of_names, of_port
+from sams_probe.text import visible
 from sams_probe.verdicts.judging import Judgement, Report
 from sams_probe.verdicts.kinds import Exit
 from sams_probe.verdicts.troubles import troubles
@@ -17,6 +18,8 @@ from sams_probe.verdicts.verdict import WORDS
 
 NARROWEST, WIDEST = 60, 110
 _NAMES = 13
+_LONGEST = 4_000
+"""Characters of a value."""
 _MARKS = {"ok": ("ok  ", "green"), "warn": ("warn", "yellow"), "fail": ("FAIL", "red"), "note": ("note", "")}
 _COLOURS = {Exit.WELL: "green", Exit.PARTLY: "yellow"}
 
@@ -38,7 +41,7 @@ def _port(found: PortFindings, report: Report, paint: Paint, width: int) -> Iter
     mark, colour = _MARKS[level_of(found, report)]
     host = f" of {found.host}" if found.host != report.names.host else ""
     title = f"port {found.port.number} {WORDS[found.port.security]}, IPv{found.address.family}{host}"
-    yield f"{paint(mark, colour)}  {paint(title, 'bold')} ({found.address.text})"
+    yield f"{paint(mark, colour)}  {paint(visible(title), 'bold')} ({visible(found.address.text)})"
     yield from _rows(of_port(found), width)
     yield ""
 
@@ -57,7 +60,7 @@ def level_of(found: PortFindings, report: Report) -> str:
 
 def _rows(rows: Iterable[Row], width: int) -> Iterator[str]:
     for name, value in rows:
-        yield from _wrapped(value, f"      {name:<{_NAMES}}", " " * (6 + _NAMES), width)
+        yield from _wrapped(visible(value, _LONGEST), f"      {name:<{_NAMES}}", " " * (6 + _NAMES), width)
 
 
 def _wrapped(text: str, first: str, rest: str, width: int) -> list[str]:

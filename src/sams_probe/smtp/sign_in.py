@@ -13,6 +13,8 @@ KNOWN = ("PLAIN", "LOGIN")
 LONGEST = 1_024
 """Octets of a login, and of a password."""
 _TELLING = 6
+_SHARED = 8
+"""So many characters in a row that a reply and a secret share are no chance."""
 
 
 class SignedIn(enum.Enum):
@@ -27,6 +29,8 @@ class SignedIn(enum.Enum):
     """Later: too many wrong ones, or the service cannot tell just now."""
     NO_MECHANISM = "no-mechanism"
     REFUSED = "refused"
+    ELSEWHERE = "elsewhere"
+    """Not tried: the server is in another domain than the one that was asked for."""
     BROKEN = "broken"
 
 
@@ -89,8 +93,16 @@ def _coded(text: str) -> str:
 
 
 def _without(text: str, login: str, password: str) -> str:
-    """The words of the server, should it say back what was sent."""
-    for secret in filter(None, (_coded(_message(login, password)), _coded(password), password)):
-        if secret in text:  # a short one may be any word: then nothing is left but the code
+    """The words of the server, should it say back what was sent, be it in part: then nothing is left but the code."""
+    secrets = (_coded(_message(login, password)), _coded(password), password)
+    for secret in filter(None, secrets):
+        if secret in text:  # a short one may be any word
             text = text.replace(secret, "…") if len(secret) >= _TELLING else text[:3]
-    return text
+    said = _pieces(text)
+    return text[:3] if any(not said.isdisjoint(_pieces(secret)) for secret in secrets) else text
+
+
+def _pieces(text: str) -> set[str]:
+    """All that stands in a row, of letters and digits alone: servers cut, fold and quote what they say back."""
+    bare = "".join(filter(str.isalnum, text.lower()))
+    return {bare[at : at + _SHARED] for at in range(len(bare) - _SHARED + 1)}

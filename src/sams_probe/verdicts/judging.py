@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from sams_probe.clock import Clock
 from sams_probe.looks.findings import PortFindings
-from sams_probe.names.found import Lookup, Names, followed
+from sams_probe.names.found import Lookup, Names, belongs, followed
 from sams_probe.options import Security, is_address
 from sams_probe.smtp.sign_in import SignedIn, SignIn
 from sams_probe.text import listed, moment, span
@@ -25,6 +25,7 @@ _SIGNED = {
     SignedIn.LOCKED: "locked",
     SignedIn.NO_MECHANISM: "no-mechanism",
     SignedIn.REFUSED: "sign-in-refused",
+    SignedIn.ELSEWHERE: "sign-in-elsewhere",
     SignedIn.BROKEN: "sign-in-broken",
 }
 _QUIET = frozenset({"ends-soon"})
@@ -120,7 +121,17 @@ def _sorted_out(report: Report, works: list[PortFindings]) -> tuple[list[Verdict
     notes = [one for one in every if not _counts(one)]
     told = [*_of_all(report, wrong, works), *_told(wrong, report)]
     told.sort(key=lambda verdict: WEIGHTS[verdict.kind])
-    return told, tuple(_told(notes, report))
+    return told, (*_told(notes, report), *_elsewhere(report))
+
+
+def _elsewhere(report: Report) -> Iterable[Verdict]:
+    """Servers to which DNS alone leads, unless the verdict is of that already."""
+    host = report.names.host
+    if report.signed is not None and report.signed.result is SignedIn.ELSEWHERE:
+        return
+    for server in dict.fromkeys(one.host for one in report.ports):
+        if not belongs(server, host):
+            yield tell("announced-elsewhere", {"host": host, "detail": server})
 
 
 def _is_nobodys_fault(found: _Found, ports: Sequence[PortFindings]) -> bool:

@@ -93,9 +93,10 @@ TABLE = (
     Kind(
         "clock-wrong",
         Exit.CLOCK,
-        "The clock of this computer is wrong: it says {detail}.",
-        "Set date, time and time zone (best automatically). Certificates are valid for a time, so TLS "
-        "fails by a wrong clock.",
+        "The clock of this computer seems to be wrong: it says {detail}.",
+        "Compare it with another clock, such as your phone's. If it is wrong, set date, time and time zone (best "
+        "automatically): certificates are valid for a time, so TLS fails by a wrong clock. If it is right, leave it: "
+        "something between tells a false time.",
     ),
     Kind(
         "intercepted",
@@ -347,6 +348,13 @@ TABLE = (
         "The certificate on {port}{over} ends on {ends}.",
         "Tell the help desk of {host}, should they not know.",
     ),
+    Kind(
+        "announced-elsewhere",
+        Exit.WELL,
+        "The server {detail} is in another domain than {host}, and DNS alone says that it is the one. Whoever runs "
+        "this network can change that: use it only if your organisation names it.",
+        "Compare the name of the server with the one that your organisation gives.",
+    ),
 )
 """What can be found on the way, by weight."""
 
@@ -411,6 +419,13 @@ SIGNING_IN = (
         Exit.SIGN_IN,
         'The connection is well; the sign-in is refused: "{detail}".',
         "Ask the help desk of {host}.",
+    ),
+    Kind(
+        "sign-in-elsewhere",
+        Exit.SIGN_IN,
+        "No sign-in was tried: {detail} is in another domain than {host}, and DNS alone says that it is the server.",
+        "If your organisation names this server, run this again with its name in place of {host}. If not, do not use "
+        "it: something in this network may lead you astray.",
     ),
     Kind(
         "sign-in-broken",

@@ -20,6 +20,11 @@ class Deadline(NamedTuple):
         """So many seconds from now."""
         return cls(time.monotonic() + seconds)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether it has passed."""
+        return time.monotonic() >= self.at
+
     def left(self) -> float:
         """Seconds that are left, more than 0.
 
