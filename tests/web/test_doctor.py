@@ -106,6 +106,17 @@ def test_nothing_for_a_while_explains_blocked_ports_with_those_that_there_are() 
     assert "<b>587</b>" in html
 
 
+def test_what_came_several_times_says_how_often() -> None:
+    refused = Stage(START + 2, "sign-in-wrong", {"code": "535", "times": 3})
+    once = Story(
+        "", ADDRESS, START + 1, True, "", (Stage(START + 1, "connected-tls", {"port": 465}), refused)
+    )
+    visitor, _ = doctor(ScriptedLink(of_address=lambda _a, _s: (once,)))
+    html = visitor.get(f"/doctor/watch?since={START:.0f}").text
+    assert html.count("\N{MULTIPLICATION SIGN}") == 1
+    assert "\N{MULTIPLICATION SIGN}&nbsp;3" in html
+
+
 def test_who_is_not_signed_in_is_told_what_signing_in_would_show() -> None:
     visitor, _ = doctor(ScriptedLink())
     path = f"/doctor/watch?since={START:.0f}"
