@@ -143,9 +143,11 @@ class Renewed(Stage):
         self.is_stale = False
         return self._spawn()
 
-    def reap_first(self) -> None:
+    def reap_first(self) -> int:
+        """How it ended."""
         pid, status = os.waitpid(self.pids[0], 0)
         self.helpers.ended(pid, os.waitstatus_to_exitcode(status), is_over=False)
+        return os.waitstatus_to_exitcode(status)
 
 
 def test_a_helper_that_knows_what_is_in_force_goes_on_after_a_reload() -> None:
@@ -165,7 +167,7 @@ def test_a_helper_that_does_not_goes_on_until_its_successor_has_had_time() -> No
     stage.helpers.restart_due(now)
     assert all(map(is_alive, stage.pids))
     stage.helpers.restart_due(now + OVERLAP)
-    stage.reap_first()
+    assert stage.reap_first() == -signal.SIGTERM
     assert [call.kwargs for call in stage.log.calls] == [{"helper": "idle"}]
     stage.helpers.renew()
     stage.helpers.restart_due(now + 2 * OVERLAP)
@@ -181,7 +183,7 @@ def test_a_helper_that_has_a_successor_and_does_not_end_is_killed() -> None:
     now = time.monotonic()
     stage.helpers.restart_due(now + OVERLAP)
     stage.helpers.restart_due(now + OVERLAP + LAST_SECONDS)
-    stage.reap_first()
+    assert stage.reap_first() == -signal.SIGKILL
     assert is_alive(stage.pids[1])
     stage.helpers.end()
 

@@ -50,12 +50,7 @@ class Started:
     def get(self) -> bytes:
         """The front page, by whichever of them takes the connection."""
         address, port = self.listening.getsockname()
-        client = http.client.HTTPConnection(address, port, timeout=PATIENCE)
-        with contextlib.closing(client):
-            client.request("GET", "/")
-            answer = client.getresponse()
-            assert answer.status == 200
-            return answer.read()
+        return front_page(address, port)
 
     @property
     def log(self) -> list[dict[str, object]]:
@@ -82,6 +77,15 @@ class Started:
             time.sleep(0.02)
         self.pids.remove(pid)
         return os.waitstatus_to_exitcode(found[1])
+
+
+def front_page(address: str, port: int) -> bytes:
+    client = http.client.HTTPConnection(address, port, timeout=PATIENCE)
+    with contextlib.closing(client):
+        client.request("GET", "/")
+        answer = client.getresponse()
+        assert answer.status == 200
+        return answer.read()
 
 
 @pytest.fixture
@@ -143,7 +147,8 @@ from sams.core.memory_files import memory_file
 from sams.web.starting import Orders, spawn_pages
 from tests.web.test_process import PLAIN, encode
 listening = socket.create_server(("127.0.0.1", 0))
-print(spawn_pages(Orders(os.getpid()), listening, memory_file(encode(PLAIN))), flush=True)
+pid = spawn_pages(Orders(os.getpid()), listening, memory_file(encode(PLAIN)))
+print(pid, listening.getsockname()[1], flush=True)
 time.sleep({PATIENCE})
 """
     root = Path(__file__).parents[2]
@@ -156,7 +161,8 @@ time.sleep({PATIENCE})
         text=True,
     ) as parent:
         assert parent.stdout is not None
-        pid = int(parent.stdout.readline())
+        pid, port = map(int, parent.stdout.readline().split())
+        assert b"Example" in front_page("127.0.0.1", port), "it has begun"
         assert Path(f"/proc/{pid}").exists()
         parent.kill()
         parent.wait(PATIENCE)

@@ -255,6 +255,10 @@ async def test_a_network_has_so_many_connections_and_others_are_served(
         await pages.get(source="127.0.0.3")
         reader, writer = await pages.connect("127.0.0.2")
         assert await is_ended(reader)
+        held[1][1].write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in await held[1][0].readuntil(b"\r\n"), (
+            "it ended at once, and not when its time was up"
+        )
         assert b"200 OK" in await pages.get(source="127.0.0.3")
         held[0][1].close()
         async with asyncio.timeout(PATIENCE):
