@@ -166,7 +166,11 @@ time.sleep({PATIENCE})
         assert Path(f"/proc/{pid}").exists()
         parent.kill()
         parent.wait(PATIENCE)
-    until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text())
+    try:
+        until(lambda: not Path(f"/proc/{pid}").exists() or "Z" in Path(f"/proc/{pid}/stat").read_text())
+    except AssertionError:
+        os.kill(pid, signal.SIGKILL)  # a test that fails leaves nothing running
+        raise
 
 
 @pytest.mark.parametrize(
