@@ -16,7 +16,7 @@ from sams_probe.certificates.products import product_of
 from sams_probe.certificates.reading import brief, is_for, read_certificate
 from sams_probe.looks.findings import Trust
 from sams_probe.looks.port import trust_of
-from tests.probe.certificates import Made, authority, issue
+from tests.probe.certificates import HOST, Made, authority, issue
 
 ROOT = authority("Root 1", "Trust & Söhne")
 MADE = issue(ROOT, "smtp.example.org", "*.mail.example.org", public=True)
@@ -202,3 +202,9 @@ def test_a_name_without_parts_has_words() -> None:
 )
 def test_what_the_library_says_of_a_chain(code: int, made: Made, length: int, trust: Trust) -> None:
     assert trust_of(code, read_certificate(made.der), length) is trust
+
+
+def test_the_last_of_many_names_counts_as_the_first_does() -> None:
+    names = [f"host{number}.example.net" for number in range(600)]
+    certificate = read_certificate(issue(authority(), *names, HOST).der)
+    assert is_for(HOST, certificate.names)

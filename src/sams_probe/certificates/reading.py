@@ -22,7 +22,7 @@ from sams_probe.certificates.der import (
 )
 from sams_probe.options import is_address
 
-MOST_NAMES = 200
+MOST_NAMES = 4_096
 _EXTENSIONS = 0xA3
 _VERSION = 0xA0
 _DNS, _IP, _URI = 0x82, 0x87, 0x86

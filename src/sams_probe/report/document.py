@@ -16,6 +16,8 @@ from sams_probe.verdicts.judging import Judgement, Report
 from sams_probe.verdicts.troubles import troubles
 from sams_probe.verdicts.verdict import Verdict
 
+MOST_NAMES = 200
+"""Of a certificate that are told."""
 FORM = 1
 """Of the document. A change that a reader would notice makes it another."""
 
@@ -118,7 +120,7 @@ def _certificate(shown: Shown) -> dict[str, Any]:
     certificate = shown.certificate
     product = product_of(certificate.issuer)
     return {
-        "names": list(certificate.names),
+        "names": list(certificate.names[:MOST_NAMES]),
         "subject": [list(pair) for pair in certificate.subject],
         "issuer": [list(pair) for pair in certificate.issuer],
         "begins": certificate.begins,

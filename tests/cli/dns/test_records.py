@@ -132,6 +132,15 @@ def test_names_for_set_up_lead_to_the_pages_where_their_port_is_that_of_https(
     assert any("have a proxy there" in hint for hint in hints) is not aliases
 
 
+@pytest.mark.parametrize("host", ["192.0.2.1", "[2001:db8::1]"])
+def test_no_record_leads_to_an_address_as_if_it_were_a_name(host: str) -> None:
+    text = FULL.replace("https://mail-help.example.ac.uk", f"https://{host}")
+    shown = zone_text(proposal(config_of(text)))
+    bare = host.strip("[]")
+    assert [line for line in shown.split("\n") if bare in line] == []
+    assert "have a proxy there hand them on" in " ".join(shown.replace("\n; ", " ").split())
+
+
 def test_pages_without_https_are_no_place_for_programs() -> None:
     found = changed("https://mail-help", "http://mail-help")
     assert not any("autodiscover" in line or "autoconfig" in line for line in found)

@@ -24,7 +24,7 @@ def server_group(config: Config) -> Group:
     ]
     hints = [] if records else [_addresses_of(name)]
     pages = pages_host(config)
-    if pages is not None and pages.host != name:
+    if pages is not None and pages.has_name and pages.host != name:
         hints.append(_addresses_of(pages.host, "the pages are there"))
     ptr = f"PTR: the addresses of {name} should lead back to this name; who has the network sets that."
     return Group(

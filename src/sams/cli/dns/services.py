@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -69,9 +70,18 @@ class PagesHost:
     is_secure: bool
 
     @property
+    def has_name(self) -> bool:
+        """Whether it is no IP address: records of DNS lead to names."""
+        try:
+            ipaddress.ip_address(self.host)
+        except ValueError:
+            return True
+        return False
+
+    @property
     def can_be_found(self) -> bool:
         """Whether programs that know a name alone come to it."""
-        return self.is_secure and self.port == HTTPS
+        return self.is_secure and self.port == HTTPS and self.has_name
 
 
 def services(config: Config) -> tuple[Service, ...]:
@@ -102,7 +112,7 @@ def pages_host(config: Config) -> PagesHost | None:
 def setup_records(config: Config, domain: str) -> list[Record]:
     """Names by which programs that set themselves up find the pages."""
     pages = pages_host(config)
-    if pages is None or not pages.is_secure:
+    if pages is None or not pages.is_secure or not pages.has_name:
         return []
     found = []
     if pages.can_be_found:
