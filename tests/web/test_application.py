@@ -33,6 +33,13 @@ def test_no_page_loads_or_holds_what_the_policy_forbids(path: str) -> None:
     assert all(url.startswith("/") for url in re.findall(r'(?:src|<link[^>]*href)="([^"]+)"', html))
 
 
+@pytest.mark.parametrize("path", ["/doctor/", "/sign-in/", "/mail.mobileconfig/", "/mail/config-v1.1.xml/"])
+def test_no_answer_leads_where_a_request_says_that_we_are(path: str) -> None:
+    answer = Client(pages()).get(path, host="evil.example")
+    assert answer.status == 404
+    assert "location" not in answer.headers
+
+
 def test_without_https_there_is_no_promise_of_it_and_no_sign_in() -> None:
     visitor = Client(pages(url="http://127.0.0.1:8025"))
     assert "strict-transport-security" not in visitor.get("/").headers
