@@ -238,6 +238,15 @@ async def test_refusals_at_the_pages_have_a_budget_whatever_addresses_are_claime
 
 
 @on_loop
+async def test_where_only_app_passwords_are_taken_the_visitor_is_told_so_whatever_was_wrong(
+    tmp_path: Path,
+) -> None:
+    wrong = [SignInVerdict(None, replies.APP_PASSWORDS_ONLY, "", why=why) for why in ("password", "unknown")]
+    stage = Stage(Scripted(*wrong), tmp_path)
+    assert [(await stage.sign_in()).why for _ in wrong] == ["app-password", "app-password"]
+
+
+@on_loop
 async def test_a_directory_that_never_answers_is_not_waited_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -60,6 +60,7 @@ def test_a_login_that_is_shown_again_is_escaped() -> None:
         ("suspended", "suspended"),
         ("locked", "too many wrong"),
         ("unavailable", "cannot be checked"),
+        ("app-password", "an app password is needed"),
         ("odd", "wrong"),
     ],
 )

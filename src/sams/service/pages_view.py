@@ -163,11 +163,17 @@ class PagesView:
             said = verdict.reply.with_reference(new_reference())
             reference = said.reference or ""
             log.tell(SignInRefused(claimed, PAGE, verdict.why, str(said), reference, verdict.explanation))
-            why = "password" if verdict.why == "unknown" else verdict.why
-            return PagesSignedIn(why=why, text=f"{_text(said.lines)} (ref {reference})")
+            return PagesSignedIn(why=_why(verdict), text=f"{_text(said.lines)} (ref {reference})")
         log.tell(_told(identity, verdict))
         until = self.clock.now() + LIFE
         return PagesSignedIn(self._tickets.issue(identity), identity.login, until=until)
+
+
+def _why(verdict: SignInVerdict) -> str:
+    """What the visitor may know of it: an unknown login is told as a wrong password is."""
+    if verdict.reply == replies.APP_PASSWORDS_ONLY:
+        return "app-password"
+    return "password" if verdict.why == "unknown" else verdict.why
 
 
 def _told(identity: Identity, verdict: SignInVerdict) -> SignedIn:

@@ -35,7 +35,7 @@ class PagesSignedIn(OneAnswer, frozen=True, tag="pages.signed-in"):
     """The outcome of a sign-in.
 
     ticket: for further questions; a secret. Empty: not signed in, and `why` says as what it was refused
-        (`password`, `suspended`, `locked`, `unavailable`).
+        (`password`, `app-password` where no other is taken, `suspended`, `locked`, `unavailable`).
     login: the member's, prepared. text: what a mail program would be told. until: UNIX seconds when the ticket ends.
     """
 

@@ -33,6 +33,10 @@ _REFUSALS = {
         "and try again."
     ),
     "unavailable": translatable("Passwords cannot be checked just now. Please try again in a minute."),
+    "app-password": translatable(
+        "The user name or the password is wrong. Here an app password is needed, not your usual password: the help "
+        "desk gives you one."
+    ),
 }
 _WRONG = translatable(
     "The user name or the password is wrong. Look at capital letters and spaces, and try again."

@@ -55,9 +55,17 @@ SIGNING_IN: Mapping[str, Words] = {
     ),
     "sign-in-app-password-needed": Words(
         Tone.BAD,
-        translatable("Sign-in[ as {login}] refused: here an app password is needed, not the usual password."),
-        translatable("Get an app password from the help desk and enter it in the program as the password."),
-        anonymous=translatable("Sign-in refused: here an app password is needed, not the usual password."),
+        translatable(
+            "Sign-in[ as {login}] refused: user name or password wrong. Here an app password is needed, not the "
+            "usual password."
+        ),
+        translatable(
+            "Enter an app password in the program as the password, and look whether the user name is right. If you "
+            "have no app password, or yours does not work any more, the help desk gives you a new one."
+        ),
+        anonymous=translatable(
+            "Sign-in refused: user name or password wrong. Here an app password is needed, not the usual password."
+        ),
     ),
     "sign-in-app-password-expired": Words(
         Tone.BAD,
