@@ -13,8 +13,8 @@ from starlette.responses import HTMLResponse, Response
 from structlog.typing import FilteringBoundLogger
 
 from sams.core.clock import Clock, SystemClock
-from sams.core.ids import new_reference
 from sams.web.assets import Assets
+from sams.web.bugs import Answer, Bugs
 from sams.web.gate import Gate
 from sams.web.headers import SecurityHeaders
 from sams.web.languages import read_languages
@@ -56,12 +56,10 @@ def make_application(
         ],
         middleware=[
             Middleware(SecurityHeaders, is_secure=site.is_secure),
+            Middleware(Bugs, answer=_bug(renderer), log=log or structlog.get_logger()),
             Middleware(Gate, site=site, buckets=buckets, languages=languages),
         ],
-        exception_handlers={
-            HTTPException: _expected(renderer),
-            Exception: _bug(renderer, log or structlog.get_logger()),
-        },
+        exception_handlers={HTTPException: _expected(renderer)},
     )
     # Starlette would lead from `/doctor/` to where the Host field says, by http:// behind a proxy.
     application.router.redirect_slashes = False
@@ -83,12 +81,7 @@ def _expected(renderer: Renderer) -> Handler:
     return handle
 
 
-def _bug(renderer: Renderer, log: FilteringBoundLogger) -> Handler:
-    """A bug ends the request; the visitor gets its reference, the log the rest."""
-
-    async def handle(request: Request, error: Exception) -> HTMLResponse:
-        reference = new_reference()
-        log.error("a page failed", ref=reference, path=request.url.path, exc_info=error)
-        return renderer.page(request, "error.html", status=500, code=500, reference=reference)
-
-    return handle
+def _bug(renderer: Renderer) -> Answer:
+    return lambda request, reference: renderer.page(
+        request, "error.html", status=500, code=500, reference=reference
+    )
