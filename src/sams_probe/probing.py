@@ -59,6 +59,8 @@ def _signed(options: Options, contexts: Contexts, works: Sequence[PortFindings])
     if works and not mine:
         return SignIn(SignedIn.ELSEWHERE, words=works[0].host)
     for one in mine:
+        if one.strict.behind:
+            continue
         if one.shown is not None and product_of(one.shown.certificate.issuer) is None:
             target = Target(one.host, one.address, one.port, options.timeout)
             return sign_in_at(target, contexts.strict, options.login or "", options.password or "")

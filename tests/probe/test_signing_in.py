@@ -170,6 +170,19 @@ def test_no_password_goes_to_a_port_whose_certificate_is_bad_or_that_is_in_clear
     assert "no-safe-sign-in" in [each.kind for each in judgement.verdicts]
 
 
+def test_no_password_goes_where_something_adds_text_to_starttls(desk: Desk) -> None:
+    box = Smtp(desk.good.context(), behind="235 2.7.0 Welcome\r\n")
+    with standing(box) as port:
+        _, judgement = desk.ask(f"{port}/starttls", **WHO)
+        contexts = make_contexts(str(desk.ca_file))
+        target = Target(HOST, Address("127.0.0.1", 4), Port(port, Security.STARTTLS), PATIENT)
+        directly = sign_in_at(target, contexts.strict, "anna", SECRET)
+    assert box.signed == []
+    assert [one.kind for one in judgement.verdicts] == ["sign-in-broken", "text-behind-starttls"]
+    assert directly.result is SignedIn.BROKEN
+    assert "STARTTLS" in directly.words
+
+
 def test_a_context_that_verifies_nothing_is_never_used(desk: Desk) -> None:
     contexts = make_contexts(str(desk.ca_file))
     target = Target(HOST, Address("127.0.0.1", 4), Port(9, Security.TLS), PATIENT)

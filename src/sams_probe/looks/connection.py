@@ -24,7 +24,7 @@ _FAREWELL = 2.0
 _NUDGE = 5.0
 
 Then = Callable[[Dialogue, Hello, Handshake], None]
-"""What to do inside TLS, after EHLO."""
+"""What to do inside TLS, after EHLO; not where something came behind the answer to STARTTLS (RFC 3207 section 6)."""
 
 
 class Target(NamedTuple):
@@ -174,7 +174,7 @@ class _Visit:
             self.note(inside_speech=what_is(talk.heard))
             if greeting:
                 self.note(speech=what_is(talk.heard), first=talk.heard[:KEPT])
-        if then is not None and hello.good:
+        if then is not None and hello.good and not self.found.behind:
             then(talk, hello, shaken)
         self._quit(talk)
 

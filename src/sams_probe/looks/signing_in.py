@@ -38,7 +38,10 @@ def sign_in_at(target: Target, strict: ssl.SSLContext, login: str, password: str
             results.append(SignIn(SignedIn.BROKEN, words=words))
 
     found = look(target, strict, then=then)
-    return results[0] if results else SignIn(SignedIn.BROKEN, words=found.detail)
+    why = (
+        "something came behind the answer to STARTTLS; no password was sent" if found.behind else found.detail
+    )
+    return results[0] if results else SignIn(SignedIn.BROKEN, words=why)
 
 
 def _is_intercepted(leaf: bytes) -> bool:
