@@ -122,7 +122,9 @@ def test_who_is_not_signed_in_is_told_what_signing_in_would_show() -> None:
     path = f"/doctor/watch?since={START:.0f}"
     assert "If you sign in here" in visitor.get(path).text
     visitor.post("/sign-in", {"login": "alice", "password": "correct horse"})
-    assert "If you sign in here" not in visitor.get(path).text
+    html = visitor.get(path).text
+    assert "If you sign in here" not in html
+    assert "</time>. You are signed in" in html
 
 
 def test_a_member_sees_the_own_stories_whole_and_others_as_strangers_do() -> None:

@@ -235,6 +235,25 @@ def test_a_lock_of_the_guard_belongs_to_the_sign_in_that_led_to_it(house: House)
     assert (other.login, kinds(other)) == ("zoe", ["guard-locked"])
 
 
+def test_a_lock_of_the_guard_is_not_put_into_a_later_connection_that_meets_it(house: House) -> None:
+    led = house.recorder.session(house.ids.next(), CLIENT, 587)
+    house.recorder.tell(e.GuardLocked("pair", "ann", CLIENT, 300.0, 5))
+    house.clock.advance(8)
+    led.tell(e.SignInRefused("ann", "PLAIN", "password", "535 5.7.8 Wrong", REFERENCE, "wrong password"))
+    led.end("quit", 2)
+    house.clock.advance(1)
+    met = house.recorder.session(house.ids.next(), CLIENT, 587)
+    met.tell(
+        e.SignInRefused(
+            "ann", "PLAIN", "locked", "454 4.7.0 Too many", REFERENCE, "locked for 291 s more (pair)"
+        )
+    )
+    met.end("quit", 2)
+    later, first = house.told(Search(client=CLIENT))
+    assert "guard-locked" in kinds(first)
+    assert "guard-locked" not in kinds(later)
+
+
 def test_connections_that_accepted_nothing_cost_one_question(house: House) -> None:
     for _ in range(30):
         house.session(HELLO)

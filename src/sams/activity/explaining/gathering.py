@@ -278,7 +278,8 @@ class _Finding:
         if not isinstance(event, GuardLocked) or not event.address:
             return False
         for number, story in enumerate(told):
-            if story.client == event.address and _tried(story, event.login, step.at):
+            began_before = story.begun <= step.at
+            if began_before and story.client == event.address and _tried(story, event.login, step.at):
                 stages = sorted((*story.stages, *beside(entry).stages), key=lambda one: one.at)
                 told[number] = replace_stages(story, stages)
                 return True

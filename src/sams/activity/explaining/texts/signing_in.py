@@ -79,8 +79,8 @@ SIGNING_IN: Mapping[str, Words] = {
             "Sign-in[ as {login}] is locked for a while after too many wrong passwords[, until {until}]."
         ),
         translatable(
-            "Find the program or device that still has the old password and enter the new one there. Then wait "
-            "until the lock is over; trying before does not help. The help desk can end the lock."
+            "Find the program or device that still has the old password and enter the new one there. If the right "
+            "password is refused as well, wait until the lock is over. The help desk can end the lock."
         ),
         anonymous=translatable(
             "Sign-in is locked for a while after too many wrong passwords[, until {until}]."
