@@ -51,5 +51,11 @@ def test_a_body_without_a_small_length_is_refused_unread(length: str) -> None:
     assert asyncio.run(ask(pages(), "/sign-in", method="POST", headers=headers, body=b"x")).status == 413
 
 
+def test_a_body_in_pieces_is_refused_unread_whatever_length_stands_beside() -> None:
+    fields = {"content-length": "5", "transfer-encoding": "chunked"}
+    for path in ("/sign-in", "/sign-out", "/mail.mobileconfig", "/autodiscover/autodiscover.xml"):
+        assert asyncio.run(ask(pages(), path, method="POST", headers=fields, body=b"x")).status == 413
+
+
 def test_an_address_that_is_too_long_is_refused() -> None:
     assert Client(pages()).get("/?" + "x" * 3_000).status == 414

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.typing import FilteringBoundLogger
@@ -34,6 +34,8 @@ class Bugs:
 
         try:
             await self._app(scope, receive, say)
+        except ClientDisconnect:
+            return  # in the middle of a form: no bug, and nobody is left to be answered
         except Exception as error:  # noqa: BLE001 - whatever it is, the other visitors are served
             reference = new_reference()
             self._log.error("a page failed", ref=reference, path=scope.get("path"), exc_info=error)

@@ -77,6 +77,11 @@ class Gate:
 
 
 def _is_small(headers: Headers) -> bool:
-    """Whether the body has a length, and a small one: one that comes in pieces of its own size is not taken."""
+    """Whether the body has a length, and a small one.
+
+    One that comes in pieces is not taken, whatever length stands beside: the pieces count (RFC 9112 section 6.3).
+    """
+    if "transfer-encoding" in headers:
+        return False
     length = headers.get("content-length", "")
     return length.isascii() and length.isdigit() and len(length) < 8 and int(length) <= LARGEST_BODY
