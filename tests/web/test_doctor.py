@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import re
 
 import pytest
 
@@ -15,6 +16,7 @@ from sams.web.pages.doctor import LONGEST, PATIENCE
 from sams.web.watching import MOST_OF_NETWORK, Watching, Whose
 from tests.activity.rig import START, FakeClock
 from tests.web.client import ADDRESS, Client, ask
+from tests.web.markup import markup
 from tests.web.rig import SITE, ScriptedLink, pages
 
 WHOLE = Story(
@@ -104,6 +106,8 @@ def test_nothing_for_a_while_explains_blocked_ports_with_those_that_there_are() 
     assert "Nothing has arrived" in html
     assert "<b>465</b>" in html
     assert "<b>587</b>" in html
+    words = markup(html).all("main")[0].words
+    assert re.findall(r"\w+\.[A-Z]\w+", words) == [], "sentences have a blank between them"
 
 
 def test_what_came_several_times_says_how_often() -> None:
