@@ -23,6 +23,7 @@ from tests.control.fakes import LOG
 MESSAGE = "6C3VHCRP1300400"
 SESSION = "6C3VHCR91B40500"
 FAILED = "6C3VHCR91B40400"
+PLAIN = "6C3VHCR91B40300"
 _HOUR = 3_600.0
 
 
@@ -47,6 +48,9 @@ def _tell(data_dir: Path) -> None:
         on_alarm=lambda _: None,
     )
     tls = events.TlsStarted("TLSv1.3", "TLS_AES_128_GCM_SHA256")
+    plain = recorder.session(PLAIN, "203.0.113.9", 587)
+    plain.tell(events.TlsFailed("x", "tls-to-plain", "TLSv1.3"))
+    plain.end("tls", 0)
     first = recorder.session(FAILED, "192.0.2.7", 587)
     first.tell(events.Greeted("EHLO", "evil\x1b[2J\u202ename"))
     first.tell(tls)
@@ -120,6 +124,12 @@ def test_people_read_what_went_wrong_first_and_then_how_it_came(told: Desk) -> N
     for one in words:
         place = text.index(one, place) + len(one)
     assert text.count("What to do") == 1
+
+
+def test_what_to_set_are_the_ports_of_this_service(told: Desk) -> None:
+    said = " ".join(told.sams("activity", "explain", "203.0.113.9").stdout.split())
+    ports = told.server.starttls, told.server.implicit
+    assert "STARTTLS for port {}, or keep SSL/TLS and set port {}.".format(*ports) in said
 
 
 def test_nothing_raw_reaches_the_terminal(told: Desk) -> None:

@@ -6,9 +6,11 @@ import asyncio
 import datetime as dt
 import re
 
+import msgspec
 import pytest
 
 from sams.activity.explaining.stages import Stage, Story, for_strangers
+from sams.config.offered import MailServer
 from sams.control.messages import Stories
 from sams.web.application import make_application
 from sams.web.link import ServiceUnreachable
@@ -17,7 +19,7 @@ from sams.web.watching import MOST_OF_NETWORK, Watching, Whose
 from tests.activity.rig import START, FakeClock
 from tests.web.client import ADDRESS, Client, ask
 from tests.web.markup import markup
-from tests.web.rig import SITE, ScriptedLink, pages
+from tests.web.rig import HOST, SITE, ScriptedLink, pages
 
 WHOLE = Story(
     "S1",
@@ -119,6 +121,18 @@ def test_what_came_several_times_says_how_often() -> None:
     html = visitor.get(f"/doctor/watch?since={START:.0f}").text
     assert html.count("\N{MULTIPLICATION SIGN}") == 1
     assert "\N{MULTIPLICATION SIGN}&nbsp;3" in html
+
+
+def test_what_to_set_are_the_ports_of_the_site() -> None:
+    seen = Story(
+        "", ADDRESS, START + 1, True, "", (Stage(START + 1, "tls-failed-tls-to-plain", {"port": 2525}),)
+    )
+    ways = (MailServer("smtp", HOST, 4465, "implicit"), MailServer("smtp", HOST, 2525, "starttls"))
+    site = msgspec.structs.replace(SITE, outgoing=ways)
+    link = ScriptedLink(of_address=lambda _a, _s: (seen,))
+    visitor = Client(make_application(site, link, clock=FakeClock(START + 10)))
+    html = visitor.get(f"/doctor/watch?since={START:.0f}").text
+    assert "STARTTLS for port 2525, or keep SSL/TLS and set port 4465." in html
 
 
 def test_who_is_not_signed_in_is_told_what_signing_in_would_show() -> None:

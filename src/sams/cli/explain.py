@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,15 @@ import click
 from sams.activity.explaining.gathering import MOST_STORIES, stories
 from sams.activity.explaining.stages import Stage, Story, Tone
 from sams.activity.explaining.verdicts import verdict
-from sams.activity.explaining.words import Told, told
+from sams.activity.explaining.words import USUAL_PORTS, Ports, Told, told
 from sams.activity.interface import Reader, Search
 from sams.cli.failures import Failed
 from sams.cli.journal import opened_journal, searches
 from sams.cli.options import DurationType, config_option, json_option
+from sams.cli.place import Place
 from sams.cli.render import print_json, when
+from sams.config.offered import best_port, outgoing_servers
+from sams.config.problems import ConfigError
 from sams.core.text import visible, wrapped
 
 _MARKS = {Tone.GOOD: "✓", Tone.NOTE: "·", Tone.BAD: "✗", Tone.WAIT: "…"}
@@ -37,6 +42,7 @@ _AS = {
     "login": "a login",
     "recipient": "a recipient",
 }
+Teller = Callable[[Stage], Told]
 
 
 @click.command()
@@ -57,17 +63,25 @@ def explain(*, what: str, since: float | None, limit: int, config_path: Path, as
     For a login, a mail address (of an account or a recipient), a client's network address, a message's or session's
     id, or a reference such as K7Q2-4F. With --json: one document a line.
     """
-    now = time.time()
+    now, ports = time.time(), _ports(config_path)
     meant = list(searches(what, None if since is None else now - since))
     with opened_journal(config_path) as reader:
         found = _found(reader, meant, now, limit)
     for story in found:
         if as_json:
-            print_json(_as_json(story))
+            print_json(_as_json(story, partial(told, ports=ports)))
         else:
-            _print(story)
+            _print(story, partial(told, when=when, ports=ports))
     if not found and not as_json:
         raise Failed(_nothing(what, meant, since))
+
+
+def _ports(config_path: Path) -> Ports:
+    """What members set in their programs; the usual ports where the configuration cannot tell."""
+    with contextlib.suppress(ConfigError, OSError):
+        offered = outgoing_servers(Place(config_path).config)
+        return Ports(best_port(offered, "implicit"), best_port(offered, "starttls"))
+    return USUAL_PORTS
 
 
 def _found(reader: Reader, meant: list[Search], now: float, limit: int) -> list[Story]:
@@ -102,22 +116,22 @@ def _is_of_somebody(search: Search) -> bool:
 # --- for people
 
 
-def _print(story: Story) -> None:
-    for line in _lines(story):
+def _print(story: Story, tell: Teller) -> None:
+    for line in _lines(story, tell):
         click.echo(line)
     click.echo()
 
 
-def _lines(story: Story) -> Iterator[str]:
+def _lines(story: Story, tell: Teller) -> Iterator[str]:
     """The title, the verdict with what to do, then each stage with its time."""
     yield click.style(_title(story), bold=True)
-    summary = told(verdict(story), when=when)
+    summary = tell(verdict(story))
     yield from _marked("  ", summary.tone, summary.sentence)
     if summary.remedy:
         yield from _indented("    What to do: ", summary.remedy)
     day = when(story.begun)[:10]
     for stage in story.stages:
-        yield from _stage_lines(stage, day, summary)
+        yield from _stage_lines(stage, day, summary, tell)
     if not story.ended:
         yield "    … it still lasts"
 
@@ -129,8 +143,8 @@ def _title(story: Story) -> str:
     return visible(f"{when(story.begun)}  {where}{who}{session}")
 
 
-def _stage_lines(stage: Stage, day: str, summary: Told) -> Iterator[str]:
-    words = told(stage, when=when)
+def _stage_lines(stage: Stage, day: str, summary: Told, tell: Teller) -> Iterator[str]:
+    words = tell(stage)
     at = when(stage.at)
     clock = at[-8:] if at.startswith(day) else at
     yield from _marked(f"    {clock}  ", words.tone, f"{words.sentence}{_numbers(stage)}")
@@ -175,9 +189,9 @@ def _width() -> int:
 # --- for programs
 
 
-def _as_json(story: Story) -> dict[str, Any]:
+def _as_json(story: Story, tell: Teller) -> dict[str, Any]:
     """The story; see docs/admin/activity.md."""
-    summary = told(verdict(story))
+    summary = tell(verdict(story))
     return {
         "session": story.session,
         "client": story.client,
@@ -189,7 +203,7 @@ def _as_json(story: Story) -> dict[str, Any]:
             {
                 "at": stage.at,
                 "kind": stage.kind,
-                **_words_as_json(told(stage)),
+                **_words_as_json(tell(stage)),
                 "facts": {**stage.facts, **stage.private, **stage.internal},
             }
             for stage in story.stages

@@ -52,6 +52,12 @@ def outgoing_servers(config: Config) -> tuple[MailServer, ...]:
     )
 
 
+def best_port(servers: tuple[MailServer, ...], security: Security) -> int:
+    """The port of the best way to submit with this kind of TLS; the usual one where none of these has it."""
+    usual = 465 if security == "implicit" else 587
+    return next((one.port for one in servers if one.security == security), usual)
+
+
 def incoming_servers(config: Config) -> tuple[MailServer, ...]:
     """The server that `[incoming]` names; empty where it names none."""
     if config.incoming is None:

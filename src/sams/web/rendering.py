@@ -18,7 +18,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
 from sams.activity.explaining.verdicts import verdict
-from sams.activity.explaining.words import told
+from sams.activity.explaining.words import Ports, told
+from sams.config.offered import best_port
 from sams.web.assets import Assets
 from sams.web.languages import COOKIE, Language, choose, offered
 from sams.web.programs.settings import Settings
@@ -83,6 +84,7 @@ def _environment(site: Site, assets: Assets, language: Language) -> Environment:
     )
     environment.policies["ext.i18n.trimmed"] = True
     environment.install_gettext_translations(language.texts, newstyle=True)  # type: ignore[attr-defined]  # of the extension
+    ports = Ports(best_port(site.outgoing, "implicit"), best_port(site.outgoing, "starttls"))
     environment.globals.update(
         site=site,
         brand=site.brand,
@@ -91,7 +93,7 @@ def _environment(site: Site, assets: Assets, language: Language) -> Environment:
         absolute=lambda path: f"{site.url}{path}",
         qr=qr_code,
         pick=_pick,
-        told=partial(told, translate=language.texts.gettext, when=_until),
+        told=partial(told, translate=language.texts.gettext, when=_until, ports=ports),
         verdict=verdict,
         clock=_clock,
         moment=_moment,

@@ -12,7 +12,7 @@ import pytest
 from sams.activity.explaining import refusals, sign_ins
 from sams.activity.explaining.stages import Stage, Tone, for_member, for_strangers
 from sams.activity.explaining.verdicts import verdict
-from sams.activity.explaining.words import UNKNOWN, WORDS, filled, in_utc, told
+from sams.activity.explaining.words import UNKNOWN, WORDS, Ports, filled, in_utc, told
 from tests.activity.explaining.examples import all_stages, all_stories
 
 SOURCE = Path(refusals.__file__).parents[2]
@@ -150,6 +150,24 @@ def test_texts_are_translated_before_they_are_filled() -> None:
     assert (
         told(stage, translate=lambda text: german.get(text, text)).sentence == "Als ann angemeldet (PLAIN)."
     )
+
+
+@pytest.mark.parametrize("kind", sorted(WORDS))
+def test_what_to_set_are_the_ports_of_the_service(kind: str) -> None:
+    for made in stages_by_kind().get(kind, [Stage(0.0, kind)]):
+        usual, other = told(made), told(made, ports=Ports(4465, 2525))
+        assert usual.sentence == other.sentence, "where it connected is told as it was"
+        assert re.findall(r"465|587", usual.remedy) == [
+            {"4465": "465", "2525": "587"}[port] for port in re.findall(r"4465|2525|465|587", other.remedy)
+        ]
+
+
+def test_ports_are_those_of_the_service_in_every_language() -> None:
+    made = Stage(0.0, "tls-failed-tls-to-plain", {"port": 587})
+    words = told(
+        made, translate=lambda text: f"Anschluss 465, sonst 587. {text[:0]}", ports=Ports(4465, 2525)
+    )
+    assert words.remedy == "Anschluss 4465, sonst 2525."
 
 
 def test_a_kind_of_another_version_is_said_to_be_one() -> None:

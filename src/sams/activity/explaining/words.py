@@ -1,7 +1,8 @@
 """The words of each kind of stage: what happened in a plain sentence, and what to do about it.
 
 A text may hold names of facts in braces, `{port}`. A part in brackets, `[It offered {offered}.]`, is left out as a
-whole where one of its facts is not known or empty. Nothing else is special, so that a translation can do no harm.
+whole where one of its facts is not known or empty. The usual ports, 465 and 587, stand for those of the service.
+Nothing else is special, so that a translation can do no harm.
 """
 
 from __future__ import annotations
@@ -35,7 +36,19 @@ SIZES = frozenset({"size"})
 _LONGEST_FACT = 500
 _PART = re.compile(r"\[([^\[\]]*)\]")
 _NAME = re.compile(r"\{([a-z_]+)\}")
+_USUAL_PORT = re.compile(r"\b(?:465|587)\b")
 _UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where members connect: for TLS from the start, and for STARTTLS."""
+
+    implicit: int = 465
+    starttls: int = 587
+
+
+USUAL_PORTS = Ports()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +74,12 @@ def told(
     translate: Callable[[str], str] = str,
     anonymous: bool = False,
     when: Callable[[float], str] = in_utc,
+    ports: Ports = USUAL_PORTS,
 ) -> Told:
     """A stage in words.
 
     translate: gives a text of the table in the reader's language. anonymous: for a reader who may not know what is
-    private; the facts of `Stage.private` are not used. when: shows a time of a fact.
+    private; the facts of `Stage.private` are not used. when: shows a time of a fact. ports: what to set in a program.
     """
     words = WORDS.get(stage.kind, UNKNOWN)
     facts: dict[str, Fact] = {"kind": stage.kind, **stage.facts}
@@ -75,13 +89,19 @@ def told(
     sentence = words.sentence
     if words.anonymous and (anonymous or not _has_all(sentence, shown)):
         sentence = words.anonymous  # of a stage that was cut to what its reader may see
-    remedy = filled(translate(words.remedy), shown) if words.remedy else ""
+    remedy = filled(_with_ports(translate(words.remedy), ports), shown) if words.remedy else ""
     return Told(words.tone, filled(translate(sentence), shown), remedy)
 
 
 def filled(text: str, facts: Mapping[str, str]) -> str:
     """The text with its facts; a part in brackets goes where one of its own is missing or empty."""
     return _with_facts(_PART.sub(lambda part: _part(part[1], facts), text), facts)
+
+
+def _with_ports(text: str, ports: Ports) -> str:
+    """Before facts are filled in: a port in one of these is told as it is."""
+    known = {"465": str(ports.implicit), "587": str(ports.starttls)}
+    return _USUAL_PORT.sub(lambda port: known[port[0]], text)
 
 
 def _part(text: str, facts: Mapping[str, str]) -> str:
