@@ -79,6 +79,19 @@ def test_with_pages_of_their_own_user_the_first_process_may_become_others_end_th
     }
 
 
+@pytest.mark.parametrize("name", ["pages.conf", "pam.conf"])
+def test_where_the_first_process_is_root_the_manager_leaves_the_data_folder_to_the_workers_user(
+    name: str,
+) -> None:
+    """systemd gives all of a StateDirectory= to User=, at each start."""
+    assert setting(name, "User") == "root"
+    assert setting(name, "StateDirectory") == ""
+    folder = f"/var/lib/{setting('sams.service', 'StateDirectory')}"
+    assert setting(name, "ReadWritePaths") == folder
+    owner = f"-o {setting('sams.service', 'User')} -g {setting('sams.service', 'Group')}"
+    assert setting(name, "ExecStartPre") == f"+/usr/bin/install -d {owner} -m 700 {folder}"
+
+
 @needs_systemd
 def test_little_is_left_open(units: Path) -> None:
     done = analyze(

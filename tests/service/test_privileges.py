@@ -149,6 +149,23 @@ def test_what_others_may_write_to_in_the_data_folder_is_refused_by_name(
         check_contents(tmp_path)
 
 
+@root_only
+@pytest.mark.parametrize("name", ["accounts.db", "spool"])
+def test_what_belongs_to_somebody_else_in_the_data_folder_is_refused_by_name(
+    name: str, tmp_path: Path
+) -> None:
+    """As a service manager leaves it that made all of it root's, and a start that took the folder alone back."""
+    folder = tmp_path / "data"
+    prepare_data_dir(folder, nobody())
+    entry = folder / name
+    entry.mkdir(0o700) if name == "spool" else entry.touch(0o600)
+    with pytest.raises(OperatorError, match=f"{entry} belongs to the user root.*chown -R nobody {folder}$"):
+        check_contents(folder)
+    os.chown(entry, nobody().uid, nobody().gid)
+    (folder / "lost+found").mkdir(0o700)
+    assert check_contents(folder) == ()
+
+
 def test_what_others_may_read_in_the_data_folder_is_a_warning(tmp_path: Path) -> None:
     (tmp_path / "accounts.db").touch(0o600)
     (tmp_path / "control").mkdir(0o711)

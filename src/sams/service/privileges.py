@@ -18,6 +18,8 @@ from sams.spool.layout import make_with_parents
 
 UMASK = 0o077
 _PASSABLE = 0o711
+_PARTS = frozenset({"accounts.db", "control", "guard.state", "lanes", "lock", "members.db", "spool"})
+"""What the service itself puts into its data folder; `lost+found` and the like may be anybody's."""
 _PATIENCE = 10.0
 
 
@@ -137,21 +139,26 @@ def prepare_data_dir(path: Path, user: ServiceUser | None, *, passable: bool = F
 
 
 def check_contents(path: Path) -> tuple[str, ...]:
-    """Refuse a data folder in which others may write to something; what they may read, as warnings.
+    """Refuse a data folder whose parts have another owner or others may write to; what they may read, as warnings.
 
     What is below its folders is for those who open it: a shard looks at its own files.
 
     Raises:
-        OperatorError: others may write to a file or a folder in it.
+        OperatorError: something of the service's in it belongs to somebody else than the folder, or others may
+            write to it.
     """
     warnings = []
+    owner = path.stat().st_uid
     for entry in sorted(path.iterdir()):
         try:
-            mode = entry.lstat().st_mode
+            found = entry.lstat()
         except FileNotFoundError:  # a backup that ended just now
             continue
+        mode = found.st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
             continue
+        if entry.name in _PARTS and found.st_uid != owner:
+            raise OperatorError(_half_foreign(path, owner, entry, found.st_uid))
         name = shlex.quote(str(entry))
         if mode & (stat.S_IWGRP | stat.S_IWOTH):
             raise OperatorError(
@@ -162,12 +169,25 @@ def check_contents(path: Path) -> tuple[str, ...]:
     return tuple(warnings)
 
 
+def _half_foreign(path: Path, owner: int, entry: Path, other: int) -> str:
+    """A part of somebody else: as a copy leaves it, or a service manager that changed the owner."""
+    mend = f"chown -R {_name_of(owner).removeprefix('number ')} {shlex.quote(str(path))}"
+    return (
+        f"[server] data_dir: {entry} belongs to the user {_name_of(other)}, and {path} to {_name_of(owner)}. "
+        f"Mend it with: {mend}"
+    )
+
+
+def _name_of(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"number {uid}"
+
+
 def _foreign(path: Path, owner: int, user: ServiceUser | None) -> str:
     """A data folder of somebody else: whose, and what is most likely meant."""
-    try:
-        name = pwd.getpwuid(owner).pw_name
-    except KeyError:
-        name = f"number {owner}"
+    name = _name_of(owner)
     text = f"[server] data_dir: {path} belongs to the user {name}"
     if user is not None:
         return f"{text}, not to {user.name}. Mend it with: chown -R {user.name} {shlex.quote(str(path))}"
