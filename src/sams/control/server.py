@@ -1,7 +1,8 @@
 """The service's end of a control socket.
 
 Each connection is one task that reads a line, answers it and reads the next: requests of one connection never
-overtake each other. Whatever goes wrong in a handler becomes an answer, and the connection goes on.
+overtake each other, and other work has its turn between two of them. Who may give no commands waits for a turn among
+all such peers (`pace.py`). Whatever goes wrong in a handler becomes an answer, and the connection goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from structlog.typing import FilteringBoundLogger
 
 from sams.control import sockets, wire
 from sams.control.messages import ROLE_FOR, Failure, Request, Response, Role, Trouble
+from sams.control.pace import LONGEST_LINE, PER_SECOND, Pace
 from sams.control.peers import Peer, Roles, peer_of
 from sams.core.errors import OperatorError, SamsError
 from sams.core.ids import new_reference
@@ -44,8 +46,16 @@ _PAUSE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class _Place:
+    """A connection. of_pages: it may ask what the pages ask, alone. commands: it may ask other things."""
+
     connection: socket.socket
     of_pages: bool
+    commands: bool
+
+    @property
+    def longest(self) -> int:
+        """Octets of a request."""
+        return wire.MAX_LINE if self.commands else LONGEST_LINE
 
 
 class ControlServer:
@@ -58,6 +68,7 @@ class ControlServer:
         log: what is changed is logged, and bugs; it must not show the values of a traceback's variables.
         max_connections: further ones are told that it is busy.
         idle_seconds: see `IDLE_SECONDS`.
+        per_second: requests of who may give no commands.
     """
 
     def __init__(
@@ -69,6 +80,7 @@ class ControlServer:
         log: FilteringBoundLogger,
         max_connections: int = MAX_CONNECTIONS,
         idle_seconds: float = IDLE_SECONDS,
+        per_second: float = PER_SECOND,
     ) -> None:
         self._path = path
         self._handlers = handlers
@@ -76,6 +88,8 @@ class ControlServer:
         self._log = log
         self._max_connections = max_connections
         self._idle_seconds = idle_seconds
+        self._per_second = per_second
+        self._pace: Pace | None = None
         self._listener: socket.socket | None = None
         self._open: dict[asyncio.Task[None], _Place] = {}
         self._inode = 0
@@ -87,6 +101,7 @@ class ControlServer:
             OperatorError: another service listens there already.
             OSError: the socket cannot be made.
         """
+        self._pace = Pace(self._per_second)
         self._listener = sockets.listen(self._path, self._max_connections)
         self._inode = self._path.stat().st_ino
         self._watch(self._listener)
@@ -138,7 +153,7 @@ class ControlServer:
         if place is None:
             _turn_away(connection)
             return
-        task = loop.create_task(self._serve(connection))
+        task = loop.create_task(self._serve(place))
         self._open[task] = place
         task.add_done_callback(self._open.pop)
 
@@ -155,33 +170,44 @@ class ControlServer:
             taken = sum(place.of_pages for place in self._open.values())
             most = int(self._max_connections * PAGES_PART)
         has_room = taken < most and len(self._open) < self._max_connections
-        return _Place(connection, of_pages) if has_room else None
+        return _Place(connection, of_pages, bool(roles - {Role.PAGES})) if has_room else None
 
-    async def _serve(self, connection: socket.socket) -> None:
+    async def _serve(self, place: _Place) -> None:
+        connection = place.connection
         try:
             peer = peer_of(connection)
-            reader, writer = await asyncio.open_unix_connection(sock=connection, limit=wire.MAX_LINE)
+            reader, writer = await asyncio.open_unix_connection(sock=connection, limit=place.longest)
         except OSError as error:
             connection.close()
             self._log.debug("control connection ended early", path=str(self._path), why=error.strerror)
             return
         try:
-            await self._converse(reader, writer, peer)
+            await self._converse(reader, writer, peer, place)
         finally:
             writer.close()
             with contextlib.suppress(OSError):
                 await writer.wait_closed()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer) -> None:
+    async def _converse(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: Peer, place: _Place
+    ) -> None:
         try:
-            while line := await self._read_line(reader):
+            while line := await self._read_line(reader, place.longest):
+                await self._turn(place)
                 await self._send(writer, await self._answer(line, peer))
         except wire.WireError as error:
             await self._send(writer, Failure(error.trouble, error.text))
         except (OSError, TimeoutError):
             self._log.debug("control connection ended early", path=str(self._path), pid=peer.pid)
 
-    async def _read_line(self, reader: asyncio.StreamReader) -> bytes:
+    async def _turn(self, place: _Place) -> None:
+        """Other work goes first: a whole buffer of requests may have come at once."""
+        if place.commands or self._pace is None:
+            await asyncio.sleep(0)
+        else:
+            await self._pace.turn()
+
+    async def _read_line(self, reader: asyncio.StreamReader, longest: int) -> bytes:
         """The next line, empty at the end.
 
         Raises:
@@ -191,7 +217,7 @@ class ControlServer:
             try:
                 return await reader.readline()
             except ValueError:
-                text = f"a request has at most {wire.MAX_LINE} octets"
+                text = f"a request has at most {longest} octets"
                 raise wire.WireError(Trouble.MALFORMED, text) from None
 
     async def _answer(self, line: bytes, peer: Peer) -> Response:
