@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 from starlette.types import ASGIApp
 
-from sams.activity.explaining.stages import Story
+from sams.activity.explaining.stages import Stage, Story
+from sams.web.pages import doctor
 from tests.browser.conftest import ARGUMENTS, CHROMIUM, OpenWindow, Served
 from tests.support.service import PASSWORD, PATIENCE, Service, free_ports, message, smarthost
 from tests.support.sink import sink
@@ -24,6 +25,11 @@ from tests.web.rig import ScriptedLink, pages
 pytestmark = pytest.mark.real
 
 SECONDS = PATIENCE * 1_000
+NOTE_WHAT_IS_SAID = """() => {
+  const state = document.getElementById("state");
+  window.said = [];
+  new MutationObserver(() => window.said.push(state.textContent)).observe(state, { childList: true });
+}"""
 
 
 class Site:
@@ -159,6 +165,56 @@ def test_without_scripts_a_browser_reloads_the_page_by_itself(
             time.sleep(0.1)
         browser.terminate()
     assert len(asked) >= 3
+
+
+def test_what_is_new_is_announced_each_time_and_a_hint_is_nothing_new(
+    open_window: OpenWindow,
+    serve: Callable[[Callable[[str], ASGIApp]], Served],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(doctor, "PATIENCE", 1.0)
+    seen: list[Story] = []
+    site = serve(lambda url: pages(ScriptedLink(of_address=lambda _a, _s: tuple(seen)), url=url))
+    page = open_window().page
+    page.goto(f"{site.url}/doctor/start")
+    state = page.get_by_role("status")
+    page.evaluate(NOTE_WHAT_IS_SAID)
+    expect(page.get_by_text("Nothing has arrived")).to_be_visible(timeout=SECONDS)
+    expect(state).to_have_text("Watching live.", timeout=SECONDS)
+    assert "Something new arrived." not in page.evaluate("window.said")
+    for number in range(2):
+        now = time.time()
+        stages = (Stage(now, "connected-tls", {"port": 465}),)
+        seen.append(Story("", "127.0.0.1", now, False, "", stages))
+        expect(page.locator(".story")).to_have_count(number + 1, timeout=SECONDS)
+        page.wait_for_function(
+            f"window.said.filter((text) => text === 'Something new arrived.').length === {number + 1}",
+            timeout=SECONDS,
+        )
+        expect(state).to_have_text("Watching live.", timeout=SECONDS)
+
+
+def test_a_service_that_is_away_for_a_while_is_waited_for(
+    open_window: OpenWindow, serve: Callable[[Callable[[str], ASGIApp]], Served]
+) -> None:
+    site = serve(lambda url: pages(ScriptedLink(of_address=lambda _a, _s: ()), url=url))
+    window = open_window()
+    page, is_away = window.page, True
+
+    def answer(route: Route) -> None:
+        is_page = route.request.resource_type == "document"
+        if is_away and not is_page:
+            route.fulfill(status=502)
+        else:
+            route.continue_()
+
+    page.route("**/doctor/*", answer)
+    page.goto(f"{site.url}/doctor/start")
+    state = page.get_by_role("status")
+    expect(state).to_contain_text("was lost; trying again", timeout=SECONDS)
+    is_away = False
+    expect(state).to_have_text("Watching live.", timeout=SECONDS)
+    window.complaints.clear()  # of what was away
 
 
 def test_signing_out_ends_it(open_window: OpenWindow, site: Site) -> None:
