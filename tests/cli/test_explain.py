@@ -86,6 +86,8 @@ def _stories(desk: Desk, *arguments: str) -> list[dict[str, Any]]:
         ((MESSAGE.lower(),), [SESSION]),
         ((SESSION,), [SESSION]),
         (("bob@example.net",), [SESSION]),
+        (("<bob@example.net>",), [SESSION]),
+        ((f"<{MESSAGE}@mail.example.org>",), [SESSION]),
         (("ann", "--since", "2h"), [SESSION, FAILED]),
     ],
 )

@@ -18,21 +18,28 @@ _REFERENCE = re.compile(r"[0-9A-HJKMNP-TV-Z]{4}-[0-9A-HJKMNP-TV-Z]{2}\Z", re.IGN
 
 
 def searches(what: str | None, since: float | None) -> Iterator[Search]:
-    """What the word may mean: all of it is looked for."""
+    """What the word may mean: all of it is looked for.
+
+    It may stand in angle brackets, as in a header. A Message-ID that the service made begins with the message's id.
+    """
     if what is None:
         yield Search(since=since)
-    elif _REFERENCE.match(what):
+        return
+    what = what.strip().removeprefix("<").removesuffix(">")
+    if _REFERENCE.match(what):
         yield Search(reference=what.upper(), since=since)
-    elif _is_id(what):
-        yield Search(message=what.upper(), since=since)
+        return
+    begin = what.partition("@")[0]
+    if _is_id(begin):
+        yield Search(message=begin.upper(), since=since)
+    if _is_id(what):
         yield Search(session=what.upper(), since=since)
     elif address := network_address(what):
         yield Search(client=address, since=since)
-    if what is not None and not _REFERENCE.match(what):
-        with contextlib.suppress(UnpreparableError):
-            yield Search(login=prepare_login(what), since=since)
-        if "@" in what:
-            yield Search(recipient=what, since=since)
+    with contextlib.suppress(UnpreparableError):
+        yield Search(login=prepare_login(what), since=since)
+    if "@" in what:
+        yield Search(recipient=what, since=since)
 
 
 def network_address(what: str) -> str:
