@@ -202,7 +202,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
         "--ca-file", default="", metavar="FILE", help="trust these authorities (PEM) in place of the system's"
     )
     add(
-        "--servers",
+        "--resolver",
+        dest="servers",
         action="append",
         default=[],
         type=_checked(read_server),

@@ -59,8 +59,8 @@ def test_what_a_reload_cannot_change_is_named_with_both_values(
                 'web.user: (that of [server] user) → "sams-web"',
             ),
         ),
-        ("[web]\nport = 8025\n", "", ("[web], which goes",)),
-        ("", "[web]\nport = 8025\n", ("[web], which comes",)),
+        ("[web]\nport = 8025\n", "", ("whether there are pages ([web])",)),
+        ("", "[web]\nport = 8025\n", ("whether there are pages ([web])",)),
         (
             "[web]\nport = 8025\n",
             '[web]\nport = 8025\nsecurity = "tls"\nlanguages = ["de"]\n[organisation]\nname = "A"\n',

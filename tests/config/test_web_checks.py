@@ -26,6 +26,11 @@ def with_web(text: str = "", web: str = WEB) -> str:
             "web",
             "no listener to tell members of",
         ),
+        (
+            with_web().replace("port = 587\n", "port = 25\n"),
+            "web",
+            "one on port 25, one of devices and one with old TLS is told to nobody; add one",
+        ),
         (with_web('[dns]\nmta_sts = "testing"\n'), "dns.mta_sts", "name them in mx"),
     ],
 )
@@ -58,3 +63,42 @@ def test_pages_without_https_are_warned_of() -> None:
 def test_plain_http_without_a_named_proxy_is_warned_of() -> None:
     (found,) = warnings(with_web(web="[web]\n"))
     assert "web.proxies: visitors who come by way of a proxy all look like the proxy" in found
+
+
+@pytest.mark.parametrize(
+    ("incoming", "key", "told"),
+    [
+        ('host = "imap"\n', "incoming.host", "write the whole name"),
+        ('host = "192.0.2.1"\n', "incoming.host", "write the whole name"),
+        (
+            'host = "imap.example"\nport = 993\nsecurity = "starttls"\n',
+            "incoming.port",
+            'IMAP with security = "implicit"',
+        ),
+        ('host = "imap.example"\nport = 143\n', "incoming.port", 'IMAP with security = "starttls"'),
+        ('host = "imap.example"\nport = 995\n', "incoming.port", 'POP3 with security = "implicit"'),
+        (
+            'host = "imap.example"\nport = 110\ntype = "pop3"\n',
+            "incoming.port",
+            'POP3 with security = "starttls"',
+        ),
+    ],
+)
+def test_an_incoming_server_that_programs_would_not_reach_is_warned_of(
+    incoming: str, key: str, told: str
+) -> None:
+    (found,) = warnings(with_web(f"[incoming]\n{incoming}"))
+    assert f": {key}: " in found
+    assert told in found
+
+
+@pytest.mark.parametrize(
+    "incoming",
+    [
+        "port = 993\n",
+        'port = 9930\nsecurity = "starttls"\n',
+        'port = 110\ntype = "pop3"\nsecurity = "starttls"\n',
+    ],
+)
+def test_an_incoming_server_at_its_usual_port_or_one_of_its_own_is_not_complained_of(incoming: str) -> None:
+    assert warnings(with_web(f'[incoming]\nhost = "imap.example.ac.uk"\n{incoming}')) == []

@@ -140,7 +140,7 @@ def test_a_timeout_out_of_range_is_refused(text: str) -> None:
         ["a b"],
         ["--port", "x", HOST],
         ["--timeout", "0", HOST],
-        ["--servers", "x", HOST],
+        ["--resolver", "x", HOST],
         ["--nosuch"],
         ["a", "b"],
         ["--login", "", HOST],
@@ -190,7 +190,7 @@ def test_the_password_is_asked_for_and_no_option_takes_it(
 
 
 def common(desk: Desk) -> list[str]:
-    return [f"--ca-file={desk.ca_file}", f"--servers=127.0.0.1:{desk.names.port}", "--ipv4", "--quick"]
+    return [f"--ca-file={desk.ca_file}", f"--resolver=127.0.0.1:{desk.names.port}", "--ipv4", "--quick"]
 
 
 def options_of_the_probe() -> set[str]:

@@ -183,7 +183,7 @@ def check_changeable(old: Config, new: Config) -> None:
     found = unchangeable(old, new)
     if found:
         raise OperatorError(
-            f"{', '.join(found)} cannot change while the service runs: put the old value back, or restart it"
+            f"{', '.join(found)} cannot change while the service runs: restart it, or put the old value back"
         )
 
 
@@ -208,10 +208,8 @@ def _changed_for_pages(old: Config, new: Config) -> Iterator[str]:
     """What the web process is started with: its socket is opened before rights are given up."""
     if old.web is not None and new.web is not None:
         yield from _changed("web", old.web, new.web, KEYS_FOR_GOOD["web"])
-    elif new.web is not None:
-        yield "[web], which comes"
-    elif old.web is not None:
-        yield "[web], which goes"
+    elif (new.web is None) != (old.web is None):
+        yield "whether there are pages ([web])"
 
 
 def _refuse_strays(activated: Sequence[Activated], config: Config) -> None:

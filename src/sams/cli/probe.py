@@ -38,7 +38,8 @@ from sams_probe.options import DEFAULT_TIMEOUT
 )
 @click.option("--ca-file", metavar="FILE", help="Trust these authorities (PEM) in place of the system's.")
 @click.option(
-    "--servers",
+    "--resolver",
+    "servers",
     multiple=True,
     metavar="ADDRESS[:PORT]",
     help="Ask this resolver in place of the system's. May be repeated.",
@@ -68,7 +69,7 @@ def probe(ctx: click.Context, /, **given: object) -> None:
 
 def arguments_of(given: dict[str, object]) -> list[str]:
     """The options as the probe's own command line takes them."""
-    names = {"ports": "--port", "as_json": "--json"}
+    names = {"ports": "--port", "servers": "--resolver", "as_json": "--json"}
     arguments: list[str] = []
     for name, value in given.items():
         option = names.get(name, "--" + name.replace("_", "-"))

@@ -64,7 +64,7 @@ class Text(Quoted):
     @property
     def allowed(self) -> str:
         """What is allowed."""
-        return self.what
+        return self.what if self.longest >= 1_000 else f"{self.what}, of at most {self.longest} characters"
 
     def read(self, value: object, base: Path) -> str:
         """A text without control characters."""
@@ -74,8 +74,10 @@ class Text(Quoted):
         if not value and not self.empty:
             raise Unfit("it is empty")
         seen = value.translate(_BREAKS) if self.lines else value
-        if len(value) > self.longest or not seen.isprintable():
-            raise Unfit("it is too long or has control characters")
+        if len(value) > self.longest:
+            raise Unfit(f"it is longer than {self.longest} characters")
+        if not seen.isprintable():
+            raise Unfit("it has control characters")
         return value
 
 

@@ -72,6 +72,11 @@ def port_of(incoming: Incoming) -> int:
     return incoming.port or _PORTS[incoming.type, incoming.security]
 
 
+def usual_security(port: int | None) -> tuple[Kind, Security] | None:
+    """Which protocol, and which kind of TLS, a port of a mailbox server is for everywhere; None: for none of them."""
+    return next((what for what, usual in _PORTS.items() if usual == port), None)
+
+
 def _is_for_members(listener: Listener) -> bool:
     return not (
         listener.members == "devices"

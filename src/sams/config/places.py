@@ -83,10 +83,18 @@ class Network(Quoted):
         try:
             network = ipaddress.ip_network(text)
         except ValueError as error:
-            raise Unfit(str(error).replace(repr(text), "it")) from None
+            raise Unfit(_why_no_network(text, error)) from None
         if isinstance(network, ipaddress.IPv6Network) and network.subnet_of(_MAPPED):
             raise Unfit("an IPv4 client is an IPv4 address here, never ::ffff:…; write the network so")
         return str(network)
+
+
+def _why_no_network(text: str, error: ValueError) -> str:
+    try:
+        around = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return str(error).replace(repr(text), "it")
+    return f'it is an address inside a network: write "{around}", or the address alone'
 
 
 @dataclass(frozen=True, slots=True)

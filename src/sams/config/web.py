@@ -21,6 +21,7 @@ MtaSts = Literal["none", "testing", "enforce"]
 DmarcPolicy = Literal["none", "quarantine", "reject"]
 
 _USER_NAME = Choice(("address", "local-part", "login"))
+_PAGE = Url('a web address such as "https://www.example.ac.uk/it-help"')
 
 
 class Web(Section, frozen=True, kw_only=True):
@@ -39,7 +40,7 @@ class Web(Section, frozen=True, kw_only=True):
     url: Annotated[
         str,
         Key(
-            Url(),
+            Url('a web address without a path, such as "https://smtp-auth.example.ac.uk"'),
             "The address under which members find the pages, without a path. Members sign in to the doctor only "
             "where it begins with https.",
             unset="https:// and [server] name",
@@ -86,7 +87,7 @@ class Link(Section, frozen=True, kw_only=True):
     """A link at the foot of every page, such as to a privacy notice."""
 
     text: Annotated[str, Key(Text(longest=80), "What it is called.", example='"Privacy"')]
-    url: Annotated[str, Key(Url(), "Where it leads.", example='"https://www.example.ac.uk/privacy"')]
+    url: Annotated[str, Key(_PAGE, "Where it leads.", example='"https://www.example.ac.uk/privacy"')]
 
 
 class Organisation(Section, frozen=True, kw_only=True):
@@ -143,7 +144,7 @@ class Organisation(Section, frozen=True, kw_only=True):
     ] = ""
     help_url: Annotated[
         str,
-        Key(Url(), "Its page.", unset="not shown", example='"https://www.example.ac.uk/it-help"'),
+        Key(_PAGE, "Its page.", unset="not shown", example='"https://www.example.ac.uk/it-help"'),
     ] = ""
     links: tuple[Link, ...] = msgspec.field(default=(), name="link")
 

@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 
 from sams.config.findings import Findings
 from sams.config.model import Config
-from sams.config.offered import outgoing_servers
+from sams.config.offered import outgoing_servers, usual_security
 from sams.config.spf_terms import SpfTermError, read_term
-from sams.config.web import Web
+from sams.config.web import Incoming, Web
 
 _LOCAL = frozenset({"127.0.0.1", "::1"})
 
@@ -19,8 +19,26 @@ def check_web(config: Config, findings: Findings) -> None:
     if config.web is not None:
         _check_pages(config.web, findings)
         if not outgoing_servers(config):
-            findings.problem(("web",), "the pages have no listener to tell members of: all are for devices")
+            text = (
+                "the pages have no listener to tell members of: one on port 25, one of devices and one with old TLS "
+                'is told to nobody; add one, such as port = 465 with security = "implicit"'
+            )
+            findings.problem(("web",), text)
+    if config.incoming is not None:
+        _check_incoming(config.incoming, findings)
     _check_dns(config, findings)
+
+
+def _check_incoming(incoming: Incoming, findings: Findings) -> None:
+    if "." not in incoming.host or incoming.host.rpartition(".")[2].isdigit():
+        text = "this is no name that members' programs find and a certificate is for: write the whole name"
+        findings.warning(("incoming", "host"), text)
+    meant = usual_security(incoming.port)
+    if meant is not None and meant != (incoming.type, incoming.security):
+        text = (
+            f'port {incoming.port} is that of {meant[0].upper()} with security = "{meant[1]}": look at both'
+        )
+        findings.warning(("incoming", "port"), text)
 
 
 def _check_pages(web: Web, findings: Findings) -> None:

@@ -81,6 +81,21 @@ def test_no_name_of_an_organisation_breaks_the_file_and_long_ones_are_cut(name: 
     assert read_autoconfig(octets).outgoing
 
 
+@pytest.mark.parametrize(
+    ("short_name", "domain", "shown"),
+    [
+        ("UoE", "example.ac.uk", "UoE"),
+        ("University of Example", "example.ac.uk", "example.ac.uk"),
+        ("University of Example", "a-department.example.ac.uk", "University of Exampl"),
+    ],
+)
+def test_a_short_name_that_is_too_long_gives_way_to_the_domain(
+    short_name: str, domain: str, shown: str
+) -> None:
+    octets = autoconfig(site(brand=Brand("University of Example", short_name), domains=(domain,))).octets
+    assert parse(octets)[0].findtext("displayShortName") == shown
+
+
 def test_it_is_utf_8_xml_without_a_byte_order_mark() -> None:
     file = autoconfig(site(brand=Brand("Universität Köln", "Köln")))
     assert file.media_type == "text/xml; charset=utf-8"

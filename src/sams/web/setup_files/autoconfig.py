@@ -44,7 +44,7 @@ def autoconfig(site: Site, mailbox: Mailbox | None = None) -> SetupFile:
     for domain in site.domains:
         xml.add(provider, "domain", domain)
     xml.add(provider, "displayName", site.brand.name[:_LONGEST_NAME])
-    xml.add(provider, "displayShortName", site.brand.short_name[:_LONGEST_SHORT_NAME])
+    xml.add(provider, "displayShortName", _short_name(site))
     for server in site.incoming:
         _add_server(provider, "incomingServer", server)
     for server in site.outgoing:
@@ -53,6 +53,12 @@ def autoconfig(site: Site, mailbox: Mailbox | None = None) -> SetupFile:
         page = xml.add(provider, "documentation", "", url=f"{site.url}/?lang={language}")
         xml.add(page, "descr", said(DOCUMENTATION, language), lang=language)
     return SetupFile(xml.MEDIA_TYPE, xml.octets(root))
+
+
+def _short_name(site: Site) -> str:
+    """The organisation's short name, or its domain where that one is too long: better than a part of a word."""
+    whole = (name for name in (site.brand.short_name, site.domains[0]) if len(name) <= _LONGEST_SHORT_NAME)
+    return next(whole, site.brand.short_name[:_LONGEST_SHORT_NAME])
 
 
 def _add_server(provider: ET.Element, name: str, server: MailServer) -> None:
