@@ -237,6 +237,20 @@ async def test_refusals_at_the_pages_have_a_budget_whatever_addresses_are_claime
     assert (await stage.sign_in()).ticket, "what is right costs nothing"
 
 
+@pytest.mark.parametrize("why", ["locked", "unavailable", "busy"])
+@on_loop
+async def test_a_refusal_without_a_look_at_the_password_costs_the_others_nothing(
+    why: str, tmp_path: Path
+) -> None:
+    refused = SignInVerdict(None, replies.UNAVAILABLE, "", why=why)
+    right = SignInVerdict(member("alice"), replies.ACCEPTED, "")
+    stage = Stage(Scripted(*[refused] * (int(FAILURES) + 10), right), tmp_path)
+    for _ in range(int(FAILURES) + 10):
+        assert (await stage.sign_in(address="198.51.100.66")).why == why
+    assert (await stage.sign_in()).ticket
+    assert stage.activity.alarms == []
+
+
 @on_loop
 async def test_where_only_app_passwords_are_taken_the_visitor_is_told_so_whatever_was_wrong(
     tmp_path: Path,

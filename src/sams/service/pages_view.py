@@ -41,6 +41,10 @@ FAILURES, FAILURES_BACK = 200.0, 0.2
 """Refused sign-ins at the pages, and how many come back each second: whatever addresses a web process claims that is
 no longer ours, even ones that `[guard] allow` names, it guesses no faster.
 """
+_NO_GUESS = frozenset({"locked", "unavailable", "busy"})
+"""Refusals that tell nothing of the password. Were they counted, one address that the guard has locked could keep all
+members from signing in there, and so could a directory that is down.
+"""
 _TOO_MANY_FAILURES = (
     "so many sign-ins at the pages were refused that none is taken there for now; mail goes on. "
     "`sams activity tail` shows from where they come"
@@ -159,7 +163,8 @@ class PagesView:
     def _answer(self, verdict: SignInVerdict, claimed: str, log: SessionLog) -> PagesSignedIn:
         identity = verdict.identity
         if identity is None:
-            self._budget.left -= 1.0
+            if verdict.why not in _NO_GUESS:
+                self._budget.left -= 1.0
             said = verdict.reply.with_reference(new_reference())
             reference = said.reference or ""
             log.tell(SignInRefused(claimed, PAGE, verdict.why, str(said), reference, verdict.explanation))
