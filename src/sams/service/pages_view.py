@@ -41,7 +41,7 @@ FAILURES, FAILURES_BACK = 200.0, 0.2
 """Refused sign-ins at the pages, and how many come back each second: whatever addresses a web process claims that is
 no longer ours, even ones that `[guard] allow` names, it guesses no faster.
 """
-_NO_GUESS = frozenset({"locked", "unavailable", "busy"})
+_NO_GUESS = frozenset({"locked", "unavailable"})
 """Refusals that tell nothing of the password. Were they counted, one address that the guard has locked could keep all
 members from signing in there, and so could a directory that is down.
 """
