@@ -79,5 +79,5 @@ def test_a_translation_has_the_same_values_and_marks(language: str) -> None:
 def test_a_translation_ends_as_its_text_does(language: str) -> None:
     for message in _messages(language):
         assert isinstance(message.string, str)
-        ends = {text[-1] for text in (str(message.id), message.string) if text[-1] in ".?!:…"}
+        ends = {text[-1] for text in (str(message.id), message.string) if text[-1:] in {*".?!:…"}}
         assert len(ends) <= 1, message.id

@@ -8,6 +8,7 @@ from sams.activity import events as e
 from sams.activity.explaining.stages import Story, for_member, for_strangers
 from sams.activity.explaining.verdicts import verdict
 from sams.core.reply import Reply
+from sams.identity import replies as sign_in_replies
 from sams.protocol.smtp import replies
 from tests.activity.explaining.examples import (
     ACCEPTED,
@@ -105,6 +106,17 @@ def test_what_happened_beside_connections_is_a_story_of_its_own(event: e.AnyEven
 @pytest.mark.parametrize(("happened", "kind"), OTHERS)
 def test_other_steps_have_a_stage(happened: tuple[e.AnyEvent, ...], kind: str) -> None:
     assert kind in kinds(story(*happened))
+
+
+@pytest.mark.parametrize(
+    ("happened", "last"),
+    [
+        (e.SignedIn("ann", "page"), "signed-in-page"),
+        (sign_in_refusal("password", said(sign_in_replies.WRONG), "page", "x"), "sign-in-wrong"),
+    ],
+)
+def test_at_the_pages_no_program_says_goodbye(happened: e.AnyEvent, last: str) -> None:
+    assert kinds(story(CLEAR, happened, closed("quit", 1))) == ["connected-page", last]
 
 
 def test_a_message_with_several_recipients_is_settled_when_all_of_them_are() -> None:

@@ -168,7 +168,7 @@ class SessionFold:
         self._end_message(at, "message-lost" if event.how == "lost" else "message-abandoned")
         if event.how in _LEAVES:
             self._conclude(at, event.how)
-        if self._has_any(_SAYS_WHY.get(event.how, ())):
+        if self._has_any(_SAYS_WHY.get(event.how, ())) or self._has_any(("connected-page",)):
             return
         self._add(stage(at, self._closing(event.how), {"how": event.how}))
 

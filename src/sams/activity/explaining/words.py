@@ -1,8 +1,8 @@
-"""The words of each kind of stage: what happened in a plain sentence, and what to do about it.
+"""Telling a stage in words: what happened in a plain sentence, and what to do about it.
 
-A text may hold names of facts in braces, `{port}`. A part in brackets, `[It offered {offered}.]`, is left out as a
-whole where one of its facts is not known or empty. The usual ports, 465 and 587, stand for those of the service.
-Nothing else is special, so that a translation can do no harm.
+The texts stand in `texts/`, by what they are about. A text may hold names of facts in braces, `{port}`. A part in
+brackets, `[It offered {offered}.]`, is left out as a whole where one of its facts is not known or empty. The usual
+ports, 465 and 587, stand for those of the service. Nothing else is special, so that a translation can do no harm.
 """
 
 from __future__ import annotations
