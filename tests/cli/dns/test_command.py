@@ -44,7 +44,9 @@ def test_the_command_ends_with_0_where_all_is_well(desk: Desk, server: DnsServer
 
 
 def test_a_resolver_that_is_not_there_fails_and_one_that_is_none_is_wrong_use(desk: Desk) -> None:
-    result = desk.sams("dns", "check", "--resolver", f"127.0.0.1:{closed_port()}", code=1)
-    assert "DNS answers no question from here" in result.stdout
+    closed = f"127.0.0.1:{closed_port()}"
+    result = desk.sams("dns", "check", "--resolver", closed, code=1)
+    assert f"{closed} answers no question from here" in result.stdout
+    assert "look whether a name server listens there" in result.stdout
     for text in ("resolver.example", "127.0.0.1:0", "127.0.0.1:99999", "[::1]:x", ""):
         assert "is no address such as" in desk.sams("dns", "check", "--resolver", text, code=2).output

@@ -65,6 +65,10 @@ async def _nothing() -> list[DnsFinding]:
 def _unreachable(questions: Questions) -> DnsFinding:
     """One finding in place of one for each record."""
     why = questions.answers[0].why
-    what = f"DNS answers no question from here ({why}), so nothing can be told"
-    advice = "look at /etc/resolv.conf and at firewalls, or name another resolver with --resolver"
+    if questions.named:
+        what = f"{questions.named} answers no question from here ({why}), so nothing can be told"
+        advice = "look whether a name server listens there and answers this machine, and at firewalls"
+    else:
+        what = f"DNS answers no question from here ({why}), so nothing can be told"
+        advice = "look at /etc/resolv.conf and at firewalls, or name another resolver with --resolver"
     return DnsFinding("", "DNS", Kind.WRONG, Level.FAIL, what, advice)

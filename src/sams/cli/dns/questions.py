@@ -78,6 +78,11 @@ class Answer:
         return [octets.decode("ascii", "backslashreplace") for octets in joined]
 
 
+def with_port(address: str, port: int) -> str:
+    """A name server as `--resolver` takes it."""
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
 class Questions:
     """Asks one resolver; every question is asked once, however many want to know.
 
@@ -91,7 +96,10 @@ class Questions:
         seconds: float = SECONDS,
         all_seconds: float = ALL_SECONDS,
     ) -> None:
-        self._resolver = _resolver(list(nameservers))
+        named = list(nameservers)
+        self.named = ", ".join(with_port(*one) for one in named)
+        """Who is asked, for people; empty: the resolvers of this machine."""
+        self._resolver = _resolver(named)
         self._seconds = seconds
         self._over = asyncio.get_running_loop().time() + all_seconds
         self._turns = asyncio.Semaphore(_AT_ONCE)
