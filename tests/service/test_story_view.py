@@ -111,6 +111,25 @@ async def test_a_member_sees_what_is_their_own_and_of_others_what_a_stranger_see
     assert "wrong password" not in repr(told), "what no reply may tell is for administrators"
 
 
+@on_loop
+async def test_a_member_sees_nothing_of_whom_the_journal_takes_for_the_same(tmp_path: Path) -> None:
+    clock = FakeClock()
+    other = SignedIn("alice", "PLAIN", source="students")
+    folded = SignedIn("aliße", "PLAIN")
+    reader = FakeReader(
+        session(1, clock, signed_in("alice"), login="alice"),
+        session(2, clock, other, login="alice", client=ELSEWHERE),
+        session(3, clock, folded, login="alice", client=ELSEWHERE),
+    )
+    found = view(reader, clock, tmp_path)
+    builtin = await found.of_login("alice", clock.now() - 500)
+    students = await found.of_login("alice", clock.now() - 500, "students")
+    await found.close()
+    assert [story.client for story in builtin.stories] == [HERE]
+    assert [story.client for story in students.stories] == [ELSEWHERE]
+    assert "aliße" not in repr((builtin, students))
+
+
 @pytest.mark.parametrize(
     "events",
     [

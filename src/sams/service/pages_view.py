@@ -138,7 +138,7 @@ class PagesView:
         if identity is None:
             return Stories(known=False)
         try:
-            return await self.stories.of_login(identity.login, request.since)
+            return await self.stories.of_login(identity.login, request.since, _journalled(identity))
         except TooMany:
             return Failure(Trouble.BUSY, _BUSY)
 
@@ -182,10 +182,13 @@ def _why(verdict: SignInVerdict) -> str:
 
 
 def _told(identity: Identity, verdict: SignInVerdict) -> SignedIn:
-    source = "" if identity.source == BUILTIN else identity.source
-    return SignedIn(
-        identity.login, PAGE, source=source, how="" if verdict.is_ordinary else verdict.explanation
-    )
+    how = "" if verdict.is_ordinary else verdict.explanation
+    return SignedIn(identity.login, PAGE, source=_journalled(identity), how=how)
+
+
+def _journalled(identity: Identity) -> str:
+    """Who knows the member, as the journal writes it."""
+    return "" if identity.source == BUILTIN else identity.source
 
 
 def _text(lines: tuple[str, ...]) -> str:

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import msgspec
 
-from sams.activity.explaining.gathering import stories
-from sams.activity.explaining.stages import Story, for_member, for_strangers
+from sams.activity.explaining.gathering import stories, without_internal
+from sams.activity.explaining.stages import Story, concerns, for_member, for_strangers
 from sams.activity.interface import Reader, Search
 from sams.activity.reader import JournalReader, journal_files
 from sams.control.messages import MAX_STORIES, Stories
@@ -40,11 +40,12 @@ class TooMany(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Whose stories: of connections from an address, or of a login. since: UNIX seconds."""
+    """Whose stories: of connections from an address, or of a login that a source knows. since: UNIX seconds."""
 
     address: str
     login: str
     since: float
+    source: str = ""
 
 
 @dataclass(slots=True)
@@ -81,13 +82,15 @@ class StoryReader:
         """
         return await self._ask(Question(address, "", self._bounded(since)))
 
-    async def of_login(self, login: str, since: float) -> Stories:
+    async def of_login(self, login: str, since: float, source: str = "") -> Stories:
         """Of a member's connections and messages, as the member may see them.
+
+        source: who knows the member; empty: the built-in accounts.
 
         Raises:
             TooMany: ask later.
         """
-        return await self._ask(Question("", login, self._bounded(since)))
+        return await self._ask(Question("", login, self._bounded(since), source))
 
     async def close(self) -> None:
         """Let go of the journals."""
@@ -140,8 +143,10 @@ class StoryReader:
         if self._reader is None:
             self._reader = self._open()
         wanted = Search(client=question.address, login=question.login, since=question.since)
-        found = stories(self._reader, wanted, self._clock.now(), 2 * MAX_STORIES)
-        told = [_seen(story, question) for story in found if _is_meant(story)]
+        found = stories(self._reader, wanted, self._clock.now(), 2 * MAX_STORIES, internal=True)
+        if question.login:
+            found = tuple(one for one in found if concerns(one, question.login, question.source))
+        told = [_seen(story, question) for story in without_internal(found) if _is_meant(story)]
         return _fitting(told[:MAX_STORIES])
 
     def _let_go(self) -> None:

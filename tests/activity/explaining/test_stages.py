@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sams.activity import events as e
-from sams.activity.explaining.stages import Story, for_member, for_strangers
+from sams.activity.explaining.stages import Story, concerns, for_member, for_strangers
 from sams.activity.explaining.verdicts import verdict
 from sams.core.reply import Reply
 from sams.identity import replies as sign_in_replies
@@ -235,6 +235,24 @@ def test_a_member_sees_all_of_the_own_story_but_what_is_internal() -> None:
     assert [stage.private for stage in seen.stages] == [stage.private for stage in one.stages]
     assert not any(stage.internal for stage in seen.stages)
     assert (seen.session, seen.login) == (SESSION, "ann")
+
+
+def test_logins_that_fold_to_the_same_letters_are_two_members() -> None:
+    one = story(*SECURE, e.SignedIn("weiß", "PLAIN"), ENVELOPE, ACCEPTED, closed("quit"))
+    seen = for_member(one, "weiss")
+    assert (seen.session, seen.login) == ("", "")
+    assert not any(stage.private for stage in seen.stages)
+    assert concerns(one, "weiß", "")
+    assert not concerns(one, "weiss", "")
+
+
+def test_two_members_of_one_name_are_told_apart_by_the_source_that_knows_them() -> None:
+    one = story(*SECURE, e.SignedIn("ann", "PLAIN", source="students"), ENVELOPE, ACCEPTED, closed("quit"))
+    assert concerns(one, "ann", "students")
+    assert not concerns(one, "ann", "")
+    assert not concerns(one, "ann", "staff")
+    tried = story(*SECURE, sign_in_refusal("password", "535 5.7.8 Wrong", "PLAIN", "wrong password"))
+    assert concerns(tried, "ann", "students"), "who tried it is not known"
 
 
 def test_a_sign_in_as_nobody_belongs_to_no_member() -> None:

@@ -68,10 +68,11 @@ def stories(
     found.search()
     told = sorted(found.stories(now), key=lambda story: (story.begun, story.session), reverse=True)
     told = told[: found.limit]
-    return tuple(told) if internal else tuple(_without_internal(told))
+    return tuple(told) if internal else tuple(without_internal(told))
 
 
-def _without_internal(told: Iterable[Story]) -> Iterator[Story]:
+def without_internal(told: Iterable[Story]) -> Iterator[Story]:
+    """The stories without what is for administrators only."""
     for story in told:
         if not any(one.kind in {"alarm", "service-event"} for one in story.stages[:1]):
             stages = tuple(Stage(one.at, one.kind, one.facts, one.private) for one in story.stages)

@@ -75,14 +75,14 @@ def for_member(story: Story, login: str) -> Story:
 
     A connection may be found by a login that was only tried in it; who signed in there then is somebody else.
     """
-    own = login.casefold()
+    own = login.lower()
     stages = tuple(
         Stage(stage.at, stage.kind, stage.facts, stage.private)
         if _whose(story, stage) == own
         else _for_strangers(stage)
         for stage in story.stages
     )
-    is_own = story.login.casefold() == own
+    is_own = story.login.lower() == own
     session, named = (story.session, story.login) if is_own else ("", "")
     return Story(session, story.client, story.begun, story.ended, named, stages)
 
@@ -92,4 +92,17 @@ def _for_strangers(stage: Stage) -> Stage:
 
 
 def _whose(story: Story, stage: Stage) -> str:
-    return str(stage.private.get("login", story.login)).casefold()
+    """Logins of two members differ in lower case, as they are prepared, and may fold to one: `weiß` and `weiss`."""
+    return str(stage.private.get("login", story.login)).lower()
+
+
+def concerns(story: Story, login: str, source: str) -> bool:
+    """Whether it is a story of this member, who is known to that source; empty: to the built-in accounts.
+
+    The journal finds more by a login: those of another that folds to the same letters, and of a member of the same
+    name whom another source knows. The story is one with what is internal.
+    """
+    own = login.lower()
+    mine = [stage for stage in story.stages if stage.private.get("login", "") and _whose(story, stage) == own]
+    sources = {stage.internal.get("source", "") for stage in mine if stage.kind.startswith("signed-in")}
+    return source in sources if sources else bool(mine) or story.login.lower() == own
