@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from starlette.requests import Request
 
 from sams.control.messages import PagesSignedIn
 from sams.web.link import ServiceUnreachable
-from sams.web.pages.sign_in import COOKIE
+from sams.web.pages.sign_in import COOKIE, ticket_of
 from tests.web.client import Client
 from tests.web.rig import ScriptedLink, pages
 
@@ -47,6 +48,32 @@ def test_a_wrong_one_gives_the_form_again_without_the_password_and_no_cookie(for
     assert visitor.cookies == {}
     assert "correct horse" not in answer.text
     assert 'type="password"' in answer.text
+
+
+@pytest.mark.parametrize(
+    ("cookie", "is_ticket"),
+    [
+        ("__Host-sams={}", True),
+        ("lang=de; __Host-sams={}", True),
+        ("lang=de;\t__Host-sams={} ; x=y", True),
+        ("\xa0__Host-sams={}", False),
+        ("lang=de;\x85__Host-sams={}", False),
+        ("__Host-sams\xa0={}", False),
+        ("__host-sams={}", False),
+        ("=__Host-sams={}", False),
+        ('__Host-sams="{}"', False),
+        ("__Host-sams={}\xa0", False),
+        ("__Host-sams={}; __Host-sams=another", False),
+        ("__Host-sams={0}; __Host-sams={0}", False),
+        ("__Host-sams=", False),
+    ],
+)
+def test_a_ticket_is_taken_from_the_cookie_that_browsers_guard_and_from_no_other(
+    cookie: str, is_ticket: bool
+) -> None:
+    octets = cookie.format("a-ticket").encode("latin-1")
+    request = Request({"type": "http", "headers": [(b"cookie", octets)]})
+    assert ticket_of(request) == ("a-ticket" if is_ticket else "")
 
 
 def test_a_login_that_is_shown_again_is_escaped() -> None:
