@@ -432,3 +432,27 @@ async def test_plain_http_at_a_tls_port_ends_and_harms_nobody() -> None:
 )
 def test_an_ipv6_network_counts_as_one(address: str, network: str) -> None:
     assert network_of(address) == network
+
+
+async def _come_and_go(pages: Pages, count: int) -> None:
+    for _ in range(count):
+        await pages.get()
+
+
+def test_what_connections_leave_in_memory_is_looked_for_when_some_have_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    looks: list[None] = []
+    monkeypatch.setattr(doors, "_GONE", 5)
+    monkeypatch.setattr("gc.collect", lambda: looks.append(None))
+
+    async def scene() -> None:
+        async with serving_pages() as pages:
+            await _come_and_go(pages, 4)
+            assert looks == []
+            await _come_and_go(pages, 8)
+            async with asyncio.timeout(PATIENCE):
+                while len(looks) < 2:  # noqa: ASYNC110
+                    await asyncio.sleep(0.01)
+
+    asyncio.run(scene())

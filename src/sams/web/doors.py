@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import socket
 import ssl
@@ -21,6 +22,10 @@ HANDSHAKE_SECONDS = 15.0
 _PAUSE_SECONDS = 1.0
 """How long nothing is taken in after the system had no descriptor left."""
 _AT_ONCE = 50
+_GONE = 200
+"""Connections that have ended, after which what they left is looked for: asyncio's TLS leaves rings of objects, each
+with a buffer of 256 KiB, and Python looks for old rings so rarely that a flood would fill the memory with them.
+"""
 
 
 class Guest(asyncio.BaseProtocol):
@@ -82,6 +87,7 @@ class Doors:
         self._places: dict[asyncio.Task[None], _Place] = {}
         self._networks = Counter[str]()
         self._is_open = True
+        self._gone = 0
         self._watch()
 
     def close(self) -> None:
@@ -156,6 +162,10 @@ class Doors:
         self._networks[place.network] -= 1
         if not self._networks[place.network]:
             del self._networks[place.network]
+        self._gone += 1
+        if self._gone >= _GONE:
+            self._gone = 0
+            self._loop.call_soon(gc.collect)
 
 
 def network_of(address: str) -> str:

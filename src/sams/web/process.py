@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import gc
 import logging
 import os
 import resource
@@ -109,6 +110,8 @@ async def _serve(site: Site, log: FilteringBoundLogger) -> None:
     application = make_application(site, ControlLink(Path(site.data_dir)), log)
     listening = socket.socket(fileno=LISTENING)
     listening.setblocking(False)
+    gc.collect()
+    gc.freeze()  # what stays for good is not looked at again each time when connections have ended (`doors.py`)
     log.info("the pages are ready", pid=os.getpid(), uid=os.geteuid())
     await serve(application, site, listening, log)
 
