@@ -26,9 +26,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """One browser for a process of tests."""
+    """One browser for a module, and no longer: its loop runs all the while, and other tests need one of their own."""
     if not CHROMIUM.exists():
         pytest.skip("Chromium is missing: make system")
     with sync_playwright() as playwright:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import axe_playwright_python
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from starlette.types import ASGIApp
 
 from sams.web.programs.table import PROGRAMS
@@ -96,7 +96,7 @@ def test_a_value_is_copied_by_its_button(open_window: OpenWindow, site: str) -> 
     window.page.goto(site + "/settings")
     button = window.page.locator("button.copy").first
     button.click()
-    assert button.inner_text() == "Copied"
+    expect(button).to_have_text("Copied")
     assert window.page.evaluate("navigator.clipboard.readText()") == "smtp-auth.example.ac.uk"
 
 
