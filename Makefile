@@ -9,6 +9,8 @@ PYTHON ?= $(shell tools/python)
 VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_ARGS ?=
+# Tests wait for real programs more than they compute.
+TEST_JOBS ?= $(shell echo $$(( 2 * $$(nproc) )))
 
 # What `make bench` compares; the servers' state is to be on the disk that is meant, and open for servers without rights.
 TARGETS ?= postfix:tuned,postfix:tuned-cheapauth,sams:default,floor:bare
@@ -51,7 +53,7 @@ demo: env  ## a running service with an account, and one message through it (ONC
 
 test: test-env  ## all checks and tests that take less than eight minutes
 	@tools/check "$(VENV)"
-	@$(BIN)/python -m pytest -n auto -m "not long" $(TEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_JOBS) -m "not long" $(TEST_ARGS)
 
 test-long: test-env  ## the suites that take minutes each
 	@$(BIN)/python -m pytest -m long $(TEST_ARGS)
