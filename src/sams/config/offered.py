@@ -52,10 +52,9 @@ def outgoing_servers(config: Config) -> tuple[MailServer, ...]:
     )
 
 
-def best_port(servers: tuple[MailServer, ...], security: Security) -> int:
-    """The port of the best way to submit with this kind of TLS; the usual one where none of these has it."""
-    usual = 465 if security == "implicit" else 587
-    return next((one.port for one in servers if one.security == security), usual)
+def best_port(servers: tuple[MailServer, ...], security: Security) -> int | None:
+    """The port of the best way to submit with this kind of TLS; None: none of these has it."""
+    return next((one.port for one in servers if one.security == security), None)
 
 
 def incoming_servers(config: Config) -> tuple[MailServer, ...]:

@@ -12,7 +12,7 @@ import pytest
 from sams.activity.explaining import refusals, sign_ins
 from sams.activity.explaining.stages import Stage, Tone, for_member, for_strangers
 from sams.activity.explaining.verdicts import verdict
-from sams.activity.explaining.words import UNKNOWN, WORDS, Ports, filled, in_utc, told
+from sams.activity.explaining.words import PORTS, UNKNOWN, WORDS, Ports, filled, in_utc, told
 from tests.activity.explaining.examples import all_stages, all_stories
 
 SOURCE = Path(refusals.__file__).parents[2]
@@ -50,7 +50,8 @@ def test_every_fact_that_a_text_names_comes_with_the_kind(kind: str) -> None:
     public = {name for stage in stages_by_kind()[kind] for name in stage.facts}
     assert set(_NAME.findall(words.sentence)) <= facts
     assert set(_NAME.findall(words.anonymous)) <= public
-    assert set(_NAME.findall(words.remedy)) <= public
+    assert set(_NAME.findall(words.remedy)) <= public | PORTS
+    assert not PORTS & set(_NAME.findall(_PART.sub("", words.remedy)))
     if not words.anonymous:
         assert set(_NAME.findall(words.sentence)) <= public
 
@@ -60,7 +61,7 @@ def test_what_went_wrong_comes_with_what_to_do(kind: str) -> None:
     words = WORDS[kind]
     assert words.remedy or words.tone not in {Tone.BAD, Tone.WAIT} or kind == "verdict-going-on"
     for text in (words.sentence, words.remedy, words.anonymous):
-        assert not text or text.endswith(".")
+        assert not text or text.endswith((".", ".]"))
         assert text.count("[") == text.count("]")
 
 
@@ -157,17 +158,18 @@ def test_what_to_set_are_the_ports_of_the_service(kind: str) -> None:
     for made in stages_by_kind().get(kind, [Stage(0.0, kind)]):
         usual, other = told(made), told(made, ports=Ports(4465, 2525))
         assert usual.sentence == other.sentence, "where it connected is told as it was"
-        assert re.findall(r"465|587", usual.remedy) == [
-            {"4465": "465", "2525": "587"}[port] for port in re.findall(r"4465|2525|465|587", other.remedy)
-        ]
+        assert other.remedy == usual.remedy.replace("465", "4465").replace("587", "2525")
 
 
-def test_ports_are_those_of_the_service_in_every_language() -> None:
-    made = Stage(0.0, "tls-failed-tls-to-plain", {"port": 587})
-    words = told(
-        made, translate=lambda text: f"Anschluss 465, sonst 587. {text[:0]}", ports=Ports(4465, 2525)
-    )
-    assert words.remedy == "Anschluss 4465, sonst 2525."
+@pytest.mark.parametrize("ports", [Ports(4465, None), Ports(None, 2525), Ports(None, None)])
+@pytest.mark.parametrize("kind", sorted(WORDS))
+def test_a_way_that_the_service_does_not_have_is_in_no_advice(kind: str, ports: Ports) -> None:
+    for made in stages_by_kind().get(kind, [Stage(0.0, kind)]):
+        remedy = told(made, ports=ports).remedy
+        assert "?" not in remedy
+        assert not re.search(r"\b(?:465|587)\b|port None", remedy)
+        assert remedy[:1].isupper() or not remedy
+        assert not re.search(r"[.,:] ?[.,:]|  ", remedy), remedy
 
 
 def test_a_kind_of_another_version_is_said_to_be_one() -> None:

@@ -1,8 +1,8 @@
 """Telling a stage in words: what happened in a plain sentence, and what to do about it.
 
 The texts stand in `texts/`, by what they are about. A text may hold names of facts in braces, `{port}`. A part in
-brackets, `[It offered {offered}.]`, is left out as a whole where one of its facts is not known or empty. The usual
-ports, 465 and 587, stand for those of the service. Nothing else is special, so that a translation can do no harm.
+brackets, `[It offered {offered}.]`, is left out as a whole where one of its facts is not known or empty. Every remedy
+may name the ports of the service (`Ports`). Nothing else is special, so that a translation can do no harm.
 """
 
 from __future__ import annotations
@@ -36,19 +36,25 @@ SIZES = frozenset({"size"})
 _LONGEST_FACT = 500
 _PART = re.compile(r"\[([^\[\]]*)\]")
 _NAME = re.compile(r"\{([a-z_]+)\}")
-_USUAL_PORT = re.compile(r"\b(?:465|587)\b")
 _UNITS = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """Where members connect: for TLS from the start, and for STARTTLS."""
+    """Where members connect: for TLS from the start, and for STARTTLS; None: the service does not have it."""
 
-    implicit: int = 465
-    starttls: int = 587
+    implicit: int | None = 465
+    starttls: int | None = 587
+
+    def facts(self) -> dict[str, Fact]:
+        """As remedies name them."""
+        named = {"tls_port": self.implicit, "starttls_port": self.starttls}
+        return {name: port for name, port in named.items() if port is not None}
 
 
 USUAL_PORTS = Ports()
+PORTS = frozenset(USUAL_PORTS.facts())
+"""Facts that every remedy may use, in a part in brackets: a service may not have both."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,26 +88,20 @@ def told(
     private; the facts of `Stage.private` are not used. when: shows a time of a fact. ports: what to set in a program.
     """
     words = WORDS.get(stage.kind, UNKNOWN)
-    facts: dict[str, Fact] = {"kind": stage.kind, **stage.facts}
+    facts: dict[str, Fact] = {"kind": stage.kind, **ports.facts(), **stage.facts}
     if not anonymous:
         facts |= stage.private
     shown = {name: _shown(name, value, when) for name, value in facts.items()}
     sentence = words.sentence
     if words.anonymous and (anonymous or not _has_all(sentence, shown)):
         sentence = words.anonymous  # of a stage that was cut to what its reader may see
-    remedy = filled(_with_ports(translate(words.remedy), ports), shown) if words.remedy else ""
+    remedy = filled(translate(words.remedy), shown) if words.remedy else ""
     return Told(words.tone, filled(translate(sentence), shown), remedy)
 
 
 def filled(text: str, facts: Mapping[str, str]) -> str:
     """The text with its facts; a part in brackets goes where one of its own is missing or empty."""
     return _with_facts(_PART.sub(lambda part: _part(part[1], facts), text), facts)
-
-
-def _with_ports(text: str, ports: Ports) -> str:
-    """Before facts are filled in: a port in one of these is told as it is."""
-    known = {"465": str(ports.implicit), "587": str(ports.starttls)}
-    return _USUAL_PORT.sub(lambda port: known[port[0]], text)
 
 
 def _part(text: str, facts: Mapping[str, str]) -> str:

@@ -81,8 +81,8 @@ CONNECTING: Mapping[str, Words] = {
             "The mail program spoke without encryption[ ({word})] to port {port}, where encryption begins at once."
         ),
         translatable(
-            "Set the security of the outgoing server to SSL/TLS for port 465. For STARTTLS set port 587. "
-            "'None' works at no port."
+            "Set the security of the outgoing server to SSL/TLS[ for port {tls_port}].[ For STARTTLS set port "
+            "{starttls_port}.] 'None' works at no port."
         ),
     ),
     "tls-failed-plain-text-after-starttls": Words(
@@ -91,8 +91,8 @@ CONNECTING: Mapping[str, Words] = {
             "The mail program asked for encryption by STARTTLS and then went on without it[ ({word})]."
         ),
         translatable(
-            "Use port 465 with SSL/TLS. If that fails as well, switch off the scanning of outgoing mail in the "
-            "anti-virus product, or update the mail program."
+            "[Use port {tls_port} with SSL/TLS.] If that fails, switch off the scanning of outgoing mail in "
+            "the anti-virus product, or update the mail program."
         ),
     ),
     "tls-failed-http": Words(
@@ -112,15 +112,16 @@ CONNECTING: Mapping[str, Words] = {
             "Here the program must begin with encryption."
         ),
         translatable(
-            "Set the security of the outgoing server to SSL/TLS for port 465, or STARTTLS with port 587."
+            "Set the security of the outgoing server to SSL/TLS[ for port {tls_port}][, or STARTTLS with port "
+            "{starttls_port}]."
         ),
     ),
     "tls-failed-silent-after-starttls": Words(
         Tone.BAD,
         translatable("The mail program asked for encryption by STARTTLS, and then nothing of it arrived."),
         translatable(
-            "Something on the way may hold the encryption back: switch off the scanning of outgoing mail in the "
-            "anti-virus product, try port 465 with SSL/TLS, or another network."
+            "Something on the way may hold the encryption back: switch off the scanning of outgoing mail in "
+            "the anti-virus product[, try port {tls_port} with SSL/TLS], or try another network."
         ),
     ),
     "tls-failed-hung-up": Words(
@@ -145,7 +146,9 @@ CONNECTING: Mapping[str, Words] = {
     "tls-failed-too-slow": Words(
         Tone.BAD,
         translatable("Encryption was not set up within the time that is allowed."),
-        translatable("Try again over a better connection. If it stays so, try port 465 with SSL/TLS."),
+        translatable(
+            "Try again over a better connection.[ If it stays so, try port {tls_port} with SSL/TLS.]"
+        ),
     ),
     "tls-failed-not-trusted": Words(
         Tone.BAD,
@@ -176,7 +179,8 @@ CONNECTING: Mapping[str, Words] = {
             "The mail program began with encryption at once on port {port}, where it is switched on by STARTTLS."
         ),
         translatable(
-            "Set the security of the outgoing server to STARTTLS for port 587, or keep SSL/TLS and set port 465."
+            "Set the security of the outgoing server to STARTTLS[ for port {starttls_port}][, or keep SSL/TLS "
+            "and set port {tls_port}]."
         ),
     ),
     "tls-failed-other": Words(
@@ -204,9 +208,9 @@ CONNECTING: Mapping[str, Words] = {
             "(an anti-virus product, a firewall) hid the offer of STARTTLS."
         ),
         translatable(
-            "Set the security of the outgoing server to STARTTLS with port 587. If it is set so, switch off the "
-            "scanning of outgoing mail in the anti-virus product, or use port 465 with SSL/TLS, which nothing on the "
-            "way can hide."
+            "Set the security of the outgoing server to STARTTLS[ with port {starttls_port}]. If it is set so, "
+            "switch off the scanning of outgoing mail in the anti-virus product[, or use port {tls_port} with "
+            "SSL/TLS, which nothing on the way can hide]."
         ),
     ),
     "left-without-tls-helo": Words(
@@ -216,7 +220,8 @@ CONNECTING: Mapping[str, Words] = {
             "It is very old, or something on the way (a firewall) changed its greeting."
         ),
         translatable(
-            "Use port 465 with SSL/TLS. If the program cannot, it is too old: use a newer one, or ask the help desk."
+            "[Use port {tls_port} with SSL/TLS.] A program that cannot encrypt is too old: use a newer one, or "
+            "ask the help desk."
         ),
     ),
     "starttls-mangled": Words(
@@ -226,9 +231,9 @@ CONNECTING: Mapping[str, Words] = {
             "way overwrites STARTTLS, so that passwords would be sent in clear."
         ),
         translatable(
-            "Use port 465 with SSL/TLS: what begins encrypted cannot be changed on the way. Or switch off the "
-            "scanning "
-            "of outgoing mail in the anti-virus product, and 'SMTP inspection' (ESMTP fixup) in the firewall."
+            "Switch off the scanning of outgoing mail in the anti-virus product, and 'SMTP inspection' (ESMTP "
+            "fixup) in the firewall.[ Or use port {tls_port} with SSL/TLS: what begins encrypted cannot be "
+            "changed on the way.]"
         ),
     ),
     "starttls-injected": Words(
@@ -237,24 +242,28 @@ CONNECTING: Mapping[str, Words] = {
             "The program sent more behind STARTTLS without waiting for the answer, which is not safe; "
             "the connection was closed."
         ),
-        translatable("Use port 465 with SSL/TLS, or update the program."),
+        translatable("Update the program[, or use port {tls_port} with SSL/TLS]."),
     ),
     "starttls-not-offered": Words(
         Tone.BAD,
         translatable("The program asked for STARTTLS, which is not offered on this port."),
-        translatable("Set port 587 for STARTTLS, or SSL/TLS with port 465."),
+        translatable("Set SSL/TLS[ with port {tls_port}][, or port {starttls_port} for STARTTLS]."),
     ),
     "starttls-twice": Words(
         Tone.BAD,
         translatable("The program asked for STARTTLS where encryption is on already."),
         translatable(
-            "Set the security of the outgoing server to SSL/TLS for port 465, or use port 587 with STARTTLS."
+            "Set the security of the outgoing server to SSL/TLS[ for port {tls_port}][, or use port "
+            "{starttls_port} with STARTTLS]."
         ),
     ),
     "not-smtp": Words(
         Tone.BAD,
         translatable("What connected does not speak the language of mail (SMTP); the connection was closed."),
-        translatable("Enter the server as outgoing mail server (SMTP) in the program, with port 465 or 587."),
+        translatable(
+            "Enter the server as outgoing mail server (SMTP) in the program.[ Its port for SSL/TLS is "
+            "{tls_port}.][ Its port for STARTTLS is {starttls_port}.]"
+        ),
     ),
     # --- greeting
     "greeted": Words(
@@ -270,8 +279,8 @@ CONNECTING: Mapping[str, Words] = {
             "look for open ports do so; so does a network that breaks."
         ),
         translatable(
-            "If this was your mail program, try again, and then port 465 with SSL/TLS or another network, such as "
-            "that of a mobile phone."
+            "If this was your mail program, try again, and then another network, such as that of a mobile "
+            "phone[, or port {tls_port} with SSL/TLS]."
         ),
     ),
     "left-after-tls": Words(

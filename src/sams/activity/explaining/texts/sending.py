@@ -232,7 +232,8 @@ SENDING: Mapping[str, Words] = {
         Tone.BAD,
         translatable("The program said something that is no command of mail[: {said}]."),
         translatable(
-            "If this is a mail program, something on the way may change what it says: use port 465 with SSL/TLS."
+            "If this is a mail program, something on the way may change what it says: switch off the scanning "
+            "of outgoing mail in the anti-virus product[, or use port {tls_port} with SSL/TLS]."
         ),
     ),
     "command-refused": Words(

@@ -119,7 +119,10 @@ SIGNING_IN: Mapping[str, Words] = {
     "sign-in-devices-only": Words(
         Tone.BAD,
         translatable("This port is for printers and other devices only."),
-        translatable("Set the port for people in the program: 465 with SSL/TLS, or 587 with STARTTLS."),
+        translatable(
+            "Set the port for people in the program.[ With SSL/TLS it is {tls_port}.][ With STARTTLS it is "
+            "{starttls_port}.]"
+        ),
     ),
     "sign-in-other-network": Words(
         Tone.BAD,
@@ -189,20 +192,19 @@ SIGNING_IN: Mapping[str, Words] = {
         Tone.BAD,
         translatable("The program wanted to sign in without encryption; its password was not taken."),
         translatable(
-            "Set the security of the outgoing server to STARTTLS with port 587, or SSL/TLS with port 465. If it is "
-            "set "
-            "so, something on the way hides the offer: switch off the scanning of outgoing mail in the anti-virus "
-            "product, or use port 465. The program may have sent the password in clear: get a new one."
+            "Set the security of the outgoing server to SSL/TLS[ with port {tls_port}][, or STARTTLS with port "
+            "{starttls_port}]. If it is set so, something on the way hides the offer: switch off the scanning "
+            "of outgoing mail in the anti-virus product[, or use port {tls_port}]. The program may have sent "
+            "the password in clear: get a new one."
         ),
     ),
     "mail-without-tls": Words(
         Tone.BAD,
         translatable("The program wanted to send without encryption."),
         translatable(
-            "Set the security of the outgoing server to STARTTLS with port 587, or SSL/TLS with port 465. If it is "
-            "set "
-            "so, something on the way hides the offer: switch off the scanning of outgoing mail in the anti-virus "
-            "product, or use port 465."
+            "Set the security of the outgoing server to SSL/TLS[ with port {tls_port}][, or STARTTLS with port "
+            "{starttls_port}]. If it is set so, something on the way hides the offer: switch off the scanning "
+            "of outgoing mail in the anti-virus product[, or use port {tls_port}]."
         ),
     ),
     "mail-without-sign-in": Words(
