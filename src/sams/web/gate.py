@@ -20,7 +20,7 @@ LARGEST_BODY = 16_384
 LONGEST_QUERY = 2_000
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _POST_COST = 5.0
-_TOO_MANY = translatable("Too many requests from your network: wait {seconds} seconds and try again.")
+_TOO_MANY = translatable("Too many requests from your network: try again in {seconds} s.")
 _TOO_LARGE = translatable("This request is too large.")
 _FOREIGN = translatable("This form was sent from another site. Open the page itself and try again.")
 
@@ -66,7 +66,11 @@ class Gate:
         """A refusal in the visitor's language. wait: seconds after which to come again; 0: not said."""
         language = choose(Request(scope), self._languages)
         text = language.texts.gettext(text).replace("{seconds}", str(wait))
-        fields = {"content-language": language.tag} | ({"retry-after": str(wait)} if wait else {})
+        fields = {"content-language": language.tag}
+        if wait:
+            fields["retry-after"] = str(wait)
+            if scope["method"] == "GET":  # a page that reloads itself must not end here
+                fields["refresh"] = str(wait)
         return PlainTextResponse(f"{text}\n", status, fields)
 
     def _is_own(self, headers: Headers) -> bool:
