@@ -11,11 +11,12 @@ from types import SimpleNamespace
 import pytest
 
 from sams.activity.events import Connected, Proxied, SignedIn, SignInRefused, TlsStarted
+from sams.activity.explaining.sign_ins import PAGE
 from sams.activity.explaining.stages import Stage
 from sams.activity.interface import Cursor, Entry, Page, Search, Step
 from sams.control.messages import MAX_STORIES, Stories
 from sams.service import story_view
-from sams.service.story_view import FRESH, LONGEST, LONGEST_REST, MOST_WAITING, PAGE, StoryReader, TooMany
+from sams.service.story_view import LONGEST, LONGEST_REST, MOST_WAITING, StoryReader, TooMany
 from tests.identity.rig import FakeClock
 from tests.spool.rig import on_loop
 
@@ -165,22 +166,15 @@ async def test_stories_reach_back_an_hour(since: float, asked: float, tmp_path: 
 
 
 @on_loop
-async def test_the_same_question_is_read_once_a_moment_and_another_by_itself(tmp_path: Path) -> None:
+async def test_one_reader_on_one_thread_reads_all_and_is_closed(tmp_path: Path) -> None:
     clock = FakeClock()
     reader = FakeReader(session(1, clock))
     found = view(reader, clock, tmp_path)
-    since = clock.now() - 60
-    first = await asyncio.gather(*(found.of_address(HERE, since) for _ in range(5)))
-    await found.of_address(HERE, since)
-    assert len(reader.asked) == 1
-    assert len({id(one) for one in first}) == 1
-    await found.of_address(ELSEWHERE, since)
-    assert len(reader.asked) == 2
-    clock.seconds += FRESH
-    await found.of_address(HERE, since)
-    assert len(reader.asked) == 3
+    await asyncio.gather(*(found.of_address(HERE, clock.now() - 60) for _ in range(5)))
+    await found.of_address(ELSEWHERE, clock.now() - 60)
     await found.close()
-    assert len(reader.threads) == 1, "one reader, one thread"
+    assert len(reader.asked) == 6
+    assert len(reader.threads) == 1
     assert reader.closed
 
 
@@ -239,16 +233,22 @@ async def test_what_could_not_be_read_is_tried_again_at_once(tmp_path: Path) -> 
 
 
 @on_loop
-async def test_who_hangs_up_takes_the_answer_from_nobody_else(tmp_path: Path) -> None:
+async def test_who_hangs_up_gives_the_place_in_the_line_back(tmp_path: Path) -> None:
     clock = FakeClock()
     reader = FakeReader(session(1, clock))
     found = view(reader, clock, tmp_path)
     reader.gate.clear()
-    one, other = (asyncio.ensure_future(found.of_address(HERE, clock.now() - 60)) for _ in range(2))
+    waiting = [asyncio.ensure_future(found.of_login(f"m{n}", clock.now())) for n in range(MOST_WAITING)]
     await asyncio.sleep(0)
-    one.cancel()
+    waiting[-1].cancel()
+    await asyncio.sleep(0)
+    other = asyncio.ensure_future(found.of_address(HERE, clock.now() - 60))
     reader.gate.set()
     assert len((await other).stories) == 1
+    assert (
+        sum(isinstance(one, Stories) for one in await asyncio.gather(*waiting, return_exceptions=True))
+        == len(waiting) - 1
+    )
     await found.close()
 
 

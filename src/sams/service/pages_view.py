@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from sams.activity.events import Alarmed, SignedIn, SignInRefused
+from sams.activity.explaining.sign_ins import PAGE
 from sams.activity.interface import Activity, SessionLog
 from sams.control.messages import (
     Done,
@@ -28,7 +29,7 @@ from sams.core.ids import IdMaker, new_reference
 from sams.identity import replies
 from sams.identity.interface import BUILTIN, Audience, Authenticator, Identity, SignInVerdict
 from sams.protocol.sasl.interface import PasswordClaim
-from sams.service.story_view import PAGE, StoryReader, TooMany
+from sams.service.story_view import StoryReader, TooMany
 from sams.service.tickets import LIFE, Tickets
 
 AT_ONCE = 8

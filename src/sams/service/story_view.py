@@ -1,10 +1,12 @@
-"""Stories for the pages: read from the journal beside the loop, cut to what the reader may see, kept for a moment."""
+"""Stories for the pages: read from the journal beside the loop, and cut to what the reader may see.
+
+Many windows may watch the same: the web process asks once for all of them (`web/watching.py`).
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,23 +15,19 @@ from pathlib import Path
 import msgspec
 
 from sams.activity.explaining.gathering import stories, without_internal
+from sams.activity.explaining.sign_ins import PAGE
 from sams.activity.explaining.stages import Story, concerns, for_member, for_strangers
 from sams.activity.interface import Reader, Search
 from sams.activity.reader import JournalReader, journal_files
 from sams.control.messages import MAX_STORIES, Stories
 from sams.core.clock import Clock
 
-PAGE = "page"
-"""The mechanism under which sign-ins at the pages stand in the journal."""
 LONGEST = 3_600.0
 """Seconds that stories reach back."""
-FRESH = 1.0
-"""Seconds for which an answer is as good as a new one: many windows may watch the same."""
 LONGEST_REST = 0.5
 """Seconds that the thread rests after a question, at most: as long as that took, so that mail has its half."""
 MOST_WAITING = 60
 """Questions that wait for the journal or are read just now."""
-_MOST_KEPT = 200
 _LARGEST = 800_000
 """Octets of an answer: one line on the control socket holds more."""
 
@@ -48,14 +46,6 @@ class Question:
     source: str = ""
 
 
-@dataclass(slots=True)
-class _Kept:
-    """An answer, or the promise of one. until: on the monotonic clock; None while it is read."""
-
-    answer: asyncio.Future[Stories]
-    until: float | None = None
-
-
 class StoryReader:
     """Answers questions, one after another on one thread; called on the loop.
 
@@ -70,7 +60,6 @@ class StoryReader:
         self._clock = clock
         self._reader: Reader | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="stories")
-        self._kept: OrderedDict[Question, _Kept] = OrderedDict()
         self._waiting = 0
         self._free_at = 0.0
 
@@ -102,31 +91,13 @@ class StoryReader:
         return float(int(min(max(since, now - LONGEST), now)))
 
     async def _ask(self, question: Question) -> Stories:
-        now = self._clock.monotonic()
-        kept = self._kept.get(question)
-        if kept is None or (kept.until is not None and kept.until <= now):
-            kept = self._begin(question)
-        return await asyncio.shield(kept.answer)
-
-    def _begin(self, question: Question) -> _Kept:
         if self._waiting >= MOST_WAITING:
             raise TooMany
         self._waiting += 1
-        loop = asyncio.get_running_loop()
-        kept = _Kept(asyncio.ensure_future(loop.run_in_executor(self._thread, self._read, question)))
-        self._kept[question] = kept
-        self._kept.move_to_end(question)
-        if len(self._kept) > _MOST_KEPT:
-            self._kept.popitem(last=False)
-        kept.answer.add_done_callback(lambda answer: self._done(question, kept, answer))
-        return kept
-
-    def _done(self, question: Question, kept: _Kept, answer: asyncio.Future[Stories]) -> None:
-        self._waiting -= 1
-        kept.until = self._clock.monotonic() + FRESH
-        failed = answer.cancelled() or answer.exception() is not None
-        if failed and self._kept.get(question) is kept:
-            del self._kept[question]
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, question)
+        finally:
+            self._waiting -= 1
 
     # --- on the thread
 
