@@ -9,8 +9,8 @@ PYTHON ?= $(shell tools/python)
 VENV ?= .venv
 BIN := $(VENV)/bin
 TEST_ARGS ?=
-# Tests wait for real programs more than they compute.
-TEST_JOBS ?= $(shell echo $$(( 2 * $$(nproc) )))
+# Tests wait for real programs as long as they compute.
+TEST_JOBS ?= $(shell echo $$(( $$(nproc) + 1 )))
 
 # What `make bench` compares; the servers' state is to be on the disk that is meant, and open for servers without rights.
 TARGETS ?= postfix:tuned,postfix:tuned-cheapauth,sams:default,floor:bare
