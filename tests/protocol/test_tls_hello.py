@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sams.core.ciphers import CIPHERS
 from sams.protocol.tls_hello import (
     First,
     Kind,
@@ -22,7 +23,7 @@ from sams.protocol.tls_hello import (
     why_not,
 )
 from sams.protocol.tls_names import SUITES, alert_name, suite_name, version_name
-from sams.service.tls_contexts import CIPHERS, OLD_CIPHERS
+from sams.service.tls_contexts import OLD_CIPHERS
 from tests.support import tls_hellos as made
 from tests.support.tls_hellos import GREASE, hello, records, ssl2_hello
 

@@ -29,7 +29,7 @@ from sams.identity.guard.interface import GuardSettings
 from sams.identity.interface import EVERYBODY, Audience, Authenticator, Decision, Identity, SignInVerdict
 from sams.protocol.sasl.interface import Claim, PasswordClaim, ScramKeys
 from sams.service import pages_view
-from sams.service.pages_view import AT_ONCE, FAILURES, FAILURES_BACK, LONGEST, PagesView, plain_address
+from sams.service.pages_view import AT_ONCE, FAILURES, FAILURES_BACK, LONGEST, PagesView, visitor_address
 from sams.service.story_view import StoryReader
 from tests.activity.rig import Rig as ActivityRig
 from tests.identity.rig import CAFE, HOME, PASSWORD, Rig, rig
@@ -299,4 +299,4 @@ async def test_stories_of_what_is_no_address_are_refused(tmp_path: Path) -> None
     ],
 )
 def test_an_address_is_as_the_journal_has_it(text: str, plain: str) -> None:
-    assert plain_address(text) == plain
+    assert visitor_address(text) == plain

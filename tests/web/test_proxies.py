@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.types import Message, Receive, Scope, Send
 
-from sams.web.proxies import ForwardedVisitor, Proxies, parse_address
+from sams.core.ip_addresses import parse_ip
+from sams.web.proxies import ForwardedVisitor, Proxies
 from tests.spool.rig import on_loop
 
 PROXY, VISITOR = "192.0.2.1", "198.51.100.7"
@@ -120,4 +121,4 @@ async def test_a_protocol_that_is_none_says_nothing(protocol: str) -> None:
 async def test_an_address_is_never_mapped_nor_has_it_a_zone() -> None:
     assert (await Seen(()).ask("::ffff:203.0.113.1"))[0] == "203.0.113.1"
     assert (await Seen(()).ask("fe80::1%eth0"))[0] == "fe80::1"
-    assert parse_address("no address") is None
+    assert parse_ip("no address") is None

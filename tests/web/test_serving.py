@@ -18,8 +18,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from structlog.typing import FilteringBoundLogger
 
+from sams.core.ip_addresses import counted_network
 from sams.web import doors, serving
-from sams.web.doors import network_of
 from sams.web.serving import PagesServer, make_server
 from sams.web.site import Brand, Certificate, CertifiedHost, Site
 from tests.spool.rig import on_loop
@@ -431,7 +431,7 @@ async def test_plain_http_at_a_tls_port_ends_and_harms_nobody() -> None:
     ],
 )
 def test_an_ipv6_network_counts_as_one(address: str, network: str) -> None:
-    assert network_of(address) == network
+    assert counted_network(address) == network
 
 
 async def _come_and_go(pages: Pages, count: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -26,6 +25,7 @@ from sams.control.server import Handlers
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError
 from sams.core.ids import IdMaker, new_reference
+from sams.core.ip_addresses import parse_ip
 from sams.identity import replies
 from sams.identity.interface import BUILTIN, Audience, Authenticator, Identity, SignInVerdict
 from sams.protocol.sasl.interface import PasswordClaim
@@ -105,7 +105,7 @@ class PagesView:
 
     async def sign_in(self, request: PagesSignIn, _peer: Peer) -> PagesSignedIn:
         """Check a password as one that came from the visitor's address: the guard counts it, the journal tells it."""
-        address = plain_address(request.address)
+        address = visitor_address(request.address)
         if not (0 < len(request.login) <= LONGEST and 0 < len(request.password) <= LONGEST):
             return PagesSignedIn(why="password", text=_text(replies.WRONG.lines))
         if self._deciding >= AT_ONCE or self._has_failed_too_often():
@@ -129,7 +129,7 @@ class PagesView:
     async def of_address(self, request: StoriesOfAddress, _peer: Peer) -> Stories | Failure:
         """For who connects from that address; an IPv6 one exactly, for others may share its network."""
         try:
-            return await self.stories.of_address(plain_address(request.address), request.since)
+            return await self.stories.of_address(visitor_address(request.address), request.since)
         except TooMany:
             return Failure(Trouble.BUSY, _BUSY)
 
@@ -196,15 +196,13 @@ def _text(lines: tuple[str, ...]) -> str:
     return " ".join(lines)
 
 
-def plain_address(text: str) -> str:
+def visitor_address(text: str) -> str:
     """A visitor's address as the journal has it: canonical, without a zone, an IPv4 one never mapped.
 
     Raises:
         OperatorError: it is none.
     """
-    try:
-        found = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        raise OperatorError("the visitor's address is no IP address") from None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return str(mapped or found)
+    found = parse_ip(text)
+    if found is None:
+        raise OperatorError("the visitor's address is no IP address")
+    return str(found)

@@ -26,12 +26,10 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
+from sams.core.ciphers import CIPHERS
 from sams.core.errors import OperatorError
 from sams.core.memory_files import as_path
 from sams.submission.tls import NamedSession
-
-CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""TLS 1.2: forward secrecy and AEAD only. TLS 1.3 has nothing else."""
 
 OLD_CIPHERS = CIPHERS + ":ECDHE+AES:@SECLEVEL=0"
 """For a listener that is told to take TLS 1.0 or 1.1, which know no AEAD and sign with SHA-1."""

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
-import ipaddress
 import socket
 import ssl
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from sams.web.proxies import Proxies, parse_address
+from sams.core.ip_addresses import counted_network
+from sams.web.proxies import Proxies
 
 MOST = 1_000
 """Connections at once, handshakes included."""
@@ -116,7 +116,7 @@ class Doors:
             self._admit(connection, str(peer[0]))
 
     def _admit(self, connection: socket.socket, peer: str) -> None:
-        network = "" if self._proxies.include(peer) else network_of(peer)
+        network = "" if self._proxies.include(peer) else counted_network(peer)
         if (network and self._networks[network] >= MOST_OF_A_NETWORK) or not self._has_room():
             connection.close()
             return
@@ -166,11 +166,3 @@ class Doors:
         if self._gone >= _GONE:
             self._gone = 0
             self._loop.call_soon(gc.collect)
-
-
-def network_of(address: str) -> str:
-    """What is counted as one: an IPv4 address, the /64 of an IPv6 one."""
-    parsed = parse_address(address)
-    if isinstance(parsed, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((parsed, 64), strict=False))
-    return address if parsed is None else str(parsed)

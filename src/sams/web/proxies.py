@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+from sams.core.ip_addresses import parse_ip
+
 _MOST = 50
 """Addresses of a field that are looked at, from the right."""
 _PROTOCOLS = frozenset({"http", "https"})
@@ -25,7 +26,7 @@ class Proxies:
 
     def include(self, address: str) -> bool:
         """Whether this address is a proxy's."""
-        parsed = parse_address(address)
+        parsed = parse_ip(address)
         return parsed is not None and any(parsed in network for network in self._networks)
 
     def visitor(self, peer: str, forwarded: Sequence[str]) -> str:
@@ -34,13 +35,13 @@ class Proxies:
         peer: who has connected. forwarded: the fields `X-Forwarded-For`, in their order.
         A field that is no list of addresses says nothing from the right-most mistake on: the proxy itself counts.
         """
-        found = parse_address(peer)
+        found = parse_ip(peer)
         if found is None:
             return peer
         for text in reversed(",".join(forwarded).rsplit(",", _MOST)[-_MOST:]):
             if not any(found in network for network in self._networks):
                 break
-            told = parse_address(_without_port(text.strip()))
+            told = parse_ip(_without_port(text.strip()))
             if told is None:
                 break
             found = told
@@ -71,22 +72,12 @@ class ForwardedVisitor:
             if fields and self._stranger is not None:
                 self._stranger(peer)
                 self._stranger = None
-            address = parse_address(peer)
+            address = parse_ip(peer)
             return {"client": (peer if address is None else str(address), port)}
         protocols = [value for name, value in scope["headers"] if name == b"x-forwarded-proto"]
         protocol = protocols[-1].decode("latin-1").strip().lower() if protocols else ""
         seen: dict[str, object] = {"client": (self._proxies.visitor(peer, fields), 0)}
         return {**seen, "scheme": protocol} if protocol in _PROTOCOLS else seen
-
-
-def parse_address(text: str) -> Address | None:
-    """An IP address without its zone; a mapped IPv4 address is the IPv4 address. None: it is none."""
-    try:
-        found = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
 
 
 def _without_port(text: str) -> str:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import ssl
 from collections.abc import Sequence
 
+from sams.core.ciphers import CIPHERS
 from sams.core.memory_files import as_path
 from sams.web.site import Certificate, Site
-
-CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
-"""TLS 1.2: forward secrecy and AEAD only. TLS 1.3 has nothing else."""
 
 
 def tls_context(site: Site) -> ssl.SSLContext | None:

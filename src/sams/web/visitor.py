@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-import ipaddress
 
 import msgspec
 from starlette.requests import Request
+
+from sams.core.ip_addresses import counted_network, parse_ip
 
 _LONGEST_AGENT = 500
 
@@ -32,13 +33,7 @@ class Visitor(msgspec.Struct, frozen=True):
     @property
     def network(self) -> str:
         """What limits count by: the address, or the /64 of an IPv6 one."""
-        try:
-            address = ipaddress.ip_address(self.address)
-        except ValueError:
-            return self.address
-        if address.version == 4:
-            return str(address)
-        return str(ipaddress.ip_network((address, 64), strict=False))
+        return counted_network(self.address)
 
 
 _MARKS = (
@@ -66,4 +61,4 @@ def address_of(request: Request) -> str:
     if request.client is None:
         return ""
     host = request.client.host
-    return host.removeprefix("::ffff:") if "." in host else host.partition("%")[0]
+    return str(parse_ip(host) or host)
