@@ -20,6 +20,7 @@ import pytest
 
 from tests.interop.test_clients import needs
 from tests.support.certificates import Authority
+from tests.support.guide import block, changed
 from tests.support.service import PASSWORD, PATIENCE, Service, free_ports, message
 
 pytestmark = pytest.mark.real
@@ -29,21 +30,6 @@ PROXIES = '["127.0.0.1", "::1"]'
 MEMBER = "127.0.0.5"
 """A member's address: Linux has all of 127.0.0.0/8, and a balancer connects from 127.0.0.1."""
 NGINX_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")
-
-
-def block(beginning: str) -> str:
-    """The block of the page that begins so, as it stands there."""
-    found = re.search(rf"^    {re.escape(beginning)}$(\n(    .*)?)*", PAGE.read_text(), re.MULTILINE)
-    assert found is not None, beginning
-    return re.sub("^    ", "", found[0], flags=re.MULTILINE)
-
-
-def changed(text: str, changes: dict[str, str]) -> str:
-    """With other addresses and ports, each of which stands there."""
-    for before, after in changes.items():
-        assert before in text, before
-        text = text.replace(before, after)
-    return text
 
 
 @dataclass
@@ -109,7 +95,7 @@ def running(command: list[str], port: int, folder: Path) -> Iterator[None]:
 def listeners() -> str:
     """The page's, at both loopback addresses."""
     text = changed(
-        block("[[listener]]"),
+        block(PAGE, "[[listener]]"),
         {
             "10587": "{starttls}",
             "10465": "{implicit}",
@@ -148,7 +134,7 @@ def backends(service: Service) -> dict[str, str]:
 def haproxy(service: Service, folder: Path, version: int) -> Iterator[Balanced]:
     starttls, implicit = free_ports(2)
     text = changed(
-        block("defaults"),
+        block(PAGE, "defaults"),
         {
             ":::587 v4v6": f"127.0.0.1:{starttls},[::1]:{starttls}",
             ":::465 v4v6": f"127.0.0.1:{implicit},[::1]:{implicit}",
@@ -167,7 +153,7 @@ def haproxy(service: Service, folder: Path, version: int) -> Iterator[Balanced]:
 def nginx(service: Service, folder: Path) -> Iterator[Balanced]:
     starttls, implicit = free_ports(2)
     text = changed(
-        block("stream {"),
+        block(PAGE, "stream {"),
         {
             "listen 587;": f"listen 127.0.0.1:{starttls};",
             "listen [::]:587;": f"listen [::1]:{starttls};",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import json
-import re
 import socket
 import subprocess
 import time
@@ -16,6 +15,7 @@ from urllib.parse import urlencode
 import pytest
 
 from tests.interop.test_clients import needs
+from tests.support.guide import block, changed
 from tests.support.service import MAILDIR, PATIENCE, Service, free_ports
 
 pytestmark = pytest.mark.real
@@ -24,21 +24,6 @@ PAGE = Path(__file__).parents[2] / "docs/admin/pages.md"
 VISITOR, PROXY = "127.0.0.5", "127.0.0.1"
 URL = "https://smtp.example.org"
 MODULES = Path("/usr/lib/apache2/modules")
-
-
-def block(beginning: str) -> str:
-    """The block of the page that begins so, as it stands there."""
-    found = re.search(rf"^    {re.escape(beginning)}$(\n(    .*)?)*", PAGE.read_text(), re.MULTILINE)
-    assert found is not None, beginning
-    return re.sub("^    ", "", found[0], flags=re.MULTILINE)
-
-
-def changed(text: str, changes: dict[str, str]) -> str:
-    """With other addresses, ports and files, each of which stands there."""
-    for before, after in changes.items():
-        assert before in text, before
-        text = text.replace(before, after)
-    return text
 
 
 def until(condition: Callable[[], object], what: Callable[[], str]) -> None:
@@ -82,7 +67,7 @@ def running(command: list[str], port: int, folder: Path) -> Iterator[int]:
 def nginx(service: Service, pages: int, folder: Path) -> Iterator[int]:
     (port,) = free_ports(1)
     text = changed(
-        block("server {"),
+        block(PAGE, "server {"),
         {
             "listen 443 ssl;": f"listen {PROXY}:{port} ssl;",
             "listen [::]:443 ssl;": "",
@@ -104,7 +89,7 @@ def nginx(service: Service, pages: int, folder: Path) -> Iterator[int]:
 def apache(service: Service, pages: int, folder: Path) -> Iterator[int]:
     (port,) = free_ports(1)
     text = changed(
-        block("<VirtualHost *:443>"),
+        block(PAGE, "<VirtualHost *:443>"),
         {
             "*:443": f"{PROXY}:{port}",
             "/etc/ssl/fullchain.pem": str(service.folder / "certificate.pem"),

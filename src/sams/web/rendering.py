@@ -8,11 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import segno
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
-from jinja2.runtime import Context
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -92,7 +90,6 @@ def _environment(site: Site, assets: Assets, language: Language) -> Environment:
         asset=assets.url,
         absolute=lambda path: f"{site.url}{path}",
         qr=qr_code,
-        pick=_pick,
         told=partial(told, translate=language.texts.gettext, when=_until, ports=ports),
         verdict=verdict,
         clock=_clock,
@@ -114,12 +111,6 @@ def _spaced(text: str) -> Markup:
     """A long name that may be broken at its dots and at signs on a narrow screen."""
     parts = re.split(r"(?<=[.@:/-])", text)
     return Markup("<wbr>").join(parts)
-
-
-@pass_context
-def _pick(context: Context, **by_user_name: Any) -> Any:
-    """What fits `[web] user_name`."""
-    return by_user_name[context["site"].user_name.replace("-", "_")]
 
 
 def _clock(at: float) -> str:

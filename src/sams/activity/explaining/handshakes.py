@@ -5,22 +5,9 @@ from __future__ import annotations
 from sams.activity.events import TlsFailed, TlsStarted
 from sams.activity.explaining.making import stage
 from sams.activity.explaining.stages import Stage
+from sams.activity.metrics import OTHER, TLS_FAILURES
 
-_CAUSES = frozenset(
-    {
-        "old-version",
-        "no-suite",
-        "plain-text",
-        "http",
-        "silent",
-        "hung-up",
-        "too-slow",
-        "not-trusted",
-        "client-certificate",
-        "too-long",
-        "tls-to-plain",
-    }
-)
+_CAUSES = frozenset(TLS_FAILURES) - {OTHER}
 _OTHERWISE_AFTER_STARTTLS = frozenset({"plain-text", "silent"})
 """Causes that mean something else where the program had asked for TLS."""
 

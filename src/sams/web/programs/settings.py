@@ -38,10 +38,6 @@ class Settings(msgspec.Struct, frozen=True):
         """The further ways to submit: to be tried where a network blocks the best."""
         return self.site.outgoing[1:]
 
-    def prefer(self, security: Security) -> MailServer:
-        """For a program that does this kind of TLS better; another way where there is none."""
-        return self._way(security) or self.best
-
     @property
     def example_address(self) -> str:
         """A mail address as an example."""
