@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from benchmarks.compare.results import Result
+from benchmarks.compare.targets import BARE_FLOOR
 
 
 def _keeping_up(result: Result) -> float:
@@ -30,7 +31,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "keeping up": Quantity("delivered/s to accepted/s", _keeping_up),
 }
 
-POSTFIX, CHEAP, FLOOR = "postfix:tuned", "postfix:tuned-cheapauth", "floor:bare"
+POSTFIX, CHEAP, FLOOR = "postfix:tuned", "postfix:tuned-cheapauth", BARE_FLOOR
 SUBJECT = "sams:"
 """How the labels begin of what has to reach the goals."""
 

@@ -74,7 +74,7 @@ class Measuring:
 
     def _fit(self, scenario: Scenario) -> Scenario | None:
         if self._target.is_floor:
-            return scenario.for_floor()
+            return scenario.for_floor(smtp=self._target.speaks_smtp)
         largest = _LARGEST_IDLE.get(self._target.label.partition(":")[0])
         if scenario.mode == "idle" and largest is not None:
             return replaced(scenario, clients=min(scenario.clients, largest))

@@ -15,7 +15,7 @@ class Scenario:
     clients: at work at once; of idle connections so many stand, and 16 at once are made.
     mode: `fresh` (a connection, full handshake and sign-in for each message), `persist` (per_connection messages
     a connection), `idle` (connections that are signed in and say nothing) or `echo` (what `fresh` becomes for the
-    floor). security: `starttls` or `implicit`.
+    bare floor). security: `starttls` or `implicit`.
     """
 
     name: str
@@ -28,11 +28,11 @@ class Scenario:
     per_connection: int = 50
     pipelining: bool = True
 
-    def for_floor(self) -> Scenario | None:
-        """What it asks of a server that knows TLS alone; None: there is nothing to compare."""
+    def for_floor(self, *, smtp: bool) -> Scenario | None:
+        """What it asks of a floor, that with the dialogue or TLS alone; None: there is nothing to compare."""
         if self.mode != "fresh":
             return None
-        return replace(self, mode="echo", security="implicit")
+        return self if smtp else replace(self, mode="echo", security="implicit")
 
     def arguments(self) -> list[str]:
         """The load generator's."""

@@ -15,7 +15,7 @@ from benchmarks.compare.programs import BenchError
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
 _PATIENCE = 120.0
-FLOOR = "floor"
+FLOOR, BARE_FLOOR = "floor", "floor:bare"
 
 
 def _folder(name: str) -> Path:
@@ -47,8 +47,13 @@ class Target:
 
     @property
     def is_floor(self) -> bool:
-        """Whether it knows TLS alone: nothing is relayed to the sink."""
+        """Whether it is no server of mail: nothing is relayed to the sink."""
         return self.label.partition(":")[0] == FLOOR
+
+    @property
+    def speaks_smtp(self) -> bool:
+        """Whether it knows more than TLS and an echo."""
+        return self.label != BARE_FLOOR
 
     def start(self) -> None:
         """Start it and wait until it listens."""

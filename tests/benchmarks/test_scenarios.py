@@ -4,10 +4,12 @@ from benchmarks.compare.scenarios import SETS, Scenario
 
 
 def test_the_floor_is_measured_where_each_message_has_a_connection() -> None:
-    fresh = Scenario("x", "fresh", 16).for_floor()
+    asked = Scenario("x", "fresh", 16)
+    fresh = asked.for_floor(smtp=False)
     assert fresh is not None
     assert (fresh.mode, fresh.security, fresh.name) == ("echo", "implicit", "x")
-    assert Scenario("x", "persist", 16).for_floor() is None
+    assert asked.for_floor(smtp=True) == asked
+    assert Scenario("x", "persist", 16).for_floor(smtp=True) is None
 
 
 def test_what_is_unusual_is_said_to_the_generator() -> None:

@@ -54,7 +54,13 @@ def test_a_ctl_that_fails_is_quoted(folder: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("ctl", "variant"),
-    [("sams/ctl", "default"), ("sams/ctl", "w0"), ("sams/ctl", "w2"), ("targets/floor/ctl", "bare")],
+    [
+        ("sams/ctl", "default"),
+        ("sams/ctl", "w0"),
+        ("sams/ctl", "w2"),
+        ("targets/floor/ctl", "bare"),
+        ("targets/floor/ctl", "dialogue"),
+    ],
 )
 def test_the_targets_here_tell_their_ports_and_refuse_what_they_do_not_know(
     ctl: str, variant: str, tmp_path: Path
