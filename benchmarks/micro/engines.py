@@ -25,7 +25,7 @@ _ANSWERS: dict[type[Event], Callable[[ServerEngine], object]] = {
     Mail: ServerEngine.accept_sender,
     Rcpt: ServerEngine.accept_recipient,
     BodyStart: ServerEngine.accept_body,
-    BodyEnd: lambda engine: engine.accept_message("Accepted"),
+    BodyEnd: lambda engine: engine.accept_message(b"250 2.0.0 Accepted\r\n"),
 }
 _SETTINGS = ServerSettings("smtp.example.org", Mailbox("postmaster", "example.org"))
 _BEFORE = (b"EHLO client.example.org\r\n", b"STARTTLS\r\n")

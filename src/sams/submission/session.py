@@ -492,7 +492,8 @@ class Session:
             return  # a bug ended the session meanwhile
         self._log.tell(told.Accepted(message.id, self._size, len(message.recipients)))
         self._end_transaction()
-        self._engine.accept_message(f"Message accepted for delivery as {message.id}")
+        said = f"250 2.0.0 Message accepted for delivery as {message.id}\r\n"
+        self._engine.accept_message(said.encode("ascii"))
 
     # --- shared by the handlers
 

@@ -70,12 +70,12 @@ def test_a_plain_yes_is_said_by_the_engine() -> None:
 def test_a_message_is_accepted_once_with_words_of_the_session() -> None:
     engine = engine_that_asks(BodyEnd, ENVELOPE + b"DATA\r\n.\r\n")
     engine.take_output()
-    engine.accept_message("Accepted as 7")
+    engine.accept_message(b"250 2.0.0 Accepted as 7\r\n")
     assert engine.take_output() == b"250 2.0.0 Accepted as 7\r\n"
     assert engine.next_event() is Need.DATA
     assert engine.state is State.READY
     with pytest.raises(ProtocolMisuse):
-        engine.accept_message("Accepted as 8")
+        engine.accept_message(b"250 2.0.0 Accepted as 8\r\n")
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ class Conversation:
         self.settings = settings
         self.reference = reference
         self.opening = b""
+        self.inbox = Inbox()
         self.allowance = Allowance(settings)
         self.begin(State.SECURED if tls else State.CLEAR, tls=tls)
 
@@ -115,7 +116,7 @@ class Conversation:
         self.authenticated = False
         self.esmtp = False
         self.helo_name = None
-        self.inbox = Inbox()
+        self.inbox.clear()
         self.out = bytearray()
         self.events = deque()
         self.asked = None
@@ -161,7 +162,7 @@ class Conversation:
         """Read nothing more. reply: what was said last, None after QUIT."""
         self.end_transaction(_CLOSED)
         self.asked = None
-        self.inbox.clear()
+        self.inbox.shut()
         return Closed(reply)
 
     def end_transaction(self, then: State) -> None:

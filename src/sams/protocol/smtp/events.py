@@ -10,7 +10,7 @@ others only inform, their reply (where one is due) is queued already.
 | Mail         | yes  | `accept_sender()`, or `answer(reply)`                                     |
 | Rcpt         | yes  | `accept_recipient()`, or `answer(reply)`                                  |
 | BodyStart    | yes  | `accept_body()`, or `answer(refusal)`                                     |
-| BodyEnd      | yes  | `accept_message(text)`, or `answer(reply)`                                |
+| BodyEnd      | yes  | `accept_message(said)`, or `answer(reply)`                                |
 | StartTls     | no   | after the handshake `tls_established()`; until then `Need.HANDSHAKE`      |
 | Closed       | no   | nothing: write the output and close; from then on `Need.NOTHING`          |
 

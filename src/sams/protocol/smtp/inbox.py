@@ -34,20 +34,21 @@ class Flaw(enum.Enum):
 class Inbox:
     """Octets in the order of their arrival."""
 
-    __slots__ = ("_data", "_dropping", "_pieces", "_start")
+    __slots__ = ("_data", "_dropping", "_pieces", "_shut", "_start")
 
     def __init__(self) -> None:
         self._data = b""
         self._start = 0
         self._pieces: list[bytes] = []
         self._dropping = False
+        self._shut = False
 
     def feed(self, data: bytes) -> None:
-        """Add what arrived."""
-        if self._data:
+        """Add what arrived, if anything is read still."""
+        if not self._data:
+            self._data = b"" if self._shut else data
+        elif data:
             self._pieces.append(data)
-        else:
-            self._data = data
 
     @property
     def size(self) -> int:
@@ -59,6 +60,11 @@ class Inbox:
         """Forget all."""
         self._data, self._start, self._dropping = b"", 0, False
         self._pieces.clear()
+
+    def shut(self) -> None:
+        """Forget all, and whatever may come."""
+        self.clear()
+        self._shut = True
 
     def peek(self, count: int) -> bytes:
         """The first octets of the next line, fewer where fewer have arrived."""

@@ -5,9 +5,9 @@ command, the others the octets of a message, a response of AUTH, or octets to dr
 of the state until it tells an event or what it needs.
 
 A command goes through `states.RULES`, which refuses what has no place in the state, then to its handler in one of
-the `verbs_…` modules. A handler queues a reply, or asks by an event; `answer` then goes through `_ANSWERS`, the
-plain yes has an `accept_…` of its own. A handler refuses by raising: a PeerFault is a mistake of the peer and
-counted, other failures are no mistake.
+the `verbs_…` modules. A handler queues a reply, or asks by an event; a yes is an `accept_…` of the engine, any other
+answer goes through `_ANSWERS`. A handler refuses by raising: a PeerFault is a mistake of the peer and counted, other
+failures are no mistake.
 
 Replies are gathered until `take_output`, so that a batch of pipelined commands is answered by one write
 (RFC 2920 section 3.2).
@@ -24,11 +24,13 @@ from sams.protocol.smtp.commands import read_command
 from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Asking, Auth, BodyEnd, BodyStart, Event, Mail, Need, Rcpt
 from sams.protocol.smtp.phrases import RECIPIENT_ACCEPTED, SENDER_ACCEPTED
+from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.settings import ServerSettings
 from sams.protocol.smtp.states import BODY, RULES, TRANSACTION, State
 
 # Names, for Python 3.11 takes its time to find a member.
-_NEED_ANSWER, _CLOSED = Need.ANSWER, State.CLOSED
+_NEED_ANSWER = Need.ANSWER
+_READY, _MAIL, _RCPT = State.READY, State.MAIL, State.RCPT
 
 
 class ProtocolMisuse(Exception):
@@ -41,21 +43,18 @@ class ServerEngine:
     settings: the listener's.
     tls: whether the connection is inside TLS already (implicit TLS).
     reference: makes the reference that each refusal carries; called once a refusal.
+    receive: takes bytes from the peer. Cheap: they are looked at in `next_event`.
     """
 
-    __slots__ = ("_talk",)
+    __slots__ = ("_talk", "receive")
 
     def __init__(self, settings: ServerSettings, *, tls: bool, reference: Callable[[], str]) -> None:
         self._talk = Conversation(settings, tls=tls, reference=reference)
+        self.receive: Callable[[bytes], None] = self._talk.inbox.feed
 
     def greet(self) -> None:
         """Queue the greeting. Once, before anything else."""
         self._talk.out += self._talk.settings.phrases.greeting
-
-    def receive(self, data: bytes) -> None:
-        """Take bytes from the peer. Cheap: they are looked at in `next_event`."""
-        if data and self._talk.state is not _CLOSED:
-            self._talk.inbox.feed(data)
 
     def next_event(self) -> Event | Need:
         """The next thing that happened, or what has to happen before there is one."""
@@ -82,6 +81,9 @@ class ServerEngine:
         talk, asked = self._talk, self._talk.asked
         if asked is None or (reply.code < 400 and reply.code not in _POSITIVE[asked]):
             raise ProtocolMisuse(f"{reply.code} answers nothing in state {talk.state.name}")
+        if reply.code < 400 and asked in _ACCEPTS:
+            _ACCEPTS[asked](self, encode(reply))
+            return reply
         talk.asked = None
         if reply.code >= 400:
             reply = talk.with_reference(reply)
@@ -92,8 +94,8 @@ class ServerEngine:
             _ANSWERS[asked](talk, reply)
         return reply
 
-    def accept_sender(self) -> None:
-        """Answer Mail with yes.
+    def accept_sender(self, said: bytes = SENDER_ACCEPTED) -> None:
+        """Answer Mail with yes. said: the reply in octets.
 
         Raises:
             ProtocolMisuse: Mail does not ask.
@@ -101,10 +103,12 @@ class ServerEngine:
         talk = self._talk
         if talk.asked is not Mail:
             raise _unasked(Mail, talk)
-        verbs_envelope.accept_mail(talk, SENDER_ACCEPTED)
+        talk.asked = None
+        talk.out += said
+        talk.state = _MAIL
 
-    def accept_recipient(self) -> None:
-        """Answer Rcpt with yes.
+    def accept_recipient(self, said: bytes = RECIPIENT_ACCEPTED) -> None:
+        """Answer Rcpt with yes. said: the reply in octets.
 
         Raises:
             ProtocolMisuse: Rcpt does not ask.
@@ -112,7 +116,10 @@ class ServerEngine:
         talk = self._talk
         if talk.asked is not Rcpt:
             raise _unasked(Rcpt, talk)
-        verbs_envelope.accept_rcpt(talk, RECIPIENT_ACCEPTED)
+        talk.asked = None
+        talk.out += said
+        talk.recipients += 1
+        talk.state = _RCPT
 
     def challenge(self, data: bytes) -> None:
         """Send a SASL challenge (334) in answer to Auth or AuthData. AuthData or AuthCancelled follows.
@@ -137,8 +144,8 @@ class ServerEngine:
             raise _unasked(BodyStart, talk)
         verbs_message.accept_body(talk)
 
-    def accept_message(self, text: str) -> None:
-        """Answer BodyEnd with yes: 250 2.0.0 and one line of printable ASCII, at most 470 characters.
+    def accept_message(self, said: bytes) -> None:
+        """Answer BodyEnd with yes. said: the reply in octets, 250 and one line.
 
         Raises:
             ProtocolMisuse: BodyEnd does not ask.
@@ -146,7 +153,10 @@ class ServerEngine:
         talk = self._talk
         if talk.asked is not BodyEnd:
             raise _unasked(BodyEnd, talk)
-        verbs_message.accept_message(talk, f"250 2.0.0 {text}\r\n".encode("ascii"))
+        talk.asked = None
+        talk.out += said
+        talk.end_transaction(_READY)
+        talk.allowance.message_accepted()
 
     def refuse_body(self, reply: Reply) -> Reply:
         """Refuse the message that is coming in: no more chunks, the reply at its end, then BodyRefused.
@@ -266,10 +276,15 @@ _READERS: Mapping[State, Callable[[Conversation], Event | Need | None]] = {
 }
 _ANSWERS: Mapping[type[Asking], Callable[[Conversation, Reply], None]] = {
     Auth: verbs_auth.answer_auth,
-    Mail: verbs_envelope.answer_mail,
-    Rcpt: verbs_envelope.answer_rcpt,
-    BodyStart: verbs_message.answer_body_start,
-    BodyEnd: verbs_message.answer_body_end,
+    Mail: verbs_envelope.refuse_mail,
+    Rcpt: verbs_envelope.refuse_rcpt,
+    BodyStart: verbs_message.refuse_body_start,
+    BodyEnd: verbs_message.refuse_body_end,
+}
+_ACCEPTS: Mapping[type[Asking], Callable[[ServerEngine, bytes], None]] = {
+    Mail: ServerEngine.accept_sender,
+    Rcpt: ServerEngine.accept_recipient,
+    BodyEnd: ServerEngine.accept_message,
 }
 _POSITIVE: Mapping[type[Asking], tuple[int, ...]] = {
     Auth: (235,),

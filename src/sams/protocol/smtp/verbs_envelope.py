@@ -8,10 +8,7 @@ from sams.protocol.smtp import replies
 from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.envelope_arguments import parse_mail, parse_rcpt
 from sams.protocol.smtp.events import Event, Mail, Rcpt
-from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.states import State
-
-_MAIL, _RCPT = State.MAIL, State.RCPT  # names, for Python 3.11 takes its time to find a member
 
 
 def mail(talk: Conversation, argument: bytes) -> Event | None:
@@ -29,18 +26,8 @@ def mail(talk: Conversation, argument: bytes) -> Event | None:
     return event
 
 
-def accept_mail(talk: Conversation, said: bytes) -> None:
-    """The session's yes to the reverse path."""
-    talk.asked = None
-    talk.out += said
-    talk.state = _MAIL
-
-
-def answer_mail(talk: Conversation, reply: Reply) -> None:
-    """The session's word on the reverse path."""
-    if reply.is_positive:
-        accept_mail(talk, encode(reply))
-        return
+def refuse_mail(talk: Conversation, reply: Reply) -> None:
+    """The session's no to the reverse path."""
     talk.queue(reply)
     talk.end_transaction(State.FAILED)
     talk.follow(talk.shut_if(talk.allowance.refusal()))
@@ -56,18 +43,7 @@ def rcpt(talk: Conversation, argument: bytes) -> Event:
     return event
 
 
-def accept_rcpt(talk: Conversation, said: bytes) -> None:
-    """The session's yes to a recipient."""
-    talk.asked = None
-    talk.out += said
-    talk.recipients += 1
-    talk.state = _RCPT
-
-
-def answer_rcpt(talk: Conversation, reply: Reply) -> None:
-    """The session's word on a recipient."""
-    if reply.is_positive:
-        accept_rcpt(talk, encode(reply))
-        return
+def refuse_rcpt(talk: Conversation, reply: Reply) -> None:
+    """The session's no to a recipient."""
     talk.queue(reply)
     talk.follow(talk.shut_if(talk.allowance.refusal()))

@@ -16,7 +16,6 @@ from sams.protocol.smtp.events import BodyChunk, BodyEnd, BodyRefused, BodyStart
 from sams.protocol.smtp.grammar import parse_bdat
 from sams.protocol.smtp.incoming import Chunk, Incoming
 from sams.protocol.smtp.phrases import START_MAIL_INPUT
-from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.states import Refusal, State
 
 # Names, for Python 3.11 takes its time to find a member.
@@ -76,7 +75,7 @@ def accept_body(talk: Conversation) -> None:
         talk.out += START_MAIL_INPUT
 
 
-def answer_body_start(talk: Conversation, reply: Reply) -> None:
+def refuse_body_start(talk: Conversation, reply: Reply) -> None:
     """The session's no to BodyStart."""
     if talk.state is _CHUNK:
         then = _after_refused(talk.chunk)
@@ -160,19 +159,8 @@ def _end_chunk(talk: Conversation, message: Incoming, content: bytes) -> Event |
     return None
 
 
-def accept_message(talk: Conversation, said: bytes) -> None:
-    """The session's yes to the message."""
-    talk.asked = None
-    talk.out += said
-    talk.end_transaction(_READY)
-    talk.allowance.message_accepted()
-
-
-def answer_body_end(talk: Conversation, reply: Reply) -> None:
-    """The session's verdict on the message."""
-    if reply.is_positive:
-        accept_message(talk, encode(reply))
-        return
+def refuse_body_end(talk: Conversation, reply: Reply) -> None:
+    """The session's no to the message."""
     talk.queue(reply)
     talk.end_transaction(_READY)
     talk.follow(talk.shut_if(talk.allowance.refusal()))
