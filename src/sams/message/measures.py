@@ -28,7 +28,8 @@ class PlainScanner:
         if not (chunk.isascii() or self.has_8bit_body):
             self.has_8bit_body = True
         self._line, longest = measure_lines(chunk, self._line)
-        self.longest_line = max(self.longest_line, longest)
+        if longest:
+            self.longest_line = max(self.longest_line, longest)
 
     def finish(self) -> PlainScanner:
         """The body has ended: what was measured."""

@@ -113,7 +113,10 @@ class Composer:
         if second != self._second:
             self._second, self._date = second, date_time(second)
         recipients = transaction.recipients
-        stamp = self._stamp(arrival, identity, transaction.mail.parameters.smtputf8)
+        smtputf8 = transaction.mail.parameters.smtputf8
+        stamp = self._stamps.get((arrival.extended, smtputf8, arrival.tls))
+        if stamp is None:
+            stamp = self._stamp(arrival, identity, smtputf8)
         only_recipient = recipients[0].recipient.mailbox if len(recipients) == 1 else None
         received = stamp.received(transaction.id, self._date, only_recipient)
         message_id = f"{transaction.id}@{self._name}"
@@ -123,10 +126,8 @@ class Composer:
         """Of this way in. Ways differ by what TLS there was, a handful, unless they tell of the client."""
         if self._settings.client_address:
             return Stamp(self._trace(arrival, smtputf8, self._client(arrival, identity)))
-        way = (arrival.extended, smtputf8, arrival.tls)
-        stamp = self._stamps.get(way)
-        if stamp is None:
-            stamp = self._stamps[way] = Stamp(self._trace(arrival, smtputf8, None))
+        stamp = Stamp(self._trace(arrival, smtputf8, None))
+        self._stamps[arrival.extended, smtputf8, arrival.tls] = stamp
         return stamp
 
     def _trace(self, arrival: Arrival, smtputf8: bool, client: Client | None) -> Trace:  # noqa: FBT001 - as above

@@ -64,10 +64,11 @@ class Transaction:
         if self._writer is None:
             return None
         try:
-            if self._scanner is not None:
-                self._take_body(chunk)
-            else:
+            if self._scanner is None:
                 self._take_header(chunk)
+            else:
+                self._scanner.feed(chunk)
+                self._writer.write(chunk)
         except SamsError as failure:
             self.failure = failure
             self.discard()
@@ -130,10 +131,6 @@ class Transaction:
         is_binary = self.mail.parameters.body is _BINARY_MIME
         self._scanner = scanner_for(header, self._mime_limits, binary=is_binary)
         if body:
-            self._take_body(body)
-
-    def _take_body(self, chunk: bytes) -> None:
-        assert self._scanner is not None
-        assert self._writer is not None
-        self._scanner.feed(chunk)
-        self._writer.write(chunk)
+            assert self._writer is not None
+            self._scanner.feed(body)
+            self._writer.write(body)

@@ -38,19 +38,16 @@ class DotReader:
         first = data.find(_DOT, dot - 2 if dot > 2 else 0) if dot >= 0 else -1
         end = data.find(_END, first) if first >= 0 else -1
         if end >= 0:
-            return self._content(data, end + 2, first), len(data) - end - _END_OCTETS
-        cut = len(data) - _begun_end(data)
-        self._held = data[cut:]
-        return self._content(data, cut, first), -1
-
-    def _content(self, data: bytes, cut: int, first: int) -> bytes:
-        """What stands before the cut, unstuffed. first: where the first CRLF and dot are, -1 for nowhere."""
-        if not cut:
-            return b""
+            cut, behind = end + 2, len(data) - end - _END_OCTETS
+        else:
+            cut, behind = len(data) - _begun_end(data), -1
+            self._held = data[cut:]
+            if not cut:
+                return b"", behind
         skip, self._skip = self._skip, 0
         if 0 <= first < cut - 2:
-            return data[:cut].replace(_DOT, b"\r\n")[skip:]
-        return data[skip:cut]
+            return data[:cut].replace(_DOT, b"\r\n")[skip:], behind
+        return data[skip:cut], behind
 
 
 def has_bare_newline(piece: bytes) -> bool:

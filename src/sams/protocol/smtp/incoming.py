@@ -82,13 +82,12 @@ class Incoming:
     def dotted(self, data: bytes) -> tuple[bytes, int]:
         """Octets of DATA: the content to be stored, and how many octets stand behind the end, or -1."""
         content, behind = self._dots.feed(data)
-        return self.plain(content), behind
+        self._seen += len(content)
+        return self._checked(content), behind  # a CR at its end stands alone, else the reader would hold it
 
     def plain(self, data: bytes) -> bytes:
         """Octets of a chunk: the content to be stored, nothing when the message will be refused."""
         self._seen += len(data)
-        if self.refusal is not None or self.size > self._settings.message_size:
-            return b""
         if not self._binary and (self._cr or data.endswith(b"\r")):
             data = self._without_last_cr(data)
         return self._checked(data)
@@ -107,6 +106,8 @@ class Incoming:
 
     def _checked(self, piece: bytes) -> bytes:
         """What is stored of a piece, once it is counted; of what is refused, nothing."""
+        if self.refusal is not None or self.size > self._settings.message_size:
+            return b""
         if not self._binary:
             if has_bare_newline(piece):
                 if self._settings.bare_newlines is BareNewlines.NORMALISE:
