@@ -76,7 +76,7 @@ def test_a_body_is_the_same_however_it_is_cut(
 ) -> None:
     async def run(folder: Path) -> None:
         store = BodyStore(folder, SETTINGS, lambda _: None)
-        writer = store.writer("body")
+        writer = SpoolBodyWriter(store, "body")
         pieces = [bytes([n]) * size for n, size in enumerate(sizes)]
         for chunk in pieces:
             writer.write(chunk)
@@ -178,7 +178,7 @@ async def test_a_reader_lets_others_have_their_turn(tmp_path: Path) -> None:
 async def test_many_writers_share_what_one_could_gather_alone_and_give_it_back(tmp_path: Path) -> None:
     store = BodyStore(tmp_path, SETTINGS, lambda _: None)
     assert store.share == SETTINGS.body_write_most
-    writers = [store.writer(str(number)) for number in range(200)]
+    writers = [SpoolBodyWriter(store, str(number)) for number in range(200)]
     for writer in writers:
         writer.write(b"x" * (LIMIT + 1))
     assert store.share * 200 <= SETTINGS.bodies_pending

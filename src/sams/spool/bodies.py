@@ -71,10 +71,6 @@ class BodyStore:
         room = settings.bodies_pending // max(1, self.files)
         return max(settings.body_write, min(settings.body_write_most, room))
 
-    def writer(self, message_id: str) -> SpoolBodyWriter:
-        """A writer for a new body."""
-        return SpoolBodyWriter(self, message_id)
-
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that no message names any more, when a thread has time for it."""
         for name in names:

@@ -172,7 +172,7 @@ class SqliteSpool:
         if not self._committer.is_open:
             raise StorageFailed(f"shard {self.shard} takes no more")
         self._room.check()
-        return self._bodies.writer(message_id)
+        return SpoolBodyWriter(self._bodies, message_id)
 
     def accept(self, message: NewMessage) -> asyncio.Future[tuple[Work, ...]]:
         """Store a message."""
