@@ -42,6 +42,7 @@ _RECORD = struct.Struct(f"<7I{HOURS}I")
 """hour, used in it, used in the day, 4 x told, 24 counts; the count of `hour` itself is the second number."""
 _FRONT = struct.Struct(f"<{TAG_OCTETS}sd3I")
 """A slot as far as the short way needs it: tag, when touched, hour, used in it, used in the day."""
+_FRONT_OCTETS = _FRONT.size
 _PLACES = 10_000
 """So many accounts' places are remembered."""
 _NO_USE = (0,) * HOURS
@@ -133,14 +134,14 @@ class _Use(NamedTuple):
 class Quota:
     """Counts and limits. Made in each worker, on books that all share."""
 
-    __slots__ = ("_books", "_clock", "_memory", "_places", "_settings", "_share")
+    __slots__ = ("_books", "_clock", "_memory", "_places", "_settings", "_share", "_swap")
 
     def __init__(self, books: QuotaBooks, clock: Clock, settings: QuotaSettings) -> None:
         self._books = books
         self._clock = clock
         self._settings = settings
         self._share = min(settings.notice_at, 100)
-        self._memory = books.table.memory
+        self._memory, self._swap = books.table.memory, books.table.swap
         self._places: dict[str, tuple[bytes, int]] = {}
 
     def foresee(self, identity: Identity, recipients: int) -> Reply | None:
@@ -171,23 +172,21 @@ class Quota:
     def charge(self, identity: Identity, recipients: int) -> QuotaVerdict:
         """Charge a whole message or refuse it: 450 4.7.1 with the limit, the use and the time it ends."""
         place = self._places.get(identity.login)
-        if place is not None and self._is_charged(identity, recipients, *place):
-            return _CHARGED
-        return self._charge(identity, recipients)
-
-    def _is_charged(self, identity: Identity, recipients: int, known: bytes, position: int) -> bool:
-        """The short way of a charge; whether it could be gone."""
-        before = self._memory[position : position + _FRONT.size]
+        if place is None:
+            return self._charge(identity, recipients)
+        known, position = place
+        before = self._memory[position : position + _FRONT_OCTETS]
         tag, _, hour, in_hour, in_day = _FRONT.unpack(before)
         per_hour, per_day = self._limits(identity)
         now, in_hour, in_day = self._clock.now(), in_hour + recipients, in_day + recipients
-        return (
+        is_short = (
             tag == known
             and hour == int(now) // _SECONDS
             and in_hour * 100 < per_hour * self._share
             and in_day * 100 < per_day * self._share
-            and self._books.table.swap(position, before, _FRONT.pack(tag, now, hour, in_hour, in_day))
+            and self._swap(position, before, _FRONT.pack(tag, now, hour, in_hour, in_day))
         )
+        return _CHARGED if is_short else self._charge(identity, recipients)
 
     def _charge(self, identity: Identity, recipients: int) -> QuotaVerdict:
         verdict = QuotaVerdict()
