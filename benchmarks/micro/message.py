@@ -72,7 +72,6 @@ class Path:
         """MAIL and one RCPT."""
         assert self.senders.check_envelope(_MEMBER, _ALICE).reply is None
         transaction = Transaction(_MAIL)
-        assert self.senders.check_recipient_count(_ALICE, 1) is None
         assert self.quota.foresee(_MEMBER, 1) is None
         transaction.recipients.append(_RECIPIENT)
         return transaction

@@ -106,10 +106,10 @@ class SenderPolicy:
             return SenderVerdict(warnings=(f"envelope: {_line(text)}",))
         return _unknown(identity) or SenderVerdict(reply(553, "5.7.1", _line(text)))
 
-    def check_recipient_count(self, reverse_path: Mailbox | None, count: int) -> Reply | None:
-        """At RCPT: `count` is how many there would be with this one. Only `<>` is held to few."""
+    def check_null_sender(self, count: int) -> Reply | None:
+        """At RCPT of mail from `<>`, which goes to few: `count` is how many there would be with this one."""
         most = self._settings.null_sender_recipients
-        if reverse_path is not None or count <= most:
+        if count <= most:
             return None
         if most == 0:
             return reply(550, "5.7.1", "Mail with the sender <> is not taken here: give your own address")

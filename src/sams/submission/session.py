@@ -361,9 +361,11 @@ class Session:
         transaction, member, services = self._transaction, self.identity, self._services
         assert transaction is not None, _NO_TRANSACTION
         assert member is not None, _NOBODY
-        count = len(transaction.recipients) + 1
-        refusal = check_recipient(member, event.recipient.mailbox)
-        refusal = refusal or services.senders.check_recipient_count(transaction.mail.reverse_path, count)
+        reverse_path, count, refusal = transaction.mail.reverse_path, len(transaction.recipients) + 1, None
+        if member.recipients:
+            refusal = check_recipient(member, event.recipient.mailbox)
+        if reverse_path is None:
+            refusal = refusal or services.senders.check_null_sender(count)
         if refusal is None:  # would so many be too much? told now, before the octets are sent for nothing
             refusal = services.quota.foresee(member, count)
             if refusal is not None:

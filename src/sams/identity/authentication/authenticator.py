@@ -125,13 +125,14 @@ class ChainAuthenticator:
         try:
             if identity.app_password and self._app_passwords.get(identity.app_password) is None:
                 return False
-            return self.chain.still_valid(identity) and self._is_granted_still(identity)
+            is_as_it_was = self.chain.still_valid(identity)
+            return is_as_it_was and (identity.grant is None or self._is_granted_still(identity))
         except TemporaryFailure as error:
             self._report(error)
             return True
 
     def _is_granted_still(self, identity: Identity) -> bool:
-        source = self.chain.named(identity.source) if identity.grant is not None else None
+        source = self.chain.named(identity.source)
         return source is None or self._grants.still_valid(identity, source)
 
     def changed_logins(self) -> frozenset[str]:
