@@ -18,19 +18,21 @@ from __future__ import annotations
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping
 
+from sams.core.envelope import Body
 from sams.core.reply import Reply
 from sams.protocol.smtp import replies, verbs_auth, verbs_envelope, verbs_message, verbs_session
 from sams.protocol.smtp.commands import read_command
 from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Asking, Auth, BodyEnd, BodyStart, Event, Mail, Need, Rcpt
-from sams.protocol.smtp.phrases import RECIPIENT_ACCEPTED, SENDER_ACCEPTED
+from sams.protocol.smtp.incoming import Incoming
+from sams.protocol.smtp.phrases import RECIPIENT_ACCEPTED, SENDER_ACCEPTED, START_MAIL_INPUT
 from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.settings import ServerSettings
 from sams.protocol.smtp.states import BODY, RULES, TRANSACTION, State
 
 # Names, for Python 3.11 takes its time to find a member.
-_NEED_ANSWER = Need.ANSWER
-_READY, _MAIL, _RCPT = State.READY, State.MAIL, State.RCPT
+_NEED_ANSWER, _BINARY = Need.ANSWER, Body.BINARY_MIME
+_READY, _MAIL, _RCPT, _DATA, _CHUNK = State.READY, State.MAIL, State.RCPT, State.DATA, State.CHUNK
 
 
 class ProtocolMisuse(Exception):
@@ -142,7 +144,13 @@ class ServerEngine:
         talk = self._talk
         if talk.asked is not BodyStart:
             raise _unasked(BodyStart, talk)
-        verbs_message.accept_body(talk)
+        talk.asked = None
+        talk.incoming = Incoming(talk.settings, binary=talk.parameters.body is _BINARY)
+        if talk.state is _CHUNK:
+            talk.incoming.expect(talk.chunk.size)
+        else:
+            talk.state = _DATA
+            talk.out += START_MAIL_INPUT
 
     def accept_message(self, said: bytes) -> None:
         """Answer BodyEnd with yes. said: the reply in octets, 250 and one line.

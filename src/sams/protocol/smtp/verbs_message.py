@@ -15,12 +15,11 @@ from sams.protocol.smtp.conversation import Conversation, Pending
 from sams.protocol.smtp.events import BodyChunk, BodyEnd, BodyRefused, BodyStart, Event, Need
 from sams.protocol.smtp.grammar import parse_bdat
 from sams.protocol.smtp.incoming import Chunk, Incoming
-from sams.protocol.smtp.phrases import START_MAIL_INPUT
 from sams.protocol.smtp.states import Refusal, State
 
 # Names, for Python 3.11 takes its time to find a member.
 _NEED_DATA, _BINARY = Need.DATA, Body.BINARY_MIME
-_READY, _DATA, _CHUNK = State.READY, State.DATA, State.CHUNK
+_READY, _CHUNK = State.READY, State.CHUNK
 _NO_MESSAGE = "read in a state without a message"
 _BY_DATA = BodyStart(chunking=False)
 _BY_BDAT = BodyStart(chunking=True)
@@ -62,17 +61,6 @@ def _begin_chunk(talk: Conversation) -> Event | None:
         return _BY_BDAT
     talk.incoming.expect(talk.chunk.size)
     return None
-
-
-def accept_body(talk: Conversation) -> None:
-    """The session's yes to BodyStart."""
-    talk.asked = None
-    talk.incoming = Incoming(talk.settings, binary=talk.parameters.body is _BINARY)
-    if talk.state is _CHUNK:
-        talk.incoming.expect(talk.chunk.size)
-    else:
-        talk.state = _DATA
-        talk.out += START_MAIL_INPUT
 
 
 def refuse_body_start(talk: Conversation, reply: Reply) -> None:
