@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from sams.core.address import AddressError, Mailbox, parse_domain
+from sams.core.address import AddressError, parse_domain
 from sams.core.text import ascii_line
 
 UNNAMED_CLIENT = "member.invalid"
@@ -70,23 +70,23 @@ class Stamp:
         self._front = "\r\n\t".join(lines)
         self._smtputf8 = trace.smtputf8
 
-    def received(self, identifier: str, date: str, only_recipient: Mailbox | None = None) -> bytes:
+    def received(self, identifier: str, date: str, only_recipient: str = "") -> bytes:
         """The whole field, folded, with its CRLF. It is ASCII unless SMTPUTF8 was asked for.
 
         Args:
             identifier: the message id.
             date: from `date_time`.
-            only_recipient: the recipient where there is exactly one, else None; left out when it is not ASCII and
+            only_recipient: the recipient where there is exactly one, else empty; left out when it is not ASCII and
                 SMTPUTF8 was not asked for, or can be done without (its domain alone is not ASCII).
         """
-        recipient = "" if only_recipient is None else f"\r\n\tfor <{only_recipient}>"
-        if not recipient.isascii() and only_recipient is not None and not self._may_tell(only_recipient):
+        recipient = f"\r\n\tfor <{only_recipient}>" if only_recipient else ""
+        if not recipient.isascii() and not self._may_tell(only_recipient):
             recipient = ""
         return f"{self._front}{identifier}{recipient};\r\n\t{date}\r\n".encode()
 
-    def _may_tell(self, recipient: Mailbox) -> bool:
+    def _may_tell(self, recipient: str) -> bool:
         """Whether one beyond ASCII may stand there: where no next hop can do without SMTPUTF8 anyway."""
-        return self._smtputf8 and not recipient.local.isascii()
+        return self._smtputf8 and not recipient.rpartition("@")[0].isascii()
 
 
 def transmission_type(trace: Trace) -> str:

@@ -112,12 +112,11 @@ class Composer:
         second = int(arrival.at)
         if second != self._second:
             self._second, self._date = second, date_time(second)
-        recipients = transaction.recipients
         smtputf8 = transaction.mail.parameters.smtputf8
         stamp = self._stamps.get((arrival.extended, smtputf8, arrival.tls))
         if stamp is None:
             stamp = self._stamp(arrival, identity, smtputf8)
-        only_recipient = recipients[0].recipient.mailbox if len(recipients) == 1 else None
+        only_recipient = transaction.first_recipient if len(transaction.recipients) == 1 else ""
         received = stamp.received(transaction.id, self._date, only_recipient)
         message_id = f"{transaction.id}@{self._name}"
         return fix_up(header, Additions(received, self._date, message_id, sender))

@@ -404,7 +404,7 @@ class Session:
         transaction.begin(message_id, writer, services.header_limits, services.mime_limits)
         reverse_path, recipients = transaction.mail.reverse_path, transaction.recipients
         sender = str(reverse_path) if reverse_path is not None else ""
-        self._log.tell(told.Enveloped(sender, len(recipients), str(recipients[0].recipient.mailbox)))
+        self._log.tell(told.Enveloped(sender, len(recipients), transaction.first_recipient))
         progress = self._connection.progress
         progress.body_began, progress.body_octets = progress.last_heard, 0
         self._engine.accept_body()

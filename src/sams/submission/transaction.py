@@ -19,7 +19,7 @@ _BINARY_MIME = Body.BINARY_MIME
 class Transaction:
     """From MAIL to the verdict.
 
-    id: the message's, once its body begins.
+    id: the message's, once its body begins. first_recipient: as text, from then on.
     failure: why the content is refused; nothing more of it is kept once it is set.
     header: once it is complete.
     measures: what was measured of the body, once it is complete.
@@ -32,6 +32,7 @@ class Transaction:
         "_scanner",
         "_writer",
         "failure",
+        "first_recipient",
         "header",
         "id",
         "mail",
@@ -41,7 +42,7 @@ class Transaction:
 
     def __init__(self, mail: Mail) -> None:
         self.mail = mail
-        self.id = ""
+        self.id = self.first_recipient = ""
         self.recipients: list[NewRecipient] = []
         self.failure: SamsError | None = None
         self.header: Header | None = None
@@ -53,8 +54,9 @@ class Transaction:
     def begin(
         self, message_id: str, writer: BodyWriter, header_limits: HeaderLimits, mime_limits: MimeLimits
     ) -> None:
-        """The octets of the message follow."""
+        """The octets of the message follow; all recipients are known."""
         self.id = message_id
+        self.first_recipient = str(self.recipients[0].recipient.mailbox)
         self._writer = writer
         self._header_limits = header_limits
         self._mime_limits = mime_limits
