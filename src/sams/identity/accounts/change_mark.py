@@ -35,18 +35,21 @@ def changing(file: int) -> Iterator[None]:
 
 
 class ChangeMark:
-    """Reads the number. path: of the file, in which a writer was before."""
+    """Reads the number. path: of the file, in which a writer was before.
 
-    __slots__ = ("_numbers",)
+    numbers: it alone, as it stands; what `read` gave is equal to it as long as nothing is changed.
+    """
+
+    __slots__ = ("numbers",)
 
     def __init__(self, path: Path) -> None:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         try:
-            self._numbers = memoryview(mmap.mmap(file, _OCTETS, prot=mmap.PROT_READ)).cast("Q")
+            self.numbers = memoryview(mmap.mmap(file, _OCTETS, prot=mmap.PROT_READ)).cast("Q")
         finally:
             os.close(file)
 
     def read(self) -> int:
         """The same number as before: nothing was changed between. CHANGING: that cannot be told now."""
-        number = self._numbers[0]
+        number = self.numbers[0]
         return CHANGING if number & 1 else number

@@ -36,6 +36,7 @@ class AccountsWatch:
         self._connection.pragma("query_only", 1)
         self._drop = drop
         self._mark = ChangeMark(lock_path(path))
+        self._numbers = self._mark.numbers
         self._seen = CHANGING
         self._read_version = self._watched_version = self._version()
         self._last_change = last_generation(self._connection)
@@ -44,7 +45,7 @@ class AccountsWatch:
     @property
     def is_current(self) -> bool:
         """Whether nothing was changed since `refresh`, told without asking the database."""
-        return self._mark.read() == self._seen != CHANGING
+        return self._numbers[0] == self._seen
 
     def refresh(self) -> None:
         """Drop what is outdated.
