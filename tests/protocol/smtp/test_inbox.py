@@ -104,3 +104,12 @@ def test_the_begin_of_a_dropped_line_is_not_kept() -> None:
         inbox.feed(1_000 * b"x" + b"\r")
         assert inbox.peek(5) == b""
         assert inbox.size == 1
+
+
+def test_what_comes_after_the_end_is_not_kept() -> None:
+    inbox = Inbox()
+    inbox.feed(b"on")
+    inbox.shut()
+    for piece in (b"e\r\n", b"two\r\n"):
+        inbox.feed(piece)
+    assert (inbox.size, inbox.line(LIMIT)) == (0, None)
