@@ -31,8 +31,9 @@ from sams.protocol.smtp.settings import ServerSettings
 from sams.protocol.smtp.states import BODY, RULES, TRANSACTION, State
 
 # Names, for Python 3.11 takes its time to find a member.
-_NEED_ANSWER, _BINARY = Need.ANSWER, Body.BINARY_MIME
-_READY, _MAIL, _RCPT, _DATA, _CHUNK = State.READY, State.MAIL, State.RCPT, State.DATA, State.CHUNK
+_NEED_ANSWER = Need.ANSWER
+_READY, _MAIL, _RCPT = State.READY, State.MAIL, State.RCPT
+_DATA, _CHUNK, _BINARY = State.DATA, State.CHUNK, Body.BINARY_MIME
 
 
 class ProtocolMisuse(Exception):
