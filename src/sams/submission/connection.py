@@ -45,6 +45,8 @@ _T = TypeVar("_T")
 RECEIVE_BUFFER = 131_072
 COMMANDS_BUFFER = 20_480
 """What of it is used but for a body, a TLS record and more: so much may be kept while an answer is worked on."""
+Buffers = tuple[memoryview, memoryview]
+"""A worker's receive buffer, and so much of it as is used but for a body."""
 LARGE_READ = 32_768
 """Octets: who sends more of a body at once stands in line before the next read."""
 MANY_COMMANDS = 4_096
@@ -59,12 +61,13 @@ BUG = reply(451, "4.3.0", "Something went wrong here; try again later")
 class Connection(asyncio.BufferedProtocol):
     """One peer's connection to a listener.
 
-    limits: how long the peer may take. buffer: the worker's receive buffer. turns: the worker's, of those who send
-        much at once. handshakes: how many of them a round of the worker's loop has.
+    limits: how long the peer may take. buffers: the worker's. turns: the worker's, of those who send much at once.
+        handshakes: how many of them a round of the worker's loop has.
     """
 
     __slots__ = (
         "_buffer",
+        "_buffer_of_commands",
         "_closing",
         "_door",
         "_ended_by_peer",
@@ -95,7 +98,7 @@ class Connection(asyncio.BufferedProtocol):
         door: Door,
         limits: TimeLimits,
         wheel: DeadlineWheel,
-        buffer: memoryview,
+        buffers: Buffers,
         *,
         turns: Turns,
         handshakes: Share,
@@ -104,7 +107,7 @@ class Connection(asyncio.BufferedProtocol):
         self._limits = limits
         self._wheel = wheel
         self._now = wheel.now
-        self._buffer = buffer
+        self._buffer, self._buffer_of_commands = buffers
         self._turns = turns
         self._handshakes = handshakes
         self._tls: ServerTls | None = None
@@ -142,7 +145,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's interface
         """The worker's one buffer: it is emptied before the loop reads again."""
-        return self._buffer if self.progress.body_began is not None else self._buffer[:COMMANDS_BUFFER]
+        return self._buffer_of_commands if self.progress.body_began is None else self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
         """Bytes arrived."""

@@ -12,7 +12,7 @@ from sams.activity.events import ProxyRefused
 from sams.core.reply import Reply, reply
 from sams.core.turns import Share, Turns
 from sams.protocol.smtp.server import ServerEngine
-from sams.submission.connection import RECEIVE_BUFFER, Connection
+from sams.submission.connection import COMMANDS_BUFFER, RECEIVE_BUFFER, Connection
 from sams.submission.crowd import Crowd
 from sams.submission.deadlines import DeadlineWheel, TimeLimits
 from sams.submission.entrance import Entrance
@@ -113,6 +113,7 @@ class Reception:
         self.house = house
         self.wheel = DeadlineWheel(loop, on_bug)
         self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
+        self._buffers = self.buffer, self.buffer[:COMMANDS_BUFFER]
         self._turns = Turns(loop)
         self._handshakes = Share(loop, HANDSHAKES)
         self.sessions: set[Session] = set()
@@ -130,7 +131,7 @@ class Reception:
     def connection(self, door: Door) -> Connection:
         """For a connection that comes in at this door."""
         limits, turns, handshakes = self.house.limits, self._turns, self._handshakes
-        return Connection(door, limits, self.wheel, self.buffer, turns=turns, handshakes=handshakes)
+        return Connection(door, limits, self.wheel, self._buffers, turns=turns, handshakes=handshakes)
 
     def note_pressure(self) -> None:
         """Places are few now, or no longer: to be called about once a second."""
