@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import ssl
 import subprocess
 import sys
@@ -19,13 +18,10 @@ from pathlib import Path
 import uvloop
 
 from benchmarks.scale.member import Member, content
+from benchmarks.scale.priority import stand_back
 
 _AT_ONCE = 20
 """Handshakes."""
-_NICENESS = 10
-"""Members have machines of their own: theirs do not take the service's cores, as far as that can be had here."""
-_GROUP = Path("/proc/self/autogroup")
-"""Linux may share cores between sessions first, and by niceness only within each; then the session has one, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +102,6 @@ async def _send_all(port: int, authority: str, order: Order) -> None:
     print(json.dumps(asdict(result)))  # noqa: T201 - the same
 
 
-def _stand_back() -> None:
-    os.nice(_NICENESS)
-    if _GROUP.exists():
-        _GROUP.write_text(str(_NICENESS))
-
-
 if __name__ == "__main__":
-    _stand_back()
+    stand_back()
     uvloop.run(_send_all(int(sys.argv[1]), sys.argv[2], Order(*map(int, sys.argv[3:]))))

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from benchmarks.scale.bulk import Bulk, Order
 from benchmarks.scale.hop import Hop, hop
 from benchmarks.scale.lab import Peak, Table, Watch, main_pid, make_service, milliseconds, percentile, scratch
 from benchmarks.scale.member import Member, Sent, content
+from benchmarks.scale.priority import go_first
 from tests.support.service import Service, free_ports
 
 MIB = 1024 * 1024
@@ -45,22 +45,13 @@ SIZES = {
 def run(size: str) -> Table:
     """Measure."""
     wanted, table = SIZES[size], Table("Large messages")
-    table.add("small members' priority", _go_first())
+    table.add("small members' priority", go_first())
     (port,) = free_ports(1)
     with scratch("large") as folder, hop(port) as next_hop:
         service = make_service(folder / "service", port)
         with service.running():
             asyncio.run(_Large(service, next_hop, wanted, table).run())
     return table
-
-
-def _go_first() -> str:
-    """For this thread alone: nothing that it starts has it, too."""
-    try:
-        os.sched_setscheduler(0, os.SCHED_RR | os.SCHED_RESET_ON_FORK, os.sched_param(1))
-    except PermissionError:
-        return "that of all others"
-    return "real time"
 
 
 class _Large:

@@ -56,7 +56,7 @@ def local_app_passwords(config: Config, clock: Clock, accounts: AccountStore) ->
 
 def hash_pool(config: Config, memory: SharedMemory, number: int) -> HashPool:
     """The threads on which this worker hashes passwords."""
-    at_once = config.limits.password_checks or os.cpu_count() or 1
+    at_once = config.limits.password_checks or max(1, (os.cpu_count() or 1) - 1)
     lanes = Lanes(config.server.data_dir / "lanes", at_once)
     waiting = config.limits.password_checks_waiting
     return HashPool(lanes, memory.hashing, number, at_once=at_once, max_waiting=waiting)

@@ -26,6 +26,7 @@ from sams.config.model import Config
 from sams.control.messages import RouteDown
 from sams.core.address import parse_mailbox
 from sams.core.ids import IdMaker, new_reference
+from sams.core.turns import Pace
 from sams.delivery.routes import RouteTable
 from sams.delivery.scheduler import Scheduler
 from sams.identity.app_passwords.store import AppPasswordStore
@@ -39,6 +40,7 @@ from sams.spool.interface import Search, Spool, Work
 from sams.submission.composition import Composer
 from sams.submission.reception import House, Reception
 from sams.submission.services import Services
+from sams.submission.sign_in import PACE
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at what has to be looked at regularly."""
@@ -187,6 +189,7 @@ class WorkerGraph:
         services = Services(
             name=config.server.name,
             authenticator=self._sign_ins.authenticator,
+            sign_ins=Pace(self._loop, *PACE),
             mechanisms=self._mechanisms,
             admission=parts.admission(self._inherited, self._number),
             senders=senders,

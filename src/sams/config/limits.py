@@ -104,7 +104,7 @@ class Limits(Section, frozen=True, kw_only=True):
         Key(
             Whole(1, 1_024),
             "How many passwords are hashed at once, over all workers.",
-            unset="one per core",
+            unset="one per core but one, and at least one",
             example="4",
         ),
     ] = None

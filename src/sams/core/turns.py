@@ -7,6 +7,9 @@ another one. Small mail never stands in line, and who is alone there does not wa
 
 A TLS handshake is half a millisecond too, and anybody may ask for one. There most come one at a time, so a few of
 each round are done at once (`Share`), and only what is more stands in line.
+
+To decide a sign-in is a twentieth, but a crowd of them comes in one round, and then waits for hashes for seconds. So a
+few are decided every two milliseconds (`Pace`), and the mail of others goes on between them.
 """
 
 from __future__ import annotations
@@ -87,3 +90,52 @@ class Share:
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._begin_round)
+
+
+class Timers(Protocol):
+    """What a pace needs of an event loop."""
+
+    def time(self) -> float:
+        """Seconds, from any beginning."""
+        ...
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> object:
+        """Call it in so many seconds."""
+        ...
+
+
+class Pace:
+    """So many pieces of work in a time; what is more stands in line, in the order in which it came."""
+
+    __slots__ = ("_left", "_line", "_most", "_seconds", "_timers", "_until")
+
+    def __init__(self, timers: Timers, most: int, seconds: float) -> None:
+        self._timers = timers
+        self._most = self._left = most
+        self._seconds = seconds
+        self._until = 0.0
+        self._line: deque[Callable[[], object]] = deque()
+
+    def take(self) -> bool:
+        """Whether a piece of work may be done now; else `stand_in_line`."""
+        now = self._timers.time()
+        if now >= self._until and not self._line:
+            self._until, self._left = now + self._seconds, self._most
+        if self._line or not self._left:
+            return False
+        self._left -= 1
+        return True
+
+    def stand_in_line(self, go_on: Callable[[], object]) -> None:
+        """Call `go_on` when it may be done. It may have nothing to do by then."""
+        self._line.append(go_on)
+        if len(self._line) == 1:
+            self._timers.call_later(self._seconds, self._next)
+
+    def _next(self) -> None:
+        due = [self._line.popleft() for _ in range(min(self._most, len(self._line)))]
+        self._until, self._left = self._timers.time() + self._seconds, 0
+        if self._line:  # first: a bug of one must not end the turns of the others
+            self._timers.call_later(self._seconds, self._next)
+        for go_on in due:
+            go_on()

@@ -11,6 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from sams.activity.interface import Activity
 from sams.core.clock import Clock
 from sams.core.ids import IdMaker
+from sams.core.turns import Pace
 from sams.identity.interface import Authenticator, Identity
 from sams.message.header import HeaderLimits
 from sams.message.mime import MimeLimits
@@ -27,6 +28,7 @@ class Services:
     """The parts that sessions use.
 
     route_of: the route for a recipient's domain, or None.
+    sign_ins: the pace at which they are decided.
     submit: takes what was accepted, in memory still, to delivery.
     room_for: asked with a login before each message: None, or what it has to wait for before it begins.
     notice: writes to a member.
@@ -36,6 +38,7 @@ class Services:
 
     name: str
     authenticator: Authenticator
+    sign_ins: Pace
     mechanisms: Registry
     admission: Admission
     senders: SenderPolicy

@@ -4,7 +4,8 @@ Theory of operation
 -------------------
 A mechanism makes steps of octets (`protocol/sasl/interface.py`) until it has a claim, and the authenticator a verdict
 of the claim, at once or later, perhaps with a delay. Where the mechanism has a last word, the verdict waits
-(`_last_word`) until the peer has answered it. Only `_conclude` signs somebody in: it counts the connection as the
+(`_last_word`) until the peer has answered it. Of a crowd a few are decided at a time, and the others stand in line
+(`core/turns.py`). Only `_conclude` signs somebody in: it counts the connection as the
 member's, tells the session and says 235, all in one go, so that an exchange that ends anywhere before it (`*`, a
 response that should have been empty, the peer gone) leaves nothing behind.
 """
@@ -46,6 +47,8 @@ from sams.submission.tls import HAS_EXPORTER
 
 NOT_EMPTY = reply(501, "5.5.2", "The exchange ends with an empty response; you are not signed in")
 NOTHING_KNOWN = Channel()
+PACE = (4, 0.002)
+"""So many sign-ins in so many seconds: a tenth of the loop where none is remembered."""
 KEYS_AFTER = 0.005
 """Seconds after which the answer to SCRAM's first message is sent, whose login it is or nobody's."""
 
@@ -151,13 +154,10 @@ class SignIn:
         match step:
             case Verify(claim=claim):
                 self._mechanism, self._claim = None, step
-                verdict = self._services.authenticator.verify(claim, self._address, self.audience)
-                self._was_at_once = isinstance(verdict, SignInVerdict)
-                if isinstance(verdict, SignInVerdict):
-                    self._decided(verdict)
+                if self._services.sign_ins.take():
+                    self._decide(claim)
                 else:
-                    self._pending = verdict
-                    self._connection.wait_for(verdict, self._decided)
+                    self._connection.wait_for(self._turn(), lambda _: self._decide(claim))
             case Challenge(data=data):
                 self._engine.challenge(data)
             case NeedKeys(authcid=login, hash_name=hash_name):
@@ -168,6 +168,22 @@ class SignIn:
                 self._connection.wait_for(answered, lambda _: self._resume(keyed, keys))
             case Malformed(text=text):
                 self._fail(PeerFault(reply(501, "5.5.2", text)))
+
+    def _turn(self) -> asyncio.Future[None]:
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._services.sign_ins.stand_in_line(lambda: _finish(turn))
+        return turn
+
+    def _decide(self, claim: Claim) -> None:
+        if self._is_over:
+            return
+        verdict = self._services.authenticator.verify(claim, self._address, self.audience)
+        self._was_at_once = isinstance(verdict, SignInVerdict)
+        if isinstance(verdict, SignInVerdict):
+            self._decided(verdict)
+        else:
+            self._pending = verdict
+            self._connection.wait_for(verdict, self._decided)
 
     def _resume(self, mechanism: KeyedMechanism, keys: ScramKeys) -> None:
         if not self._is_over:
