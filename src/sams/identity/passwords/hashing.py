@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -251,16 +251,18 @@ class HashPool:
         return self._unknown.pop_oldest() if self._is_by_age else self._unknown.pop()
 
     def _in_lane(self, work: _Work) -> None:
+        """The lane goes last: who waits for it would take the core from us while we have the interpreter."""
         result, error, share = None, None, 1.0
-        try:
-            with self._lanes.hold():
+        with ExitStack() as lane:
+            try:
+                lane.enter_context(self._lanes.hold())
                 effort = Effort()
                 result = work.job()
                 share = effort.share()
-        except BaseException as raised:  # noqa: BLE001 - it is raised to who waits
-            error = raised
-        with suppress(RuntimeError):  # the loop is closed, and nobody waits
-            work.done.get_loop().call_soon_threadsafe(self._ended, work, result, error, share)
+            except BaseException as raised:  # noqa: BLE001 - it is raised to who waits
+                error = raised
+            with suppress(RuntimeError):  # the loop is closed, and nobody waits
+                work.done.get_loop().call_soon_threadsafe(self._ended, work, result, error, share)
 
     def _ended(self, work: _Work, result: object, error: BaseException | None, share: float) -> None:
         self._threads.note(share)
