@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 from collections.abc import Awaitable
 from dataclasses import dataclass
 
@@ -19,8 +20,8 @@ from benchmarks.scale.strangers import Strangers
 from sams.identity.passwords.hashing import HashCost
 from tests.support.service import Service, free_ports
 
-_PAUSE = 0.05
-"""Seconds between two messages of an established session."""
+_LONGEST_PAUSE = 0.1
+"""Seconds between two messages of an established session, at most: members do not act in step."""
 _OCTETS = 4_096
 
 
@@ -55,6 +56,7 @@ class _Storm:
         self._table = table
         self._context = service.trust()
         self._numbers = itertools.count()
+        self._chance = random.Random(1)  # noqa: S311 - it guards nothing
 
     async def run(self) -> None:
         members = await asyncio.gather(*[self._connect() for _ in range(self._size.established)])
@@ -79,7 +81,7 @@ class _Storm:
             times = []
             while not over.is_set():
                 times.append(await member.send(content(next(self._numbers), _OCTETS)))
-                await asyncio.sleep(_PAUSE)
+                await asyncio.sleep(self._chance.uniform(0.0, _LONGEST_PAUSE))
             return times
 
         asking = [asyncio.create_task(ask(member)) for member in members]

@@ -1,6 +1,7 @@
 """Members who sign in all at once, in a process of their own: strangers.py PORT CA MEMBERS.
 
-All connect; when a line comes on standard input all sign in. The end is one line of JSON: the seconds that each waited.
+All connect; when a line comes on standard input all sign in. The end is one line of JSON: the seconds that each of
+them waited.
 """
 
 from __future__ import annotations

@@ -269,6 +269,35 @@ def test_who_hangs_up_before_the_last_answer_was_never_counted(tmp_path: Path) -
     play(tmp_path, scene, limits="connections_per_login = 1")
 
 
+def test_of_a_crowd_everybody_has_a_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.submission.rig.PACE", (1, 0.01))
+
+    async def scene(rig: Rig) -> None:
+        clients = [await rig.secured() for _ in range(4)]
+        asked = [
+            client.ask(plain(login)) for client, login in zip(clients, ("alice", "bob") * 2, strict=True)
+        ]
+        assert [answer[:3] for answer in await asyncio.gather(*asked)] == ["235"] * 4
+
+    play(tmp_path, scene)
+
+
+def test_who_hangs_up_in_line_was_never_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.submission.rig.PACE", (1, 3_600.0))
+
+    async def scene(rig: Rig) -> None:
+        await rig.signed_in("bob")
+        client = await rig.secured()
+        client.send(plain("alice"))
+        client.close()
+        while len(rig.reception.sessions) > 1:  # noqa: ASYNC110 - what is waited for is no event of ours
+            await asyncio.sleep(0.001)
+        assert [one.login for one in rig.told.of(told.SignedIn)] == ["bob"]
+        assert rig.told.of(told.SignInRefused) == []
+
+    play(tmp_path, scene)
+
+
 def test_a_broken_exchange_may_be_followed_by_a_whole_one(tmp_path: Path) -> None:
     async def scene(rig: Rig) -> None:
         client = await rig.secured()

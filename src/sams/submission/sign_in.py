@@ -47,7 +47,7 @@ from sams.submission.tls import HAS_EXPORTER
 
 NOT_EMPTY = reply(501, "5.5.2", "The exchange ends with an empty response; you are not signed in")
 NOTHING_KNOWN = Channel()
-PACE = (4, 0.002)
+PACE = (2, 0.002)
 """So many sign-ins in so many seconds: a tenth of the loop where none is remembered."""
 KEYS_AFTER = 0.005
 """Seconds after which the answer to SCRAM's first message is sent, whose login it is or nobody's."""
@@ -100,7 +100,7 @@ class SignIn:
         self._name = ""
         self._claim: Verify | None = None
         self._was_at_once = False
-        self._pending: asyncio.Future[SignInVerdict] | None = None
+        self._pending: asyncio.Future[SignInVerdict] | asyncio.Future[None] | None = None
         self._last_word: SignInVerdict | None = None
         self._is_over = False
 
@@ -138,7 +138,7 @@ class SignIn:
             self._log.tell(told.Refused("AUTH", str(event.reply), event.reply.reference or ""))
 
     def abandon(self) -> None:
-        """The peer is gone: a verdict that still comes is nobody's. Counted now, it would never be counted out."""
+        """The peer is gone: what it waits for is nobody's. Counted now, it would never be counted out."""
         self._is_over = True
         del self._welcome  # it is the session's, which holds this
         if self._pending is not None:
@@ -157,7 +157,8 @@ class SignIn:
                 if self._services.sign_ins.take():
                     self._decide(claim)
                 else:
-                    self._connection.wait_for(self._turn(), lambda _: self._decide(claim))
+                    self._pending = turn = self._turn()
+                    self._connection.wait_for(turn, lambda _: self._decide(claim))
             case Challenge(data=data):
                 self._engine.challenge(data)
             case NeedKeys(authcid=login, hash_name=hash_name):
@@ -175,6 +176,7 @@ class SignIn:
         return turn
 
     def _decide(self, claim: Claim) -> None:
+        self._pending = None
         if self._is_over:
             return
         verdict = self._services.authenticator.verify(claim, self._address, self.audience)
