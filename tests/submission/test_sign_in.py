@@ -22,6 +22,7 @@ from sams.activity import events as told
 from sams.core.address import Mailbox
 from sams.core.errors import PeerFault, SamsError, TemporaryFailure
 from sams.core.reply import reply
+from sams.core.turns import Pace
 from sams.identity import replies
 from sams.identity.account_sources import Source
 from sams.identity.authentication.authenticator import ChainAuthenticator
@@ -282,15 +283,18 @@ def test_of_a_crowd_everybody_has_a_turn(tmp_path: Path, monkeypatch: pytest.Mon
     play(tmp_path, scene)
 
 
-def test_who_hangs_up_in_line_was_never_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_is_cut_off_in_line_is_never_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.submission.rig.PACE", (1, 3_600.0))
 
     async def scene(rig: Rig) -> None:
+        stands = asyncio.Event()
         await rig.signed_in("bob")
         client = await rig.secured()
+        monkeypatch.setattr(Pace, "stand_in_line", lambda *_: stands.set())
         client.send(plain("alice"))
-        client.close()
-        while len(rig.reception.sessions) > 1:  # noqa: ASYNC110 - what is waited for is no event of ours
+        await asyncio.wait_for(stands.wait(), 20)
+        rig.reception.cut()
+        while rig.reception.sessions:  # noqa: ASYNC110 - what is waited for is no event of ours
             await asyncio.sleep(0.001)
         assert [one.login for one in rig.told.of(told.SignedIn)] == ["bob"]
         assert rig.told.of(told.SignInRefused) == []
