@@ -118,3 +118,11 @@ def test_every_limit_that_is_set_reaches_its_room() -> None:
     assert (server.message_size, server.max_recipients, server.errors) == (1_048_576, 101, 13)
     assert (server.commands_before_auth, server.failed_signins) == (14, 15)
     assert (server.command_line, server.auth_line, server.data_line) == (600, 700, 2_000)
+
+
+@pytest.mark.parametrize(("cores", "checks"), [(1, 1), (2, 1), (8, 7), (None, 1)])
+def test_checks_of_passwords_leave_a_core_to_who_is_signed_in(
+    monkeypatch: pytest.MonkeyPatch, cores: int | None, checks: int
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    assert parts.checks_at_once(CONFIG) == checks

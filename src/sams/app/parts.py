@@ -54,9 +54,14 @@ def local_app_passwords(config: Config, clock: Clock, accounts: AccountStore) ->
     return LocalAppPasswords(accounts, store, names[0] if names else None, config.server.data_dir / USES_FILE)
 
 
+def checks_at_once(config: Config) -> int:
+    """How many passwords are hashed at once, over all workers: one core is left to who is signed in."""
+    return config.limits.password_checks or max(1, (os.cpu_count() or 1) - 1)
+
+
 def hash_pool(config: Config, memory: SharedMemory, number: int) -> HashPool:
     """The threads on which this worker hashes passwords."""
-    at_once = config.limits.password_checks or max(1, (os.cpu_count() or 1) - 1)
+    at_once = checks_at_once(config)
     lanes = Lanes(config.server.data_dir / "lanes", at_once)
     waiting = config.limits.password_checks_waiting
     return HashPool(lanes, memory.hashing, number, at_once=at_once, max_waiting=waiting)

@@ -125,7 +125,7 @@ class Pace:
         """Whether a piece of work may be done now; else `stand_in_line`."""
         if not self._line and self._timers.time() >= self._until:
             self._begin(self._most)
-        if self._line or not self._left:
+        if not self._left or self._line:
             return False
         self._left -= 1
         return True

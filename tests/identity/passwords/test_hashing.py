@@ -309,20 +309,10 @@ def test_a_holder_that_dies_gives_its_lane_back(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="a thread has a priority of its own on Linux")
 def test_hashes_are_computed_at_low_priority_and_the_loop_is_not(tmp_path: Path) -> None:
-    async def twice(hash_pool: HashPool) -> list[tuple[int, int]]:
-        idle = await hash_pool.run(_priority, HOME)
-        await hash_pool.run(
-            partial(time.sleep, 0.02), HOME
-        )  # it gets nothing of a core, as in a full machine
-        return [idle, await hash_pool.run(_priority, HOME)]
-
     def measured(service: int) -> None:
         os.nice(service)
         hash_pool = pool(tmp_path, Columns(1))
-        assert asyncio.run(twice(hash_pool)) == [
-            (min(19, own + service), os.SCHED_IDLE),
-            (min(19, own + service + 10), os.SCHED_BATCH),
-        ]
+        assert asyncio.run(hash_pool.run(_priority, HOME)) == (min(19, own + service + 10), os.SCHED_BATCH)
         assert _priority() == (min(19, own + service), os.SCHED_OTHER)
         hash_pool.close()
 
@@ -340,7 +330,7 @@ def test_a_job_whose_thread_is_only_beginning_counts_itself_out_of_a_pool_that_c
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begins = threading.Event()
-    monkeypatch.setattr("sams.identity.passwords.threads._use_idle_cores", lambda: begins.wait(20))
+    monkeypatch.setattr("sams.identity.passwords.hashing._lower_priority", lambda _: begins.wait(20))
     columns = Columns(1)
 
     async def main() -> None:

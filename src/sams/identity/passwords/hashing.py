@@ -1,8 +1,8 @@
 """Password hashes (argon2id, RFC 9106), and the bounded place where they are computed.
 
 A hash takes tens of milliseconds of one core and 19 MiB. Unbounded, a flood of sign-ins would take the
-machine from members who are signed in; so over all workers a bounded number is computed at once, by threads that
-stand back (`threads.py`), and at most `max_waiting` wait for it. Who was right at the same place before comes
+machine from members who are signed in; so over all workers a bounded number is computed at once, at low
+priority, and at most `max_waiting` wait for it. Who was right at the same place before comes
 first. All others take turns by where they come from (`fair_queue.py`) and by how long they wait, one of each: who
 makes many wait from one place keeps nobody elsewhere from a check, and many places keep no crowd from it that
 waits behind one.
@@ -11,11 +11,14 @@ waits behind one.
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
+import sys
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, TypeVar
 
 from argon2 import PasswordHasher, Type
@@ -28,7 +31,6 @@ from sams.identity.origin import origin_key
 from sams.identity.passwords.foreign.interface import ForeignHash, PlainPassword
 from sams.identity.passwords.foreign.reader import ARGON2, ForeignHashes
 from sams.identity.passwords.lanes import Lanes
-from sams.identity.passwords.threads import Effort, GentleThreads
 from sams.identity.replies import BUSY
 from sams.identity.shared_table import Columns
 
@@ -164,7 +166,7 @@ class HashPool:
     waiting: made before the fork; how many jobs each worker has under way.
     worker: this worker's number, its column there.
     at_once: over the machine.
-    niceness: of the threads above the service's, while all cores are busy.
+    niceness: of the threads above the service's, where the system can give a thread its own (Linux).
     """
 
     def __init__(
@@ -187,7 +189,7 @@ class HashPool:
         self._is_by_age = self._is_closed = False
         self._idle = at_once
         waiting.numbers[worker] = 0
-        self._threads = GentleThreads(at_once, niceness)
+        self._threads = ThreadPoolExecutor(at_once, "hash", initializer=_lower_priority, initargs=(niceness,))
 
     async def run(self, job: Callable[[], _Result], address: str, *, is_known: bool = False) -> _Result:
         """Run a job in a lane, in its turn among those of other addresses.
@@ -217,7 +219,7 @@ class HashPool:
         while work := self._next():
             self._count(-1)
             work.done.cancel()
-        self._threads.close()
+        self._threads.shutdown(wait=True)
 
     def _has_room(self) -> bool:
         numbers, share = self._waiting.numbers, self._own_share
@@ -242,7 +244,7 @@ class HashPool:
         """Give idle threads those whose turn it is."""
         while self._idle and not self._is_closed and (work := self._next()):
             self._idle -= 1
-            self._threads.submit(partial(self._in_lane, work))
+            self._threads.submit(self._in_lane, work)
 
     def _next(self) -> _Work | None:
         if work := self._known.pop():
@@ -252,20 +254,17 @@ class HashPool:
 
     def _in_lane(self, work: _Work) -> None:
         """The lane goes last: who waits for it would take the core from us while we have the interpreter."""
-        result, error, share = None, None, 1.0
+        result, error = None, None
         with ExitStack() as lane:
             try:
                 lane.enter_context(self._lanes.hold())
-                effort = Effort()
                 result = work.job()
-                share = effort.share()
             except BaseException as raised:  # noqa: BLE001 - it is raised to who waits
                 error = raised
             with suppress(RuntimeError):  # the loop is closed, and nobody waits
-                work.done.get_loop().call_soon_threadsafe(self._ended, work, result, error, share)
+                work.done.get_loop().call_soon_threadsafe(self._ended, work, result, error)
 
-    def _ended(self, work: _Work, result: object, error: BaseException | None, share: float) -> None:
-        self._threads.note(share)
+    def _ended(self, work: _Work, result: object, error: BaseException | None) -> None:
         self._idle += 1
         self._count(-1)
         work.conclude(result, error)
@@ -275,3 +274,15 @@ class HashPool:
         """A reload makes a pool beside the one that still runs: the worker's number is theirs together."""
         numbers = self._waiting.numbers
         numbers[self._worker] = max(0, numbers[self._worker] + change)
+
+
+def _lower_priority(niceness: int) -> None:
+    """Linux gives a thread its own; as a batch job it never interrupts a loop that has just woken up.
+
+    Not less: who ends a hash holds the interpreter for a moment, and the loop waits until that moment gets a core.
+    """
+    if sys.platform == "linux":
+        thread = threading.get_native_id()
+        service = os.getpriority(os.PRIO_PROCESS, thread)  # to ask for less than that would need a right
+        os.setpriority(os.PRIO_PROCESS, thread, min(service + niceness, 19))
+        os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
