@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sams.core.turns import Pace, Share, Turns
+from sams.core.turns import Share, Turns
 
 
 class Loop:
@@ -136,90 +136,3 @@ def test_a_bug_in_one_piece_of_work_does_not_keep_the_others_from_theirs() -> No
         loop.round()
     loop.round()
     assert done == ["other"]
-
-
-class Timers:
-    """A clock that stands still until it is told to go on."""
-
-    def __init__(self) -> None:
-        self._now = 0.0
-        self._due: list[tuple[float, Callable[[], object]]] = []
-
-    def time(self) -> float:
-        return self._now
-
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> None:
-        self._due.append((self._now + delay, callback))
-
-    def go_on(self, seconds: float) -> None:
-        self._now += seconds
-        due = [one for one in self._due if one[0] <= self._now]
-        self._due = [one for one in self._due if one[0] > self._now]
-        for _, callback in due:
-            callback()
-
-    @property
-    def is_at_rest(self) -> bool:
-        return not self._due
-
-
-class Paced:
-    """Work that goes at a pace of two in a second."""
-
-    def __init__(self) -> None:
-        self.timers = Timers()
-        self.done: list[int] = []
-        self.pace = Pace(self.timers, 2, 1.0)
-
-    def work(self, *numbers: int) -> None:
-        for number in numbers:
-            if self.pace.take():
-                self.done.append(number)
-            else:
-                self.pace.stand_in_line(lambda number=number: self.done.append(number))  # type: ignore[misc]
-
-
-def test_of_a_crowd_a_few_have_their_turn_at_a_time_in_the_order_in_which_they_came() -> None:
-    paced = Paced()
-    paced.work(*range(5))
-    assert paced.done == [0, 1]
-    paced.timers.go_on(1.0)
-    assert paced.done == [0, 1, 2, 3]
-    paced.work(5)
-    assert paced.done == [0, 1, 2, 3], "who came later overtakes nobody"
-    paced.timers.go_on(1.0)
-    assert paced.done == [0, 1, 2, 3, 4, 5]
-
-
-def test_who_is_no_crowd_waits_for_nothing_and_leaves_no_timer() -> None:
-    paced = Paced()
-    for number in range(4):
-        paced.work(number)
-        paced.timers.go_on(0.5)
-    assert paced.done == [0, 1, 2, 3]
-    assert paced.timers.is_at_rest
-
-
-def test_a_long_line_goes_faster() -> None:
-    paced = Paced()
-    paced.work(*range(3_202))
-    steps = 0
-    while len(paced.done) < 3_202:
-        paced.timers.go_on(1.0)
-        steps += 1
-    assert steps < 200
-    assert paced.done == list(range(3_202))
-
-
-def test_a_bug_of_one_keeps_no_other_from_its_turn() -> None:
-    def broken() -> None:
-        raise KeyError("a bug")
-
-    paced = Paced()
-    paced.work(0, 1)
-    paced.pace.stand_in_line(broken)
-    paced.work(2)
-    with pytest.raises(KeyError):
-        paced.timers.go_on(1.0)
-    paced.timers.go_on(1.0)
-    assert paced.done == [0, 1, 2]

@@ -21,7 +21,7 @@ from sams.app.sign_ins import SignIns
 from sams.config.loading import parse
 from sams.core.clock import SystemClock
 from sams.core.ids import IdMaker, new_reference
-from sams.core.turns import Pace
+from sams.core.turns import Share
 from sams.identity.accounts.store import AccountStore
 from sams.identity.passwords.hashing import HashCost, Hashes
 from sams.policy.senders import SenderPolicy
@@ -34,7 +34,7 @@ from sams.spool.sqlite import SqliteSpool, open_shard
 from sams.submission.composition import Composer
 from sams.submission.reception import House, ListenerDoor, Reception
 from sams.submission.services import Services
-from sams.submission.sign_in import PACE
+from sams.submission.sign_in import DECIDED_AT_ONCE
 from tests.support.certificates import Authority
 from tests.support.service import free_ports
 
@@ -280,7 +280,7 @@ async def serving(
     services = Services(
         name=config.server.name,
         authenticator=sign_ins.authenticator,
-        sign_ins=Pace(asyncio.get_running_loop(), *PACE),
+        sign_ins=Share(asyncio.get_running_loop(), DECIDED_AT_ONCE),
         mechanisms=mechanisms,
         admission=parts.admission(inherited, 0),
         senders=senders,

@@ -22,7 +22,7 @@ from sams.activity import events as told
 from sams.core.address import Mailbox
 from sams.core.errors import PeerFault, SamsError, TemporaryFailure
 from sams.core.reply import reply
-from sams.core.turns import Pace
+from sams.core.turns import Share
 from sams.identity import replies
 from sams.identity.account_sources import Source
 from sams.identity.authentication.authenticator import ChainAuthenticator
@@ -271,7 +271,7 @@ def test_who_hangs_up_before_the_last_answer_was_never_counted(tmp_path: Path) -
 
 
 def test_of_a_crowd_everybody_has_a_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.submission.rig.PACE", (1, 0.01))
+    monkeypatch.setattr("tests.submission.rig.DECIDED_AT_ONCE", 1)
 
     async def scene(rig: Rig) -> None:
         clients = [await rig.secured() for _ in range(4)]
@@ -284,13 +284,12 @@ def test_of_a_crowd_everybody_has_a_turn(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_who_is_cut_off_in_line_is_never_decided(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tests.submission.rig.PACE", (1, 3_600.0))
-
     async def scene(rig: Rig) -> None:
         stands = asyncio.Event()
         await rig.signed_in("bob")
         client = await rig.secured()
-        monkeypatch.setattr(Pace, "stand_in_line", lambda *_: stands.set())
+        monkeypatch.setattr(Share, "take", lambda _: False)
+        monkeypatch.setattr(Share, "stand_in_line", lambda *_: stands.set())
         client.send(plain("alice"))
         await asyncio.wait_for(stands.wait(), 20)
         rig.reception.cut()

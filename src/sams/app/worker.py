@@ -26,7 +26,7 @@ from sams.config.model import Config
 from sams.control.messages import RouteDown
 from sams.core.address import parse_mailbox
 from sams.core.ids import IdMaker, new_reference
-from sams.core.turns import Pace
+from sams.core.turns import Share
 from sams.delivery.routes import RouteTable
 from sams.delivery.scheduler import Scheduler
 from sams.identity.app_passwords.store import AppPasswordStore
@@ -40,7 +40,7 @@ from sams.spool.interface import Search, Spool, Work
 from sams.submission.composition import Composer
 from sams.submission.reception import House, Reception
 from sams.submission.services import Services
-from sams.submission.sign_in import PACE
+from sams.submission.sign_in import DECIDED_AT_ONCE
 
 LOOK_EVERY = 1.0
 """Seconds between two looks at what has to be looked at regularly."""
@@ -189,7 +189,7 @@ class WorkerGraph:
         services = Services(
             name=config.server.name,
             authenticator=self._sign_ins.authenticator,
-            sign_ins=Pace(self._loop, *PACE),
+            sign_ins=Share(self._loop, DECIDED_AT_ONCE),
             mechanisms=self._mechanisms,
             admission=parts.admission(self._inherited, self._number),
             senders=senders,

@@ -8,8 +8,7 @@ another one. Small mail never stands in line, and who is alone there does not wa
 A TLS handshake is half a millisecond too, and anybody may ask for one. There most come one at a time, so a few of
 each round are done at once (`Share`), and only what is more stands in line.
 
-To decide a sign-in takes a tenth of that, but a crowd's come all in one round, and wait for their hashes afterwards.
-So a few are decided every two milliseconds (`Pace`), and the mail of others goes on between them.
+So do sign-ins that are decided: each takes a tenth of a handshake, but a crowd's come all in one round.
 """
 
 from __future__ import annotations
@@ -90,63 +89,3 @@ class Share:
         if not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._begin_round)
-
-
-class Timers(Protocol):
-    """What a pace needs of an event loop."""
-
-    def time(self) -> float:
-        """Seconds, from any beginning."""
-        ...
-
-    def call_later(self, delay: float, callback: Callable[[], object], /) -> object:
-        """Call it in so many seconds."""
-        ...
-
-
-_STEPS = 32
-"""A long line goes faster: each step takes this part of it. So nobody stands there for much longer than so many."""
-
-
-class Pace:
-    """So many pieces of work in a time; what is more stands in line, in the order in which it came."""
-
-    __slots__ = ("_is_due", "_left", "_line", "_most", "_seconds", "_timers", "_until")
-
-    def __init__(self, timers: Timers, most: int, seconds: float) -> None:
-        self._timers = timers
-        self._most = self._left = most
-        self._seconds = seconds
-        self._until = 0.0
-        self._line: deque[Callable[[], object]] = deque()
-        self._is_due = False
-
-    def take(self) -> bool:
-        """Whether a piece of work may be done now; else `stand_in_line`."""
-        if not self._line and self._timers.time() >= self._until:
-            self._begin(self._most)
-        if not self._left or self._line:
-            return False
-        self._left -= 1
-        return True
-
-    def stand_in_line(self, go_on: Callable[[], object]) -> None:
-        """Call `go_on` when it may be done. It may have nothing to do by then."""
-        self._line.append(go_on)
-        self._call()
-
-    def _begin(self, most: int) -> None:
-        self._until, self._left = self._timers.time() + self._seconds, most
-
-    def _step(self) -> None:
-        self._is_due = False
-        self._begin(max(self._most, len(self._line) // _STEPS))
-        self._call()
-        while self._line and self._left:
-            self._left -= 1  # first: a bug of one must not end the turns of the others
-            self._line.popleft()()
-
-    def _call(self) -> None:
-        if self._line and not self._is_due:
-            self._is_due = True
-            self._timers.call_later(self._seconds, self._step)

@@ -11,7 +11,7 @@ from structlog.typing import FilteringBoundLogger
 from sams.activity.interface import Activity
 from sams.core.clock import Clock
 from sams.core.ids import IdMaker
-from sams.core.turns import Pace
+from sams.core.turns import Share
 from sams.identity.interface import Authenticator, Identity
 from sams.message.header import HeaderLimits
 from sams.message.mime import MimeLimits
@@ -28,7 +28,7 @@ class Services:
     """The parts that sessions use.
 
     route_of: the route for a recipient's domain, or None.
-    sign_ins: the pace at which they are decided.
+    sign_ins: how many of them a round of the worker's loop decides.
     submit: takes what was accepted, in memory still, to delivery.
     room_for: asked with a login before each message: None, or what it has to wait for before it begins.
     notice: writes to a member.
@@ -38,7 +38,7 @@ class Services:
 
     name: str
     authenticator: Authenticator
-    sign_ins: Pace
+    sign_ins: Share
     mechanisms: Registry
     admission: Admission
     senders: SenderPolicy
