@@ -85,15 +85,15 @@ def test_an_idle_session_holds_no_buffer() -> None:
     inbox.feed(100_000 * b"x" + b"\r\nabc")
     assert inbox.line(200_000) is not None
     assert inbox.line(200_000) is None
-    assert inbox._data == b"abc"
+    assert inbox.data == b"abc"
     inbox.feed(b"\r\n")
     assert inbox.line(LIMIT) == b"abc"
     assert inbox.line(LIMIT) is None
-    assert inbox._data == b""
+    assert inbox.data == b""
     inbox.feed(b"abc")
     inbox.take(3)
     assert inbox.is_used_up()
-    assert inbox._data == b""
+    assert inbox.data == b""
 
 
 def test_the_begin_of_a_dropped_line_is_not_kept() -> None:

@@ -45,6 +45,8 @@ def read_command(talk: Conversation) -> Event | Need | None:
     The fast path: a whole line in plain form, its verb in upper case. All others, good or bad, go the slow path.
     """
     inbox = talk.inbox
+    if not inbox.data:
+        return _NEED_DATA
     plain = inbox.match(PLAIN_COMMAND, talk.settings.command_line)
     if plain is None:
         return _NEED_DATA if inbox.is_used_up() else _read_slowly(talk)

@@ -32,12 +32,15 @@ class Flaw(enum.Enum):
 
 
 class Inbox:
-    """Octets in the order of their arrival."""
+    """Octets in the order of their arrival.
 
-    __slots__ = ("_data", "_dropping", "_pieces", "_shut", "_start")
+    data: where the next ones are, with those of it that are taken already; empty: nothing has arrived.
+    """
+
+    __slots__ = ("_dropping", "_pieces", "_shut", "_start", "data")
 
     def __init__(self) -> None:
-        self._data = b""
+        self.data = b""
         self._start = 0
         self._pieces: list[bytes] = []
         self._dropping = False
@@ -45,20 +48,20 @@ class Inbox:
 
     def feed(self, data: bytes) -> None:
         """Add what arrived, if anything is read still."""
-        if not self._data:
-            self._data = b"" if self._shut else data
+        if not self.data:
+            self.data = b"" if self._shut else data
         elif data:
             self._pieces.append(data)
 
     @property
     def size(self) -> int:
         """Octets not taken yet."""
-        size = len(self._data) - self._start
+        size = len(self.data) - self._start
         return size + sum(map(len, self._pieces)) if self._pieces else size
 
     def clear(self) -> None:
         """Forget all."""
-        self._data, self._start, self._dropping = b"", 0, False
+        self.data, self._start, self._dropping = b"", 0, False
         self._pieces.clear()
 
     def shut(self) -> None:
@@ -70,9 +73,9 @@ class Inbox:
         """The first octets of the next line, fewer where fewer have arrived."""
         if self._dropping:
             self._drop()
-        if self._pieces and len(self._data) - self._start < count:
+        if self._pieces and len(self.data) - self._start < count:
             self._gather()
-        return b"" if self._dropping else self._data[self._start : self._start + count]
+        return b"" if self._dropping else self.data[self._start : self._start + count]
 
     def line(self, limit: int) -> bytes | Flaw | None:
         """The next line without its CRLF; None while it is incomplete. limit: octets with the CRLF."""
@@ -93,55 +96,60 @@ class Inbox:
         """
         if self._dropping:
             return None
-        match = line.match(self._data, self._start, self._start + limit)
+        data = self.data
+        match = line.match(data, self._start, self._start + limit)
         if match is not None:
-            self._start = match.end()
+            end = match.end()
+            if end < len(data) or self._pieces:
+                self._start = end
+            else:
+                self.data, self._start = b"", 0
         return match
 
     def is_used_up(self) -> bool:
         """Whether nothing is left to read; then nothing is held any more."""
-        if self._pieces or self._start < len(self._data):
+        if self._pieces or self._start < len(self.data):
             return False
-        self._data, self._start = b"", 0
+        self.data, self._start = b"", 0
         return True
 
     def take(self, most: int) -> bytes:
         """The next octets, at most so many of them; empty when none have arrived."""
         if self._pieces:
             self._gather()
-        octets = self._data[self._start : self._start + most]
+        octets = self.data[self._start : self._start + most]
         if octets:
             self._start += len(octets)
         else:
-            self._data, self._start = b"", 0
+            self.data, self._start = b"", 0
         return octets
 
     def take_all(self) -> bytes:
         """All octets that have arrived."""
         if self._pieces:
             self._gather()
-        octets = self._data[self._start :]
-        self._data, self._start = b"", 0
+        octets = self.data[self._start :]
+        self.data, self._start = b"", 0
         return octets
 
     def give_back(self, octets: bytes) -> None:
         """Take back the last octets that were taken."""
-        if self._data:
+        if self.data:
             self._start -= len(octets)
         else:
-            self._data = octets
+            self.data = octets
 
     def _complete_line(self, limit: int) -> bytes | None:
         start = self._start
-        end = self._data.find(b"\r\n", start, start + limit)
+        end = self.data.find(b"\r\n", start, start + limit)
         if end < 0:
             return None
         self._start = end + 2
-        return self._data[start:end]
+        return self.data[start:end]
 
     def _judge_partial(self, limit: int) -> Flaw | None:
-        self._data, self._start = self._data[self._start :], 0
-        window = self._data[:limit]
+        self.data, self._start = self.data[self._start :], 0
+        window = self.data[:limit]
         if _LF in window or _NUL in window or _CR in window[:-1]:
             flaw = Flaw.BARE
         elif len(window) == limit:
@@ -154,15 +162,15 @@ class Inbox:
     def _drop(self) -> bool:
         """Whether the line that is dropped has come to its end."""
         self._gather()
-        end = self._data.find(b"\r\n", self._start)
+        end = self.data.find(b"\r\n", self._start)
         if end < 0:
-            self._data, self._start = self._data[-1:] if self._data.endswith(b"\r") else b"", 0
+            self.data, self._start = self.data[-1:] if self.data.endswith(b"\r") else b"", 0
             return False
         self._start, self._dropping = end + 2, False
         return True
 
     def _gather(self) -> None:
         if self._pieces:
-            self._data = b"".join([self._data[self._start :], *self._pieces])
+            self.data = b"".join([self.data[self._start :], *self._pieces])
             self._start = 0
             self._pieces.clear()
