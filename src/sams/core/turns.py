@@ -66,7 +66,8 @@ class Share:
 
     def take(self) -> bool:
         """Whether a piece of work may be done now; else `stand_in_line`."""
-        self._call()
+        if not self._is_due:
+            self._call()
         if self._line or not self._left:
             return False
         self._left -= 1

@@ -93,7 +93,6 @@ class ServerTls:
         "_answered",
         "_heard",
         "_incoming",
-        "_most",
         "_object",
         "_outgoing",
         "established",
@@ -107,7 +106,6 @@ class ServerTls:
         self._object = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
         self._heard = self._answered = 0
         self.first = b""
-        self._most = HANDSHAKE_OCTETS
         self.established = False
         self.peer_closed = False
 
@@ -123,13 +121,13 @@ class ServerTls:
         self._heard += len(ciphertext)
         if not self._answered:
             self.first += ciphertext[: FIRST_OCTETS - len(self.first)]
-        if self._heard > self._most:
+        if self._heard > HANDSHAKE_OCTETS and self._heard > self._most():
             raise TlsError(TOO_LONG)
         self._incoming.write(ciphertext)
         try:
             self._object.do_handshake()
         except ssl.SSLWantReadError:
-            self._note_answer()
+            self._answered += self._outgoing.pending
             return None
         except ssl.SSLZeroReturnError:
             raise TlsError(CLOSED) from None
@@ -201,12 +199,10 @@ class ServerTls:
             pass  # the peer's own close_notify is not waited for (RFC 8446 section 6.1)
         return self._outgoing.read()
 
-    def _note_answer(self) -> None:
+    def _most(self) -> int:
         """If the ClientHello was answered, what follows may be a chain of certificates, where we asked for one."""
-        pending = self._outgoing.pending
-        self._answered += pending
-        if pending and self._object.context.verify_mode is not ssl.CERT_NONE:
-            self._most = HANDSHAKE_OCTETS + CERTIFICATE_OCTETS
+        asked = self._answered and self._object.context.verify_mode is not ssl.CERT_NONE
+        return HANDSHAKE_OCTETS + CERTIFICATE_OCTETS if asked else HANDSHAKE_OCTETS
 
     def _decrypt_much(self, ciphertext: bytes | memoryview) -> bytes:
         pieces: list[bytes] = []
