@@ -60,6 +60,7 @@ ATTEMPT = kind_of(Attempted("", "", "", "", (), 0.0))
 LIVE_AFTER = 1.0
 """Seconds until a session that lasts is written for the first time."""
 _MANY_RECIPIENTS = 20
+_STRANGERS, _SESSIONS, _DELIVERIES = Keep.STRANGERS, Keep.SESSIONS, Keep.DELIVERIES
 _SHORT_REPLY = 300
 
 
@@ -96,10 +97,11 @@ class Recorder:
         metrics: m.Metrics,
         on_alarm: Callable[[Alarmed], None],
     ) -> None:
-        self.clock = clock
+        self.now, self.monotonic = clock.now, clock.monotonic
         self.journal = journal
         self.facts = facts
         self.metrics = metrics
+        self.numbers = metrics.numbers
         self.changed: dict[_Session, None] = {}
         self._log = log
         self._on_alarm = on_alarm
@@ -116,14 +118,14 @@ class Recorder:
         counts = COUNTS[event.__class__]
         if counts is not None:
             counts(self.metrics, event)
-        self._put(event, Keep.DELIVERIES if isinstance(event, Reported) else Keep.SERVICE)
+        self._put(event, _DELIVERIES if isinstance(event, Reported) else Keep.SERVICE)
         log_service_event(self._log, event)
         if isinstance(event, Alarmed):
             self._on_alarm(event)
 
     def tick(self) -> None:
         """Once a second: write what running sessions told, and whether rows or lines were lost."""
-        oldest, now = self.clock.monotonic() - LIVE_AFTER, self.clock.now()
+        oldest, now = self.monotonic() - LIVE_AFTER, self.now()
         for session in [each for each in self.changed if each.begun <= oldest]:
             session.write(now, ended=False)
         if lost := self.journal.take_lost():
@@ -132,16 +134,16 @@ class Recorder:
 
     def _attempted(self, event: Attempted) -> None:
         count_attempt(self.metrics, event)
-        now, line = self.clock.now(), delivery(event)
+        now, line = self.now(), delivery(event)
         self.facts.tell("warning" if line.failed else "info", "delivery", line, now)
         if len(event.recipients) > _MANY_RECIPIENTS:
             event = _shortened(event)
         terms = terms_of_attempt(event)
         record = encode_record(Record(now, ATTEMPT, event.session, event.login, "", ((0.0, event),), terms))
-        self.journal.put(Row(self.journal.next_number(now), Keep.DELIVERIES, True, record, terms))
+        self.journal.put(Row(self.journal.next_number(now), _DELIVERIES, True, record, terms))
 
     def _put(self, event: ServiceEvent, keep: Keep) -> None:
-        now, login, terms = self.clock.now(), getattr(event, "login", ""), terms_of(event)
+        now, login, terms = self.now(), getattr(event, "login", ""), terms_of(event)
         record = encode_record(Record(now, kind_of(event), "", login, "", ((0.0, event),), terms))
         self.journal.put(Row(self.journal.next_number(now), keep, True, record, terms))
 
@@ -171,10 +173,10 @@ class _Session:
     ) -> None:
         self.id = session_id
         self._recorder = recorder
-        self._numbers = recorder.metrics.numbers
-        self._monotonic = recorder.clock.monotonic
-        self.begun = self._monotonic()
-        self._at = recorder.clock.now()
+        self._numbers = recorder.numbers
+        self._monotonic = recorder.monotonic
+        self.begun = recorder.monotonic()
+        self._at = recorder.now()
         self._client = client
         self._steps: list[tuple[float, AnyEvent]] = [(0.0, Connected(client, port, implicit))]
         self._terms: list[str] = []
@@ -213,7 +215,7 @@ class _Session:
         if self._omitted:
             self._steps.append((seconds, Omitted(self._omitted)))
         self._steps.append((seconds, Closed(how, commands, seconds)))
-        now = self._recorder.clock.now()
+        now = self._recorder.now()
         self.write(now, ended=True)
         self._recorder.facts.tell("info", "session", self._summary, now)
 
@@ -224,7 +226,7 @@ class _Session:
         self._changed = False
         if not self._number:
             self._number = recorder.journal.next_number(now)
-        keep = Keep.SESSIONS if summary.mechanism else Keep.STRANGERS
+        keep = _SESSIONS if summary.mechanism else _STRANGERS
         terms = ("s" + self.id, "c" + self._client, *self._terms)  # ids of our own are in upper case
         record = Record(self._at, SESSION, self.id, summary.login, self._client, self._steps, terms)
         recorder.journal.put(Row(self._number, keep, ended, encode_record(record), terms))
@@ -238,7 +240,7 @@ class _Session:
 
     def _turn_over(self) -> None:
         """Leave the row as it is, and go on in a new one."""
-        self.write(self._recorder.clock.now(), ended=True)
+        self.write(self._recorder.now(), ended=True)
         self._number, self._steps, self._terms = 0, [], []
 
 
