@@ -243,8 +243,9 @@ class Admission:
     def _of_origin(self, key: bytes) -> _Count:
         """What this worker counts of it, in this minute."""
         minute = int(self._clock.monotonic()) // _MINUTE & 0xFFFF_FFFF
-        self._forget_some(minute)
         origins = self._own.origins
+        if origins:
+            self._forget_some(minute)
         count = origins.get(key)
         if count is None:
             count = origins[key] = _Count(self._tag(b"address\0", key), minute)

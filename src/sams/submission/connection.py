@@ -139,9 +139,7 @@ class Connection(asyncio.BufferedProtocol):
                 self._say_in_clear()
         except Exception as error:  # noqa: BLE001 - a bug ends the session, never the server
             self._break(error)
-        limits = self._limits
-        first = min(limits.handshake, limits.sign_in, limits.sign_in_under_pressure)
-        self._wheel.watch(self, self.progress.opened + first)
+        self._wheel.watch(self, self.progress.opened + self._limits.first)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002 - the loop's interface
         """The worker's one buffer: it is emptied before the loop reads again."""

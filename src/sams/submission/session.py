@@ -226,7 +226,8 @@ class Session:
     def closed(self) -> None:
         """The connection is gone."""
         self._sign_in.abandon()
-        self._drop()
+        if self._transaction is not None:
+            self._drop()
         login = self.identity.login if self.identity is not None else None
         self._services.admission.disconnected(self.address, login)
         self._log.end(self._how or "lost", self._commands)

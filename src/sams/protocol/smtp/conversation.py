@@ -23,7 +23,8 @@ from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.settings import ServerSettings
 from sams.protocol.smtp.states import Refusal, State
 
-_CLOSED = State.CLOSED  # a name, for Python 3.11 takes its time to find a member
+# Names, for Python 3.11 takes its time to find a member.
+_CLEAR, _SECURED, _CLOSED = State.CLEAR, State.SECURED, State.CLOSED
 
 
 class Pending(msgspec.Struct, frozen=True, gc=False):
@@ -106,7 +107,7 @@ class Conversation:
         self.opening = b""
         self.inbox = Inbox()
         self.allowance = Allowance(settings)
-        self.begin(State.SECURED if tls else State.CLEAR, tls=tls)
+        self.begin(_SECURED if tls else _CLEAR, tls=tls)
 
     def begin(self, state: State, *, tls: bool) -> None:
         """Know nothing about the peer: at the start, and again after STARTTLS; only the counters stay."""

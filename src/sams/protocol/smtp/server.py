@@ -32,6 +32,7 @@ from sams.protocol.smtp.states import BODY, RULES, TRANSACTION, State
 
 # Names, for Python 3.11 takes its time to find a member.
 _NEED_ANSWER = Need.ANSWER
+_HANDSHAKE, _SECURED = State.HANDSHAKE, State.SECURED
 _READY, _MAIL, _RCPT = State.READY, State.MAIL, State.RCPT
 _DATA, _CHUNK, _BINARY = State.DATA, State.CHUNK, Body.BINARY_MIME
 
@@ -191,12 +192,12 @@ class ServerEngine:
             ProtocolMisuse: there was no StartTls.
         """
         talk = self._talk
-        if talk.state is not State.HANDSHAKE:
+        if talk.state is not _HANDSHAKE:
             raise ProtocolMisuse("no handshake was due")
         if talk.inbox.size:
             talk.events.appendleft(talk.refuse_and_shut("STARTTLS", replies.INJECTED))
         else:
-            talk.begin(State.SECURED, tls=True)
+            talk.begin(_SECURED, tls=True)
 
     def use(self, settings: ServerSettings) -> None:
         """Offer from now on what these settings of the same listener offer: the handshake told who the peer is."""

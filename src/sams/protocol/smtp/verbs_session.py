@@ -10,6 +10,9 @@ from sams.protocol.smtp.events import Event, Hello, Need, Quit, Reset, StartTls
 from sams.protocol.smtp.phrases import STARTTLS_GO_AHEAD
 from sams.protocol.smtp.states import TRANSACTION, State
 
+# Names, for Python 3.11 takes its time to find a member.
+_HANDSHAKE, _SECURED, _GREETED = State.HANDSHAKE, State.SECURED, State.GREETED
+_NEED_HANDSHAKE = Need.HANDSHAKE
 MAX_HELLO_OCTETS = 255
 """RFC 5321 section 4.5.3.1.2: a domain."""
 
@@ -29,9 +32,9 @@ def _hello(talk: Conversation, argument: bytes, reply: bytes, *, esmtp: bool) ->
     """Any name is taken: mail programs send what their machine is called, and nothing relies on it."""
     if not 0 < len(argument) <= MAX_HELLO_OCTETS:
         raise PeerFault(replies.HELLO_SYNTAX)
-    given_up = _give_up_transaction(talk)
-    if talk.state is State.SECURED:
-        talk.state = State.GREETED
+    given_up = _give_up_transaction(talk) if talk.authenticated else None
+    if talk.state is _SECURED:
+        talk.state = _GREETED
     talk.helo_name = name = visible(argument)
     talk.esmtp = esmtp
     talk.out += reply
@@ -51,14 +54,14 @@ def starttls(talk: Conversation, argument: bytes) -> Event:
     if talk.inbox.size:
         return talk.refuse_and_shut("STARTTLS", replies.INJECTED)
     talk.out += STARTTLS_GO_AHEAD
-    talk.state = State.HANDSHAKE
+    talk.state = _HANDSHAKE
     return StartTls()
 
 
 def read_handshake(talk: Conversation) -> Event | Need:
     """Between STARTTLS and the handshake there are no plain octets."""
     if not talk.inbox.size:
-        return Need.HANDSHAKE
+        return _NEED_HANDSHAKE
     return talk.refuse_and_shut("STARTTLS", replies.INJECTED)
 
 
@@ -67,7 +70,7 @@ def rset(talk: Conversation, argument: bytes) -> Event | None:
     if argument:
         raise PeerFault(replies.NO_PARAMETERS)
     talk.queue(replies.RESET)
-    return _give_up_transaction(talk)
+    return _give_up_transaction(talk) if talk.authenticated else None
 
 
 def noop(talk: Conversation, _argument: bytes) -> None:
@@ -95,7 +98,7 @@ def quit_(talk: Conversation, _argument: bytes) -> Event:
 
 
 def _give_up_transaction(talk: Conversation) -> Event | None:
+    """Of who has signed in; before that there is none."""
     told = Reset() if talk.state in TRANSACTION else None
-    if talk.authenticated:
-        talk.end_transaction(State.READY)
+    talk.end_transaction(State.READY)
     return told
