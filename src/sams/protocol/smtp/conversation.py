@@ -44,7 +44,7 @@ class Conversation:
     first: no line was read yet, on this connection or in this TLS session.
     may_quote: a word that is no command can be told: TLS is not on, and nothing was said that a secret may follow.
     opening: before TLS, the first octets of what is no SMTP at all, as many as came at once.
-    out: what was said since the last output.
+    out: what was said since the last output; mostly one reply, which is then handed on without a copy.
     events: what the session is told before anything else is read.
     asked: the kind of event that waits for the session's answer; Auth stands for AuthData too.
     parameters: of the transaction's MAIL, from the time it is asked about to the end of the transaction.
@@ -92,7 +92,7 @@ class Conversation:
     incoming: Incoming | None
     may_quote: bool
     opening: bytes
-    out: bytearray
+    out: bytes
     parameters: MailParameters
     pending: Pending | None
     recipients: int
@@ -118,7 +118,7 @@ class Conversation:
         self.esmtp = False
         self.helo_name = None
         self.inbox.clear()
-        self.out = bytearray()
+        self.out = b""
         self.events = deque()
         self.asked = None
         self.pending = None

@@ -219,11 +219,9 @@ class ServerEngine:
 
     def take_output(self) -> bytes:
         """Everything queued since the last call, to be written in one write; may be empty."""
-        out = self._talk.out
-        if not out:
-            return b""
-        self._talk.out = bytearray()
-        return bytes(out)
+        talk = self._talk
+        out, talk.out = talk.out, b""
+        return out
 
     @property
     def state(self) -> State:
