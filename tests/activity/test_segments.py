@@ -87,7 +87,7 @@ def test_a_search_finds_all_that_has_its_terms_and_nothing_else(
 
 
 def test_terms_of_one_hash_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(segments, "_hash", lambda term: 7)
+    monkeypatch.setattr(segments, "_hashes", lambda terms: [7 for _ in terms])
     file = journal_in(tmp_path)
     file.write([row(NOW + number, "lalice" if number % 3 else "lbob") for number in range(1, 31)])
     reader = JournalReader(lambda: journal_files(tmp_path))

@@ -60,7 +60,7 @@ class OpenSegment:
                 self._begin()
                 place = 0
             self._numbers.append(row.number)
-        self._terms += [_hash(term) << 32 | place for term in row.terms[known:]]
+        self._terms += [one << 32 | place for one in _hashes(row.terms[known:])]
         if not row.ended:
             self._running[row.number] = place, len(row.terms)
         self._is_saved = False
@@ -122,7 +122,7 @@ def candidates(
     Yields that last number and the numbers of the rows, greatest first, of those that are at least `first` and
     less than `below`.
     """
-    hashes = [_hash(term) for term in terms]
+    hashes = _hashes(terms)
     walk = "SELECT last, numbers, terms FROM segment WHERE last >= ? AND first < ? ORDER BY last DESC"
     for last, numbers, found in connection.execute(walk, (first, below)):
         places = _places(memoryview(found).cast("Q"), hashes)
@@ -147,5 +147,5 @@ def _places_of(terms: memoryview, one: int) -> set[int]:
     return {term & _PLACES for term in terms[start:end]}
 
 
-def _hash(term: str) -> int:
-    return crc32(term.encode("utf-8", "surrogatepass"))
+def _hashes(terms: Sequence[str]) -> list[int]:
+    return [crc32(term.encode("utf-8", "surrogatepass")) for term in terms]
