@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from sams.activity.metrics import Board
 from sams.activity.recorder import Recorder
 from sams.activity.rows import Keep, Record, Row, decode_record
 
+Later = Callable[[float, Callable[[], None]], object]
 START = 1_700_000_000.0
 KEEP = {Keep.STRANGERS: 10.0, Keep.SESSIONS: 100.0, Keep.DELIVERIES: 1_000.0, Keep.SERVICE: 10_000.0}
 
@@ -84,7 +86,7 @@ class MemoryJournal:
 class Rig:
     """A recorder with all that it needs."""
 
-    def __init__(self, level: str = "info", *, people: bool = False) -> None:
+    def __init__(self, level: str = "info", *, people: bool = False, later: Later | None = None) -> None:
         self.clock = FakeClock()
         self.lines = FakeLines()
         self.journal = MemoryJournal()
@@ -98,6 +100,7 @@ class Rig:
             facts=FactLog(log, level, people=people, lines=self.lines),
             metrics=self.board.slot(0),
             on_alarm=self.alarms.append,
+            later=later,
         )
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -28,7 +30,7 @@ from sams.activity.events import (
     Warned,
 )
 from sams.activity.interface import Activity, SessionLog
-from sams.activity.recorder import MAX_REFUSALS, STEPS_PER_ROW
+from sams.activity.recorder import MAX_KEPT, MAX_REFUSALS, STEPS_PER_ROW
 from sams.activity.rows import Keep
 from sams.core.text import visible
 from sams.protocol.sasl.registry import all_mechanisms
@@ -300,6 +302,61 @@ def test_the_line_of_a_lock_has_its_own_level(rig: Rig) -> None:
 def test_an_alarm_is_handed_on(rig: Rig) -> None:
     rig.recorder.tell(Alarmed("disk", "it is full"))
     assert rig.alarms == [Alarmed("disk", "it is full")]
+
+
+class Gathering:
+    """A rig whose recorder keeps what ended for a moment; `pass_by` is that moment."""
+
+    def __init__(self) -> None:
+        self.due: list[Callable[[], None]] = []
+        self.rig = Rig(later=lambda _, call: self.due.append(call))
+
+    def pass_by(self) -> None:
+        due, self.due = self.due, []
+        for call in due:
+            call()
+
+    def told(self) -> list[object]:
+        return [line["event"] for line in self.rig.lines.told()]
+
+
+def test_ended_sessions_and_attempts_are_written_together_a_moment_later_as_they_were_told() -> None:
+    gathering = Gathering()
+    rig = gathering.rig
+    whole_session(rig).end("quit", 8)
+    told_at = rig.clock.now()
+    rig.recorder.tell(ATTEMPT)
+    assert gathering.told() == []
+    assert rig.journal.puts == 0
+    assert rig.board.value(m.CLOSED, "quit") == rig.board.value(m.ATTEMPTED) == 1, "it is counted at once"
+    assert len(gathering.due) == 1
+    rig.clock.advance(0.05)
+    gathering.pass_by()
+    assert gathering.told() == ["session", "delivery"]
+    assert [record.session for record in rig.journal.records()] == ["0SES", "0SES"]
+    attempt = rig.journal.records()[1]
+    assert attempt.at == told_at, "a row has the time at which it was told"
+    rig.recorder.tell(ATTEMPT)
+    gathering.pass_by()
+    assert gathering.told() == ["session", "delivery", "delivery"]
+
+
+def test_what_else_is_told_is_written_behind_what_was_kept() -> None:
+    gathering = Gathering()
+    gathering.rig.recorder.tell(ATTEMPT)
+    gathering.rig.recorder.tell(Reported("0MSG", "0RPT", "failed"))
+    assert gathering.told() == ["delivery", "report"]
+    gathering.pass_by()
+    assert gathering.rig.journal.puts == 2, "once"
+
+
+def test_of_many_that_end_at_once_no_more_than_a_few_are_kept() -> None:
+    gathering = Gathering()
+    for _ in range(MAX_KEPT + 1):
+        gathering.rig.recorder.tell(ATTEMPT)
+    assert gathering.rig.journal.puts == MAX_KEPT
+    gathering.rig.recorder.tick()
+    assert gathering.rig.journal.puts == MAX_KEPT + 1
 
 
 def test_rows_that_the_journal_lost_are_told_of(rig: Rig) -> None:

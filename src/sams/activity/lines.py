@@ -9,7 +9,7 @@ pipe takes in one piece, and whole lines, so that what several processes write t
 
 A reader that stands still holds up the thread alone. Beyond `MAX_OCTETS` lines are lost and counted, as they
 are when the reader has gone; the count is told when lines go out again. A killed process loses the lines of its
-last 100 ms.
+last 100 ms, and those that were not made yet (`recorder.py`).
 """
 
 from __future__ import annotations

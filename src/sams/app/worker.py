@@ -133,6 +133,7 @@ class WorkerGraph:
             facts=self._inherited.facts,
             metrics=self._metrics,
             on_alarm=self._pass_on,
+            later=self._loop.call_later,
         )
 
     def _make_identity(self) -> None:
