@@ -64,7 +64,7 @@ ATTEMPT = kind_of(Attempted("", "", "", "", (), 0.0))
 GATHER = 0.05
 """Seconds, at most, for which ended sessions and attempts are kept to be written together."""
 MAX_KEPT = 32
-"""More are not kept: the loop does nothing else while they are written, some 10 us each."""
+"""More are not kept: the loop does nothing else while they are written, some 10 µs each."""
 LIVE_AFTER = 1.0
 """Seconds until a session that lasts is written for the first time."""
 _MANY_RECIPIENTS = 20
