@@ -8,6 +8,8 @@ So the table never grows, never needs cleaning, and forgets the oldest first.
 
     slot = tag (16 octets) | touched (double, seconds) | payload; tag zero: free
 
+A bucket's tags are taken out together, by one unpacking, and nothing but a tag is ever taken for one.
+
 Reading takes no lock and may, very rarely, see a payload that is half of the one before: whoever uses the
 table takes numbers from it for counts, not for truth. An `OwnedTable` has one process that writes, without a
 lock. A `SharedTable` is changed by all: that takes a record lock (fcntl) on one octet of
@@ -31,9 +33,6 @@ TAG_OCTETS = 16
 
 _HEAD = struct.Struct(f"<{TAG_OCTETS}sd")
 _FREE = bytes(TAG_OCTETS)
-_SPARE = 1
-"""Octets behind the last slot. `mmap.find` of Python 3.11.2 looks at one behind its end: behind memory that ends with
-a page, that is the end of the process."""
 
 Change = Callable[[bytes | None], bytes | None]
 """From the payload (None: no entry) to the new one (None: no entry any more)."""
@@ -47,13 +46,14 @@ class _Table:
     key: secret, 16 to 64 octets, the same in all processes.
     """
 
-    __slots__ = ("__weakref__", "_buckets", "_key", "_memory", "_payload", "_slot")
+    __slots__ = ("__weakref__", "_buckets", "_key", "_memory", "_payload", "_slot", "_tags")
 
     def __init__(self, slots: int, payload: int, key: bytes) -> None:
         self._payload = payload
         self._slot = _HEAD.size + payload
+        self._tags = struct.Struct("<" + f"{TAG_OCTETS}s{self._slot - TAG_OCTETS}x" * WAYS)
         self._buckets = max(1, -(-slots // WAYS))
-        self._memory = mmap.mmap(-1, self._buckets * WAYS * self._slot + _SPARE)
+        self._memory = mmap.mmap(-1, self._buckets * self._tags.size)
         self._key = hashlib.blake2b(key=key, digest_size=TAG_OCTETS)
 
     def tag(self, about: bytes) -> bytes:
@@ -64,38 +64,32 @@ class _Table:
 
     def read(self, tag: bytes) -> bytes | None:
         """The payload, without a lock; None: no entry."""
-        position = self._find(tag, self._bucket(tag))
+        _, position = self._find(tag)
         if position is None:
             return None
         start = position + _HEAD.size
         return self._memory[start : start + self._payload]
 
-    def _put(self, tag: bytes, number: int, found: int | None, now: float, payload: bytes | None) -> None:
+    def _put(self, tag: bytes, now: float, payload: bytes | None) -> None:
+        bucket, found = self._find(tag)
         if payload is not None:
-            position = self._room(number) if found is None else found
+            position = self._room(bucket) if found is None else found
             self._memory[position : position + self._slot] = _HEAD.pack(tag, now) + payload
         elif found is not None:
             self._memory[found : found + TAG_OCTETS] = _FREE
 
-    def _bucket(self, tag: bytes) -> int:
-        return int.from_bytes(tag[:8], "little") % self._buckets
+    def _find(self, tag: bytes) -> tuple[int, int | None]:
+        """Where its bucket begins, and where in it its slot does; None: it has none."""
+        bucket = int.from_bytes(tag[:8], "little") % self._buckets * self._tags.size
+        tags = self._tags.unpack_from(self._memory, bucket)
+        return bucket, (bucket + tags.index(tag) * self._slot if tag in tags else None)
 
-    def _find(self, tag: bytes, number: int) -> int | None:
-        start = number * WAYS * self._slot
-        end = start + WAYS * self._slot
-        position = self._memory.find(tag, start, end)
-        while position >= 0 and (position - start) % self._slot:  # octets of a payload that look like it
-            position = self._memory.find(tag, position + 1, end)
-        return position if position >= 0 else None
-
-    def _room(self, number: int) -> int:
+    def _room(self, bucket: int) -> int:
         """A free slot of the bucket, else the one that was touched longest ago."""
-        start = number * WAYS * self._slot
-        positions = range(start, start + WAYS * self._slot, self._slot)
-        for position in positions:
-            if self._memory[position : position + TAG_OCTETS] == _FREE:
-                return position
-        return min(positions, key=self._touched)
+        tags = self._tags.unpack_from(self._memory, bucket)
+        if _FREE in tags:
+            return bucket + tags.index(_FREE) * self._slot
+        return min(range(bucket, bucket + self._tags.size, self._slot), key=self._touched)
 
     def _touched(self, position: int) -> float:
         _, touched = _HEAD.unpack_from(self._memory, position)
@@ -112,8 +106,7 @@ class OwnedTable(_Table):
 
         `now` is its time of being touched: any clock, but one.
         """
-        number = self._bucket(tag)
-        self._put(tag, number, self._find(tag, number), now, payload)
+        self._put(tag, now, payload)
 
     def clear(self) -> None:
         """Forget everything: the one who wrote is dead."""
@@ -132,16 +125,16 @@ class SharedTable(_Table):
 
     def change(self, tag: bytes, now: float, function: Change) -> None:
         """Change an entry with nobody between. `now` is its time of being touched: any clock, but one."""
-        number = self._bucket(tag)
+        number = self._find(tag)[0] // self._tags.size
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, number)
         try:
-            self._change(tag, number, now, function)
+            self._change(tag, now, function)
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
 
     def entries(self) -> Iterator[tuple[bytes, float, bytes]]:
         """All entries as they are when it comes to each: tag, time of being touched, payload. Takes no lock."""
-        for position in range(0, len(self._memory) - _SPARE, self._slot):
+        for position in range(0, len(self._memory), self._slot):
             slot = self._memory[position : position + self._slot]
             tag, touched = _HEAD.unpack_from(slot)
             if tag != _FREE:
@@ -154,14 +147,14 @@ class SharedTable(_Table):
 
     def locate(self, tag: bytes) -> int | None:
         """Where in `memory` an entry's slot begins, as long as its tag stands there; None: no entry."""
-        return self._find(tag, self._bucket(tag))
+        return self._find(tag)[1]
 
     def swap(self, position: int, before: bytes, after: bytes) -> bool:
         """Change octets within one slot if they are still what they were when read. Whether they were.
 
         Cheaper than `change`, as nothing is searched and little is done under the lock.
         """
-        number, end = position // (WAYS * self._slot), position + len(before)
+        number, end = position // self._tags.size, position + len(before)
         fcntl.lockf(self._file, fcntl.LOCK_EX, 1, number)
         try:
             if self._memory[position:end] != before:
@@ -171,11 +164,11 @@ class SharedTable(_Table):
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, number)
 
-    def _change(self, tag: bytes, number: int, now: float, function: Change) -> None:
-        found = self._find(tag, number)
+    def _change(self, tag: bytes, now: float, function: Change) -> None:
+        found = self._find(tag)[1]
         start = 0 if found is None else found + _HEAD.size
         payload = function(None if found is None else self._memory[start : start + self._payload])
-        self._put(tag, number, found, now, payload)
+        self._put(tag, now, payload)
 
 
 class Columns:
