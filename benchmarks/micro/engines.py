@@ -8,7 +8,7 @@ from collections.abc import Callable
 from benchmarks.micro.samples import CONTENT, HEAD, TEXT
 from sams.core.address import Mailbox, parse_mailbox
 from sams.core.envelope import Envelope, Recipient
-from sams.core.reply import Reply, reply
+from sams.core.reply import Reply
 from sams.delivery.fitting import BytesBody
 from sams.protocol.smtp.client import SmtpClient
 from sams.protocol.smtp.client_message import OutgoingMessage
@@ -19,9 +19,8 @@ from sams.protocol.smtp.events import Auth, BodyEnd, BodyStart, Event, Mail, Nee
 from sams.protocol.smtp.server import ServerEngine
 from sams.protocol.smtp.settings import ServerSettings
 
-_SIGNED_IN = reply(235, "2.7.0", "Signed in")
 _ANSWERS: dict[type[Event], Callable[[ServerEngine], object]] = {
-    Auth: lambda engine: engine.answer(_SIGNED_IN),
+    Auth: ServerEngine.accept_sign_in,
     Mail: ServerEngine.accept_sender,
     Rcpt: ServerEngine.accept_recipient,
     BodyStart: ServerEngine.accept_body,

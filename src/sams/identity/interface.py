@@ -122,8 +122,9 @@ class SignInVerdict(msgspec.Struct, frozen=True):
 
     identity: who it is; None: not signed in.
     reply: what the client is told, without a reference: who writes the journal adds it (`Reply.with_reference`).
-        235 2.7.0; 535 5.7.8 wrong name, password or authzid; 535 5.7.13 suspended, only after the right
-        password; 454 4.7.0 locked, source down, too many waiting, or a failure of ours.
+        Of who is signed in always `replies.ACCEPTED`; 535 5.7.8 wrong name, password or authzid; 535 5.7.13
+        suspended, only after the right password; 454 4.7.0 locked, source down, too many waiting, or a failure of
+        ours.
     explanation: for the journal only; says what the reply must not; never a secret.
     delay: seconds to wait before the reply is sent.
     why: as what a refusal is counted.

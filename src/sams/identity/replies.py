@@ -6,8 +6,9 @@ import time
 
 from sams.core.reply import Reply, reply
 from sams.core.text import ascii_line
+from sams.protocol.smtp.replies import SIGNED_IN
 
-ACCEPTED = reply(235, "2.7.0", "Signed in")
+ACCEPTED = SIGNED_IN
 WRONG = reply(535, "5.7.8", "Wrong user name or password")
 UNAVAILABLE = reply(454, "4.7.0", "Signing in does not work at the moment, try again later")
 DEVICES_ONLY = reply(535, "5.7.0", "This port is for devices only; people use the port in their set-up page")

@@ -238,7 +238,7 @@ class SignIn:
             self._refuse(refusal, "too many connections of this login", "unavailable")
             return
         self._welcome(identity)
-        self._engine.answer(verdict.reply)
+        self._engine.accept_sign_in()
         source = "" if identity.source == BUILTIN else identity.source
         how = "" if verdict.is_ordinary else verdict.explanation
         remembered = self._was_remembered(identity)

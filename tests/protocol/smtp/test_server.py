@@ -67,6 +67,16 @@ def test_a_plain_yes_is_said_by_the_engine() -> None:
     assert engine.take_output() == b"250 2.1.0 Sender accepted\r\n250 2.1.5 Recipient accepted\r\n"
 
 
+def test_a_sign_in_is_accepted_once_by_the_engines_own_words() -> None:
+    engine = engine_that_asks_for_auth()
+    engine.take_output()
+    engine.accept_sign_in()
+    with pytest.raises(ProtocolMisuse):
+        engine.accept_sign_in()
+    assert (engine.authenticated, engine.state) == (True, State.READY)
+    assert engine.take_output() == b"235 2.7.0 Signed in\r\n"
+
+
 def test_a_message_is_accepted_once_with_words_of_the_session() -> None:
     engine = engine_that_asks(BodyEnd, ENVELOPE + b"DATA\r\n.\r\n")
     engine.take_output()

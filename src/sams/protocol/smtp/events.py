@@ -5,7 +5,7 @@ others only inform, their reply (where one is due) is queued already.
 
 | event        | asks | answered with                                                             |
 |--------------|------|---------------------------------------------------------------------------|
-| Auth         | yes  | `challenge(data)`, or `answer(reply)` with 235, 454 or 535                |
+| Auth         | yes  | `challenge(data)`, `accept_sign_in()`, or `answer(reply)`                 |
 | AuthData     | yes  | the same                                                                  |
 | Mail         | yes  | `accept_sender()`, or `answer(reply)`                                     |
 | Rcpt         | yes  | `accept_recipient()`, or `answer(reply)`                                  |

@@ -8,6 +8,7 @@ from sams.core.reply import Reply, reply
 STARTTLS_GO_AHEAD = reply(220, "2.0.0", "Ready to start TLS")
 RESET = reply(250, "2.0.0", "Ok")
 NOOP = reply(250, "2.0.0", "Ok")
+SIGNED_IN = reply(235, "2.7.0", "Signed in")
 SENDER_ACCEPTED = reply(250, "2.1.0", "Sender accepted")
 RECIPIENT_ACCEPTED = reply(250, "2.1.5", "Recipient accepted")
 START_MAIL_INPUT = reply(354, None, "End data with <CR><LF>.<CR><LF>")

@@ -25,7 +25,7 @@ from sams.protocol.smtp.commands import read_command
 from sams.protocol.smtp.conversation import Conversation
 from sams.protocol.smtp.events import Asking, Auth, BodyEnd, BodyStart, Event, Mail, Need, Rcpt
 from sams.protocol.smtp.incoming import Incoming
-from sams.protocol.smtp.phrases import RECIPIENT_ACCEPTED, SENDER_ACCEPTED, START_MAIL_INPUT
+from sams.protocol.smtp.phrases import RECIPIENT_ACCEPTED, SENDER_ACCEPTED, SIGNED_IN, START_MAIL_INPUT
 from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.settings import ServerSettings
 from sams.protocol.smtp.states import BODY, RULES, TRANSACTION, State
@@ -97,6 +97,17 @@ class ServerEngine:
         else:
             _ANSWERS[asked](talk, reply)
         return reply
+
+    def accept_sign_in(self) -> None:
+        """Answer Auth or AuthData with yes.
+
+        Raises:
+            ProtocolMisuse: neither of them asks.
+        """
+        talk = self._talk
+        if talk.asked is not Auth:
+            raise _unasked(Auth, talk)
+        verbs_auth.accept_auth(talk, SIGNED_IN)
 
     def accept_sender(self, said: bytes = SENDER_ACCEPTED) -> None:
         """Answer Mail with yes. said: the reply in octets.

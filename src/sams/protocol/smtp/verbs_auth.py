@@ -10,7 +10,11 @@ from sams.protocol.smtp.events import Auth, AuthCancelled, AuthData, Event, Need
 from sams.protocol.smtp.grammar import decode_base64, decode_initial, parse_auth
 from sams.protocol.smtp.inbox import Flaw
 from sams.protocol.smtp.quoting import quoted_mechanism
+from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.states import State
+
+# Names, for Python 3.11 takes its time to find a member.
+_SIGNING_IN, _READY = State.SIGNING_IN, State.READY
 
 
 def auth(talk: Conversation, argument: bytes) -> Event:
@@ -20,7 +24,7 @@ def auth(talk: Conversation, argument: bytes) -> Event:
         refusal = replies.unknown_mechanism(talk.settings.mechanisms)
         return talk.refuse("AUTH", refusal, counted=True, said=quoted_mechanism(mechanism))
     event = Auth(mechanism, decode_initial(response))
-    talk.state = State.SIGNING_IN
+    talk.state = _SIGNING_IN
     talk.asked = Auth
     return event
 
@@ -38,13 +42,22 @@ def read_response(talk: Conversation) -> Event | Need:
     return event
 
 
+def accept_auth(talk: Conversation, said: bytes) -> None:
+    """The session's yes to a sign-in."""
+    talk.asked = None
+    talk.out += said
+    talk.authenticated = True
+    talk.state = _READY
+
+
 def answer_auth(talk: Conversation, reply: Reply) -> None:
     """The verdict, of the session."""
+    if reply.is_positive:
+        accept_auth(talk, encode(reply))
+        return
     talk.queue(reply)
-    talk.authenticated = reply.is_positive
-    talk.state = State.READY if reply.is_positive else State.GREETED
-    if not reply.is_positive:
-        talk.follow(talk.shut_if(talk.allowance.failed_signin()))
+    talk.state = State.GREETED
+    talk.follow(talk.shut_if(talk.allowance.failed_signin()))
 
 
 def _decode(line: bytes | Flaw) -> bytes:
