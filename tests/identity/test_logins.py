@@ -186,6 +186,15 @@ def test_a_domain_that_claims_to_be_international_and_is_not_harms_nothing() -> 
     assert LoginForms(["xn--.example", "xn--zzzzzz99999.example"]).bare("alice@xn--.example") == "alice"
 
 
+def test_a_login_is_taken_apart_once_and_what_is_none_is_refused_each_time() -> None:
+    forms = LoginForms(["example.org"])
+    assert forms.read("Alice@Example.ORG") == forms.parse("alice@example.org")
+    assert forms.read("Alice@Example.ORG") is forms.read("Alice@Example.ORG")
+    for _ in range(2):
+        with pytest.raises(UnpreparableError):
+            forms.read("al ice")
+
+
 def test_no_idna_is_computed_for_who_signs_in(monkeypatch: pytest.MonkeyPatch) -> None:
     forms = LoginForms(["bücher.example"])
     monkeypatch.setattr("sams.core.address.idna", None)

@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import lru_cache
 
 import idna
 from msgspec import Struct
@@ -34,6 +35,8 @@ _TOO_LONG = f"a login has at most {MAX_LOGIN_OCTETS} octets"
 _NO_LOGIN = "a login is not empty and has no spaces, control or compatibility characters"
 _WIDTHS = {code: _LOGINS.width_mapping_rule(chr(code)) for code in range(0xFF01, 0xFFF0)}
 _SPACES = re.compile("[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]")
+_REMEMBERED = 4_096
+"""Logins of which all forms are kept: a mail program signs in again and again."""
 _TOO_MANY_MARKS = re.compile(rb"[^\0]{31}")
 """By combining class: more marks on one character than a stream-safe text has (UAX 15). To sort them is quadratic."""
 
@@ -167,9 +170,12 @@ class LoginForms:
 
     domains: `[accounts] domains`; the first one is meant where none is typed.
     windows_domains: names that may stand before a login with a backslash; the first label of each domain as well.
+    read: a login as it was typed, in all its forms; raises what `map_login` does.
     """
 
-    __slots__ = ("_a_labels", "_default", "_domains", "_in_order", "_windows")
+    __slots__ = ("_a_labels", "_default", "_domains", "_in_order", "_windows", "read")
+
+    read: Callable[[str], Login]
 
     def __init__(self, domains: Iterable[str], windows_domains: Iterable[str] = ()) -> None:
         keys = tuple(domain_key(domain) for domain in domains)
@@ -180,6 +186,7 @@ class LoginForms:
             key.partition(".")[0] for key in keys
         }
         self._a_labels = {u_label: a_label for one in self._domains for u_label, a_label in _u_labels(one)}
+        self.read = lru_cache(_REMEMBERED)(lambda typed: self.parse(map_login(typed)))
 
     @property
     def default(self) -> str:

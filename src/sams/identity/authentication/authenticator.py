@@ -30,7 +30,7 @@ from sams.identity.chain import Chain
 from sams.identity.grants import Grants
 from sams.identity.guard.interface import Guard, SignInAttempt
 from sams.identity.interface import EVERYBODY, Audience, Decision, Identity
-from sams.identity.logins import PASSWORD_TOO_LONG, LoginForms, UnpreparableError, is_too_long, map_login
+from sams.identity.logins import PASSWORD_TOO_LONG, LoginForms, UnpreparableError, is_too_long
 from sams.identity.passwords.remembered import Remembered
 from sams.protocol.sasl.interface import (
     CertificateClaim,
@@ -115,7 +115,7 @@ class ChainAuthenticator:
     def scram_keys(self, login: str, hash_name: str, audience: Audience = EVERYBODY) -> ScramKeys:
         """The keys of the login's own password and of its app passwords, all with the login's salt."""
         try:
-            parsed = self._forms.parse(map_login(login))
+            parsed = self._forms.read(login)
         except UnpreparableError:
             parsed = self._forms.parse(NOBODY)
         return self._by_scram.keys(parsed, hash_name, self._chain(audience))
@@ -150,7 +150,7 @@ class ChainAuthenticator:
         name, secret, is_opaque = claimed(claim)
         chain = self._chain(audience)
         try:
-            login, problem = self._forms.parse(map_login(name)), ""
+            login, problem = self._forms.read(name), ""
         except UnpreparableError as error:
             login, problem = self._forms.parse(NOBODY), str(error)
         # The guard counts all spellings as one; sources look for the one that was typed first.
