@@ -16,9 +16,9 @@ The seconds are CLOCK_MONOTONIC's, which all processes of a machine share.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import mmap
 import struct
+from hmac import compare_digest
 
 from sams.core.clock import Clock
 
@@ -27,7 +27,8 @@ DEFAULT_SLOTS = 65_536
 
 _TAG_OCTETS = 12
 _SLOT = struct.Struct(f"<I{_TAG_OCTETS}s")
-_PLACES = struct.Struct("<II")
+_DIGEST = struct.Struct(f"<II{_TAG_OCTETS}s")
+"""Where a tag may stand, and the tag."""
 
 
 class Remembered:
@@ -42,7 +43,7 @@ class Remembered:
     def __init__(
         self, key: bytes, clock: Clock, seconds: int = DEFAULT_SECONDS, slots: int = DEFAULT_SLOTS
     ) -> None:
-        self._key = hashlib.blake2b(key=key, digest_size=_PLACES.size + _TAG_OCTETS, person=b"sams password")
+        self._key = hashlib.blake2b(key=key, digest_size=_DIGEST.size, person=b"sams password")
         self._clock = clock
         self._seconds = seconds
         self._slots = slots
@@ -51,8 +52,11 @@ class Remembered:
     def knows(self, login: str, generation: int, password: str) -> bool:
         """Whether this very password was right for this generation of the login, not long ago."""
         first, second, tag = self._places(login, generation, password)
-        now = self._clock.monotonic()
-        return self._holds(first, tag, now) or self._holds(second, tag, now)
+        for place in (first, second):
+            expiry, held = _SLOT.unpack_from(self._memory, place)
+            if compare_digest(held, tag) and self._clock.monotonic() < expiry:
+                return True
+        return False
 
     def remember(self, login: str, generation: int, password: str, seconds: float | None = None) -> None:
         """The password was right just now. seconds: for how long that holds; None: as long as is usual."""
@@ -71,17 +75,8 @@ class Remembered:
     def _places(self, login: str, generation: int, password: str) -> tuple[int, int, bytes]:
         keyed = self._key.copy()
         keyed.update(f"{login}\0{generation}\0{password}".encode())
-        digest = keyed.digest()
-        first, second = _PLACES.unpack_from(digest)
-        return (
-            first % self._slots * _SLOT.size,
-            second % self._slots * _SLOT.size,
-            digest[_PLACES.size :],
-        )
-
-    def _holds(self, place: int, tag: bytes, now: float) -> bool:
-        expiry, held = _SLOT.unpack_from(self._memory, place)
-        return hmac.compare_digest(held, tag) and now < expiry
+        first, second, tag = _DIGEST.unpack(keyed.digest())
+        return first % self._slots * _SLOT.size, second % self._slots * _SLOT.size, tag
 
     def _staleness(self, place: int, tag: bytes) -> int:
         expiry, held = _SLOT.unpack_from(self._memory, place)
