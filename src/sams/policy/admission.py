@@ -263,8 +263,10 @@ class Admission:
         count = self._own.origins.get(key)
         if count is None:
             return
-        count.held = max(0, count.held - 1)
-        count.fresh = max(0, count.fresh - fresh_step)
+        if count.held:
+            count.held -= 1
+        if count.fresh:
+            count.fresh -= fresh_step
         if not count.held and not count.fresh:
             del self._own.origins[key]
         self._publish(count)
@@ -273,7 +275,8 @@ class Admission:
         count = self._own.logins.get(login)
         if count is None:
             return
-        count.held = max(0, count.held - 1)
+        if count.held:
+            count.held -= 1
         if not count.held:
             del self._own.logins[login]
         self._publish(count)
