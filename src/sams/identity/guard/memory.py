@@ -47,6 +47,21 @@ class LockNote(NamedTuple):
     place: str
 
 
+class PasswordTags:
+    """Makes tags of passwords. keyed: what has taken in the key and the kind of tag; a copy of it makes each."""
+
+    __slots__ = ("_keyed",)
+
+    def __init__(self, keyed: hashlib.blake2b) -> None:
+        self._keyed = keyed
+
+    def of(self, login: str, password: str) -> bytes:
+        """The tag of a login's password."""
+        keyed = self._keyed.copy()
+        keyed.update(f"{login}\0{password}".encode("utf-8", "surrogatepass"))
+        return keyed.digest()
+
+
 class GuardMemory:
     """All tables of the guard. Made before the fork.
 
@@ -63,11 +78,11 @@ class GuardMemory:
         self._passwords = hashlib.blake2b(key=secrets.token_bytes(KEY_OCTETS), digest_size=TAG_OCTETS)
         self._changed = mmap.mmap(-1, 1)
 
-    def password_tag(self, about: bytes) -> bytes:
-        """A tag of what has a password in it: not to be found again after a restart, and nowhere on disk."""
+    def password_tags(self, kind: bytes) -> PasswordTags:
+        """For tags of one kind: not to be found again after a restart, and nowhere on disk."""
         keyed = self._passwords.copy()
-        keyed.update(about)
-        return keyed.digest()
+        keyed.update(kind + b"\0")
+        return PasswordTags(keyed)
 
     def note_change(self) -> None:
         """Something changed that is kept on disk."""

@@ -14,11 +14,12 @@ _REMEMBERED = 4_096
 class GuardTags:
     """Makes tags, under the keys of a memory."""
 
-    __slots__ = ("_of_password", "_pairs", "_tag")
+    __slots__ = ("_good", "_pairs", "_password_tags", "_tag", "_wrong")
 
     def __init__(self, memory: GuardMemory) -> None:
         self._tag = memory.counts.tag
-        self._of_password = memory.password_tag
+        self._password_tags = memory.password_tags
+        self._good, self._wrong = memory.password_tags(b"good").of, memory.password_tags(b"wrong").of
         self._pairs: dict[tuple[str, str], bytes] = {}
 
     def pair(self, attempt: SignInAttempt) -> bytes:
@@ -56,14 +57,10 @@ class GuardTags:
 
     def wrong(self, attempt: SignInAttempt, generation: int) -> bytes:
         """A tag of the password, by which it is counted, and one of it and the generation."""
-        of_generation = self._password(b"wrong in %d" % generation, attempt)
-        counted = records.COUNTED_OCTETS
-        return self._password(b"wrong", attempt)[:counted] + of_generation[:counted]
+        login, password, counted = attempt.login, attempt.password, records.COUNTED_OCTETS
+        of_generation = self._password_tags(b"wrong in %d" % generation).of(login, password)
+        return self._wrong(login, password)[:counted] + of_generation[:counted]
 
     def good(self, attempt: SignInAttempt) -> int:
         """A tag of the password where it is right; never 0."""
-        return int.from_bytes(self._password(b"good", attempt)[:8], "little") | 1
-
-    def _password(self, kind: bytes, attempt: SignInAttempt) -> bytes:
-        password = attempt.password.encode("utf-8", "surrogatepass")
-        return self._of_password(b"%b\0%b\0%b" % (kind, attempt.login.encode(), password))
+        return int.from_bytes(self._good(attempt.login, attempt.password)[:8], "little") | 1
