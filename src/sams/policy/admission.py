@@ -121,6 +121,7 @@ class Admission:
         "_others",
         "_own",
         "_slots",
+        "_table",
         "_worker",
     )
 
@@ -133,6 +134,7 @@ class Admission:
         self._slots = books.slots
         self._connections = books.connections.numbers
         self._own = books.workers[worker]
+        self._table = self._own.table
         others = [other.table for number, other in enumerate(books.workers) if number != worker]
         self._others = tuple(table for table in others if table is not None)
 
@@ -164,7 +166,8 @@ class Admission:
         if count is not None:
             count.held += 1
             count.fresh += 1
-            self._publish(count)
+            if self._table is not None:
+                self._publish(self._table, count)
         return None
 
     def hold(self, make_room: Callable[[], bool]) -> Reply | None:
@@ -199,7 +202,8 @@ class Admission:
                 del self._own.logins[login]
             return refusal
         count.held += 1
-        self._publish(count)
+        if self._table is not None:
+            self._publish(self._table, count)
         self._leave_origin(origin_key(address), fresh_step=1)
         self._own.shared.note(address, login)
         return None
@@ -269,7 +273,8 @@ class Admission:
             count.fresh -= fresh_step
         if not count.held and not count.fresh:
             del self._own.origins[key]
-        self._publish(count)
+        if self._table is not None:
+            self._publish(self._table, count)
 
     def _leave_login(self, login: str) -> None:
         count = self._own.logins.get(login)
@@ -279,7 +284,8 @@ class Admission:
             count.held -= 1
         if not count.held:
             del self._own.logins[login]
-        self._publish(count)
+        if self._table is not None:
+            self._publish(self._table, count)
 
     def _forget_some(self, minute: int) -> None:
         """Let go of a few who came in an earlier minute and are gone, or of the oldest where too many came.
@@ -295,7 +301,8 @@ class Admission:
             else:
                 del origins[key]
                 count.fresh = 0
-                self._publish(count)
+                if self._table is not None:
+                    self._publish(self._table, count)
 
     def _renew(self, key: bytes, count: _Count, minute: int) -> None:
         """It is in this minute, too: what it counts by the minute begins anew."""
@@ -304,13 +311,10 @@ class Admission:
         self._own.origins.move_to_end(key)
 
     def _tag(self, kind: bytes, name: bytes) -> bytes:
-        table = self._own.table
-        return b"" if table is None else table.tag(kind + name)
+        return b"" if self._table is None else self._table.tag(kind + name)
 
-    def _publish(self, count: _Count) -> None:
+    def _publish(self, table: OwnedTable, count: _Count) -> None:
         """Write what the others must know. An entry that their full table forgot is not missed."""
-        table = self._own.table
-        if table is not None:
-            is_there = count.held or count.fresh
-            payload = _RECORD.pack(count.minute, count.fresh, count.held) if is_there else None
-            table.put(count.tag, self._clock.monotonic(), payload)
+        is_there = count.held or count.fresh
+        payload = _RECORD.pack(count.minute, count.fresh, count.held) if is_there else None
+        table.put(count.tag, self._clock.monotonic(), payload)
