@@ -45,9 +45,9 @@ class ByPassword:
 
     def decide(self, sign_in: SignInRequest) -> Decision:
         """Tell from memory, or have it checked. The generation is of before the check, which sees none before it."""
-        locked = self.refusals.locked(sign_in)
-        if locked is not None:
-            return locked
+        lock = self.guard.locked(sign_in.attempt)
+        if lock is not None:
+            return self.refusals.of_lock(sign_in, lock)
         try:
             account = sign_in.chain.look_up(sign_in.login)
             verdict = self._remembers(sign_in, account)

@@ -20,7 +20,7 @@ from sams.core.reply import Reply
 from sams.identity import replies
 from sams.identity.account_sources import Finding
 from sams.identity.authentication.request import SignInRequest
-from sams.identity.guard.interface import Guard
+from sams.identity.guard.interface import Guard, Lock
 from sams.identity.interface import Decision, SignInVerdict, Why
 
 
@@ -62,8 +62,10 @@ class Refusals:
     def locked(self, sign_in: SignInRequest) -> SignInVerdict | None:
         """For who is locked out; None: nobody has locked this login, or this address."""
         lock = self.guard.locked(sign_in.attempt)
-        if lock is None:
-            return None
+        return None if lock is None else self.of_lock(sign_in, lock)
+
+    def of_lock(self, sign_in: SignInRequest, lock: Lock) -> SignInVerdict:
+        """For who is locked out by this lock."""
         now = self.clock.now()
         reply = replies.locked(now + lock.seconds, lock.what, now)
         return self.refused(sign_in, reply, f"locked for {lock.seconds:.0f} s more ({lock.what})", "locked")
