@@ -53,7 +53,6 @@ class Bulk:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,
         )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == "ready\n"

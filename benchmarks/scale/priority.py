@@ -7,12 +7,6 @@ goes first, and who only makes work for the service stands back.
 from __future__ import annotations
 
 import os
-from pathlib import Path
-
-_NICENESS = 10
-_GROUP = Path("/proc/self/autogroup")
-"""Linux may share cores between sessions first, and by niceness only within each; then the session has one, too."""
-
 
 def go_first() -> str:
     """Real time for this thread alone, where that is allowed: nothing that it starts has it, too. In words."""
@@ -24,7 +18,8 @@ def go_first() -> str:
 
 
 def stand_back() -> None:
-    """Leave the cores to the service, as far as that can be had. For a process that leads a session of its own."""
-    os.nice(_NICENESS)
-    if _GROUP.exists():
-        _GROUP.write_text(str(_NICENESS))
+    """Take of the service's cores only what nobody else wants.
+
+    In the session of the service, for Linux may share cores between sessions first, and such a one would have its part.
+    """
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))

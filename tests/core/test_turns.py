@@ -6,14 +6,31 @@ from collections.abc import Callable
 
 import pytest
 
-from sams.core.turns import Share, Turns
+from sams.core.courtesy import SECONDS, Courtesy
+from sams.core.turns import REST, Share, Turns
 
 
 class Loop:
-    """Calls what is due when it is told to: one round at a time."""
+    """Calls what is due when it is told to: one round at a time. time: of its clock; later: what has a time."""
 
     def __init__(self) -> None:
         self._due: list[Callable[[], object]] = []
+        self.later: list[tuple[float, Callable[[], object]]] = []
+        self.time = 100.0
+
+    def now(self) -> float:
+        return self.time
+
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> None:
+        self.later.append((self.time + delay, callback))
+
+    def sleep(self) -> float:
+        """Go on to the first that has a time, and call it; the seconds until then."""
+        self.later.sort(key=lambda one: one[0])
+        at, callback = self.later.pop(0)
+        slept, self.time = at - self.time, at
+        callback()
+        return slept
 
     def call_soon(self, callback: Callable[[], object], /) -> None:
         self._due.append(callback)
@@ -51,7 +68,7 @@ class Leaver:
 
 def test_a_round_reads_one_of_many_and_each_as_often_as_the_others() -> None:
     loop = Loop()
-    turns = Turns(loop)
+    turns = Turns(loop, Courtesy(loop.now))
     senders = [Sender(turns) for _ in range(10)]
     for sender in senders:
         turns.stand_in_line(sender.take_turn)
@@ -63,7 +80,7 @@ def test_a_round_reads_one_of_many_and_each_as_often_as_the_others() -> None:
 
 def test_one_alone_reads_in_every_round() -> None:
     loop = Loop()
-    turns = Turns(loop)
+    turns = Turns(loop, Courtesy(loop.now))
     sender = Sender(turns)
     turns.stand_in_line(sender.take_turn)
     for _ in range(5):
@@ -73,7 +90,7 @@ def test_one_alone_reads_in_every_round() -> None:
 
 def test_nobody_in_line_costs_no_round() -> None:
     loop = Loop()
-    turns = Turns(loop)
+    turns = Turns(loop, Courtesy(loop.now))
     leavers = [Leaver() for _ in range(2)]
     for leaver in leavers:
         turns.stand_in_line(leaver.take_turn)
@@ -88,12 +105,74 @@ def test_a_bug_of_one_does_not_end_the_turns_of_the_others() -> None:
         raise KeyError("a bug")
 
     loop, leaver = Loop(), Leaver()
-    turns = Turns(loop)
+    turns = Turns(loop, Courtesy(loop.now))
     turns.stand_in_line(broken)
     turns.stand_in_line(leaver.take_turn)
     with pytest.raises(KeyError):
         loop.round()
     loop.round()
+    assert leaver.reads == 1
+
+
+def test_beside_small_mail_a_line_rests_in_proportion_to_the_round_that_it_had() -> None:
+    loop = Loop()
+    courtesy = Courtesy(loop.now)
+    turns = Turns(loop, courtesy)
+    sender = Sender(turns)
+    turns.stand_in_line(sender.take_turn)
+    courtesy.small_mail_came()
+    loop.round()
+    loop.time += 0.004
+    loop.round()
+    loop.round()
+    assert sender.reads == 1, "it rests"
+    assert loop.sleep() == pytest.approx(0.004 * REST)
+    assert sender.reads == 2
+
+
+def test_rests_that_are_too_short_for_a_timer_add_up() -> None:
+    loop = Loop()
+    courtesy = Courtesy(loop.now)
+    turns = Turns(loop, courtesy)
+    sender = Sender(turns)
+    turns.stand_in_line(sender.take_turn)
+    courtesy.small_mail_came()
+    began = loop.time
+    loop.round()
+    while not loop.later:
+        loop.time += 0.0003
+        loop.round()
+    assert sender.reads > 1
+    assert loop.sleep() == pytest.approx((loop.time - began) * REST / (1 + REST))
+
+
+def test_a_moment_after_the_last_small_message_nobody_rests_any_more() -> None:
+    loop = Loop()
+    courtesy = Courtesy(loop.now)
+    turns = Turns(loop, courtesy)
+    sender = Sender(turns)
+    courtesy.small_mail_came()
+    loop.time += SECONDS
+    turns.stand_in_line(sender.take_turn)
+    for _ in range(5):
+        loop.round()
+        loop.time += 0.004
+    assert sender.reads == 5
+
+
+def test_who_comes_while_a_line_rests_waits_for_its_end() -> None:
+    loop, leaver = Loop(), Leaver()
+    courtesy = Courtesy(loop.now)
+    turns = Turns(loop, courtesy)
+    courtesy.small_mail_came()
+    turns.stand_in_line(Leaver().take_turn)
+    loop.round()
+    loop.time += 0.004
+    loop.round()
+    turns.stand_in_line(leaver.take_turn)
+    loop.round()
+    assert leaver.reads == 0
+    loop.sleep()
     assert leaver.reads == 1
 
 

@@ -19,11 +19,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from sams.core.courtesy import Courtesy
 from sams.core.errors import TemporaryFailure
 from sams.core.turns import Turns
 from sams.spool import bodies
-from sams.spool.bodies import BodyStore, SpoolBodyWriter
-from sams.spool.failures import DiskFull, StorageFailed
+from sams.spool.bodies import BodyStore, Entries, SpoolBodyWriter
+from sams.spool.failures import DiskFull, StorageFailed, SyncFailed
 from sams.spool.interface import DamagedEntry
 from sams.spool.settings import KIB, MIB
 from sams.spool.stored_body import FileBody, Readers
@@ -129,7 +130,7 @@ class _NoThreads(ThreadPoolExecutor):
 
 
 def _readers(pool: ThreadPoolExecutor) -> Readers:
-    return Readers(pool, Turns(asyncio.get_running_loop()))
+    return Readers(pool, Turns(asyncio.get_running_loop(), Courtesy()))
 
 
 @on_loop
@@ -188,6 +189,69 @@ async def test_many_writers_share_what_one_could_gather_alone_and_give_it_back(t
         await stored(writer.finish())
         writer.discard()
     assert (store.files, store.share) == (0, SETTINGS.body_write_most)
+    await store.close()
+
+
+def test_a_sync_of_the_folder_covers_the_entries_made_before_it_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    syncs: list[int] = []
+    monkeypatch.setattr("sams.spool.bodies.os.fsync", syncs.append)
+    entries = Entries(tmp_path)
+    first, second = entries.made(), entries.made()
+    entries.sync(first)
+    entries.sync(second)
+    assert len(syncs) == 1
+    third = entries.made()
+    entries.sync(third)
+    entries.sync(first)
+    assert len(syncs) == 2
+    entries.close()
+
+
+def test_an_entry_made_while_the_folder_is_synced_needs_another_sync(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entries, made, syncs = Entries(tmp_path), list[int](), list[int]()
+
+    def sync(descriptor: int) -> None:
+        syncs.append(descriptor)
+        made.append(entries.made())
+
+    monkeypatch.setattr("sams.spool.bodies.os.fsync", sync)
+    entries.sync(entries.made())
+    entries.sync(made[0])
+    assert len(syncs) == 2
+    entries.close()
+
+
+def test_a_sync_of_the_folder_that_failed_covers_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> NoReturn:
+        raise OSError(errno.EIO, "the disk is gone")
+
+    monkeypatch.setattr("sams.spool.bodies.os.fsync", fail)
+    entries = Entries(tmp_path)
+    entry = entries.made()
+    for _ in range(2):
+        with pytest.raises(SyncFailed):
+            entries.sync(entry)
+    entries.close()
+
+
+@on_loop
+async def test_a_file_that_takes_long_to_remove_keeps_no_body_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr("sams.spool.bodies._unlink", lambda _: gate.wait())
+    store = BodyStore(tmp_path, SETTINGS, lambda _: None)
+    store.remove([str(number) for number in range(2 * SETTINGS.body_threads)])
+    writer = store.writer("body")
+    writer.write(b"x" * (LIMIT + 1))
+    assert (await stored(writer.finish())).size == LIMIT + 1
+    gate.set()
     await store.close()
 
 

@@ -73,6 +73,39 @@ async def test_while_the_loop_is_busy_a_batch_gathers_for_a_moment_and_no_longer
 
 
 @on_loop
+async def test_rounds_that_are_long_for_a_piece_of_a_large_body_keep_no_message_waiting(
+    tmp_path: Path,
+) -> None:
+    told, clock = Told(), Clock()
+    async with sqlite_spool(tmp_path, clock, told=told) as spool:
+        await accepted(spool)
+        message, large = await new_message(spool), spool.new_body(spool.next_id())
+        large.write(b"x" * (SETTINGS.body_in_memory + 1))
+        told.batches.clear()
+        accepting = asyncio.ensure_future(spool.accept(message))
+        while not accepting.done():
+            large.write(b"x")
+            await asyncio.sleep(0)
+        assert told.batches == [1], "the clock stood still all along"
+        large.discard()
+
+
+@on_loop
+async def test_beside_small_mail_a_large_message_joins_the_commit_of_a_small_one(tmp_path: Path) -> None:
+    told = Told()
+    async with sqlite_spool(tmp_path, told=told) as spool:
+        await accepted(spool)
+        large = await new_message(spool, body=b"x" * (SETTINGS.body_in_memory + 1))
+        small = await new_message(spool)
+        told.batches.clear()
+        stored = spool.accept(large)
+        await asyncio.sleep(0)
+        await spool.accept(small)
+        assert stored.done()
+        assert told.batches == [2]
+
+
+@on_loop
 async def test_a_loop_that_has_nothing_else_to_do_begins_a_commit_at_once(tmp_path: Path) -> None:
     told, clock = Told(), Clock()
     async with sqlite_spool(tmp_path, clock, told=told) as spool:

@@ -20,6 +20,7 @@ from sams.app.inherited import Inherited, make_memory, open_listeners
 from sams.app.sign_ins import SignIns
 from sams.config.loading import parse
 from sams.core.clock import SystemClock
+from sams.core.courtesy import Courtesy
 from sams.core.ids import IdMaker, new_reference
 from sams.core.turns import Share
 from sams.identity.accounts.store import AccountStore
@@ -270,7 +271,7 @@ async def serving(
         clock.now(),
         FactLog(log, "error", people=True, lines=lines),
     )
-    spool = open_shard(folder, 0, clock, settings.spool_settings(config))
+    spool = open_shard(folder, 0, clock, settings.spool_settings(config, Courtesy()))
     told, submitted, notices = Told(), list[Work](), list[tuple[str, str]]()
     rooms: list[asyncio.Future[None]] = []
     uses: list[tuple[str, str, str]] = []

@@ -19,6 +19,7 @@ from sams.config.key import Section
 from sams.config.model import Config, Listener
 from sams.config.showing import written
 from sams.core.clock import Clock
+from sams.core.courtesy import Courtesy
 from sams.core.down_board import DownBoard
 from sams.core.errors import OperatorError
 from sams.identity.guard.memory import GuardMemory
@@ -76,6 +77,7 @@ class SharedMemory:
     board: StatusBoard
     routes: DownBoard
     sources: DownBoard
+    courtesy: Courtesy
 
 
 @dataclass(slots=True)
@@ -151,6 +153,7 @@ def make_memory(config: Config, clock: Clock, guard: GuardMemory | None = None) 
         board=StatusBoard(workers),
         routes=DownBoard(workers),
         sources=DownBoard(workers),
+        courtesy=Courtesy(),
     )
 
 

@@ -8,6 +8,7 @@ import os
 from sams.config.model import Config, Listener
 from sams.config.model import Route as RouteConfig
 from sams.core.address import Mailbox
+from sams.core.courtesy import Courtesy
 from sams.delivery.backoff import RetryPolicy
 from sams.delivery.hop_settings import RouteSettings, Security, parse_host
 from sams.delivery.routes import Route, RouteTable
@@ -94,9 +95,9 @@ def mime_limits(config: Config) -> MimeLimits:
     return MimeLimits(config.limits.mime_depth, config.limits.mime_parts)
 
 
-def spool_settings(config: Config) -> SpoolSettings:
+def spool_settings(config: Config, courtesy: Courtesy) -> SpoolSettings:
     """The numbers of a shard."""
-    return SpoolSettings(min_free=config.limits.min_free)
+    return SpoolSettings(min_free=config.limits.min_free, courtesy=courtesy)
 
 
 def retry_policy(config: Config) -> RetryPolicy:

@@ -84,7 +84,8 @@ class WorkerGraph:
         self._make_delivery(config)
         self._quota = parts.quota(self._inherited)
         self._make_watches(config)
-        self._reception = Reception(self._loop, self._house(material), self._bug)
+        courtesy = self._inherited.memory.courtesy
+        self._reception = Reception(self._loop, self._house(material), self._bug, courtesy)
         self._doors = Doors(
             self._inherited,
             self._number,
@@ -115,7 +116,7 @@ class WorkerGraph:
             self._number,
             self._inherited.workers,
             clock=self._clock,
-            settings=settings.spool_settings(config),
+            settings=settings.spool_settings(config, self._inherited.memory.courtesy),
             hooks=hooks(self._loop, self._metrics, self._tell_activity),
         )
         self._queue = ShardQueue(

@@ -5,6 +5,12 @@ work. Two hundred members who send at full speed would make each round of the lo
 message needs several rounds. So who has just had a large piece stands in line, and a round gives only the first
 another one. Small mail never stands in line, and who is alone there does not wait.
 
+But rounds are only a part of what small mail waits for. Large mail that comes as fast as the machine can take it
+keeps all cores busy, and then each step of a small message, its commit's thread and the kernel's own threads among
+them, waits for a core. So while small messages come (`core/courtesy.py`), a line rests after each round in which it
+gave a turn, `REST` times as long as that round took. A round that was late, for whatever reason, is followed by a
+longer rest. Large mail alone, or no faster than most networks are, does not meet this.
+
 A TLS handshake is half a millisecond too, and anybody may ask for one. There most come one at a time, so a few of
 each round are done at once (`Share`), and only what is more stands in line.
 
@@ -17,6 +23,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
+from sams.core.courtesy import Courtesy
+
+REST = 1.0
+"""How long a line rests then, in lengths of the round in which it gave a turn."""
+_LEAST_REST = 0.001
+"""Seconds: loops have no shorter timers. What is shorter adds up."""
+
 
 class Rounds(Protocol):
     """What turns need of an event loop."""
@@ -25,16 +38,22 @@ class Rounds(Protocol):
         """Call it in the next round."""
         ...
 
+    def call_later(self, delay: float, callback: Callable[[], object], /) -> object:
+        """Call it in so many seconds."""
+        ...
+
 
 class Turns:
-    """One line of a worker."""
+    """One line of a worker. courtesy: whether it rests between its rounds."""
 
-    __slots__ = ("_is_due", "_line", "_loop")
+    __slots__ = ("_began", "_courtesy", "_is_due", "_line", "_loop", "_owed")
 
-    def __init__(self, loop: Rounds) -> None:
+    def __init__(self, loop: Rounds, courtesy: Courtesy) -> None:
         self._loop = loop
+        self._courtesy = courtesy
         self._line: deque[Callable[[], object]] = deque()
         self._is_due = False
+        self._began = self._owed = 0.0
 
     def stand_in_line(self, go_on: Callable[[], object]) -> None:
         """Call `go_on` when all who stand there already had their turn. It may have nothing to do by then."""
@@ -43,9 +62,29 @@ class Turns:
 
     def _next(self) -> None:
         self._is_due = False
+        if not self._line:
+            return
         go_on = self._line.popleft()
-        self._call()  # first: a bug of one must not end the turns of the others
+        if self._courtesy.is_due:  # first: a bug of one must not end the turns of the others
+            self._is_due = True
+            self._began = self._courtesy.now()
+            self._loop.call_soon(self._round_is_over)
+        else:
+            self._call()
         go_on()
+
+    def _round_is_over(self) -> None:
+        now = self._courtesy.now()
+        self._owed += REST * (now - self._began)
+        if self._owed < _LEAST_REST:
+            self._next()
+        else:
+            self._began = now
+            self._loop.call_later(self._owed, self._rested)
+
+    def _rested(self) -> None:
+        self._owed = max(-_LEAST_REST, self._owed - (self._courtesy.now() - self._began))
+        self._next()
 
     def _call(self) -> None:
         if self._line and not self._is_due:

@@ -22,9 +22,11 @@ import asyncio
 import ctypes
 import errno
 import os
+import threading
 import zlib
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 from sams.core.errors import TemporaryFailure
@@ -53,16 +55,19 @@ class BodyStore:
         self.settings = settings
         self.on_failed = on_failed
         self.loop = asyncio.get_running_loop()
-        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._entries = Entries(folder)
         self.pool = ThreadPoolExecutor(settings.body_threads, "sams-body")
-        self.readers = Readers(self.pool, Turns(self.loop))
+        self._removals = ThreadPoolExecutor(1, "sams-remove")
+        self.readers = Readers(self.pool, Turns(self.loop, settings.courtesy))
         self.files = 0
         """Bodies that go into a file now."""
+        self.pieces = 0
+        """Of such bodies, written or read, so far."""
 
     def new_file(self, name: str) -> GrowingFile:
         """A file for a body that outgrew memory. Who asks for it counts it out of `files` again."""
         self.files += 1
-        return GrowingFile(self.folder / name, self._descriptor, self.settings.write_back)
+        return GrowingFile(self.folder / name, self._entries, self.settings.write_back)
 
     @property
     def share(self) -> int:
@@ -74,14 +79,17 @@ class BodyStore:
     def remove(self, names: Iterable[str]) -> None:
         """Remove files that no message names any more, when a thread has time for it."""
         for name in names:
-            self.pool.submit(_unlink, self.folder / name)
+            self.remove_by(partial(_unlink, self.folder / name))
+
+    def remove_by(self, job: Callable[[], None]) -> None:
+        """Do this when the thread for removals has time for it."""
+        self._removals.submit(job)
 
     async def close(self) -> None:
         """Finish what the threads have in hand."""
         await self.loop.run_in_executor(None, self.pool.shutdown)
-        descriptor, self._descriptor = self._descriptor, -1
-        if descriptor >= 0:
-            os.close(descriptor)
+        await self.loop.run_in_executor(None, self._removals.shutdown)
+        self._entries.close()
 
 
 class SpoolBodyWriter:
@@ -141,6 +149,7 @@ class SpoolBodyWriter:
             self._file = self._store.new_file(self._name)
         else:
             self._pending_octets += len(chunk)
+        self._store.pieces += 1
         self._pump()
 
     def drained(self) -> asyncio.Future[None]:
@@ -157,6 +166,7 @@ class SpoolBodyWriter:
         if self._failure is not None:
             raise self._failure
         if self._file is None:
+            self._store.settings.courtesy.small_mail_came()
             self._body = body = MemoryBody(b"".join(self._pending))
             self._pending.clear()
             return body
@@ -243,23 +253,72 @@ class SpoolBodyWriter:
         if self._finished is not None and not self._finished.done():
             self._finished.set_exception(StorageFailed("the body was discarded"))
         if self._file is not None:
-            self._store.pool.submit(self._file.remove)
+            self._store.remove_by(self._file.remove)
             self._file = None
             if self._body is None:
                 self._store.files -= 1
 
 
+class Entries:
+    """The folder's entries, and their syncs, which are numbered. Blocks.
+
+    A sync covers each entry that was made before it began, whoever asked for it. So where many write, a body's entry
+    is mostly on disk before the body is complete.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._one_at_a_time = threading.Lock()
+        self._begun = self._synced = 0
+
+    def made(self) -> int:
+        """An entry was made just now: the number of the first sync that covers it."""
+        return self._begun + 1
+
+    def sync(self, number: int) -> None:
+        """Return when that sync, or one behind it, is done.
+
+        Raises:
+            SyncFailed: the folder could not be synced.
+        """
+        with self._one_at_a_time:
+            if self._synced >= number:
+                return
+            self._begun += 1
+            try:
+                os.fsync(self._descriptor)
+            except OSError as error:
+                raise SyncFailed(*error.args) from error
+            self._synced = self._begun
+
+    def close(self) -> None:
+        """No more is synced."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
 class GrowingFile:
     """The file of one writer. Blocks; used by one thread at a time.
 
-    folder: the descriptor of the folder that it is in.
+    entries: of the folder that it is in.
     """
 
-    __slots__ = ("_descriptor", "_dirty_from", "_folder", "_size", "_write_back", "checksum", "path")
+    __slots__ = (
+        "_descriptor",
+        "_dirty_from",
+        "_entries",
+        "_entry",
+        "_size",
+        "_write_back",
+        "checksum",
+        "path",
+    )
 
-    def __init__(self, path: Path, folder: int, write_back: int) -> None:
+    def __init__(self, path: Path, entries: Entries, write_back: int) -> None:
         self.path = path
-        self._folder = folder
+        self._entries = entries
+        self._entry = 0
         self._write_back = write_back
         self._descriptor = -1
         self._size = 0
@@ -282,10 +341,7 @@ class GrowingFile:
         self._write(octets)
         os.fsync(self._descriptor)
         self.close()
-        try:
-            os.fsync(self._folder)
-        except OSError as error:
-            raise SyncFailed(*error.args) from error
+        self._entries.sync(self._entry)
 
     def close(self) -> None:
         """Close it, complete or not."""
@@ -302,6 +358,7 @@ class GrowingFile:
         if self._descriptor < 0:
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
             self._descriptor = os.open(self.path, flags, FILE_MODE)
+            self._entry = self._entries.made()
         self.checksum = zlib.crc32(octets, self.checksum)
         rest = memoryview(octets)
         while rest:

@@ -120,6 +120,7 @@ class Committer:
         on_committed: Callable[[int, float, Files], None],
         on_failed: Callable[[str, list[Member]], None],
         free_disk: Callable[[], None],
+        pieces: Callable[[], int] = lambda: 0,
     ) -> None:
         self._connection = connection
         self._clock = clock
@@ -130,7 +131,7 @@ class Committer:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Member] = deque()
         self._batch: _Batch | None = None
-        self._gathering = Gathering(self._waiting, limits.members, clock, self._begin)
+        self._gathering = Gathering(self._waiting, limits.members, clock, self._begin, pieces)
         self._lock_tries = 0
         self._full_tries = 0
         self._back_off: asyncio.TimerHandle | None = None

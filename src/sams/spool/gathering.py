@@ -5,6 +5,9 @@ with its work would serve nobody earlier by a sync for each message, only all of
 meets an idle loop and is committed at once; under load, batches grow by themselves. What nobody waits for (a
 settlement: the message has left) looks for up to `COMPANY` seconds for a commit to share, so that a message that
 arrives and one that has left cost one sync together.
+
+A round that had a piece of a large body to work on says nothing about who else comes, however long it took: beside
+large mail each round is such a one, and small mail would wait its full time for nothing. The batch begins then.
 """
 
 from __future__ import annotations
@@ -43,19 +46,33 @@ class Gathering:
         "_looked",
         "_loop",
         "_most",
+        "_pieces",
+        "_pieces_seen",
         "_scheduled_at",
         "_waiting",
         "is_scheduled",
         "is_urgent",
     )
 
-    def __init__(self, waiting: Sized, most: int, clock: Clock, begin: Callable[[], None]) -> None:
-        """Watch what waits, of which a batch takes at most so many; `begin` is called when one is due."""
+    def __init__(
+        self,
+        waiting: Sized,
+        most: int,
+        clock: Clock,
+        begin: Callable[[], None],
+        pieces: Callable[[], int] = lambda: 0,
+    ) -> None:
+        """Watch what waits, of which a batch takes at most so many; `begin` is called when one is due.
+
+        pieces: how many pieces of large bodies were worked on so far.
+        """
         self._waiting = waiting
         self._most = most
         self._clock = clock
         self._begin = begin
         self._loop = asyncio.get_running_loop()
+        self._pieces = pieces
+        self._pieces_seen = 0
         self._scheduled_at = self._looked = 0.0
         self.is_scheduled = False
         self.is_urgent = False
@@ -68,6 +85,7 @@ class Gathering:
         if self.is_urgent or len(self._waiting) >= self._most:
             self.is_scheduled = True
             self._scheduled_at = self._looked = self._clock.monotonic()
+            self._pieces_seen = self._pieces()
             self._loop.call_soon(self._begin_scheduled)
         elif self._company is None:
             self._company = self._loop.call_later(COMPANY, self._begin_without_company)
@@ -89,6 +107,8 @@ class Gathering:
         """Whether the last round served sockets, so that the next may, too."""
         now = self._clock.monotonic()
         last, self._looked = self._looked, now
+        if self._pieces() != self._pieces_seen:
+            return False
         has_room = len(self._waiting) < self._most
         return now - last > _IDLE_ROUND and now - self._scheduled_at < BUSY and has_room
 

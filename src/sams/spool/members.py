@@ -114,6 +114,14 @@ class Accept(Arriving):
         _refuse(self.future, failure)
 
 
+class AcceptLarge(Accept):
+    """One whose sender can wait a moment longer, for small mail beside it waits for the same disk."""
+
+    __slots__ = ()
+
+    may_wait = True
+
+
 class Settle:
     """The result of an attempt, with the reports that come of it."""
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from sams.core.courtesy import Courtesy
 
 KIB = 1024
 MIB = 1024 * KIB
@@ -25,6 +27,7 @@ class Settings:
     shrink_pages: unused pages of the database that are kept for the next burst.
     shrink_step: pages given back to the disk in one step between two batches.
     usage_hours: for how long the use of logins is kept.
+    courtesy: told of small mail; whether large bodies give way to it.
     """
 
     min_free: int = 1024 * MIB
@@ -42,3 +45,4 @@ class Settings:
     shrink_pages: int = 4_096
     shrink_step: int = 256
     usage_hours: int = 49
+    courtesy: Courtesy = field(default_factory=Courtesy)

@@ -58,7 +58,7 @@ from sams.spool.interface import (
 from sams.spool.keys import id_of, row_of, time_of
 from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock
-from sams.spool.members import HOUR, UNKNOWN, Accept, Change, Lately, Settle, SettleAside
+from sams.spool.members import HOUR, UNKNOWN, Accept, AcceptLarge, Change, Lately, Settle, SettleAside
 from sams.spool.opening import Opened, open_files
 from sams.spool.records import USES, legible_uses
 from sams.spool.settings import Settings
@@ -133,6 +133,7 @@ class SqliteSpool:
             on_committed=self._committed,
             on_failed=self._failed,
             free_disk=self._free_disk,
+            pieces=lambda: self._bodies.pieces,
         )
         self._housekeeper = Housekeeper(opened.checkpointer, self._committer, settings, self.fail)
         self._claims = Claims(opened.reader, self.shard, self._set_aside)
@@ -177,7 +178,9 @@ class SqliteSpool:
     def accept(self, message: NewMessage) -> asyncio.Future[tuple[Work, ...]]:
         """Store a message."""
         future: asyncio.Future[tuple[Work, ...]] = self._loop.create_future()
-        member = Accept(message, self.shard, future, self._lately, self._forget_body)
+        gives_way = message.body.in_memory() is None and self._settings.courtesy.is_due
+        kind = AcceptLarge if gives_way else Accept
+        member = kind(message, self.shard, future, self._lately, self._forget_body)
         try:
             self._room.check(member.octets)
         except TemporaryFailure as failure:

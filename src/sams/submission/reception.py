@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from sams.activity.events import ProxyRefused
+from sams.core.courtesy import Courtesy
 from sams.core.reply import Reply, reply
 from sams.core.turns import Share, Turns
 from sams.protocol.smtp.server import ServerEngine
@@ -107,14 +108,19 @@ class Reception:
     """All sessions of one worker."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, house: House, on_bug: Callable[[Exception], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        house: House,
+        on_bug: Callable[[Exception], None],
+        courtesy: Courtesy | None = None,
     ) -> None:
+        """courtesy: of all workers to small mail; None: of nobody else."""
         self._loop = loop
         self.house = house
         self.wheel = DeadlineWheel(loop, on_bug)
         self.buffer = memoryview(bytearray(RECEIVE_BUFFER))
         self._buffers = self.buffer, self.buffer[:COMMANDS_BUFFER]
-        self._turns = Turns(loop)
+        self._turns = Turns(loop, courtesy or Courtesy())
         self._handshakes = Share(loop, HANDSHAKES)
         self.sessions: set[Session] = set()
         self._gates: set[HeaderGate] = set()
