@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 
+
 def go_first() -> str:
     """Real time for this thread alone, where that is allowed: nothing that it starts has it, too. In words."""
     try:
@@ -20,6 +21,6 @@ def go_first() -> str:
 def stand_back() -> None:
     """Take of the service's cores only what nobody else wants.
 
-    In the session of the service, for Linux may share cores between sessions first, and such a one would have its part.
+    In the session of the service, for Linux may share cores between sessions first; such a one would have its part.
     """
     os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
