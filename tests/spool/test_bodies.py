@@ -248,7 +248,7 @@ async def test_a_file_that_takes_long_to_remove_keeps_no_body_waiting(
     monkeypatch.setattr("sams.spool.bodies._unlink", lambda _: gate.wait())
     store = BodyStore(tmp_path, SETTINGS, lambda _: None)
     store.remove([str(number) for number in range(2 * SETTINGS.body_threads)])
-    writer = store.writer("body")
+    writer = SpoolBodyWriter(store, "body")
     writer.write(b"x" * (LIMIT + 1))
     assert (await stored(writer.finish())).size == LIMIT + 1
     gate.set()
