@@ -225,18 +225,25 @@ def test_an_entry_made_while_the_folder_is_synced_needs_another_sync(
     entries.close()
 
 
-def test_a_sync_of_the_folder_that_failed_covers_nothing(
+def test_after_a_sync_of_the_folder_that_failed_none_is_believed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: int) -> NoReturn:
-        raise OSError(errno.EIO, "the disk is gone")
+    answers = iter([OSError(errno.EIO, "the disk is gone")])
 
-    monkeypatch.setattr("sams.spool.bodies.os.fsync", fail)
+    def fail_once(_: int) -> None:
+        for error in answers:
+            raise error
+
     entries = Entries(tmp_path)
-    entry = entries.made()
-    for _ in range(2):
+    monkeypatch.setattr("sams.spool.bodies.os.fsync", lambda _: None)
+    on_disk = entries.made()
+    entries.sync(on_disk)
+    monkeypatch.setattr("sams.spool.bodies.os.fsync", fail_once)
+    lost = entries.made()
+    for entry in (lost, lost, entries.made()):
         with pytest.raises(SyncFailed):
             entries.sync(entry)
+    entries.sync(on_disk)
     entries.close()
 
 

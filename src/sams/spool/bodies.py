@@ -263,13 +263,15 @@ class Entries:
     """The folder's entries, and their syncs, which are numbered. Blocks.
 
     A sync covers each entry that was made before it began, whoever asked for it. So where many write, a body's entry
-    is mostly on disk before the body is complete.
+    is mostly on disk before the body is complete. After one that failed none is believed: what it lost, the next says
+    nothing of.
     """
 
     def __init__(self, folder: Path) -> None:
         self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         self._one_at_a_time = threading.Lock()
         self._begun = self._synced = 0
+        self._failure: SyncFailed | None = None
 
     def made(self) -> int:
         """An entry was made just now: the number of the first sync that covers it."""
@@ -279,16 +281,19 @@ class Entries:
         """Return when that sync, or one behind it, is done.
 
         Raises:
-            SyncFailed: the folder could not be synced.
+            SyncFailed: the folder could not be synced, now or before.
         """
         with self._one_at_a_time:
             if self._synced >= number:
                 return
+            if self._failure is not None:
+                raise SyncFailed(*self._failure.args) from self._failure
             self._begun += 1
             try:
                 os.fsync(self._descriptor)
             except OSError as error:
-                raise SyncFailed(*error.args) from error
+                self._failure = SyncFailed(*error.args)
+                raise self._failure from error
             self._synced = self._begun
 
     def close(self) -> None:
