@@ -377,3 +377,13 @@ def test_text_from_outside_harms_neither_line_nor_row(rig: Rig) -> None:
     assert b"\\\\x1b" in line
     assert len(line) < 2_000
     assert rig.journal.puts == 1
+
+
+def test_a_bug_in_one_of_those_written_together_loses_no_other() -> None:
+    gathering = Gathering()
+    broken = msgspec.structs.replace(ATTEMPT, recipients=None)
+    for attempt in (broken, ATTEMPT):
+        gathering.rig.recorder.keep(attempt)
+    gathering.rig.recorder.write_kept()
+    assert gathering.rig.journal.puts == 1
+    assert [line["event"] for line in gathering.rig.lines.told()] == ["bug", "delivery"]

@@ -160,10 +160,13 @@ class Recorder:
         """Write what was kept, if anything was."""
         kept, self._kept = self._kept, []
         for what, now in kept:
-            if isinstance(what, _Session):
-                what.finish(now)
-            else:
-                self._write_attempt(what, now)
+            try:
+                if isinstance(what, _Session):
+                    what.finish(now)
+                else:
+                    self._write_attempt(what, now)
+            except Exception as error:  # noqa: BLE001 - a bug in one must not lose what the others told
+                self._log.error("bug", why="something told was not written", exc_info=error)
 
     def _write_attempt(self, event: Attempted, now: float) -> None:
         line = delivery(event)
