@@ -13,7 +13,7 @@ import uvloop
 
 from sams.activity.events import Refused, TlsFailed
 from sams.protocol.smtp.server import ServerEngine
-from sams.submission.connection import EVENTS_AT_ONCE, Connection
+from sams.submission.connection import COMMANDS_BUFFER, EVENTS_AT_ONCE, Connection
 from sams.submission.reception import HANDSHAKES
 from sams.submission.tls import ServerTls, TlsFacts
 from tests.submission.rig import Client, Rig, message, serving
@@ -282,7 +282,10 @@ def test_a_client_hello_with_many_groups_is_refused_before_openssl_looks_through
 def test_who_pipelines_without_end_is_read_from_once_in_a_round(
     play: Play, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """libuv reads up to 32 times in a round where each read is full: two seconds of work for one member."""
+    """libuv reads up to 32 times in a round where each read is full: two seconds of work for one member.
+
+    The commands are long: of short ones a read has more than are answered at once, and the next waits for that.
+    """
     rounds: list[int] = []
     buffer_updated = Connection.buffer_updated
 
@@ -298,8 +301,10 @@ def test_who_pipelines_without_end_is_read_from_once_in_a_round(
         next_round()
         monkeypatch.setattr(Connection, "buffer_updated", counted)
         client = await _begun(rig)
-        count = 8_000
-        client.send(b"RCPT TO:<x@elsewhere.invalid>\r\n" * count)
+        command = b"RCPT TO:<x@elsewhere.invalid> ORCPT=rfc822;%b\r\n" % (b"x" * 400)
+        assert COMMANDS_BUFFER / len(command) < EVENTS_AT_ONCE
+        count = 600
+        client.send(command * count)
         answers = [await client.reply() for _ in range(count)]
         assert {answer[:4] for answer in answers} == {"550 "}
         assert sum(rounds) >= 10
