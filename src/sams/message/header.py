@@ -112,8 +112,7 @@ def take_header(chunk: bytes, limits: HeaderLimits = DEFAULT_LIMITS) -> tuple[He
     if not 2 < end <= limits.octets:
         return None
     raw = chunk[:end]
-    if len(raw) > limits.fields * _SHORTEST_FIELD:
-        _check_field_count(raw, limits)
+    _check_field_count(raw, limits)
     fields = _SOUND_FIELDS.findall(raw)
     return (_index(raw, fields, limits), chunk[end + 2 :]) if fields[-1][0] else None
 
@@ -222,8 +221,7 @@ class HeaderReader:
         """The header lies within `text[:end]`: index it; the result is the body."""
         self.dropped = start = text.find(b"\n", 0, end) + 1 if _MAILBOX_LINE.match(text) else 0
         raw = text[start:end]
-        if len(raw) > self._limits.fields * _SHORTEST_FIELD:
-            _check_field_count(raw, self._limits)
+        _check_field_count(raw, self._limits)
         found = _FIELDS.findall(raw)
         if found and not found[-1][0]:
             del found[-1]
@@ -266,7 +264,7 @@ def _index(raw: bytes, fields: list[tuple[bytes, bytes]], limits: HeaderLimits) 
 
 def _check_field_count(raw: bytes, limits: HeaderLimits) -> None:
     """Told of a large header by counting: an index of a hundred thousand fields takes its time."""
-    if raw.startswith((b" ", b"\t")):
+    if len(raw) <= limits.fields * _SHORTEST_FIELD or raw.startswith((b" ", b"\t")):
         return
     found = HEADER_LINES.match(raw)
     lines = found[0] if found is not None else b""

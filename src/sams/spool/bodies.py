@@ -62,7 +62,7 @@ class BodyStore:
         self.files = 0
         """Bodies that go into a file now."""
         self.pieces = 0
-        """Of such bodies, written or read, so far."""
+        """Of such bodies, taken so far."""
 
     def new_file(self, name: str) -> GrowingFile:
         """A file for a body that outgrew memory. Who asks for it counts it out of `files` again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
 from msgspec import Struct
@@ -28,7 +28,6 @@ class TimeLimits:
     """The waits of a session, seconds; `body_rate` is octets a second once `body_grace` has passed.
 
     session: no transaction begins after it; one under way by then has `command` more to come to its body.
-    first: when a new connection can be late at the earliest, made of the others.
     """
 
     command: float = 300.0
@@ -39,11 +38,11 @@ class TimeLimits:
     body_grace: float = 60.0
     body_rate: float = 500.0
     session: float = 3_600.0
-    first: float = field(init=False, repr=False, compare=False)
 
-    def __post_init__(self) -> None:
-        first = min(self.handshake, self.sign_in, self.sign_in_under_pressure)
-        object.__setattr__(self, "first", first)
+    @property
+    def first(self) -> float:
+        """When a new connection can be late at the earliest."""
+        return min(self.handshake, self.sign_in, self.sign_in_under_pressure)
 
 
 class Progress(Struct, gc=False):

@@ -258,8 +258,7 @@ def test_a_refusal_goes_out_when_it_would_for_anybody(cheap: Rig) -> None:
     }
     measured = asyncio.run(in_turn(kinds(timed(cheap, cheap.source()), claims, answered=True), 200))
     assert not told_apart(measured, bound=1.1)
-    # The loop's timers count from the beginning of the round in which they are set, by whole milliseconds.
-    assert min(map(min, measured.values())) >= 0.95 * SignInSettings().failure_delay
+    assert min(map(min, measured.values())) >= SignInSettings().failure_delay
 
 
 def test_a_refusal_goes_out_when_it_would_for_anybody_of_a_directory(cheap: Rig) -> None:
@@ -392,8 +391,8 @@ def test_a_client_hears_the_same_after_the_same_time(wire: Wire) -> None:
         assert text.startswith(str(replies.WRONG)[:-1]), text
         measured[login].append(seconds)
     assert not told_apart(measured, bound=1.1)
-    # The loop's timers count from the beginning of the round in which they are set, by whole milliseconds.
-    assert min(map(min, measured.values())) >= 0.95 * SignInSettings().failure_delay
+    # The service's loop counts by whole milliseconds, from the beginning of the round in which a timer is set.
+    assert min(map(min, measured.values())) >= SignInSettings().failure_delay - 0.002
 
 
 def test_a_client_hears_of_a_salt_after_the_same_time(wire: Wire) -> None:

@@ -7,13 +7,14 @@ authcid = 1*SAFE    passwd = 1*SAFE    authzid = 1*SAFE    ; SAFE: UTF-8 but NUL
 from __future__ import annotations
 
 from sams.protocol.sasl.interface import (
-    MAX_NAME_OCTETS,
     MAX_PASSWORD_OCTETS,
     Challenge,
     Malformed,
     PasswordClaim,
     Step,
     Verify,
+    decode_name,
+    decode_password,
 )
 
 _OTHER_FORM = Malformed("PLAIN takes identity, user name and password with NUL between them")
@@ -35,12 +36,9 @@ class Plain:
         parts = data.split(b"\0", 3)
         if len(parts) != 3:
             return _OTHER_FORM
-        authzid, authcid, password = parts
-        if not authcid or len(authcid) > MAX_NAME_OCTETS or len(authzid) > MAX_NAME_OCTETS:
+        authzid, authcid, password = decode_name(parts[0]), decode_name(parts[1]), decode_password(parts[2])
+        if authzid is None or not authcid:
             return _BAD_NAME
-        if not password or len(password) > MAX_PASSWORD_OCTETS:
+        if password is None:
             return _BAD_PASSWORD
-        try:
-            return Verify(PasswordClaim(authzid.decode(), authcid.decode(), password.decode()))
-        except UnicodeDecodeError as error:
-            return _BAD_NAME if error.object in {authzid, authcid} else _BAD_PASSWORD
+        return Verify(PasswordClaim(authzid, authcid, password))

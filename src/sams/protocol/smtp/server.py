@@ -6,7 +6,7 @@ of the state until it tells an event or what it needs.
 
 A command goes through `states.RULES`, which refuses what has no place in the state, then to its handler in one of
 the `verbs_…` modules. A handler queues a reply, or asks by an event; a yes is an `accept_…` of the engine, any other
-answer goes through `_ANSWERS`. A handler refuses by raising: a PeerFault is a mistake of the peer and counted, other
+answer goes through `_REFUSES`. A handler refuses by raising: a PeerFault is a mistake of the peer and counted, other
 failures are no mistake.
 
 Replies are gathered until `take_output`, so that a batch of pipelined commands is answered by one write
@@ -85,7 +85,7 @@ class ServerEngine:
         talk, asked = self._talk, self._talk.asked
         if asked is None or (reply.code < 400 and reply.code not in _POSITIVE[asked]):
             raise ProtocolMisuse(f"{reply.code} answers nothing in state {talk.state.name}")
-        if reply.code < 400 and asked in _ACCEPTS:
+        if reply.code < 400:
             _ACCEPTS[asked](self, encode(reply))
             return reply
         talk.asked = None
@@ -95,11 +95,11 @@ class ServerEngine:
             talk.queue(reply)
             talk.events.append(talk.shut(reply))
         else:
-            _ANSWERS[asked](talk, reply)
+            _REFUSES[asked](talk, reply)
         return reply
 
-    def accept_sign_in(self) -> None:
-        """Answer Auth or AuthData with yes.
+    def accept_sign_in(self, said: bytes = SIGNED_IN) -> None:
+        """Answer Auth or AuthData with yes. said: the reply in octets.
 
         Raises:
             ProtocolMisuse: neither of them asks.
@@ -107,7 +107,10 @@ class ServerEngine:
         talk = self._talk
         if talk.asked is not Auth:
             raise _unasked(Auth, talk)
-        verbs_auth.accept_auth(talk, SIGNED_IN)
+        talk.asked = None
+        talk.out += said
+        talk.authenticated = True
+        talk.state = _READY
 
     def accept_sender(self, said: bytes = SENDER_ACCEPTED) -> None:
         """Answer Mail with yes. said: the reply in octets.
@@ -293,14 +296,15 @@ _READERS: Mapping[State, Callable[[Conversation], Event | Need | None]] = {
     State.DISCARD: verbs_message.read_discard,
     State.CLOSED: lambda _talk: Need.NOTHING,
 }
-_ANSWERS: Mapping[type[Asking], Callable[[Conversation, Reply], None]] = {
-    Auth: verbs_auth.answer_auth,
+_REFUSES: Mapping[type[Asking], Callable[[Conversation, Reply], None]] = {
+    Auth: verbs_auth.refuse_auth,
     Mail: verbs_envelope.refuse_mail,
     Rcpt: verbs_envelope.refuse_rcpt,
     BodyStart: verbs_message.refuse_body_start,
     BodyEnd: verbs_message.refuse_body_end,
 }
 _ACCEPTS: Mapping[type[Asking], Callable[[ServerEngine, bytes], None]] = {
+    Auth: ServerEngine.accept_sign_in,
     Mail: ServerEngine.accept_sender,
     Rcpt: ServerEngine.accept_recipient,
     BodyEnd: ServerEngine.accept_message,

@@ -10,11 +10,9 @@ from sams.protocol.smtp.events import Auth, AuthCancelled, AuthData, Event, Need
 from sams.protocol.smtp.grammar import decode_base64, decode_initial, parse_auth
 from sams.protocol.smtp.inbox import Flaw
 from sams.protocol.smtp.quoting import quoted_mechanism
-from sams.protocol.smtp.reply_lines import encode
 from sams.protocol.smtp.states import State
 
-# Names, for Python 3.11 takes its time to find a member.
-_SIGNING_IN, _READY = State.SIGNING_IN, State.READY
+_SIGNING_IN = State.SIGNING_IN  # a name, for Python 3.11 takes its time to find a member
 
 
 def auth(talk: Conversation, argument: bytes) -> Event:
@@ -42,19 +40,8 @@ def read_response(talk: Conversation) -> Event | Need:
     return event
 
 
-def accept_auth(talk: Conversation, said: bytes) -> None:
-    """The session's yes to a sign-in."""
-    talk.asked = None
-    talk.out += said
-    talk.authenticated = True
-    talk.state = _READY
-
-
-def answer_auth(talk: Conversation, reply: Reply) -> None:
-    """The verdict, of the session."""
-    if reply.is_positive:
-        accept_auth(talk, encode(reply))
-        return
+def refuse_auth(talk: Conversation, reply: Reply) -> None:
+    """The session's no to a sign-in."""
     talk.queue(reply)
     talk.state = State.GREETED
     talk.follow(talk.shut_if(talk.allowance.failed_signin()))

@@ -32,7 +32,7 @@ def _hello(talk: Conversation, argument: bytes, reply: bytes, *, esmtp: bool) ->
     """Any name is taken: mail programs send what their machine is called, and nothing relies on it."""
     if not 0 < len(argument) <= MAX_HELLO_OCTETS:
         raise PeerFault(replies.HELLO_SYNTAX)
-    given_up = _give_up_transaction(talk) if talk.authenticated else None
+    given_up = _give_up_transaction(talk)
     if talk.state is _SECURED:
         talk.state = _GREETED
     talk.helo_name = name = visible(argument)
@@ -70,7 +70,7 @@ def rset(talk: Conversation, argument: bytes) -> Event | None:
     if argument:
         raise PeerFault(replies.NO_PARAMETERS)
     talk.queue(replies.RESET)
-    return _give_up_transaction(talk) if talk.authenticated else None
+    return _give_up_transaction(talk)
 
 
 def noop(talk: Conversation, _argument: bytes) -> None:
@@ -98,7 +98,9 @@ def quit_(talk: Conversation, _argument: bytes) -> Event:
 
 
 def _give_up_transaction(talk: Conversation) -> Event | None:
-    """Of who has signed in; before that there is none."""
+    """Before somebody has signed in there is none."""
+    if not talk.authenticated:
+        return None
     told = Reset() if talk.state in TRANSACTION else None
     talk.end_transaction(State.READY)
     return told
