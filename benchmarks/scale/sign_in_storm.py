@@ -17,7 +17,7 @@ from benchmarks.scale.lab import Table, Watch, main_pid, make_service, milliseco
 from benchmarks.scale.member import Member, Sent, content
 from benchmarks.scale.priority import go_first
 from benchmarks.scale.strangers import Strangers
-from sams.identity.passwords.hashing import HashCost
+from sams.identity.passwords.argon2id import HashCost
 from tests.support.service import Service, free_ports
 
 _LONGEST_PAUSE = 0.1
@@ -79,6 +79,7 @@ class _Storm:
 
         async def ask(member: Member) -> list[Sent]:
             times = []
+            await asyncio.sleep(self._chance.uniform(0.0, _LONGEST_PAUSE))
             while not over.is_set():
                 times.append(await member.send(content(next(self._numbers), _OCTETS)))
                 await asyncio.sleep(self._chance.uniform(0.0, _LONGEST_PAUSE))

@@ -25,8 +25,9 @@ from sams.app.inherited import open_listeners
 from sams.app.pages import Pages, open_pages, pages_helpers, site_of
 from sams.config.offered import MailServer
 from sams.core.errors import OperatorError
+from sams.core.rights import ServiceUser
 from sams.service.material import Material
-from sams.service.privileges import ServiceUser, may_run_program
+from sams.service.privileges import may_run_program
 from sams.service.sockets import Activated
 from sams.service.tls_contexts import HostCertificates, KeyPair
 from sams.web.site import Brand, Certificate, Logo, NamedLink, StsPolicy

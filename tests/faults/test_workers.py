@@ -7,6 +7,7 @@ import signal
 import smtplib
 import socket
 import ssl
+import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -104,3 +105,35 @@ def test_when_a_worker_dies_sessions_of_the_other_go_on(service: Service) -> Non
             client.noop()
         client.close()
     service.delivered(len(sessions[survivor]))
+
+
+def hasher(service: Service) -> int:
+    """The process that hashes; 0: there is none at the moment."""
+    for pid in workers(service):
+        with suppress(FileNotFoundError):  # it ended meanwhile
+            if b"sams.identity.passwords.hasher" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                return pid
+    return 0
+
+
+def times_awake(pid: int) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line.split()[1] for line in lines if line.startswith("voluntary_ctxt_switches")))
+
+
+def test_passwords_are_hashed_beside_the_workers_and_by_themselves_while_the_hasher_is_gone(
+    service: Service,
+) -> None:
+    for login in ("bob", "carol"):
+        service.add_account(login)
+    service.signed_in("alice").quit()
+    first = hasher(service)
+    before = times_awake(first)
+    service.signed_in("bob").quit()
+    assert times_awake(first) > before
+    os.kill(first, signal.SIGKILL)
+    service.signed_in("carol").quit()
+    until = time.monotonic() + 20
+    while hasher(service) in {0, first}:
+        assert time.monotonic() < until
+        time.sleep(0.05)

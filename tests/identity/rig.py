@@ -23,7 +23,8 @@ from sams.identity.guard.memory import GuardMemory
 from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import SignInVerdict
 from sams.identity.logins import Login, LoginForms
-from sams.identity.passwords.hashing import Compared, HashCost, Hashes, HashPool
+from sams.identity.passwords.argon2id import HashCost
+from sams.identity.passwords.hashing import Compared, Hashes, HashPool
 from sams.identity.passwords.lanes import Lanes
 from sams.identity.passwords.remembered import Remembered
 from sams.identity.shared_table import Columns

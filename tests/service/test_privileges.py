@@ -12,10 +12,9 @@ from pathlib import Path
 import pytest
 
 from sams.core.errors import OperatorError
+from sams.core.rights import ServiceUser, become
 from sams.service.privileges import (
-    ServiceUser,
     acting_as,
-    become,
     check_contents,
     may_read,
     may_run_program,

@@ -16,8 +16,9 @@ from typing import Any
 
 from sams.config.sources import PamSource
 from sams.core.spawning import clean_environment
-from sams.identity.sources.pam.directory import PamDirectory, orders_for, questions_pair, spawn_helper
-from sams.identity.sources.pam.messages import QUESTIONS, helper_command
+from sams.identity.questions import HEARING, questions_pair
+from sams.identity.sources.pam.directory import PamDirectory, orders_for, spawn_helper
+from sams.identity.sources.pam.messages import helper_command
 
 IS_THERE = all(shutil.which(name) for name in ("gcc", "openssl")) and bool(
     list(Path("/usr/lib").glob("*/libnss_wrapper.so"))
@@ -164,7 +165,7 @@ class PamSystem:
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                os.dup2(self.hearing.fileno(), QUESTIONS)
+                os.dup2(self.hearing.fileno(), HEARING)
                 os.setgroups([])
                 os.setresgid(uid, uid, uid)
                 os.setresuid(uid, uid, uid)

@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from sams.activity.logs import FactLog
 from sams.activity.metrics import Board as MetricsBoard
-from sams.app.pam import PamSockets, pam_sections
+from sams.app.pam import pam_sections
 from sams.app.settings import worker_count
 from sams.config.definition import settings
 from sams.config.key import Section
@@ -24,6 +24,7 @@ from sams.core.down_board import DownBoard
 from sams.core.errors import OperatorError
 from sams.identity.guard.memory import GuardMemory
 from sams.identity.passwords.remembered import Remembered
+from sams.identity.questions import Ends
 from sams.identity.shared_table import Columns
 from sams.policy.admission import AdmissionBooks
 from sams.policy.quota import QuotaBooks
@@ -89,6 +90,7 @@ class Inherited:
     facts: the log of what every message brings.
     started: UNIX seconds.
     pam: of the PAM helper; None: no source needs it.
+    hasher: of the process that hashes passwords; None: threads of this one do.
     """
 
     material: Material
@@ -100,7 +102,8 @@ class Inherited:
     workers: int
     started: float
     facts: FactLog
-    pam: PamSockets | None = None
+    pam: Ends | None = None
+    hasher: Ends | None = None
     began_with: Config = field(init=False)
     """The configuration at the start: what is read there only is in force as it was then."""
 

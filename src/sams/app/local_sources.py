@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sams.app.pam import PamSockets
 from sams.app.parts import open_accounts
 from sams.app.sender_maps import MapMaker
 from sams.app.sources import MEMBERS_FILE, SourceMaker, close, login_forms
@@ -14,8 +13,10 @@ from sams.control.messages import AccountTested
 from sams.core.clock import Clock
 from sams.identity.chain import Chain
 from sams.identity.grants import Grants
-from sams.identity.passwords.hashing import HashCost, Hashes, HashPool
+from sams.identity.passwords.argon2id import HashCost
+from sams.identity.passwords.hashing import Hashes, HashPool
 from sams.identity.passwords.lanes import Lanes
+from sams.identity.questions import Ends
 from sams.identity.shared_table import Columns
 from sams.identity.sources.known import KnownMembers
 from sams.service.material import Material
@@ -28,7 +29,7 @@ class LocalSources:
     material: read before rights were given up. pam: of a helper that was started before that.
     """
 
-    def __init__(self, material: Material, clock: Clock, pam: PamSockets | None = None) -> None:
+    def __init__(self, material: Material, clock: Clock, pam: Ends | None = None) -> None:
         self._material = material
         self._pam = pam
         self._clock = clock

@@ -15,13 +15,14 @@ from sams.config.pictures import read_picture
 from sams.config.web import Organisation
 from sams.core.errors import OperatorError
 from sams.core.memory_files import memory_file
+from sams.core.rights import ServiceUser
 from sams.service.helpers import Helper
 from sams.service.material import Material
-from sams.service.privileges import ServiceUser, service_user
+from sams.service.privileges import service_user
 from sams.service.sockets import Activated, Endpoint, match_activated, open_listener
 from sams.service.tls_contexts import HostCertificates
 from sams.web.site import Brand, Certificate, CertifiedHost, Logo, NamedLink, Site, StsPolicy
-from sams.web.starting import Orders, RunAs, encode, spawn_pages
+from sams.web.starting import Orders, encode, spawn_pages
 
 _STDERR = 2
 
@@ -104,8 +105,7 @@ class Pages:
         Raises:
             OSError: it cannot be started.
         """
-        user = None if self.user is None else RunAs(self.user.name, self.user.uid, self.user.gid)
-        orders = Orders(os.getpid(), user, self.level, self.people)
+        orders = Orders(os.getpid(), self.user, self.level, self.people)
         pid = spawn_pages(orders, self.listening, self.site)
         self._is_told = True
         return pid

@@ -2,21 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-from dataclasses import dataclass
-
 from sams.config.model import Config
 from sams.config.sources import PamSource
-from sams.identity.sources.pam.directory import orders_for, questions_pair, spawn_helper
+from sams.identity.questions import Ends, questions_pair
+from sams.identity.sources.pam.directory import orders_for, spawn_helper
 from sams.service.helpers import Helper
-
-
-@dataclass(frozen=True, slots=True)
-class PamSockets:
-    """The two ends, made before the fork. questions: for who asks. hearing: for the helper alone."""
-
-    questions: socket.socket
-    hearing: socket.socket
 
 
 def pam_sections(config: Config) -> tuple[PamSource, ...]:
@@ -24,12 +14,12 @@ def pam_sections(config: Config) -> tuple[PamSource, ...]:
     return tuple(one for one in config.accounts.sources if isinstance(one, PamSource))
 
 
-def open_pam(config: Config) -> PamSockets | None:
-    """The helper's sockets; None: no source needs one."""
-    return PamSockets(*questions_pair()) if pam_sections(config) else None
+def open_pam(config: Config) -> Ends | None:
+    """The helper's pair; None: no source needs one."""
+    return questions_pair() if pam_sections(config) else None
 
 
-def pam_helpers(config: Config, sockets: PamSockets | None, workers: int) -> tuple[Helper, ...]:
+def pam_helpers(config: Config, sockets: Ends | None, workers: int) -> tuple[Helper, ...]:
     """The helper, for a supervisor; none where no source needs it."""
     if sockets is None:
         return ()
@@ -37,7 +27,7 @@ def pam_helpers(config: Config, sockets: PamSockets | None, workers: int) -> tup
     return (Helper("pam", lambda: spawn_helper(orders, sockets.hearing), sockets.hearing.close),)
 
 
-def start_pam_alone(config: Config, sockets: PamSockets | None) -> None:
+def start_pam_alone(config: Config, sockets: Ends | None) -> None:
     """Start a helper for this process, which has no supervisor: it restarts itself, and ends when this process does.
 
     As root before rights are given up.

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sams.activity.journal import Journal, keep_times
-from sams.app.inherited import Inherited, SharedMemory
+from sams.app.inherited import Inherited
 from sams.app.settings import postmaster
 from sams.config.model import Config
 from sams.config.sources import BuiltinSource
@@ -19,7 +19,9 @@ from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.app_passwords.uses import FILE as USES_FILE
 from sams.identity.guard.interface import GuardSettings
 from sams.identity.origin import Network
-from sams.identity.passwords.hashing import HashCost, Hashes, HashPool
+from sams.identity.passwords.argon2id import NICENESS, Argon2idHere, HashCost
+from sams.identity.passwords.hasher.asking import Argon2idAside
+from sams.identity.passwords.hashing import Hashes, HashPool
 from sams.identity.passwords.lanes import Lanes
 from sams.identity.passwords.new_passwords import PasswordRules
 from sams.policy.admission import Admission, AdmissionLimits
@@ -59,12 +61,24 @@ def checks_at_once(config: Config) -> int:
     return config.limits.password_checks or max(1, (os.cpu_count() or 1) - 1)
 
 
-def hash_pool(config: Config, memory: SharedMemory, number: int) -> HashPool:
-    """The threads on which this worker hashes passwords."""
+def hashes(inherited: Inherited) -> Hashes:
+    """What makes and compares hashes for a worker: by way of the hasher, where there is one."""
+    cost = HashCost()
+    if inherited.hasher is None:
+        return Hashes(cost)
+    return Hashes(cost, argon2id=Argon2idAside(inherited.hasher.questions, Argon2idHere(cost)))
+
+
+def hash_pool(inherited: Inherited, number: int) -> HashPool:
+    """The threads on which this worker hashes passwords, or waits for the hasher."""
+    config = inherited.material.config
     at_once = checks_at_once(config)
     lanes = Lanes(config.server.data_dir / "lanes", at_once)
     waiting = config.limits.password_checks_waiting
-    return HashPool(lanes, memory.hashing, number, at_once=at_once, max_waiting=waiting)
+    niceness = NICENESS if inherited.hasher is None else 0
+    return HashPool(
+        lanes, inherited.memory.hashing, number, at_once=at_once, max_waiting=waiting, niceness=niceness
+    )
 
 
 def guard_settings(config: Config) -> GuardSettings:

@@ -17,6 +17,7 @@ from structlog.typing import FilteringBoundLogger
 from sams.activity.lines import Lines
 from sams.activity.logs import FactLog, StandardLogs, is_for_people, make_logger
 from sams.app.guard_watch import kept_guard
+from sams.app.hasher import hashers, open_hasher
 from sams.app.hops import Hops
 from sams.app.inherited import (
     Inherited,
@@ -33,14 +34,13 @@ from sams.app.worker import WorkerGraph
 from sams.config.model import Config
 from sams.control.peers import pages_user_of, service_roles
 from sams.core.clock import SystemClock
+from sams.core.rights import ServiceUser, become
 from sams.service import data_lock
 from sams.service.channel import Channel
 from sams.service.material import Material, encode, read_material
 from sams.service.notify import ServiceManager
 from sams.service.privileges import (
     UMASK,
-    ServiceUser,
-    become,
     check_contents,
     may_run_program,
     prepare_data_dir,
@@ -123,6 +123,7 @@ def prepare(config_path: Path, environment: dict[str, str]) -> Prepared:
         started=clock.now(),
         facts=facts,
         pam=open_pam(config),
+        hasher=open_hasher(config),
     )
     return Prepared(inherited, user, ServiceManager.from_environment(environment), lines, pages)
 
@@ -163,6 +164,7 @@ def _supervise(prepared: Prepared) -> int:
         died=lambda number: _forget(inherited, number),
         log=inherited.log,
         helpers=(
+            *hashers(prepared.config, inherited.hasher, prepared.user),
             *pam_helpers(prepared.config, inherited.pam, inherited.workers),
             *pages_helpers(prepared.pages),
         ),

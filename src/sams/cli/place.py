@@ -34,8 +34,9 @@ from sams.control.running import (
     RunningSources,
 )
 from sams.core.clock import SystemClock
+from sams.core.rights import become
 from sams.core.text import visible
-from sams.service.privileges import become, prepare_data_dir, service_user
+from sams.service.privileges import prepare_data_dir, service_user
 
 DATA_DIR_VARIABLE = "SAMS_DATA_DIR"
 _STILL_REACHED = (

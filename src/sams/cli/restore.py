@@ -20,9 +20,10 @@ from sams.cli.failures import Failed
 from sams.cli.options import config_option, json_option
 from sams.cli.place import Place
 from sams.cli.render import count, print_json, when
+from sams.core.rights import ServiceUser, become
 from sams.core.syncing import sync_folder
 from sams.service import data_lock
-from sams.service.privileges import ServiceUser, acting_as, become, prepare_data_dir, service_user
+from sams.service.privileges import acting_as, prepare_data_dir, service_user
 from sams.spool.backups import restore as restore_shard
 
 Acting = Callable[[], AbstractContextManager[None]]

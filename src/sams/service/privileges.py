@@ -10,10 +10,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from sams.core.errors import OperatorError
+from sams.core.rights import ServiceUser
 from sams.spool.layout import make_with_parents
 
 UMASK = 0o077
@@ -21,15 +21,6 @@ _PASSABLE = 0o711
 _PARTS = frozenset({"accounts.db", "control", "guard.state", "lanes", "lock", "members.db", "spool"})
 """What the service itself puts into its data folder; `lost+found` and the like may be anybody's."""
 _PATIENCE = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceUser:
-    """The user that serves: its name and numbers."""
-
-    name: str
-    uid: int
-    gid: int
 
 
 def service_user(name: str | None, key: str = "[server] user") -> ServiceUser | None:
@@ -52,13 +43,6 @@ def service_user(name: str | None, key: str = "[server] user") -> ServiceUser | 
             f"Make it with: adduser --system --group --no-create-home {name}"
         ) from None
     return ServiceUser(name, entry.pw_uid, entry.pw_gid)
-
-
-def become(user: ServiceUser) -> None:
-    """Give up root for good: groups, group, user, in this order."""
-    os.initgroups(user.name, user.gid)
-    os.setresgid(user.gid, user.gid, user.gid)
-    os.setresuid(user.uid, user.uid, user.uid)
 
 
 @contextmanager

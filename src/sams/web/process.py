@@ -13,7 +13,6 @@ connections, cuts streams, which begin anew at the successor, and lets other ans
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import gc
 import logging
 import os
@@ -30,11 +29,11 @@ from sams.activity.lines import Lines
 from sams.activity.logs import StandardLogs, make_logger
 from sams.core.clock import SystemClock
 from sams.core.memory_files import read_all
+from sams.core.rights import become, die_with_parent, gain_nothing, keep_secrets_in
 from sams.web.site import Site
-from sams.web.starting import LISTENING, SITE, Orders, RunAs, decode
+from sams.web.starting import LISTENING, SITE, Orders, decode
 
 _STDERR = 2
-_DEATH_SIGNAL, _DUMPABLE, _NO_NEW_PRIVILEGES = 1, 4, 38
 _FILES = 4_096
 
 
@@ -62,37 +61,20 @@ def give_up(orders: Orders) -> None:
     Raises:
         OSError: the system does not allow it.
     """
-    os.umask(0o077)
     os.chdir("/")
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until there is something to end in order
     for number in (signal.SIGINT, signal.SIGHUP):  # a terminal tells the whole group
         signal.signal(number, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if orders.user is not None:
-        _become(orders.user)
-    _prctl(_NO_NEW_PRIVILEGES, 1)
-    _prctl(_DUMPABLE, 0)
-    _prctl(_DEATH_SIGNAL, signal.SIGTERM)  # after the change of user, which would take it back
+    if orders.user is not None and os.geteuid() == 0:
+        become(orders.user)
+    gain_nothing()
+    keep_secrets_in()
+    die_with_parent(signal.SIGTERM)
     if os.getppid() != orders.parent:
         os._exit(0)
-
-
-def _become(user: RunAs) -> None:
-    """Groups, group, user, in this order."""
-    if os.geteuid() != 0:
-        return
-    os.initgroups(user.name, user.gid)
-    os.setresgid(user.gid, user.gid, user.gid)
-    os.setresuid(user.uid, user.uid, user.uid)
-
-
-def _prctl(option: int, argument: int) -> None:
-    library = ctypes.CDLL(None, use_errno=True)
-    if library.prctl(option, argument, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def _take_standard_logs(log: FilteringBoundLogger) -> None:

@@ -11,6 +11,7 @@ import socket
 
 import msgspec
 
+from sams.core.rights import ServiceUser
 from sams.core.spawning import clean_environment, python_command, spawn
 from sams.web.site import Site
 
@@ -22,14 +23,6 @@ Otherwise glibc learns to keep such pieces: floods left up to 800 MB behind, and
 """
 
 
-class RunAs(msgspec.Struct, frozen=True):
-    """The user that the process becomes: its name and numbers."""
-
-    name: str
-    uid: int
-    gid: int
-
-
 class Orders(msgspec.Struct, frozen=True):
     """How a web process is to run; nothing in it is secret.
 
@@ -38,7 +31,7 @@ class Orders(msgspec.Struct, frozen=True):
     """
 
     parent: int
-    user: RunAs | None = None
+    user: ServiceUser | None = None
     level: str = "info"
     people: bool = False
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.passwords.hashing import HashCost, Hashes, HashPool
+from sams.identity.passwords.argon2id import HashCost
+from sams.identity.passwords.hashing import Hashes, HashPool
 from sams.identity.passwords.lanes import Lanes
 from sams.identity.shared_table import Columns
 from tests.identity.rig import CAFE, CHEAP, HOME, ended_well, fork, in_child

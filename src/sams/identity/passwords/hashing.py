@@ -19,15 +19,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
-
-from argon2 import PasswordHasher, Type
-from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from sams.core.errors import TemporaryFailure
 from sams.identity.fair_queue import FairQueue
 from sams.identity.logins import map_password
 from sams.identity.origin import origin_key
+from sams.identity.passwords.argon2id import NICENESS, Argon2id, Argon2idHere, HashCost
 from sams.identity.passwords.foreign.interface import ForeignHash, PlainPassword
 from sams.identity.passwords.foreign.reader import ARGON2, ForeignHashes
 from sams.identity.passwords.lanes import Lanes
@@ -35,21 +34,6 @@ from sams.identity.replies import BUSY
 from sams.identity.shared_table import Columns
 
 _Result = TypeVar("_Result")
-
-
-@dataclass(frozen=True, slots=True)
-class HashCost:
-    """What a hash costs; stored with each hash, and older hashes are brought up to it at sign-in.
-
-    memory: KiB. passes: over the memory. lanes: of argon2's own parallelism.
-    scram_iterations: of SCRAM keys, in a file that is made new. RFC 7677 asks for 4,096 at least; Cyrus SASL, by
-        which Postfix, KMail and others sign in, refuses more than 65,536.
-    """
-
-    memory: int = 19 * 1024
-    passes: int = 2
-    lanes: int = 1
-    scram_iterations: int = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +48,25 @@ class Compared:
 
 
 class Hashes:
-    """Makes and compares hashes. Blocks for tens of milliseconds: for threads, or for commands."""
+    """Makes and compares hashes. Blocks for tens of milliseconds: for threads, or for commands.
 
-    __slots__ = ("_dummy", "_foreign", "_hasher", "scram_iterations")
+    argon2id: computes hashes at that cost elsewhere; None: the thread that asks does.
+    """
 
-    def __init__(self, cost: HashCost, foreign: ForeignHashes | None = None) -> None:
-        self._hasher = PasswordHasher(
-            time_cost=cost.passes, memory_cost=cost.memory, parallelism=cost.lanes, type=Type.ID
-        )
-        self._dummy = self._hasher.hash(secrets.token_urlsafe())
+    __slots__ = ("_argon2id", "_dummy", "_foreign", "scram_iterations")
+
+    def __init__(
+        self, cost: HashCost, foreign: ForeignHashes | None = None, argon2id: Argon2id | None = None
+    ) -> None:
+        here = Argon2idHere(cost)
+        self._argon2id = argon2id or here
+        self._dummy = here.make(secrets.token_urlsafe())
         self._foreign = foreign or ForeignHashes()
         self.scram_iterations = cost.scram_iterations
 
     def make(self, password: str) -> str:
         """The hash of a prepared password, with its salt and parameters."""
-        return self._hasher.hash(password)
+        return self._argon2id.make(password)
 
     def imported(self, text: str) -> str | PlainPassword:
         """What is stored of a password by another system's file: its hash, or what is to be hashed yet.
@@ -101,8 +89,8 @@ class Hashes:
         password = map_password(typed)
         if stored is not None and not stored.startswith(ARGON2):
             return self._compare_foreign(stored, typed, password)
-        is_right = self._matches(self._dummy if stored is None else stored, password)
-        if stored is None or not self._hasher.check_needs_rehash(stored):
+        is_right = self._argon2id.matches(self._dummy if stored is None else stored, password)
+        if stored is None or not self._argon2id.is_outdated(stored):
             return Compared(is_right=is_right and stored is not None)
         return self._outdated(password, is_right=is_right)
 
@@ -127,16 +115,8 @@ class Hashes:
         """
         if is_right and is_whole:
             return Compared(is_right=True, upgrade=self.make(password))
-        self._matches(self._dummy, password)
+        self._argon2id.matches(self._dummy, password)
         return Compared(is_right=is_right)
-
-    def _matches(self, stored: str, password: str) -> bool:
-        try:
-            return self._hasher.verify(stored, password)
-        except VerifyMismatchError:
-            return False
-        except (InvalidHashError, VerificationError) as error:
-            raise ValueError(f"a stored password hash is damaged: {type(error).__name__}") from None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -166,7 +146,8 @@ class HashPool:
     waiting: made before the fork; how many jobs each worker has under way.
     worker: this worker's number, its column there.
     at_once: over the machine.
-    niceness: of the threads above the service's, where the system can give a thread its own (Linux).
+    niceness: of the threads above the service's, where the system can give a thread its own (Linux); 0: they compute
+        nothing themselves, and are as important as the loop.
     """
 
     def __init__(
@@ -177,7 +158,7 @@ class HashPool:
         *,
         at_once: int,
         max_waiting: int = 200,
-        niceness: int = 10,
+        niceness: int = NICENESS,
     ) -> None:
         self._lanes = lanes
         self._waiting = waiting
@@ -189,7 +170,8 @@ class HashPool:
         self._is_by_age = self._is_closed = False
         self._idle = at_once
         waiting.numbers[worker] = 0
-        self._threads = ThreadPoolExecutor(at_once, "hash", initializer=_lower_priority, initargs=(niceness,))
+        lower = partial(_lower_priority, niceness) if niceness else None
+        self._threads = ThreadPoolExecutor(at_once, "hash", initializer=lower)
 
     async def run(self, job: Callable[[], _Result], address: str, *, is_known: bool = False) -> _Result:
         """Run a job in a lane, in its turn among those of other addresses.

@@ -21,13 +21,14 @@ import uvloop
 
 from sams.config.sources import PamSource
 from sams.core.errors import OperatorError, TemporaryFailure
+from sams.core.rights import ServiceUser
 from sams.identity.account_sources import Finding
 from sams.identity.logins import Login, LoginForms, map_login
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member
 from sams.identity.sources.pam.directory import PamDirectory
 from sams.identity.sources.pam.messages import Outcome, Question
-from sams.service.privileges import ServiceUser, may_run_program
+from sams.service.privileges import may_run_program
 from tests.support.pam_system import IS_THERE, MISSING, NOT_ROOT, PASSWORD, PamSystem
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(not IS_THERE, reason=MISSING)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from array import array
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -14,19 +13,11 @@ from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.spawning import clean_environment, spawn
 from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
+from sams.identity.questions import HEARING, LARGEST, ask
 from sams.identity.replies import BUSY
 from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.login_forms import NO_LOGIN, sent_login
-from sams.identity.sources.pam.messages import (
-    LARGEST,
-    QUESTIONS,
-    Orders,
-    Outcome,
-    Policy,
-    Question,
-    Told,
-    helper_command,
-)
+from sams.identity.sources.pam.messages import Orders, Outcome, Policy, Question, Told, helper_command
 
 _NO_HELPER = (
     "the source {name} needs the PAM helper, which is made when the service starts: restart the service"
@@ -93,31 +84,22 @@ class PamDirectory:
         return told
 
     async def _asked(self, message: bytes) -> bytes:
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        with ours:
-            ours.setblocking(False)
-            with theirs:
-                self._send(message, theirs)
+        with self._answer_to(message) as answers:
+            answers.setblocking(False)
             try:
-                return await asyncio.get_running_loop().sock_recv(ours, LARGEST)
+                return await asyncio.get_running_loop().sock_recv(answers, LARGEST)
             except ConnectionError:
                 return b""
 
-    def _send(self, message: bytes, answers: socket.socket) -> None:
-        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", [answers.fileno()]))
-        try:  # not by socket.send_fds, which passes over its flags
-            self._questions.sendmsg([message], [rights], socket.MSG_DONTWAIT)
+    def _answer_to(self, message: bytes) -> socket.socket:
+        try:
+            return ask(self._questions, message)
         except BlockingIOError:
             raise TemporaryFailure(
                 BUSY, "more questions wait for the PAM helper than its socket holds"
             ) from None
         except OSError as error:
             raise down(f"the PAM helper cannot be asked: {error.strerror}; restart the service") from None
-
-
-def questions_pair() -> tuple[socket.socket, socket.socket]:
-    """Where workers ask, and where the helper hears. Made before the fork; no worker keeps the second."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
 
 
 def orders_for(
@@ -131,8 +113,6 @@ def orders_for(
     return Orders(policies, max(1, workers) * sum(one.connections for one in sections), keep)
 
 
-def spawn_helper(
-    orders: Orders, questions: socket.socket, environment: Mapping[str, str] | None = None
-) -> int:
+def spawn_helper(orders: Orders, hearing: socket.socket, environment: Mapping[str, str] | None = None) -> int:
     """Start a helper that hears what comes on its end of the pair; its pid. It inherits nothing else but stderr."""
-    return spawn(helper_command(orders), {QUESTIONS: questions.fileno()}, environment or clean_environment())
+    return spawn(helper_command(orders), {HEARING: hearing.fileno()}, environment or clean_environment())

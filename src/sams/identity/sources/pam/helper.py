@@ -17,7 +17,6 @@ import os
 import selectors
 import signal
 import socket
-import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,13 +25,14 @@ from types import FrameType
 
 import msgspec
 
+from sams.core.rights import die_with_parent
+from sams.identity.questions import HEARING, answer, has_gone, hear
 from sams.identity.sources.pam.check import check
-from sams.identity.sources.pam.messages import LARGEST, QUESTIONS, Orders, Outcome, Question, Told
-from sams.identity.sources.pam.rights import die_with_parent, give_up
+from sams.identity.sources.pam.messages import Orders, Outcome, Question, Told
+from sams.identity.sources.pam.rights import give_up
 
 _LONGEST_PAUSE = 30.0
 _LONG_LIFE = 10.0
-_NO_LINGER = struct.pack("ii", 0, 0)
 
 
 @dataclass(slots=True, eq=False)
@@ -55,7 +55,7 @@ class _Check:
 class PamHelper:
     """Answers questions until nobody can ask any more."""
 
-    questions: socket.socket
+    hearing: socket.socket
     orders: Orders
     _checks: list[_Check] = field(default_factory=list, init=False)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector, init=False)
@@ -64,7 +64,7 @@ class PamHelper:
 
     def run(self) -> None:
         """Serve."""
-        self.questions.setblocking(False)
+        self.hearing.setblocking(False)
         try:
             while not self._is_over:
                 self._listen()
@@ -80,27 +80,26 @@ class PamHelper:
         """New questions wait in the socket while enough are under way."""
         wants = len(self._checks) < self.orders.most
         if wants and not self._is_listening:
-            self._selector.register(self.questions, selectors.EVENT_READ, self._take)
+            self._selector.register(self.hearing, selectors.EVENT_READ, self._take)
         elif not wants and self._is_listening:
-            self._selector.unregister(self.questions)
+            self._selector.unregister(self.hearing)
         self._is_listening = wants
 
     def _take(self) -> None:
         try:
-            data, descriptors, flags, _ = socket.recv_fds(self.questions, LARGEST, 1)
+            heard = hear(self.hearing)
         except BlockingIOError:
             return
-        if not data and not descriptors:
+        if heard is None:
             self._is_over = True
             return
-        asker = _asker(descriptors)
-        if asker is None:
+        if heard.asker is None:
             return
-        question = None if flags & socket.MSG_TRUNC else _question(data)
-        if question is None or _has_gone(asker):
-            asker.close()
+        question = _question(heard.message)
+        if question is None or has_gone(heard.asker):
+            heard.asker.close()
             return
-        self._begin(question, asker)
+        self._begin(question, heard.asker)
 
     def _begin(self, question: Question, asker: socket.socket) -> None:
         policy = self.orders.policies.get(question.source)
@@ -126,18 +125,18 @@ class PamHelper:
         self._selector.register(one.handle, selectors.EVENT_READ, lambda: self._ended(one))
         self._selector.register(asker, selectors.EVENT_READ, one.kill)
 
-    def _become_child(self, answer: Callable[[], Told], asker: socket.socket) -> None:
+    def _become_child(self, find_out: Callable[[], Told], asker: socket.socket) -> None:
         status = 1
         try:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
             os.setpgid(0, 0)
             die_with_parent(signal.SIGKILL)
-            self.questions.close()
+            self.hearing.close()
             for other in self._checks:
                 other.asker.close()
             asker.setblocking(True)
-            asker.send(msgspec.msgpack.encode(answer()))
+            asker.send(msgspec.msgpack.encode(find_out()))
             status = 0
         finally:
             os._exit(status)
@@ -175,42 +174,15 @@ def _sigterm_waits() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
-def _asker(descriptors: list[int]) -> socket.socket | None:
-    """The socket that came with a question; None: there is none."""
-    for descriptor in descriptors:
-        try:
-            found = socket.socket(fileno=descriptor)
-        except OSError:
-            os.close(descriptor)
-            continue
-        if (found.family, found.type) == (socket.AF_UNIX, socket.SOCK_SEQPACKET):
-            return found
-        with suppress(OSError):  # to close one that lingers takes as long as whoever sent it wants
-            found.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
-        found.close()
-    return None
-
-
-def _question(data: bytes) -> Question | None:
+def _question(data: bytes | None) -> Question | None:
     try:
-        return msgspec.msgpack.decode(data, type=Question)
+        return None if data is None else msgspec.msgpack.decode(data, type=Question)
     except msgspec.DecodeError:
         return None
 
 
-def _has_gone(asker: socket.socket) -> bool:
-    try:
-        return asker.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-
-
 def _tell(asker: socket.socket, told: Told) -> None:
-    """Without waiting, whatever the asker and the child have made of the socket, which is theirs as well."""
-    with suppress(OSError):
-        asker.send(msgspec.msgpack.encode(told), socket.MSG_DONTWAIT)
+    answer(asker, msgspec.msgpack.encode(told))
 
 
 def _end_of(one: _Check, status: int) -> str:
@@ -222,7 +194,7 @@ def _end_of(one: _Check, status: int) -> str:
 
 
 def _serve(orders: Orders) -> None:
-    PamHelper(socket.socket(fileno=QUESTIONS), orders).run()
+    PamHelper(socket.socket(fileno=HEARING), orders).run()
 
 
 def _keep(serve: Callable[[], None]) -> None:

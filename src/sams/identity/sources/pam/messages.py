@@ -1,7 +1,4 @@
-"""What workers and the PAM helper say to each other: a question, with a socket for its answer, in one message each.
-
-The socket for questions is one pair, made before the fork: who has inherited its end may ask. Each answer comes on a
-socket that came along with the question, so that an asker who has gone is seen, and a helper that has died, too.
+"""What workers and the PAM helper say to each other (`identity/questions.py`).
 
 The helper imports this, so it imports little: what PAM's modules can reach is small.
 """
@@ -13,11 +10,6 @@ import enum
 import msgspec
 
 from sams.core.spawning import python_command
-
-LARGEST = 16_384
-"""Octets of a message. A login has 254 characters, a password 1,024 octets."""
-QUESTIONS = 3
-"""The descriptor on which the helper finds its end."""
 
 
 class Outcome(enum.Enum):

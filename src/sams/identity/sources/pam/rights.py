@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
 from contextlib import suppress
 
-_DUMPABLE, _DEATH_SIGNAL, _BOUNDS_READ, _BOUNDS_DROP = 4, 1, 23, 24
+from sams.core.rights import done, keep_secrets_in, library, prctl
+
+_BOUNDS_READ, _BOUNDS_DROP = 23, 24
 _VERSION_3 = 0x20080522
 _CHOWN, _DAC_OVERRIDE, _DAC_READ_SEARCH, _FOWNER, _KILL, _SETGID, _SETUID, _AUDIT_WRITE = (
     0,
@@ -47,41 +48,21 @@ def give_up() -> None:
     Raises:
         OSError: the system does not allow it.
     """
-    os.umask(0o077)
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _prctl(_DUMPABLE, 0)
+    keep_secrets_in()
     if os.geteuid() == 0:
         _keep_only(KEPT)
-
-
-def die_with_parent(number: int) -> None:
-    """Get this signal when the parent ends."""
-    _prctl(_DEATH_SIGNAL, number)
 
 
 def _keep_only(kept: frozenset[int]) -> None:
     with suppress(PermissionError):  # who may not narrow the bounds was given narrow ones
         for capability in range(_LAST + 1):
-            if capability not in kept and _library().prctl(_BOUNDS_READ, capability, 0, 0, 0) == 1:
-                _prctl(_BOUNDS_DROP, capability)
+            if capability not in kept and library().prctl(_BOUNDS_READ, capability, 0, 0, 0) == 1:
+                prctl(_BOUNDS_DROP, capability)
     header, halves = _Header(_VERSION_3, 0), (_Half * 2)()
-    _done(_library().capget(ctypes.byref(header), halves))
+    done(library().capget(ctypes.byref(header), halves))
     for at, half in enumerate(halves):
         mask = sum(1 << (number - 32 * at) for number in kept if 32 * at <= number < 32 * (at + 1))
         half.permitted &= mask
         half.effective = half.permitted
         half.inheritable = 0
-    _done(_library().capset(ctypes.byref(header), halves))
-
-
-def _prctl(option: int, argument: int) -> None:
-    _done(_library().prctl(option, argument, 0, 0, 0))
-
-
-def _library() -> ctypes.CDLL:
-    return ctypes.CDLL(None, use_errno=True)
-
-
-def _done(result: int) -> None:
-    if result != 0:
-        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+    done(library().capset(ctypes.byref(header), halves))

@@ -1,0 +1,1 @@
+"""Password hashes in a process of their own: what it is asked, and by whom."""

@@ -1,0 +1,94 @@
+"""The hasher: a process of its own that computes password hashes for the workers, and does nothing else.
+
+Theory of operation
+-------------------
+A thread that computes a hash in a worker does not hold the interpreter meanwhile, but it needs it for a moment before
+and after. At low priority such a moment lasts until the thread has a core again, and the worker's loop waits as long
+(decision 38). Here nobody waits for it: this process has a low priority as a whole, and no loop.
+
+It reads questions from one socket, whose other end the workers inherited, as many at once as it has threads, and
+answers each on the socket that came with it. How many may ask at once is for the workers' lanes (`lanes.py`). What
+nobody waits for any more is not computed.
+
+It knows a password while it compares it, and no login. It ends when nobody is left who could ask, or at SIGTERM.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import threading
+import traceback
+
+import msgspec
+from argon2.exceptions import HashingError
+
+from sams.core.rights import become, gain_nothing, keep_secrets_in
+from sams.identity.passwords.argon2id import NICENESS, Argon2id, Argon2idHere
+from sams.identity.passwords.hasher.messages import Orders, Question, Told
+from sams.identity.questions import HEARING, Heard, answer, has_gone, hear
+
+_LEAST = 19
+
+
+def main(arguments: list[str]) -> None:
+    """Be the hasher; the one argument is its `Orders` as JSON."""
+    orders = msgspec.json.decode(arguments[0], type=Orders)
+    give_up(orders)
+    hearing, argon2id = socket.socket(fileno=HEARING), Argon2idHere(orders.cost)
+    for _ in range(orders.at_once - 1):
+        threading.Thread(target=_serve_or_end, args=(hearing, argon2id), daemon=True).start()
+    serve(hearing, argon2id)
+
+
+def give_up(orders: Orders) -> None:
+    """Become the user, for good, with no new rights; give way to whatever else wants a core.
+
+    Raises:
+        OSError: the system does not allow it.
+    """
+    os.chdir("/")
+    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal tells the whole group
+        signal.signal(number, signal.SIG_IGN)
+    if orders.user is not None and os.geteuid() == 0:
+        become(orders.user)
+    gain_nothing()
+    keep_secrets_in()
+    os.setpriority(os.PRIO_PROCESS, 0, min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, _LEAST))
+    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # never interrupts who has just woken up
+
+
+def serve(hearing: socket.socket, argon2id: Argon2id) -> None:
+    """Answer questions until nobody is left who could ask."""
+    while (heard := hear(hearing)) is not None:
+        _answer(heard, argon2id)
+
+
+def _serve_or_end(hearing: socket.socket, argon2id: Argon2id) -> None:
+    """A bug ends the process, which is replaced, and not one of its threads alone."""
+    try:
+        serve(hearing, argon2id)
+    except BaseException:  # noqa: BLE001 - whatever it is
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _answer(heard: Heard, argon2id: Argon2id) -> None:
+    """What is no question, or cannot be computed, has none: who asked sees that the socket is closed."""
+    if heard.asker is None:
+        return
+    with heard.asker as asker:
+        if heard.message is None or has_gone(asker):
+            return
+        try:
+            told = _tell(msgspec.msgpack.decode(heard.message, type=Question), argon2id)
+        except (msgspec.DecodeError, ValueError, HashingError):
+            return
+        answer(asker, msgspec.msgpack.encode(told))
+
+
+def _tell(question: Question, argon2id: Argon2id) -> Told:
+    if question.stored is None:
+        return Told(made=argon2id.make(question.password))
+    return Told(is_right=argon2id.matches(question.stored, question.password))
