@@ -24,7 +24,7 @@ from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import Identity, SignInVerdict
 from sams.identity.logins import LoginForms
-from sams.identity.passwords.argon2id import HashCost
+from sams.identity.passwords.hashes import HashCost
 from sams.identity.passwords.remembered import Remembered
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.known import KnownMembers

@@ -14,8 +14,7 @@ from pathlib import Path
 
 from sams.core.clock import SystemClock
 from sams.identity.accounts.store import AccountStore
-from sams.identity.passwords.argon2id import HashCost
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import HashCost, Hashes
 from tests.support.service import PASSWORD, Service, smarthost
 
 ROUTE = "hub"

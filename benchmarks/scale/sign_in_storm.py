@@ -17,7 +17,7 @@ from benchmarks.scale.lab import Table, Watch, main_pid, make_service, milliseco
 from benchmarks.scale.member import Member, Sent, content
 from benchmarks.scale.priority import go_first
 from benchmarks.scale.strangers import Strangers
-from sams.identity.passwords.argon2id import HashCost
+from sams.identity.passwords.hashes import HashCost
 from tests.support.service import Service, free_ports
 
 _LONGEST_PAUSE = 0.1

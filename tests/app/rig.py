@@ -23,8 +23,7 @@ from sams.config.loading import parse
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
 from sams.identity.accounts.store import AccountStore
-from sams.identity.passwords.argon2id import HashCost
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.service.material import Material
 from tests.support.certificates import Authority
 from tests.support.next_hop import NextHop

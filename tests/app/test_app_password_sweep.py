@@ -13,7 +13,7 @@ from sams.app.app_password_sweep import EVERY, FIRST, GONE_FOR, AppPasswordSweep
 from sams.identity.accounts.store import AccountStore
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.logins import Login
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import Hashes
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.interface import Member
 from sams.identity.sources.known import KnownMembers

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from sams.cli.main import main
 from sams.identity.accounts.store import AccountStore
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import Hashes
 from sams.service.privileges import prepare_data_dir
 from tests.cli.desk import Desk
 from tests.identity.rig import CHEAP, PASSWORD, FakeClock

@@ -23,9 +23,9 @@ from sams.identity.guard.memory import GuardMemory
 from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import SignInVerdict
 from sams.identity.logins import Login, LoginForms
-from sams.identity.passwords.argon2id import HashCost
-from sams.identity.passwords.hashing import Compared, Hashes, HashPool
+from sams.identity.passwords.hashes import Compared, HashCost, Hashes
 from sams.identity.passwords.lanes import Lanes
+from sams.identity.passwords.pool import HashPool
 from sams.identity.passwords.remembered import Remembered
 from sams.identity.shared_table import Columns
 from sams.protocol.sasl.interface import PasswordClaim

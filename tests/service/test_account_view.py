@@ -26,8 +26,7 @@ from sams.control.peers import Peer
 from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
 from sams.identity.accounts.store import AccountStore
-from sams.identity.passwords.argon2id import HashCost
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.service.account_view import LocalAccounts, account_handlers
 
 ROOT = Peer(1, 0, frozenset())

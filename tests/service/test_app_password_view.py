@@ -22,8 +22,7 @@ from sams.core.errors import OperatorError
 from sams.identity.accounts.store import AccountStore
 from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.app_passwords.uses import AppPasswordUses, read_uses
-from sams.identity.passwords.argon2id import HashCost
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.service.app_password_view import FoundMember, LocalAppPasswords, app_password_handlers
 
 LONG = f"{'y' * 60}.{'z' * 60}.example.org"

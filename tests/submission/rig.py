@@ -24,8 +24,7 @@ from sams.core.courtesy import Courtesy
 from sams.core.ids import IdMaker, new_reference
 from sams.core.turns import Share
 from sams.identity.accounts.store import AccountStore
-from sams.identity.passwords.argon2id import HashCost
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.policy.senders import SenderPolicy
 from sams.protocol.sasl.interface import SecurityContext
 from sams.protocol.sasl.registry import all_mechanisms

@@ -28,7 +28,7 @@ from sams.identity.account_sources import Source
 from sams.identity.authentication.authenticator import ChainAuthenticator
 from sams.identity.interface import Identity, SignInVerdict
 from sams.identity.offers import verifiable
-from sams.identity.passwords.argon2id import HashCost
+from sams.identity.passwords.hashes import HashCost
 from sams.protocol.sasl.interface import Claim, ScramKeys, SecurityContext, TokenClaim
 from sams.service.tls_contexts import ClientAuthority
 from sams.submission import sign_in

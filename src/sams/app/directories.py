@@ -25,7 +25,8 @@ from sams.config.sources import (
 )
 from sams.core.clock import Clock
 from sams.identity.logins import LoginForms
-from sams.identity.passwords.hashing import Hashes, HashPool
+from sams.identity.passwords.hashes import Hashes
+from sams.identity.passwords.pool import HashPool
 from sams.identity.sources.interface import Directory
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from sams.app.parts import checks_at_once
+from sams.app.parts import checks_at_once, lanes_folder
 from sams.app.settings import worker_count
 from sams.config.model import Config
 from sams.core.rights import ServiceUser
-from sams.identity.passwords.argon2id import HashCost
 from sams.identity.passwords.hasher.asking import spawn_hasher
 from sams.identity.passwords.hasher.messages import Orders
+from sams.identity.passwords.hashes import HashCost
 from sams.identity.questions import Ends, questions_pair
 from sams.service.helpers import Helper
 
@@ -22,5 +22,8 @@ def hashers(config: Config, ends: Ends | None, user: ServiceUser | None) -> tupl
     """The hasher, for a supervisor. user: whom it becomes; None: it stays who we are."""
     if ends is None:
         return ()
-    orders, hearing = Orders(checks_at_once(config), HashCost(), user), ends.hearing
+    orders, hearing = (
+        Orders(str(lanes_folder(config)), checks_at_once(config), HashCost(), user),
+        ends.hearing,
+    )
     return (Helper("hasher", lambda: spawn_hasher(orders, hearing), hearing.close),)

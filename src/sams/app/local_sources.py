@@ -6,16 +6,16 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from sams.app.parts import open_accounts
+from sams.app.parts import lanes_folder, open_accounts
 from sams.app.sender_maps import MapMaker
 from sams.app.sources import MEMBERS_FILE, SourceMaker, close, login_forms
 from sams.control.messages import AccountTested
 from sams.core.clock import Clock
 from sams.identity.chain import Chain
 from sams.identity.grants import Grants
-from sams.identity.passwords.argon2id import HashCost
-from sams.identity.passwords.hashing import Hashes, HashPool
+from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.identity.passwords.lanes import Lanes
+from sams.identity.passwords.pool import HashPool
 from sams.identity.questions import Ends
 from sams.identity.shared_table import Columns
 from sams.identity.sources.known import KnownMembers
@@ -47,7 +47,7 @@ class LocalSources:
         config = self._material.config
         accounts = open_accounts(config, self._clock)
         accounts.prepare()
-        pool = HashPool(Lanes(config.server.data_dir / "lanes", 1), Columns(1), 0, at_once=1)
+        pool = HashPool(Lanes(lanes_folder(config), 1), Columns(1), 0, at_once=1)
         known = KnownMembers(config.server.data_dir / MEMBERS_FILE)
         maker = SourceMaker(
             accounts=accounts,

@@ -19,11 +19,11 @@ from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.app_passwords.uses import FILE as USES_FILE
 from sams.identity.guard.interface import GuardSettings
 from sams.identity.origin import Network
-from sams.identity.passwords.argon2id import NICENESS, Argon2idHere, HashCost
-from sams.identity.passwords.hasher.asking import Argon2idAside
-from sams.identity.passwords.hashing import Hashes, HashPool
+from sams.identity.passwords.hasher.asking import HasherLine
+from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.identity.passwords.lanes import Lanes
 from sams.identity.passwords.new_passwords import PasswordRules
+from sams.identity.passwords.pool import HashPool
 from sams.policy.admission import Admission, AdmissionLimits
 from sams.policy.quota import Quota, QuotaSettings
 from sams.service.app_password_view import LocalAppPasswords
@@ -61,23 +61,22 @@ def checks_at_once(config: Config) -> int:
     return config.limits.password_checks or max(1, (os.cpu_count() or 1) - 1)
 
 
-def hashes(inherited: Inherited) -> Hashes:
-    """What makes and compares hashes for a worker: by way of the hasher, where there is one."""
-    cost = HashCost()
-    if inherited.hasher is None:
-        return Hashes(cost)
-    return Hashes(cost, argon2id=Argon2idAside(inherited.hasher.questions, Argon2idHere(cost)))
+def lanes_folder(config: Config) -> Path:
+    """Where the lanes of hashes are."""
+    return config.server.data_dir / "lanes"
 
 
 def hash_pool(inherited: Inherited, number: int) -> HashPool:
-    """The threads on which this worker hashes passwords, or waits for the hasher."""
-    config = inherited.material.config
+    """Where this worker has passwords hashed."""
+    config, ends = inherited.material.config, inherited.hasher
     at_once = checks_at_once(config)
-    lanes = Lanes(config.server.data_dir / "lanes", at_once)
-    waiting = config.limits.password_checks_waiting
-    niceness = NICENESS if inherited.hasher is None else 0
     return HashPool(
-        lanes, inherited.memory.hashing, number, at_once=at_once, max_waiting=waiting, niceness=niceness
+        Lanes(lanes_folder(config), at_once),
+        inherited.memory.hashing,
+        number,
+        at_once=at_once,
+        max_waiting=config.limits.password_checks_waiting,
+        hasher=HasherLine(ends.questions) if ends is not None else None,
     )
 
 

@@ -12,7 +12,7 @@ import apsw
 
 from sams.activity.events import Alarmed, ServiceChanged
 from sams.app.inherited import Inherited
-from sams.app.parts import accounts_path, guard_settings, hash_pool, hashes, password_rules
+from sams.app.parts import accounts_path, guard_settings, hash_pool, password_rules
 from sams.app.sender_maps import MapMaker, SenderMaps, longest_kept_of_maps
 from sams.app.sources import (
     MEMBERS_FILE,
@@ -42,6 +42,7 @@ from sams.identity.guard.interface import LockBegun
 from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import Audience
 from sams.identity.offers import has_keys
+from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.identity.sources.directory_source import DirectorySource
 from sams.identity.sources.known import KnownMembers
 from sams.service.material import Material
@@ -78,7 +79,7 @@ class SignIns:
         self._on_lock = on_lock
         self._tell = tell
         self._loop = asyncio.get_running_loop()
-        self._hashes = hashes(inherited)
+        self._hashes = Hashes(HashCost())
         self.accounts = AccountStore(accounts_path(config), clock, self._hashes, password_rules(config))
         self.accounts.prepare()
         self._pool = hash_pool(inherited, number)

@@ -22,7 +22,8 @@ from sams.core.clock import Clock
 from sams.identity.accounts.builtin import BuiltinAccounts
 from sams.identity.accounts.store import AccountStore
 from sams.identity.logins import LoginForms
-from sams.identity.passwords.hashing import Hashes, HashPool
+from sams.identity.passwords.hashes import Hashes
+from sams.identity.passwords.pool import HashPool
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.known import KnownMembers
 from sams.identity.sources.proofs import PrincipalDirectorySource, TokenDirectorySource

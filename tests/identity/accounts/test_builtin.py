@@ -15,8 +15,8 @@ from sams.identity.account_sources import Finding
 from sams.identity.accounts.imports import ImportedAccount
 from sams.identity.accounts.records import Device
 from sams.identity.accounts.store import AccountStore
-from sams.identity.passwords.argon2id import HashCost
 from sams.identity.passwords.foreign.libcrypt import LibCrypt
+from sams.identity.passwords.hashes import HashCost
 from tests.identity.rig import HOME, PASSWORD, CountingHashes, Rig, in_child, rig, typed
 
 

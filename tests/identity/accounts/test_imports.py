@@ -10,8 +10,7 @@ from sams.core.clock import SystemClock
 from sams.core.errors import OperatorError
 from sams.identity.accounts.imports import MAX_IMPORTED, ImportedAccount, ImportResult
 from sams.identity.accounts.store import AccountStore
-from sams.identity.passwords.argon2id import HashCost
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import HashCost, Hashes
 
 APR1 = "$apr1$abcdefgh$W0e/OLhEAJIyZwM7u6lED0"
 OTHER = "$1$abcdefgh$NQEZhnK0LUFSk6OyfWhq//"

@@ -13,7 +13,7 @@ from sams.identity.account_sources import Finding
 from sams.identity.accounts.records import Device
 from sams.identity.accounts.store import AccountStore
 from sams.identity.app_passwords.store import AppPasswordStore
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import Hashes
 from tests.identity.rig import CHEAP, HOME, PASSWORD, FakeClock, Rig, rig, typed
 
 BEFORE = """

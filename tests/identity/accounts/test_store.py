@@ -16,7 +16,7 @@ from sams.identity.accounts import file as file_module
 from sams.identity.accounts.imports import ImportedAccount, ImportResult
 from sams.identity.accounts.records import Device
 from sams.identity.accounts.store import AccountStore
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import Hashes
 from tests.identity.rig import CHEAP, PASSWORD, FakeClock, ended_well, fork, in_child
 
 

@@ -32,8 +32,7 @@ from sams.identity.guard.memory import GuardMemory
 from sams.identity.guard.shared_guard import SharedGuard
 from sams.identity.interface import SignInVerdict
 from sams.identity.logins import LoginForms
-from sams.identity.passwords.argon2id import HashCost
-from sams.identity.passwords.hashing import Compared, Hashes
+from sams.identity.passwords.hashes import Compared, HashCost, Hashes
 from sams.identity.sources.directory_source import DirectorySource, SourceSettings
 from sams.identity.sources.interface import Directory, Member
 from sams.identity.sources.known import KnownMembers

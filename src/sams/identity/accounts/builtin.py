@@ -23,7 +23,8 @@ from sams.identity.accounts.watch import AccountsWatch
 from sams.identity.interface import Account, Identity
 from sams.identity.logins import Login
 from sams.identity.passwords.foreign.reader import ARGON2
-from sams.identity.passwords.hashing import Compared, Hashes, HashPool
+from sams.identity.passwords.hashes import Compared, Hashes
+from sams.identity.passwords.pool import HashPool
 from sams.identity.passwords.stored_password import OWN, read_key, salt_of
 from sams.identity.patterns import ANY, pattern_key
 from sams.identity.sources.serves import Serves
@@ -132,8 +133,7 @@ class BuiltinAccounts:
             return Checked(Finding.UNAVAILABLE, detail=unreadable.detail)
         stored = known.hashed if known else None
         try:
-            compare = partial(self._hashes.compare, stored, password)
-            compared = await self._pool.run(compare, address, is_known=is_known)
+            compared = await self._pool.compare(self._hashes, stored, password, address, is_known=is_known)
         except ValueError as damaged:
             return Checked(Finding.UNAVAILABLE, detail=str(damaged))
         if known is None:

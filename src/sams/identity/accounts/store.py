@@ -39,7 +39,7 @@ from sams.identity.accounts.records import (
 )
 from sams.identity.accounts.schema import DEVICE, Keyring
 from sams.identity.logins import map_password
-from sams.identity.passwords.hashing import Hashes
+from sams.identity.passwords.hashes import Hashes
 from sams.identity.passwords.new_passwords import PasswordRules
 from sams.identity.passwords.stored_password import StoredPassword, make_keys
 

@@ -1,6 +1,6 @@
 """How many questions a worker asks a directory at once, and who is next.
 
-As for password hashes (`passwords.hashing.HashPool`): who was right at the same place before goes first, all others
+As for password hashes (`passwords.pool.HashPool`): who was right at the same place before goes first, all others
 take turns by where they come from, and a full line lets the newest of a crowd go for somebody from elsewhere. So a
 crowd of guesses at a slow directory keeps no member elsewhere from it.
 """

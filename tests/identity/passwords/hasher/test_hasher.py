@@ -2,65 +2,65 @@
 
 from __future__ import annotations
 
+import asyncio
+import base64
+import hashlib
 import os
 import pwd
 import signal
 import socket
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from sams.core.rights import ServiceUser
-from sams.identity.passwords.argon2id import Argon2idHere
-from sams.identity.passwords.hasher.asking import Argon2idAside, spawn_hasher
-from sams.identity.passwords.hasher.messages import Orders, Question, Told
+from sams.identity.passwords.hasher.asking import HasherLine, spawn_hasher
+from sams.identity.passwords.hasher.messages import Orders, Question
 from sams.identity.passwords.hasher.process import serve
+from sams.identity.passwords.hashes import Compared, HashCost, Hashes
+from sams.identity.passwords.lanes import Lanes
+from sams.identity.passwords.pool import HashPool
 from sams.identity.questions import ask, hear, questions_pair
-from tests.identity.rig import CHEAP, PASSWORD
+from sams.identity.shared_table import Columns
+from tests.identity.rig import CHEAP, HOME, PASSWORD, CountingHashes
 
-HERE = Argon2idHere(CHEAP)
+HERE = Hashes(CHEAP)
 STORED = HERE.make(PASSWORD)
 NOBODY = pwd.getpwnam("nobody")
-
-
-class Counting(Argon2idHere):
-    """Computes here, and counts."""
-
-    def __init__(self) -> None:
-        super().__init__(CHEAP)
-        self.computed = 0
-
-    def make(self, password: str) -> str:
-        self.computed += 1
-        return super().make(password)
-
-    def matches(self, stored: str, password: str) -> bool:
-        self.computed += 1
-        return super().matches(stored, password)
+RIGHT, WRONG = Compared(is_right=True), Compared(is_right=False)
 
 
 @dataclass
 class Hasher:
     """A hasher, and what a worker has of it."""
 
-    orders: Orders = field(default_factory=lambda: Orders(2, CHEAP))
+    folder: Path
+    user: ServiceUser | None = None
     pid: int = 0
 
     def __post_init__(self) -> None:
         self.questions, self.hearing = questions_pair()
-        self.here = Counting()
 
     def start(self) -> None:
-        self.pid = spawn_hasher(self.orders, self.hearing)
+        self.pid = spawn_hasher(Orders(str(self.folder / "lanes"), 2, CHEAP, self.user), self.hearing)
 
-    def aside(self, patience: float = 20.0) -> Argon2idAside:
-        return Argon2idAside(self.questions, self.here, patience)
+    def compare(self, stored: str | None, typed: str = PASSWORD, patience: float = 20.0) -> Compared | None:
+        """Its answer; None: there was none."""
+
+        async def answered() -> Compared | None:
+            line, done = HasherLine(self.questions, patience), asyncio.get_running_loop().create_future()
+            line.ask(Question(stored, typed), done.set_result)
+            heard: Compared | None = await done
+            return heard
+
+        return asyncio.run(answered())
 
     def signal(self, number: int) -> None:
         os.kill(self.pid, number)
@@ -74,6 +74,14 @@ class Hasher:
         lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
         return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
 
+    def open_files(self) -> list[str]:
+        """Beyond the standard ones, by kind."""
+        found = []
+        for one in Path(f"/proc/{self.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):
+                found.append(str(one.readlink()).partition(":")[0] if int(one.name) > 2 else "")
+        return list(filter(None, found))
+
     def close(self) -> None:
         if self.pid:
             self.signal(signal.SIGKILL)
@@ -83,11 +91,34 @@ class Hasher:
 
 
 @pytest.fixture
-def hasher() -> Iterator[Hasher]:
-    made = Hasher()
-    made.start()
+def nobodys(tmp_path: Path) -> Iterator[Hasher]:
+    """A pair at whose other end no hasher is."""
+    made = Hasher(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture
+def hasher(nobodys: Hasher) -> Hasher:
+    nobodys.start()
+    return nobodys
+
+
+@pytest.fixture
+def pool(nobodys: Hasher) -> Iterator[Callable[..., Coroutine[None, None, Compared]]]:
+    """Compares by way of the hasher, or by a thread; what is counted must come to nothing in the end."""
+    pools: list[HashPool] = []
+    columns = Columns(1)
+
+    async def compare(hashes: Hashes, stored: str | None, *, patience: float = 20.0) -> Compared:
+        line = HasherLine(nobodys.questions, patience)
+        pools.append(HashPool(Lanes(nobodys.folder / "lanes", 2), columns, 0, at_once=2, hasher=line))
+        return await pools[-1].compare(hashes, stored, PASSWORD, HOME)
+
+    yield compare
+    for one in pools:
+        one.close()
+    assert columns.total() == 0
 
 
 def soon(is_so: Callable[[], bool]) -> None:
@@ -97,27 +128,32 @@ def soon(is_so: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_hashes_are_made_and_compared_there_and_none_here(hasher: Hasher) -> None:
-    aside = hasher.aside()
-    assert aside.matches(STORED, PASSWORD)
-    assert not aside.matches(STORED, "another")
-    made = aside.make("pässwörd")
-    assert not aside.is_outdated(made)
-    assert HERE.matches(made, "pässwörd")
-    assert hasher.here.computed == 0
+def test_it_compares_as_a_worker_s_threads_do(hasher: Hasher) -> None:
+    assert hasher.compare(STORED) == RIGHT
+    assert hasher.compare(STORED, "another") == WRONG
+    assert hasher.compare(None) == WRONG
+    dearer = hasher.compare(Hashes(HashCost(memory=16, passes=2)).make(PASSWORD))
+    assert dearer is not None
+    assert dearer.upgrade is not None
+    assert HERE.compare(dearer.upgrade, PASSWORD) == RIGHT
+    foreign = hasher.compare("{SHA}" + base64.b64encode(hashlib.sha1(PASSWORD.encode()).digest()).decode())  # noqa: S324
+    assert foreign is not None
+    assert foreign.is_right
+    assert foreign.upgrade is not None
 
 
-def test_a_damaged_hash_is_an_error_as_it_is_here_and_the_hasher_goes_on(hasher: Hasher) -> None:
-    with pytest.raises(ValueError, match="damaged") as caught:
-        hasher.aside().matches("$argon2id$v=19$m=8,t=1,p=1$!$!", "the secret")
-    assert "secret" not in str(caught.value)
-    computed = hasher.here.computed
-    assert hasher.aside().matches(STORED, PASSWORD)
-    assert hasher.here.computed == computed
+def test_a_damaged_hash_has_no_answer_and_the_hasher_goes_on(hasher: Hasher) -> None:
+    assert hasher.compare("$argon2id$v=19$m=8,t=1,p=1$!$!") is None
+    assert hasher.compare(STORED) == RIGHT
+
+
+def test_a_password_that_is_no_text_is_not_asked_about(hasher: Hasher) -> None:
+    assert hasher.compare(STORED, "\ud800") is None
+    assert hasher.compare(STORED) == RIGHT
 
 
 def test_it_stands_back_with_all_its_threads_gains_no_rights_and_shows_nothing(hasher: Hasher) -> None:
-    assert hasher.aside().matches(STORED, PASSWORD)
+    assert hasher.compare(STORED) == RIGHT
     soon(lambda: hasher.status()["Threads"] == "2")
     own = os.getpriority(os.PRIO_PROCESS, 0)
     for thread in Path(f"/proc/{hasher.pid}/task").iterdir():
@@ -125,55 +161,29 @@ def test_it_stands_back_with_all_its_threads_gains_no_rights_and_shows_nothing(h
         assert os.sched_getscheduler(int(thread.name)) == os.SCHED_BATCH
     assert hasher.status()["NoNewPrivs"] == "1"
     assert PASSWORD.encode() not in Path(f"/proc/{hasher.pid}/cmdline").read_bytes()
-    open_files = {
-        str(one.readlink()).split(":")[0]
-        for one in Path(f"/proc/{hasher.pid}/fd").iterdir()
-        if int(one.name) > 2
-    }
-    assert open_files == {"socket"}
+    soon(lambda: hasher.open_files() == ["socket"])  # it gives back the lane last
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 def test_started_as_root_it_becomes_the_service_s_user_and_its_memory_is_root_s() -> None:
-    user = ServiceUser("nobody", NOBODY.pw_uid, NOBODY.pw_gid)
-    hasher = Hasher(Orders(1, CHEAP, user))
-    hasher.start()
-    try:
-        assert hasher.aside().matches(STORED, PASSWORD)
-        assert hasher.status()["Uid"].split() == [str(NOBODY.pw_uid)] * 4
-        assert hasher.status()["CapEff"] == "0" * 16
-        assert Path(f"/proc/{hasher.pid}/mem").stat().st_uid == 0  # as for each process that is not dumpable
-        assert hasher.here.computed == 0
-    finally:
-        hasher.close()
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to others
+        os.chown(name, NOBODY.pw_uid, NOBODY.pw_gid)
+        hasher = Hasher(Path(name), ServiceUser("nobody", NOBODY.pw_uid, NOBODY.pw_gid))
+        hasher.start()
+        try:
+            assert hasher.compare(STORED) == RIGHT
+            assert hasher.status()["Uid"].split() == [str(NOBODY.pw_uid)] * 4
+            assert hasher.status()["CapEff"] == "0" * 16
+            assert Path(f"/proc/{hasher.pid}/mem").stat().st_uid == 0  # of each process that is not dumpable
+        finally:
+            hasher.close()
 
 
-def test_a_hasher_that_dies_over_a_question_costs_a_hash_here_at_once() -> None:
-    hasher = Hasher()
-
-    def die() -> None:
-        heard = hear(hasher.hearing)
-        assert heard is not None
-        assert heard.asker is not None
-        heard.asker.close()
-
-    dying = threading.Thread(target=die)
-    dying.start()
-    assert hasher.aside(patience=3_600.0).matches(STORED, PASSWORD)
-    assert hasher.here.computed == 1
-    dying.join()
-    hasher.close()
-
-
-def test_who_hears_nothing_for_long_computes_here(hasher: Hasher) -> None:
+def test_who_hears_nothing_for_long_has_no_answer(hasher: Hasher) -> None:
     hasher.signal(signal.SIGSTOP)
-    aside = hasher.aside(patience=0.05)
-    assert not aside.matches(STORED, "another")
-    assert HERE.matches(aside.make(PASSWORD), PASSWORD)
-    assert hasher.here.computed == 2
+    assert hasher.compare(STORED, patience=0.05) is None
     hasher.signal(signal.SIGCONT)
-    assert hasher.aside().matches(STORED, PASSWORD)
-    assert hasher.here.computed == 2
+    assert hasher.compare(STORED) == RIGHT
 
 
 def test_questions_wait_for_a_successor(hasher: Hasher) -> None:
@@ -182,26 +192,12 @@ def test_questions_wait_for_a_successor(hasher: Hasher) -> None:
     again = threading.Timer(0.1, hasher.start)
     again.start()
     try:
-        assert hasher.aside().matches(STORED, PASSWORD)
+        assert hasher.compare(STORED) == RIGHT
     finally:
         again.join()
-    assert hasher.here.computed == 0
 
 
-def test_more_questions_than_the_socket_holds_are_computed_here_at_once() -> None:
-    hasher = Hasher()
-    waiting: list[socket.socket] = []
-    with suppress(BlockingIOError):
-        while True:
-            waiting.append(ask(hasher.questions, b"x" * 1_000))
-    assert hasher.aside().matches(STORED, PASSWORD)
-    assert hasher.here.computed == 1
-    for one in waiting:
-        one.close()
-    hasher.close()
-
-
-@pytest.mark.parametrize("message", [b"", b"\xff", b"x" * 20_000, msgspec.msgpack.encode({"password": 1})])
+@pytest.mark.parametrize("message", [b"", b"\xff", b"x" * 20_000, msgspec.msgpack.encode({"typed": 1})])
 def test_what_is_no_question_is_passed_over(hasher: Hasher, message: bytes) -> None:
     with ask(hasher.questions, message) as answers:
         answers.settimeout(20)
@@ -209,40 +205,118 @@ def test_what_is_no_question_is_passed_over(hasher: Hasher, message: bytes) -> N
     if message:
         hasher.questions.send(message)
     with Path("/dev/null").open("wb") as no_socket:
-        question = msgspec.msgpack.encode(Question(PASSWORD, STORED))
+        question = msgspec.msgpack.encode(Question(STORED, PASSWORD))
         socket.send_fds(hasher.questions, [question], [no_socket.fileno()])
-    assert hasher.aside().matches(STORED, PASSWORD)
-    assert hasher.here.computed == 0
+    assert hasher.compare(STORED) == RIGHT
 
 
-def test_what_nobody_waits_for_any_more_is_not_computed() -> None:
-    hasher = Hasher()
-    question = msgspec.msgpack.encode(Question(PASSWORD, STORED))
-    ask(hasher.questions, question).close()
-    with ask(hasher.questions, question) as answers:
-        hasher.questions.close()
-        serve(hasher.hearing, hasher.here)
-        assert msgspec.msgpack.decode(answers.recv(100), type=Told).is_right
-    assert hasher.here.computed == 1
-    hasher.close()
+def test_what_nobody_waits_for_any_more_is_not_computed(nobodys: Hasher) -> None:
+    hashes, question = CountingHashes(), msgspec.msgpack.encode(Question(STORED, PASSWORD))
+    ask(nobodys.questions, question).close()
+    with ask(nobodys.questions, question) as answers:
+        nobodys.questions.close()
+        serve(nobodys.hearing, hashes, Lanes(nobodys.folder, 1))
+        assert msgspec.msgpack.decode(answers.recv(100), type=Compared) == RIGHT
+    assert hashes.compared == [True]
+
+
+def test_who_computes_holds_a_lane(nobodys: Hasher) -> None:
+    """So that threads of the workers and the hasher compute no more at once than may."""
+    lanes = Lanes(nobodys.folder, 1)
+    serving = threading.Thread(target=serve, args=(nobodys.hearing, HERE, lanes))
+    with ask(nobodys.questions, msgspec.msgpack.encode(Question(STORED, PASSWORD))) as answers:
+        with lanes.hold():
+            serving.start()
+            answers.settimeout(0.1)
+            with pytest.raises(TimeoutError):
+                answers.recv(100)
+        answers.settimeout(20)
+        assert msgspec.msgpack.decode(answers.recv(100), type=Compared) == RIGHT
+    nobodys.questions.close()
+    serving.join()
 
 
 def test_it_ends_when_nobody_is_left_who_could_ask(hasher: Hasher) -> None:
-    assert hasher.aside().matches(STORED, PASSWORD)
+    assert hasher.compare(STORED) == RIGHT
     hasher.questions.close()
     assert hasher.wait() == 0
 
 
 def test_a_signal_ends_it_at_once_and_a_terminal_s_does_not(hasher: Hasher) -> None:
-    assert hasher.aside().matches(STORED, PASSWORD)
+    assert hasher.compare(STORED) == RIGHT
     for number in (signal.SIGINT, signal.SIGHUP):
         hasher.signal(number)
-    assert hasher.aside().matches(STORED, PASSWORD)
-    assert hasher.here.computed == 0
+    assert hasher.compare(STORED) == RIGHT
     hasher.signal(signal.SIGTERM)
     assert hasher.wait() == -signal.SIGTERM
 
 
+Compare = Callable[..., Coroutine[None, None, Compared]]
+
+
+def test_what_the_hasher_answers_no_thread_computes(hasher: Hasher, pool: Compare) -> None:
+    hashes = CountingHashes()
+    assert asyncio.run(pool(hashes, STORED)) == RIGHT
+    assert hashes.compared == []
+    assert hasher.pid
+
+
+def test_a_thread_computes_at_once_what_a_hasher_died_over(nobodys: Hasher, pool: Compare) -> None:
+    def die() -> None:
+        heard = hear(nobodys.hearing)
+        assert heard is not None
+        assert heard.asker is not None
+        heard.asker.close()
+
+    hashes, dying = CountingHashes(), threading.Thread(target=die)
+    dying.start()
+    assert asyncio.run(pool(hashes, STORED, patience=3_600.0)) == RIGHT
+    assert hashes.compared == [True]
+    dying.join()
+
+
+def test_a_thread_computes_what_the_hasher_is_silent_about(nobodys: Hasher, pool: Compare) -> None:
+    hashes = CountingHashes()
+    assert asyncio.run(pool(hashes, None, patience=0.05)) == WRONG
+    assert hashes.compared == [False]
+    assert nobodys.pid == 0
+
+
+def test_a_damaged_hash_is_an_error_by_way_of_the_hasher_too(hasher: Hasher, pool: Compare) -> None:
+    with pytest.raises(ValueError, match="damaged") as caught:
+        asyncio.run(pool(HERE, "$argon2id$v=19$m=8,t=1,p=1$!$!"))
+    assert PASSWORD not in str(caught.value)
+    assert hasher.compare(STORED) == RIGHT
+
+
+def test_a_thread_computes_at_once_what_the_socket_does_not_hold(nobodys: Hasher, pool: Compare) -> None:
+    waiting: list[socket.socket] = []
+    with suppress(BlockingIOError):
+        while True:
+            waiting.append(ask(nobodys.questions, b"x" * 1_000))
+    hashes = CountingHashes()
+    assert asyncio.run(pool(hashes, STORED, patience=3_600.0)) == RIGHT
+    assert hashes.compared == [True]
+    for one in waiting:
+        one.close()
+
+
+def test_who_waits_for_the_hasher_while_the_pool_closes_waits_no_more(nobodys: Hasher) -> None:
+    columns = Columns(1)
+
+    async def main() -> None:
+        line = HasherLine(nobodys.questions)
+        pool = HashPool(Lanes(nobodys.folder / "lanes", 1), columns, 0, at_once=1, hasher=line)
+        asked = [asyncio.create_task(pool.compare(HERE, STORED, PASSWORD, HOME)) for _ in range(3)]
+        await asyncio.sleep(0)
+        assert columns.total() == 3
+        pool.close()
+        done, _ = await asyncio.wait(asked, timeout=20)
+        assert [one.cancelled() for one in done] == [True] * 3
+
+    asyncio.run(main())
+    assert columns.total() == 0
+
+
 def test_a_password_is_in_no_text_form() -> None:
-    assert PASSWORD not in repr(Question(PASSWORD, STORED))
-    assert STORED not in repr(Told(made=STORED)) + repr(Question(PASSWORD, STORED))
+    assert repr(Question(STORED, PASSWORD)) == "Question()"

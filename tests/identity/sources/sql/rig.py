@@ -8,8 +8,8 @@ from pathlib import Path
 
 from sams.config.sources import SqlSource
 from sams.identity.logins import Login, LoginForms, map_login
-from sams.identity.passwords.hashing import HashPool
 from sams.identity.passwords.lanes import Lanes
+from sams.identity.passwords.pool import HashPool
 from sams.identity.shared_table import Columns
 from sams.identity.sources.sql.directory import SqlDirectory
 from tests.identity.rig import CHEAP, CountingHashes

@@ -1,62 +1,69 @@
-"""Hashes by way of the hasher (`process.py`), for the threads of a worker."""
+"""How a worker asks the hasher (`process.py`): from its loop, which never waits for it."""
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from collections.abc import Callable
+from functools import partial
 
 import msgspec
 
 from sams.core.spawning import clean_environment, spawn
-from sams.identity.passwords.argon2id import Argon2id
-from sams.identity.passwords.hasher.messages import Orders, Question, Told, hasher_command
+from sams.identity.passwords.hasher.messages import Orders, Question, hasher_command
+from sams.identity.passwords.hashes import Compared
 from sams.identity.questions import HEARING, LARGEST, ask
 
 PATIENCE = 10.0
-"""Seconds after which a thread computes for itself what it asked for."""
+"""Seconds after which nobody waits for an answer any more."""
+
+_Heard = Callable[[Compared | None], None]
 
 
-class Argon2idAside:
-    """Asks the hasher, and computes here what that does not answer: it may be starting, or have died (`Argon2id`).
+class HasherLine:
+    """A worker's line to the hasher. Made in its loop.
 
-    questions: the end of the hasher's pair that was inherited. here: computes in this thread. patience: seconds.
+    questions: the end of the hasher's pair that was inherited. patience: seconds.
     """
 
-    __slots__ = ("_here", "_patience", "_questions")
+    __slots__ = ("_loop", "_patience", "_questions", "_waiting")
 
-    def __init__(self, questions: socket.socket, here: Argon2id, patience: float = PATIENCE) -> None:
+    def __init__(self, questions: socket.socket, patience: float = PATIENCE) -> None:
+        self._loop = asyncio.get_running_loop()
         self._questions = questions
-        self._here = here
         self._patience = patience
+        self._waiting: dict[socket.socket, tuple[_Heard, asyncio.TimerHandle]] = {}
 
-    def make(self, password: str) -> str:
-        """Of a new salt."""
-        told = self._asked(Question(password))
-        return self._here.make(password) if told.made is None else told.made
-
-    def matches(self, stored: str, password: str) -> bool:
-        """A damaged hash has no answer there: what is wrong with it is found here."""
-        told = self._asked(Question(password, stored))
-        return self._here.matches(stored, password) if told.is_right is None else told.is_right
-
-    def is_outdated(self, stored: str) -> bool:
-        """Found here."""
-        return self._here.is_outdated(stored)
-
-    def _asked(self, question: Question) -> Told:
+    def ask(self, question: Question, heard: _Heard) -> None:
+        """Ask; `heard` is told the answer, None where there is none: it may be starting, have died, or be stuck."""
         try:
             answers = ask(self._questions, msgspec.msgpack.encode(question))
+        except (OSError, UnicodeEncodeError):
+            heard(None)
+            return
+        late = self._loop.call_later(self._patience, self._conclude, answers, None)
+        self._waiting[answers] = heard, late
+        answers.setblocking(False)
+        self._loop.add_reader(answers.fileno(), partial(self._hear, answers))
+
+    def close(self) -> None:
+        """Wait for no answer any more; who asked is told that there is none."""
+        for answers in list(self._waiting):
+            self._conclude(answers, None)
+
+    def _hear(self, answers: socket.socket) -> None:
+        try:
+            data = answers.recv(LARGEST)
         except OSError:
-            return _NOTHING
-        with answers:
-            answers.settimeout(self._patience)
-            try:
-                return msgspec.msgpack.decode(answers.recv(LARGEST) or _SILENCE, type=Told)
-            except OSError:
-                return _NOTHING
+            data = b""
+        self._conclude(answers, msgspec.msgpack.decode(data, type=Compared) if data else None)
 
-
-_NOTHING = Told()
-_SILENCE = msgspec.msgpack.encode(_NOTHING)
+    def _conclude(self, answers: socket.socket, compared: Compared | None) -> None:
+        heard, late = self._waiting.pop(answers)
+        late.cancel()
+        self._loop.remove_reader(answers.fileno())
+        answers.close()
+        heard(compared)
 
 
 def spawn_hasher(orders: Orders, hearing: socket.socket) -> int:

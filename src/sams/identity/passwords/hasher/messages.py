@@ -6,39 +6,30 @@ import msgspec
 
 from sams.core.rights import ServiceUser
 from sams.core.spawning import python_command
-from sams.identity.passwords.argon2id import HashCost
+from sams.identity.passwords.hashes import HashCost
 
 
 class Orders(msgspec.Struct, frozen=True):
     """How a hasher is started; nothing in it is secret.
 
-    at_once: hashes, over the machine. cost: of those that it makes.
-    user: whom it becomes; None: it stays who started it.
+    lanes: the folder of those that it shares with the workers' threads. at_once: hashes, over the machine.
+    cost: of those that it makes. user: whom it becomes; None: it stays who started it.
     """
 
+    lanes: str
     at_once: int
     cost: HashCost
     user: ServiceUser | None = None
 
 
 class Question(msgspec.Struct, frozen=True):
-    """Whether a stored hash is that of a password; or, where there is none, a hash of it. Not shown by repr."""
+    """What `Hashes.compare` is asked; the answer is what it returns. Not shown by repr."""
 
-    password: str
-    stored: str | None = None
+    stored: str | None
+    typed: str
 
     def __repr__(self) -> str:
         return "Question()"
-
-
-class Told(msgspec.Struct, frozen=True):
-    """The answer: one of the two."""
-
-    is_right: bool | None = None
-    made: str | None = None
-
-    def __repr__(self) -> str:
-        return "Told()"
 
 
 def hasher_command(orders: Orders) -> list[str]:

@@ -7,12 +7,11 @@ mean, of `row.py`.
 
 from __future__ import annotations
 
-from functools import partial
-
 from sams.config.sources import SqlSource
 from sams.identity.account_sources import Finding
 from sams.identity.logins import Login
-from sams.identity.passwords.hashing import Hashes, HashPool
+from sams.identity.passwords.hashes import Hashes
+from sams.identity.passwords.pool import HashPool
 from sams.identity.sources.interface import Answer, Member, down
 from sams.identity.sources.sql.database import open_database, parameters_of
 from sams.identity.sources.sql.row import SqlMember, UnanswerableError, read_rows
@@ -45,7 +44,7 @@ class SqlDirectory:
             return Answer(Finding.UNAVAILABLE, detail=str(error))
         stored = found.password if found else None
         try:
-            compared = await self._pool.run(partial(self._hashes.compare, stored, password), address)
+            compared = await self._pool.compare(self._hashes, stored, password, address)
         except ValueError as damaged:
             return Answer(Finding.UNAVAILABLE, detail=f"in the column password: {damaged}")
         if found is None:

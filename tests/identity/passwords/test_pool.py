@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from sams.core.errors import TemporaryFailure
-from sams.identity.passwords.argon2id import HashCost
-from sams.identity.passwords.hashing import Hashes, HashPool
+from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.identity.passwords.lanes import Lanes
+from sams.identity.passwords.pool import HashPool
 from sams.identity.shared_table import Columns
 from tests.identity.rig import CAFE, CHEAP, HOME, ended_well, fork, in_child
 
@@ -331,7 +331,7 @@ def test_a_job_whose_thread_is_only_beginning_counts_itself_out_of_a_pool_that_c
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begins = threading.Event()
-    monkeypatch.setattr("sams.identity.passwords.hashing._lower_priority", lambda _: begins.wait(20))
+    monkeypatch.setattr("sams.identity.passwords.pool._lower_priority", lambda _: begins.wait(20))
     columns = Columns(1)
 
     async def main() -> None:
