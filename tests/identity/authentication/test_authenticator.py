@@ -403,7 +403,7 @@ def test_a_password_that_is_not_ascii_is_mapped_where_it_is_hashed_and_remembere
         at.append(threading.current_thread().name)
         return map_password(text)
 
-    monkeypatch.setattr("sams.identity.passwords.pool.map_password", noted)
+    monkeypatch.setattr("sams.identity.passwords.hashes.map_password", noted)
     assert signs_in(authenticator, "jürgen", "Blaue\u00a0Pferde ø").identity is not None
     again = authenticator.verify(PasswordClaim("", "JÜRGEN", "Blaue\u00a0Pferde ø"), HOME)
     assert isinstance(again, SignInVerdict)
