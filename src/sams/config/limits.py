@@ -103,7 +103,7 @@ class Limits(Section, frozen=True, kw_only=True):
         int | None,
         Key(
             Whole(1, 1_024),
-            "How many passwords are hashed at once, over all workers.",
+            "How many passwords are hashed at once, over the whole service.",
             unset="one per core but one, and at least one",
             example="4",
         ),
