@@ -171,7 +171,7 @@ async def test_what_a_page_hid_is_seen_by_who_asks(tmp_path: Path) -> None:
     prepare(connection, 1, ":memory:")
     page = Page(found.messages, found.recipients, found.last, found.is_end, found.damaged)
     take(connection, 0, page, START)
-    [shown] = damage.page(connection, -(2**63), 10, lambda row, shard: tmp_path / id_of(row, shard))
+    [shown] = damage.page(connection, -(2**63), 10, lambda message, _: tmp_path / message)
     assert (shown.id, shown.recipients) == (lost, ("bob@example.org",))
     assert "not in the database any more" in shown.reason
     [(waiting,)] = connection.execute("SELECT id FROM message").fetchall()

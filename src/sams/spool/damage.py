@@ -67,8 +67,8 @@ _RECIPIENTS = (
 )
 _IN_FILE = "SELECT 1 FROM damaged_content WHERE message = ? AND body IS NULL"
 
-FileOf = Callable[[int, int], Path]
-"""Where the body of a message is, by its row and the shard that made it, if it is in a file."""
+FileOf = Callable[[str, int], Path]
+"""Where the body of a message is, by its id and the shard that made it, if it is in a file."""
 
 
 def count(connection: apsw.Connection) -> int:
@@ -95,7 +95,7 @@ def still_wrong(connection: apsw.Connection, row: int, shard: int, file_of: File
         for _, head_sum, body_sum, body_size, head, body in _rows(connection, "content", row):
             checked_content(row, (head, head_sum, body, body_sum, body_size))
             if body is None:
-                _check_file(file_of(row, shard), body_size, body_sum)
+                _check_file(file_of(id_of(row, shard), shard), body_size, body_sum)
     except (DecodeError, OSError) as error:
         return str(error)
     except UnicodeDecodeError as error:
@@ -196,7 +196,7 @@ def _shown(connection: apsw.Connection, row: Row, file_of: FileOf) -> DamagedMes
         recipients=tuple([f"{_text(one)}@{_text(other)}" for one, other in recipients]),
         arrived=float(arrived) if isinstance(arrived, (int, float)) else None,
         size=size if isinstance(size, int) else None,
-        body_file=str(file_of(int(key), int(shard))) if is_in_file else "",  # type: ignore[arg-type]
+        body_file=str(file_of(message_id, int(shard))) if is_in_file else "",  # type: ignore[arg-type]
     )
 
 

@@ -61,6 +61,17 @@ class Layout:
         """The folder of body files."""
         return self.folder / "bodies"
 
+    def body_file(self, message_id: str, made_by: int) -> Path:
+        """Where the body of a message is whose rows are here, if it is a file.
+
+        Of an id that another shard made, it is here where a backup brought it home, and still there where it was
+        put back after it was set aside.
+        """
+        home = self.bodies / message_id
+        if made_by == self.shard or home.exists():
+            return home
+        return Layout(self.data_dir, made_by).bodies / message_id
+
     @property
     def lock(self) -> Path:
         """The lock file."""

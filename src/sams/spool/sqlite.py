@@ -219,23 +219,17 @@ class SqliteSpool:
     def load(self, message_id: str) -> Content:
         """The octets of a message."""
         row, shard = row_of(message_id)
-        source = None if shard == self.shard else self._take_overs.sources.get(shard)
         if shard == self.shard or self._read(lambda: self._claims.has_content(row)):
-            raw, layout = self._read(lambda: self._claims.content(row)), self._layout_of(message_id, shard)
+            raw, home = self._read(lambda: self._claims.content(row)), self.layout
         else:
-            raw, layout = self._content_of(source, row, shard), Layout(self.layout.data_dir, shard)
+            raw, home = self._content_elsewhere(row, shard), Layout(self.layout.data_dir, shard)
         if raw.body is not None:
             return Content(raw.head, MemoryBody(raw.body))
-        return Content(raw.head, self._file_body(raw, layout.bodies / message_id))
+        return Content(raw.head, self._file_body(raw, home.body_file(message_id, shard)))
 
-    def _layout_of(self, message_id: str, shard: int) -> Layout:
-        """Where the body file is, if there is one: a backup brings it home, what was set aside leaves it."""
-        if shard == self.shard or (self.layout.bodies / message_id).exists():
-            return self.layout
-        return Layout(self.layout.data_dir, shard)
-
-    def _content_of(self, source: FailedShard | None, row: int, shard: int) -> RawContent:
-        if source is not None:
+    def _content_elsewhere(self, row: int, shard: int) -> RawContent:
+        """In a failed shard."""
+        if (source := self._take_overs.sources.get(shard)) is not None:
             return source.content(row, self._claims)
         if not self._read(lambda: self._claims.has(row)):
             raise KeyError(row)
@@ -292,7 +286,9 @@ class SqliteSpool:
     def damaged(self, after: str | None, limit: int) -> asyncio.Future[Sequence[DamagedMessage]]:
         """What was set aside."""
         place = -(2**63) if after is None else row_of(after)[0]
-        return self._read_aside(lambda connection: damage.page(connection, place, limit, self._file_of))
+        return self._read_aside(
+            lambda connection: damage.page(connection, place, limit, self.layout.body_file)
+        )
 
     def count_damaged(self) -> asyncio.Future[int]:
         """How many messages are set aside."""
@@ -533,7 +529,7 @@ class SqliteSpool:
             return 0
         row, shard = row_of(message_id)
         wrong = await self._read_aside(
-            lambda connection: damage.still_wrong(connection, row, shard, self._file_of)
+            lambda connection: damage.still_wrong(connection, row, shard, self.layout.body_file)
         )
         if wrong:
             raise OperatorError(f"{message_id} still cannot be read: {wrong}")
@@ -549,12 +545,10 @@ class SqliteSpool:
 
     async def _is_aside(self, message_id: str) -> bool:
         row, _ = row_of(message_id)
-        found = await self._read_aside(lambda connection: damage.page(connection, row - 1, 1, self._file_of))
+        found = await self._read_aside(
+            lambda connection: damage.page(connection, row - 1, 1, self.layout.body_file)
+        )
         return [one.id for one in found] == [message_id]
-
-    def _file_of(self, row: int, shard: int) -> Path:
-        name = id_of(row, shard)
-        return self._layout_of(name, shard).bodies / name
 
     def _matching(self, search: Search, after: int | None) -> asyncio.Future[list[int]]:
         return self._read_aside(lambda connection: searches.matching(connection, search, after, changes.STEP))
