@@ -5,7 +5,7 @@ Theory of operation
 Three connections to one file, each with one user:
 
     writer        staged on from the loop, COMMIT in a thread (`commits.py`)
-    reader        claims and contents, on the loop; sees only what was committed
+    reader        claims and contents, on the loop; sees only what was committed (`readers.py`)
     checkpointer  copies the log into the database, in a thread (`housekeeping.py`)
 
 Searches and backups open a reader of their own in a thread. Bodies above a limit are files (`bodies.py`).
@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,13 +28,13 @@ import apsw
 from sams.core.clock import Clock
 from sams.core.errors import OperatorError, TemporaryFailure
 from sams.core.ids import IdMaker
-from sams.spool import backups, changes, connections, damage, foreign, orphans, searches, standings
+from sams.spool import backups, changes, damage, foreign, orphans, searches, standings
 from sams.spool.bodies import BodyStore, SpoolBodyWriter
 from sams.spool.claims import Claims, RawContent
 from sams.spool.commits import BatchLimits, Committer, Member
 from sams.spool.depths import Depths
 from sams.spool.disk_space import DiskSpace
-from sams.spool.failed_shard import UNFINISHED, Aside, FailedShard, Page
+from sams.spool.failed_shard import UNFINISHED, FailedShard
 from sams.spool.failures import UNREADABLE, ShardDamaged, StorageFailed
 from sams.spool.hooks import Hooks
 from sams.spool.housekeeping import Housekeeper
@@ -60,6 +59,7 @@ from sams.spool.layout import Layout
 from sams.spool.lock import ShardLock
 from sams.spool.members import HOUR, UNKNOWN, Accept, AcceptLarge, Change, Lately, Settle, SettleAside
 from sams.spool.opening import Opened, open_files
+from sams.spool.readers import DatabaseReaders
 from sams.spool.records import USES, legible_uses
 from sams.spool.settings import Settings
 from sams.spool.standings import Standing
@@ -147,7 +147,7 @@ class SqliteSpool:
             on_low=self._housekeeper.free_log,
             pool=self._bodies.pool,
         )
-        self._readers = ThreadPoolExecutor(2, "sams-read")
+        self._readers = DatabaseReaders(opened, self.fail)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._next_hour = 0
         self._lately: Lately = {}
@@ -156,14 +156,14 @@ class SqliteSpool:
         self._take_overs = TakeOvers(
             self.shard,
             add_change=self._add_change,
-            read_page=self._read_page,
-            read_aside=self._read_set_aside,
+            read_page=lambda source, after: self._readers.run(partial(source.page, after)),
+            read_aside=lambda source, after: self._readers.run(partial(source.set_aside, after)),
             settle=lambda member: member.hand_on(self.settle),
             now=clock.now,
             on_damaged=self._found_damaged,
             troubled=hooks.troubled,
         )
-        self._depths = Depths(opened.reader, clock, self._read_aside)
+        self._depths = Depths(opened.reader, clock, self._readers.in_thread)
         self._remove_orphans()
 
     # Taking mail.
@@ -210,17 +210,17 @@ class SqliteSpool:
         self, route: str, now: float, after: Cursor | None, limit: int
     ) -> tuple[Sequence[Work], Cursor | None]:
         """What is due for a route."""
-        return self._read(lambda: self._claims.claim(route, now, after, limit))
+        return self._readers.on_loop(lambda: self._claims.claim(route, now, after, limit))
 
     def next_due(self, route: str, after: float) -> float | None:
         """When the next recipient of a route becomes due."""
-        return self._read(lambda: self._claims.next_due(route, after))
+        return self._readers.on_loop(lambda: self._claims.next_due(route, after))
 
     def load(self, message_id: str) -> Content:
         """The octets of a message."""
         row, shard = row_of(message_id)
-        if shard == self.shard or self._read(lambda: self._claims.has_content(row)):
-            raw, home = self._read(lambda: self._claims.content(row)), self.layout
+        if shard == self.shard or self._readers.on_loop(lambda: self._claims.has_content(row)):
+            raw, home = self._readers.on_loop(lambda: self._claims.content(row)), self.layout
         else:
             raw, home = self._content_elsewhere(row, shard), Layout(self.layout.data_dir, shard)
         if raw.body is not None:
@@ -231,7 +231,7 @@ class SqliteSpool:
         """In a failed shard."""
         if (source := self._take_overs.sources.get(shard)) is not None:
             return source.content(row, self._claims)
-        if not self._read(lambda: self._claims.has(row)):
+        if not self._readers.on_loop(lambda: self._claims.has(row)):
             raise KeyError(row)
         raise StorageFailed(f"its octets are in shard {shard}, which failed and cannot be read now")
 
@@ -252,7 +252,7 @@ class SqliteSpool:
 
     def waiting_domains(self) -> Sequence[tuple[str, str]]:
         """Each (recipient domain key, route) of which something waits."""
-        return self._read(self._claims.waiting_domains)
+        return self._readers.on_loop(self._claims.waiting_domains)
 
     def reroute(self, route_of: Iterable[tuple[str, str]]) -> None:
         """Give what waits its new routes, in steps, while the service runs on."""
@@ -260,7 +260,7 @@ class SqliteSpool:
 
     def search(self, search: Search, after: str | None, limit: int) -> asyncio.Future[Sequence[Entry]]:
         """A page of messages."""
-        return self._read_aside(lambda connection: searches.page(connection, search, after, limit))
+        return self._readers.in_thread(lambda connection: searches.page(connection, search, after, limit))
 
     def hold(self, search: Search) -> asyncio.Future[int]:
         """Stop delivery of what matches."""
@@ -286,13 +286,13 @@ class SqliteSpool:
     def damaged(self, after: str | None, limit: int) -> asyncio.Future[Sequence[DamagedMessage]]:
         """What was set aside."""
         place = -(2**63) if after is None else row_of(after)[0]
-        return self._read_aside(
+        return self._readers.in_thread(
             lambda connection: damage.page(connection, place, limit, self.layout.body_file)
         )
 
     def count_damaged(self) -> asyncio.Future[int]:
         """How many messages are set aside."""
-        return self._read_aside(damage.count)
+        return self._readers.in_thread(damage.count)
 
     def put_back(self, message_id: str) -> asyncio.Future[int]:
         """Let a message that was set aside wait again."""
@@ -304,11 +304,11 @@ class SqliteSpool:
 
     def depth(self, now: float) -> Sequence[RouteDepth]:
         """How much waits, by route; what is held counts as waiting, not as due or oldest."""
-        return self._read(lambda: self._depths.now(now))
+        return self._readers.on_loop(lambda: self._depths.now(now))
 
     def usage(self, since_hour: int) -> Iterable[Use]:
         """What logins have used."""
-        found = self._read(lambda: legible_uses(self._reader.execute(USES, (since_hour,))))
+        found = self._readers.on_loop(lambda: legible_uses(self._reader.execute(USES, (since_hour,))))
         return [Use(login, hour, recipients) for hour, login, recipients in found]  # type: ignore[arg-type]
 
     def backup(self, target: str) -> asyncio.Future[None]:
@@ -348,7 +348,7 @@ class SqliteSpool:
 
     def standing_of_failed(self) -> asyncio.Task[list[Standing]]:
         """How it is with the shards that this one took over."""
-        return self._read_aside(standings.read)
+        return self._readers.in_thread(standings.read)
 
     def expect(self, shard: int) -> None:
         """What waits in a failed shard is to come, but cannot be read yet."""
@@ -360,7 +360,7 @@ class SqliteSpool:
 
     def resume_take_overs(self, open_failed: Callable[[int], FailedShard]) -> None:
         """Read the failed shards in which messages of this one still are: after a restart, and now and then."""
-        rows = self._read(lambda: self._reader.execute(UNFINISHED).fetchall())
+        rows = self._readers.on_loop(lambda: self._reader.execute(UNFINISHED).fetchall())
         self._take_overs.resume(rows, open_failed)
 
     @property
@@ -380,7 +380,7 @@ class SqliteSpool:
     def known_failures(self) -> set[int]:
         """The shards that this one took over, or is taking over."""
         statement = "SELECT shard FROM failed_shard"
-        return self._read(lambda: {int(shard) for (shard,) in self._reader.execute(statement)})
+        return self._readers.on_loop(lambda: {int(shard) for (shard,) in self._reader.execute(statement)})
 
     def hand_over_sources(self) -> dict[int, FailedShard]:
         """The failed shards that this one read, for the one that takes it over."""
@@ -407,7 +407,7 @@ class SqliteSpool:
             self.settle(moved, stored, refused)
 
     def _read_all(self, body: StoredBody) -> asyncio.Future[bytes]:
-        return self._loop.run_in_executor(self._readers, lambda: b"".join(body.blocking_chunks()))
+        return self._readers.run(lambda: b"".join(body.blocking_chunks()))
 
     def _settle(self, settlement: Settlement, stored: OnStored, refused: OnRefused) -> None:
         """It may be of a message that is still being taken over, or cannot be yet: then it is kept by who made it."""
@@ -423,47 +423,20 @@ class SqliteSpool:
 
     def _is_missing(self, row: int) -> bool:
         try:
-            return not self._read(lambda: self._claims.has(row))
+            return not self._readers.on_loop(lambda: self._claims.has(row))
         except StorageFailed:
             return True
-
-    def _read_page(self, source: FailedShard, after: int) -> asyncio.Future[Page]:
-        return self._loop.run_in_executor(self._readers, source.page, after)
-
-    def _read_set_aside(self, source: FailedShard, after: int) -> asyncio.Future[Aside]:
-        return self._loop.run_in_executor(self._readers, source.set_aside, after)
 
     async def _backup(self, target: Path) -> None:
         """An error may be of the disk that it is written to: it ends no shard."""
         await self._take_overs.done()
         sources, unread = dict(self._take_overs.sources), set(self._take_overs.expected)
         work = partial(backups.copy_shard, self.layout, sources=sources, target=target, unread=unread)
-        await self._loop.run_in_executor(self._readers, self._with_reader, work)
+        await self._readers.lend(work)
 
     @property
     def _reader(self) -> apsw.Connection:
         return self._opened.reader
-
-    def _read(self, read: Callable[[], T]) -> T:
-        """Read on the loop. A database that cannot be read has failed.
-
-        Raises:
-            StorageFailed: it has; or a text in it is none, which ends no shard.
-        """
-        try:
-            return read()
-        except UNREADABLE as error:
-            raise self._unreadable(error) from error
-        except UnicodeDecodeError as error:
-            raise self._no_text(error) from error
-
-    def _unreadable(self, error: Exception) -> StorageFailed:
-        detail = f"{self.layout.database} cannot be read: {type(error).__name__}: {error}"
-        self.fail(detail)
-        return StorageFailed(detail)
-
-    def _no_text(self, error: UnicodeDecodeError) -> StorageFailed:
-        return StorageFailed(f"a text in {self.layout.database} cannot be read: {error}")
 
     def _committed(self, members: int, seconds: float, files: Files) -> None:
         self._hooks.committed(members, seconds)
@@ -486,7 +459,9 @@ class SqliteSpool:
 
     def _unused_octets(self) -> int:
         reader = self._reader
-        return self._read(lambda: int(reader.pragma("freelist_count")) * int(reader.pragma("page_size")))
+        return self._readers.on_loop(
+            lambda: int(reader.pragma("freelist_count")) * int(reader.pragma("page_size"))
+        )
 
     def _forget_body(self, message: NewMessage) -> None:
         """Not in a shard that failed: its row may be in the log all the same, where the next start finds it."""
@@ -498,7 +473,7 @@ class SqliteSpool:
         self._add_change(lambda connection: changes.forget_use(connection, hour - self._settings.usage_hours))
 
     def _set_aside(self, row: int, reason: str) -> None:
-        shard = self._read(lambda: self._claims.shard_of(row))
+        shard = self._readers.on_loop(lambda: self._claims.shard_of(row))
         self._lately.pop(id_of(row, shard), None)
         self._found_damaged(row, shard, reason)
         now = self._clock.now()
@@ -528,7 +503,7 @@ class SqliteSpool:
         if not await self._is_aside(message_id):
             return 0
         row, shard = row_of(message_id)
-        wrong = await self._read_aside(
+        wrong = await self._readers.in_thread(
             lambda connection: damage.still_wrong(connection, row, shard, self.layout.body_file)
         )
         if wrong:
@@ -545,13 +520,15 @@ class SqliteSpool:
 
     async def _is_aside(self, message_id: str) -> bool:
         row, _ = row_of(message_id)
-        found = await self._read_aside(
+        found = await self._readers.in_thread(
             lambda connection: damage.page(connection, row - 1, 1, self.layout.body_file)
         )
         return [one.id for one in found] == [message_id]
 
     def _matching(self, search: Search, after: int | None) -> asyncio.Future[list[int]]:
-        return self._read_aside(lambda connection: searches.matching(connection, search, after, changes.STEP))
+        return self._readers.in_thread(
+            lambda connection: searches.matching(connection, search, after, changes.STEP)
+        )
 
     async def _reroute(self, routes: dict[str, str]) -> None:
         await self._take_overs.done()
@@ -559,29 +536,6 @@ class SqliteSpool:
         while not step.is_done:
             await self._add_change(step.run)
             step.advance()
-
-    def _read_aside(self, work: Callable[[apsw.Connection], T]) -> asyncio.Task[T]:
-        """Read in a thread, on a connection that is opened for it.
-
-        Raises (in the task):
-            StorageFailed: the database cannot be read, and has failed; or a text in it is none.
-        """
-        return self._loop.create_task(self._reading_aside(work))
-
-    async def _reading_aside(self, work: Callable[[apsw.Connection], T]) -> T:
-        try:
-            return await self._loop.run_in_executor(self._readers, self._with_reader, work)
-        except UNREADABLE as error:
-            raise self._unreadable(error) from error
-        except UnicodeDecodeError as error:
-            raise self._no_text(error) from error
-
-    def _with_reader(self, work: Callable[[apsw.Connection], T]) -> T:
-        connection = connections.open_reader(self.layout.database, self._opened.vfs, busy_timeout=1)
-        try:
-            return work(connection)
-        finally:
-            connection.close()
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._loop.create_task(work)
@@ -591,7 +545,9 @@ class SqliteSpool:
 
     def _remove_orphans(self) -> None:
         before = self.next_id()
-        found = self._read_aside(lambda connection: orphans.remove_orphans(self.layout, connection, before))
+        found = self._readers.in_thread(
+            lambda connection: orphans.remove_orphans(self.layout, connection, before)
+        )
         found.add_done_callback(self._removed_orphans)
 
     def _removed_orphans(self, done: asyncio.Task[int]) -> None:
@@ -612,7 +568,7 @@ class SqliteSpool:
         await self._committer.close()
         await self._housekeeper.close(checkpoint=was_open)
         await self._bodies.close()
-        await self._loop.run_in_executor(None, self._readers.shutdown)
+        await self._readers.close()
         self._take_overs.close()
         self._opened.close()
 
