@@ -8,7 +8,8 @@ Three connections to one file, each with one user:
     reader        claims and contents, on the loop; sees only what was committed (`readers.py`)
     checkpointer  copies the log into the database, in a thread (`housekeeping.py`)
 
-Searches and backups open a reader of their own in a thread. Bodies above a limit are files (`bodies.py`).
+What may read much opens a reader of its own in a thread: searches, backups, all that administrators ask
+(`requests.py`). Bodies above a limit are files (`bodies.py`).
 All methods are called on the loop, and none waits for the disk there: what needs it gives a future.
 (A claim or a load may have to read pages that are not in memory; that is bounded by its limit.)
 
@@ -26,9 +27,9 @@ from typing import Any, TypeVar
 import apsw
 
 from sams.core.clock import Clock
-from sams.core.errors import OperatorError, TemporaryFailure
+from sams.core.errors import TemporaryFailure
 from sams.core.ids import IdMaker
-from sams.spool import backups, changes, damage, foreign, orphans, searches, standings
+from sams.spool import changes, foreign, orphans, standings
 from sams.spool.bodies import BodyStore, SpoolBodyWriter
 from sams.spool.claims import Claims, RawContent
 from sams.spool.commits import BatchLimits, Committer, Member
@@ -61,6 +62,7 @@ from sams.spool.members import HOUR, UNKNOWN, Accept, AcceptLarge, Change, Latel
 from sams.spool.opening import Opened, open_files
 from sams.spool.readers import DatabaseReaders
 from sams.spool.records import USES, legible_uses
+from sams.spool.requests import Requests
 from sams.spool.settings import Settings
 from sams.spool.standings import Standing
 from sams.spool.statements import Files
@@ -69,7 +71,6 @@ from sams.spool.take_overs import TakeOvers
 
 T = TypeVar("T")
 
-Apply = Callable[[apsw.Connection, Sequence[int]], tuple[int, Files]]
 Successor = Callable[[str, list[Member]], None]
 
 _LATELY = 4_096
@@ -162,6 +163,13 @@ class SqliteSpool:
             now=clock.now,
             on_damaged=self._found_damaged,
             troubled=hooks.troubled,
+        )
+        self._requests = Requests(
+            self.layout,
+            self._readers,
+            self._take_overs,
+            add_change=self._add_change,
+            on_put_back=self._was_put_back,
         )
         self._depths = Depths(opened.reader, clock, self._readers.in_thread)
         self._remove_orphans()
@@ -256,51 +264,43 @@ class SqliteSpool:
 
     def reroute(self, route_of: Iterable[tuple[str, str]]) -> None:
         """Give what waits its new routes, in steps, while the service runs on."""
-        self._start(self._reroute(dict(route_of)))
+        self._start(self._requests.reroute(dict(route_of)))
 
     def search(self, search: Search, after: str | None, limit: int) -> asyncio.Future[Sequence[Entry]]:
         """A page of messages."""
-        return self._readers.in_thread(lambda connection: searches.page(connection, search, after, limit))
+        return self._requests.search(search, after, limit)
 
     def hold(self, search: Search) -> asyncio.Future[int]:
         """Stop delivery of what matches."""
-        return self._start(self._change(search, changes.hold))
+        return self._start(self._requests.hold(search))
 
     def release(self, search: Search) -> asyncio.Future[int]:
         """Let it go on, due at once."""
-        now = self._clock.now()
-        return self._start(
-            self._change(search, lambda connection, rows: changes.release(connection, rows, now))
-        )
+        return self._start(self._requests.release(search, self._clock.now()))
 
     def retry(self, search: Search, now: float) -> asyncio.Future[int]:
         """Make it due now."""
-        return self._start(
-            self._change(search, lambda connection, rows: changes.retry(connection, rows, now))
-        )
+        return self._start(self._requests.retry(search, now))
 
     def delete(self, search: Search) -> asyncio.Future[int]:
         """Remove it for good."""
-        return self._start(self._change(search, changes.delete))
+        return self._start(self._requests.delete(search))
 
     def damaged(self, after: str | None, limit: int) -> asyncio.Future[Sequence[DamagedMessage]]:
         """What was set aside."""
-        place = -(2**63) if after is None else row_of(after)[0]
-        return self._readers.in_thread(
-            lambda connection: damage.page(connection, place, limit, self.layout.body_file)
-        )
+        return self._requests.damaged(after, limit)
 
     def count_damaged(self) -> asyncio.Future[int]:
         """How many messages are set aside."""
-        return self._readers.in_thread(damage.count)
+        return self._requests.count_damaged()
 
     def put_back(self, message_id: str) -> asyncio.Future[int]:
         """Let a message that was set aside wait again."""
-        return self._start(self._put_back(message_id))
+        return self._start(self._requests.put_back(message_id))
 
     def discard(self, message_id: str) -> asyncio.Future[int]:
         """Remove a message that was set aside."""
-        return self._start(self._discard(message_id))
+        return self._start(self._requests.discard(message_id))
 
     def depth(self, now: float) -> Sequence[RouteDepth]:
         """How much waits, by route; what is held counts as waiting, not as due or oldest."""
@@ -313,7 +313,7 @@ class SqliteSpool:
 
     def backup(self, target: str) -> asyncio.Future[None]:
         """Write a consistent copy of the shard into a new folder."""
-        return self._start(self._backup(Path(target)))
+        return self._start(self._requests.backup(Path(target)))
 
     def close(self) -> asyncio.Future[None]:
         """Finish what waits for a commit, then let go of the lock."""
@@ -427,13 +427,6 @@ class SqliteSpool:
         except StorageFailed:
             return True
 
-    async def _backup(self, target: Path) -> None:
-        """An error may be of the disk that it is written to: it ends no shard."""
-        await self._take_overs.done()
-        sources, unread = dict(self._take_overs.sources), set(self._take_overs.expected)
-        work = partial(backups.copy_shard, self.layout, sources=sources, target=target, unread=unread)
-        await self._readers.lend(work)
-
     @property
     def _reader(self) -> apsw.Connection:
         return self._opened.reader
@@ -484,58 +477,15 @@ class SqliteSpool:
         self._aside.add(row)
         self._hooks.damaged(id_of(row, shard), reason)
 
+    def _was_put_back(self, row: int) -> None:
+        self._aside.discard(row)
+        self._claims.was_set_aside(row)
+
     def _add_change(self, apply: Callable[[apsw.Connection], tuple[int, Files]]) -> asyncio.Future[int]:
         future: asyncio.Future[int] = self._loop.create_future()
         self._committer.add(Change(apply, future))
         future.add_done_callback(_seen)
         return future
-
-    async def _change(self, search: Search, apply: Apply) -> int:
-        """Find and change, a step at a time: the write lock is never held for long."""
-        await self._take_overs.done()
-        count, after = 0, None
-        while rows := await self._matching(search, after):
-            count += await self._add_change(_to(rows, apply))
-            after = rows[-1]
-        return count
-
-    async def _put_back(self, message_id: str) -> int:
-        if not await self._is_aside(message_id):
-            return 0
-        row, shard = row_of(message_id)
-        wrong = await self._readers.in_thread(
-            lambda connection: damage.still_wrong(connection, row, shard, self.layout.body_file)
-        )
-        if wrong:
-            raise OperatorError(f"{message_id} still cannot be read: {wrong}")
-        count = await self._add_change(_to([row], damage.put_back))
-        self._aside.discard(row)
-        self._claims.was_set_aside(row)
-        return count
-
-    async def _discard(self, message_id: str) -> int:
-        if not await self._is_aside(message_id):
-            return 0
-        return await self._add_change(_to([row_of(message_id)[0]], damage.remove))
-
-    async def _is_aside(self, message_id: str) -> bool:
-        row, _ = row_of(message_id)
-        found = await self._readers.in_thread(
-            lambda connection: damage.page(connection, row - 1, 1, self.layout.body_file)
-        )
-        return [one.id for one in found] == [message_id]
-
-    def _matching(self, search: Search, after: int | None) -> asyncio.Future[list[int]]:
-        return self._readers.in_thread(
-            lambda connection: searches.matching(connection, search, after, changes.STEP)
-        )
-
-    async def _reroute(self, routes: dict[str, str]) -> None:
-        await self._take_overs.done()
-        step = changes.Reroute(routes)
-        while not step.is_done:
-            await self._add_change(step.run)
-            step.advance()
 
     def _start(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         task = self._loop.create_task(work)
@@ -571,10 +521,6 @@ class SqliteSpool:
         await self._readers.close()
         self._take_overs.close()
         self._opened.close()
-
-
-def _to(rows: Sequence[int], apply: Apply) -> Callable[[apsw.Connection], tuple[int, Files]]:
-    return lambda connection: apply(connection, rows)
 
 
 def _seen(future: asyncio.Future[Any]) -> None:
