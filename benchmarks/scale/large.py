@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,8 +24,8 @@ from tests.support.service import Service, free_ports
 MIB = 1024 * 1024
 _SMALL = 4_096
 _SMALL_MEMBERS = 4
-_PAUSE = 0.02
-"""Seconds between two small messages of a member."""
+_LONGEST_PAUSE = 0.04
+"""Seconds between two small messages of a member, at most: members do not act in step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class _Large:
         self._pid = main_pid(service)
         self._numbers = itertools.count()
         self._large = 1_000_000
+        self._chance = random.Random(1)  # noqa: S311 - it guards nothing
 
     async def run(self) -> None:
         members = [
@@ -117,8 +119,8 @@ class _Large:
         async def send(member: Member) -> list[Sent]:
             sent = []
             while not is_over():
+                await asyncio.sleep(self._chance.uniform(0.0, _LONGEST_PAUSE))
                 sent.append(await member.send(content(next(self._numbers), _SMALL)))
-                await asyncio.sleep(_PAUSE)
             return sent
 
         return list(itertools.chain(*await asyncio.gather(*[send(member) for member in members])))
