@@ -11,7 +11,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,6 +53,10 @@ class Stage:
                 heard += os.read(self.reader, 4_096)
         return sorted(heard.decode().split("\n")[:-1])
 
+    def workers(self) -> list[int]:
+        """Their pids."""
+        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+
     def wait(self) -> int:
         until = time.monotonic() + PATIENCE
         while time.monotonic() < until:
@@ -85,8 +89,12 @@ def supervised(
         yield stage
     finally:
         if stage.pid:
+            left = stage.workers()
             os.kill(stage.pid, signal.SIGKILL)
             os.waitpid(stage.pid, 0)
+            for worker in left:  # one that was stopped would hear of nothing, and stay
+                with suppress(ProcessLookupError):
+                    os.kill(worker, signal.SIGKILL)
         os.close(reader)
         os.close(writer)
 
