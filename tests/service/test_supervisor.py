@@ -92,9 +92,9 @@ def supervised(
             left = stage.workers()
             os.kill(stage.pid, signal.SIGKILL)
             os.waitpid(stage.pid, 0)
-            for worker in left:  # one that was stopped would hear of nothing, and stay
+            for pid in left:  # one that was stopped would hear of nothing, and stay
                 with suppress(ProcessLookupError):
-                    os.kill(worker, signal.SIGKILL)
+                    os.kill(pid, signal.SIGKILL)
         os.close(reader)
         os.close(writer)
 

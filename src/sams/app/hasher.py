@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sams.app.parts import checks_at_once, lanes_folder
+from sams.app.parts import checks_at_once
 from sams.app.settings import worker_count
 from sams.config.model import Config
 from sams.core.rights import ServiceUser
@@ -22,8 +22,5 @@ def hashers(config: Config, ends: Ends | None, user: ServiceUser | None) -> tupl
     """The hasher, for a supervisor. user: whom it becomes; None: it stays who we are."""
     if ends is None:
         return ()
-    orders, hearing = (
-        Orders(str(lanes_folder(config)), checks_at_once(config), HashCost(), user),
-        ends.hearing,
-    )
+    orders, hearing = Orders(checks_at_once(config), HashCost(), user), ends.hearing
     return (Helper("hasher", lambda: spawn_hasher(orders, hearing), hearing.close),)

@@ -19,7 +19,7 @@ from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.app_passwords.uses import FILE as USES_FILE
 from sams.identity.guard.interface import GuardSettings
 from sams.identity.origin import Network
-from sams.identity.passwords.hasher.asking import HasherLine
+from sams.identity.passwords.hasher.asking import SILENCE, HasherLine
 from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.identity.passwords.lanes import Lanes
 from sams.identity.passwords.new_passwords import PasswordRules
@@ -31,6 +31,8 @@ from sams.spool.layout import Layout
 
 ACCOUNTS_FILE = "accounts.db"
 JOURNAL_FILE = "activity.db"
+_BESIDE_THE_HASHER = 1
+"""Lanes for what threads compute then: with the hasher's own, no more at once than the machine has cores."""
 JOURNAL_FREE = 64 * 2**20
 
 
@@ -68,16 +70,26 @@ def lanes_folder(config: Config) -> Path:
 
 def hash_pool(inherited: Inherited, number: int) -> HashPool:
     """Where this worker has passwords hashed."""
-    config, ends = inherited.material.config, inherited.hasher
+    config, hasher = inherited.material.config, _hasher_line(inherited)
     at_once = checks_at_once(config)
     return HashPool(
-        Lanes(lanes_folder(config), at_once),
+        Lanes(lanes_folder(config), at_once if hasher is None else _BESIDE_THE_HASHER),
         inherited.memory.hashing,
         number,
         at_once=at_once,
         max_waiting=config.limits.password_checks_waiting,
-        hasher=HasherLine(ends.questions) if ends is not None else None,
+        hasher=hasher,
     )
+
+
+def _hasher_line(inherited: Inherited) -> HasherLine | None:
+    if inherited.hasher is None:
+        return None
+
+    def tell() -> None:
+        inherited.log.error("the hasher does not answer: workers hash passwords meanwhile", seconds=SILENCE)
+
+    return HasherLine(inherited.hasher.questions, tell)
 
 
 def guard_settings(config: Config) -> GuardSettings:

@@ -7,8 +7,8 @@ first. All others take turns by where they come from (`fair_queue.py`) and by ho
 makes many wait from one place keeps nobody elsewhere from a check, and many places keep no crowd from it that
 waits behind one.
 
-Comparisons are computed by the hasher (`hasher/process.py`), where there is one. What it does not answer, and all
-else, is for threads of this process. Whoever computes holds a lane (`lanes.py`).
+Comparisons are computed by the hasher (`hasher/process.py`), where there is one, as many at once as it has threads.
+What it does not answer, and all else, is for threads of this process, which hold a lane meanwhile (`lanes.py`).
 """
 
 from __future__ import annotations

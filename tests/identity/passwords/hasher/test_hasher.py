@@ -49,13 +49,16 @@ class Hasher:
         self.questions, self.hearing = questions_pair()
 
     def start(self) -> None:
-        self.pid = spawn_hasher(Orders(str(self.folder / "lanes"), 2, CHEAP, self.user), self.hearing)
+        self.pid = spawn_hasher(Orders(2, CHEAP, self.user), self.hearing)
 
     def compare(self, stored: str | None, typed: str = PASSWORD, patience: float = 20.0) -> Compared | None:
         """Its answer; None: there was none."""
 
         async def answered() -> Compared | None:
-            line, done = HasherLine(self.questions, patience), asyncio.get_running_loop().create_future()
+            line, done = (
+                HasherLine(self.questions, told_nothing, patience),
+                asyncio.get_running_loop().create_future(),
+            )
             line.ask(Question(stored, typed), done.set_result)
             heard: Compared | None = await done
             return heard
@@ -111,7 +114,7 @@ def pool(nobodys: Hasher) -> Iterator[Callable[..., Coroutine[None, None, Compar
     columns = Columns(1)
 
     async def compare(hashes: Hashes, stored: str | None, *, patience: float = 20.0) -> Compared:
-        line = HasherLine(nobodys.questions, patience)
+        line = HasherLine(nobodys.questions, told_nothing, patience)
         pools.append(HashPool(Lanes(nobodys.folder / "lanes", 2), columns, 0, at_once=2, hasher=line))
         return await pools[-1].compare(hashes, stored, PASSWORD, HOME)
 
@@ -119,6 +122,10 @@ def pool(nobodys: Hasher) -> Iterator[Callable[..., Coroutine[None, None, Compar
     for one in pools:
         one.close()
     assert columns.total() == 0
+
+
+def told_nothing() -> None:
+    """Where it does not matter whether there is silence."""
 
 
 def soon(is_so: Callable[[], bool]) -> None:
@@ -161,7 +168,7 @@ def test_it_stands_back_with_all_its_threads_gains_no_rights_and_shows_nothing(h
         assert os.sched_getscheduler(int(thread.name)) == os.SCHED_BATCH
     assert hasher.status()["NoNewPrivs"] == "1"
     assert PASSWORD.encode() not in Path(f"/proc/{hasher.pid}/cmdline").read_bytes()
-    soon(lambda: hasher.open_files() == ["socket"])  # it gives back the lane last
+    soon(lambda: hasher.open_files() == ["socket"])  # the answer's is closed last
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -184,6 +191,23 @@ def test_who_hears_nothing_for_long_has_no_answer(hasher: Hasher) -> None:
     assert hasher.compare(STORED, patience=0.05) is None
     hasher.signal(signal.SIGCONT)
     assert hasher.compare(STORED) == RIGHT
+
+
+def test_a_silent_hasher_is_told_of_once_and_not_asked_for_a_while(nobodys: Hasher) -> None:
+    heard, told = list[Compared | None](), list[str]()
+
+    async def main() -> None:
+        line = HasherLine(nobodys.questions, lambda: told.append("silence"), 0.05)
+        last = asyncio.get_running_loop().create_future()
+        for hears in (heard.append, heard.append, last.set_result):
+            line.ask(Question(STORED, PASSWORD), hears)
+        assert heard == []
+        heard.append(await last)
+        line.ask(Question(STORED, PASSWORD), heard.append)
+        assert heard == [None] * 4
+
+    asyncio.run(main())
+    assert told == ["silence"]
 
 
 def test_questions_wait_for_a_successor(hasher: Hasher) -> None:
@@ -215,25 +239,9 @@ def test_what_nobody_waits_for_any_more_is_not_computed(nobodys: Hasher) -> None
     ask(nobodys.questions, question).close()
     with ask(nobodys.questions, question) as answers:
         nobodys.questions.close()
-        serve(nobodys.hearing, hashes, Lanes(nobodys.folder, 1))
+        serve(nobodys.hearing, hashes)
         assert msgspec.msgpack.decode(answers.recv(100), type=Compared) == RIGHT
     assert hashes.compared == [True]
-
-
-def test_who_computes_holds_a_lane(nobodys: Hasher) -> None:
-    """So that threads of the workers and the hasher compute no more at once than may."""
-    lanes = Lanes(nobodys.folder, 1)
-    serving = threading.Thread(target=serve, args=(nobodys.hearing, HERE, lanes))
-    with ask(nobodys.questions, msgspec.msgpack.encode(Question(STORED, PASSWORD))) as answers:
-        with lanes.hold():
-            serving.start()
-            answers.settimeout(0.1)
-            with pytest.raises(TimeoutError):
-                answers.recv(100)
-        answers.settimeout(20)
-        assert msgspec.msgpack.decode(answers.recv(100), type=Compared) == RIGHT
-    nobodys.questions.close()
-    serving.join()
 
 
 def test_it_ends_when_nobody_is_left_who_could_ask(hasher: Hasher) -> None:
@@ -305,7 +313,7 @@ def test_who_waits_for_the_hasher_while_the_pool_closes_waits_no_more(nobodys: H
     columns = Columns(1)
 
     async def main() -> None:
-        line = HasherLine(nobodys.questions)
+        line = HasherLine(nobodys.questions, told_nothing)
         pool = HashPool(Lanes(nobodys.folder / "lanes", 1), columns, 0, at_once=1, hasher=line)
         asked = [asyncio.create_task(pool.compare(HERE, STORED, PASSWORD, HOME)) for _ in range(3)]
         await asyncio.sleep(0)

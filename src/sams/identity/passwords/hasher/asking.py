@@ -16,6 +16,8 @@ from sams.identity.questions import HEARING, LARGEST, ask
 
 PATIENCE = 10.0
 """Seconds after which nobody waits for an answer any more."""
+SILENCE = 60.0
+"""Seconds for which a hasher that let somebody wait so long is not asked."""
 
 _Heard = Callable[[Compared | None], None]
 
@@ -23,25 +25,33 @@ _Heard = Callable[[Compared | None], None]
 class HasherLine:
     """A worker's line to the hasher. Made in its loop.
 
-    questions: the end of the hasher's pair that was inherited. patience: seconds.
+    questions: the end of the hasher's pair that was inherited. on_silence: told when it does not answer in time.
+    patience: seconds.
     """
 
-    __slots__ = ("_loop", "_patience", "_questions", "_waiting")
+    __slots__ = ("_asked_again", "_loop", "_on_silence", "_patience", "_questions", "_waiting")
 
-    def __init__(self, questions: socket.socket, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, questions: socket.socket, on_silence: Callable[[], None], patience: float = PATIENCE
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._questions = questions
+        self._on_silence = on_silence
         self._patience = patience
+        self._asked_again = 0.0
         self._waiting: dict[socket.socket, tuple[_Heard, asyncio.TimerHandle]] = {}
 
     def ask(self, question: Question, heard: _Heard) -> None:
-        """Ask; `heard` is told the answer, None where there is none: it may be starting, have died, or be stuck."""
+        """Ask; `heard` is told the answer, None where there is none: it may have died, or be stuck."""
+        if self._loop.time() < self._asked_again:
+            heard(None)
+            return
         try:
             answers = ask(self._questions, msgspec.msgpack.encode(question))
         except (OSError, UnicodeEncodeError):
             heard(None)
             return
-        late = self._loop.call_later(self._patience, self._conclude, answers, None)
+        late = self._loop.call_later(self._patience, self._is_silent, answers)
         self._waiting[answers] = heard, late
         answers.setblocking(False)
         self._loop.add_reader(answers.fileno(), partial(self._hear, answers))
@@ -57,6 +67,12 @@ class HasherLine:
         except OSError:
             data = b""
         self._conclude(answers, msgspec.msgpack.decode(data, type=Compared) if data else None)
+
+    def _is_silent(self, answers: socket.socket) -> None:
+        if self._loop.time() >= self._asked_again:
+            self._asked_again = self._loop.time() + SILENCE
+            self._on_silence()
+        self._conclude(answers, None)
 
     def _conclude(self, answers: socket.socket, compared: Compared | None) -> None:
         heard, late = self._waiting.pop(answers)

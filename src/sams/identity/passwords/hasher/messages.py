@@ -12,11 +12,9 @@ from sams.identity.passwords.hashes import HashCost
 class Orders(msgspec.Struct, frozen=True):
     """How a hasher is started; nothing in it is secret.
 
-    lanes: the folder of those that it shares with the workers' threads. at_once: hashes, over the machine.
-    cost: of those that it makes. user: whom it becomes; None: it stays who started it.
+    at_once: hashes. cost: of those that it makes. user: whom it becomes; None: it stays who started it.
     """
 
-    lanes: str
     at_once: int
     cost: HashCost
     user: ServiceUser | None = None

@@ -7,8 +7,7 @@ and after. At low priority such a moment lasts until the thread has a core again
 (decision 38). Here nobody waits for it: this process has a low priority as a whole, and no loop.
 
 It reads questions from one socket, whose other end the workers inherited, as many at once as it has threads, and
-answers each on the socket that came with it. What nobody waits for any more is not computed. A thread that computes
-holds a lane, as those of the workers do (`lanes.py`).
+answers each on the socket that came with it. What nobody waits for any more is not computed.
 
 It knows a password while it compares it, and no login. It ends when nobody is left who could ask, or at SIGTERM.
 """
@@ -20,7 +19,6 @@ import signal
 import socket
 import threading
 import traceback
-from pathlib import Path
 
 import msgspec
 from argon2.exceptions import HashingError
@@ -28,7 +26,6 @@ from argon2.exceptions import HashingError
 from sams.core.rights import become, gain_nothing, keep_secrets_in
 from sams.identity.passwords.hasher.messages import Orders, Question
 from sams.identity.passwords.hashes import NICENESS, Hashes
-from sams.identity.passwords.lanes import Lanes
 from sams.identity.questions import HEARING, Heard, answer, has_gone, hear
 
 _LEAST = 19
@@ -38,10 +35,10 @@ def main(arguments: list[str]) -> None:
     """Be the hasher; the one argument is its `Orders` as JSON."""
     orders = msgspec.json.decode(arguments[0], type=Orders)
     give_up(orders)
-    work = socket.socket(fileno=HEARING), Hashes(orders.cost), Lanes(Path(orders.lanes), orders.at_once)
+    hearing, hashes = socket.socket(fileno=HEARING), Hashes(orders.cost)
     for _ in range(orders.at_once - 1):
-        threading.Thread(target=_serve_or_end, args=work, daemon=True).start()
-    serve(*work)
+        threading.Thread(target=_serve_or_end, args=(hearing, hashes), daemon=True).start()
+    serve(hearing, hashes)
 
 
 def give_up(orders: Orders) -> None:
@@ -61,26 +58,26 @@ def give_up(orders: Orders) -> None:
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # never interrupts who has just woken up
 
 
-def serve(hearing: socket.socket, hashes: Hashes, lanes: Lanes) -> None:
+def serve(hearing: socket.socket, hashes: Hashes) -> None:
     """Answer questions until nobody is left who could ask."""
     while (heard := hear(hearing)) is not None:
-        _answer(heard, hashes, lanes)
+        _answer(heard, hashes)
 
 
-def _serve_or_end(hearing: socket.socket, hashes: Hashes, lanes: Lanes) -> None:
+def _serve_or_end(hearing: socket.socket, hashes: Hashes) -> None:
     """A bug ends the process, which is replaced, and not one of its threads alone."""
     try:
-        serve(hearing, hashes, lanes)
+        serve(hearing, hashes)
     except BaseException:  # noqa: BLE001 - whatever it is
         traceback.print_exc()
         os._exit(1)
 
 
-def _answer(heard: Heard, hashes: Hashes, lanes: Lanes) -> None:
+def _answer(heard: Heard, hashes: Hashes) -> None:
     """What is no question, or cannot be computed, has none: who asked sees that the socket is closed."""
     if heard.asker is None:
         return
-    with heard.asker as asker, lanes.hold():
+    with heard.asker as asker:
         if heard.message is None or has_gone(asker):
             return
         try:
