@@ -27,7 +27,7 @@ from sams.spool.bodies import BodyStore, Entries, SpoolBodyWriter
 from sams.spool.failures import DiskFull, StorageFailed, SyncFailed
 from sams.spool.interface import DamagedEntry
 from sams.spool.settings import KIB, MIB
-from sams.spool.stored_body import FileBody, Readers
+from sams.spool.stored_body import BodyReading, FileBody
 from tests.spool.rig import (
     SETTINGS,
     Told,
@@ -129,8 +129,8 @@ class _NoThreads(ThreadPoolExecutor):
         raise AssertionError("a thread was asked for")
 
 
-def _readers(pool: ThreadPoolExecutor) -> Readers:
-    return Readers(pool, Turns(asyncio.get_running_loop(), Courtesy()))
+def _readers(pool: ThreadPoolExecutor) -> BodyReading:
+    return BodyReading(pool, Turns(asyncio.get_running_loop(), Courtesy()))
 
 
 @on_loop

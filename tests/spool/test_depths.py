@@ -15,7 +15,7 @@ async def test_a_long_count_is_made_in_a_thread_and_not_too_often(tmp_path: Path
     clock = Clock()
     async with sqlite_spool(tmp_path, clock) as spool:
         await accepted(spool)
-        depths = Depths(spool._reader, clock, spool._readers.in_thread, few=1)
+        depths = Depths(spool._reader, clock, spool._readers.read_in_thread, few=1)
         assert await _counted(depths)
         before = list(depths.now(START))
         assert [depth.recipients for depth in before] == [1]
@@ -33,7 +33,7 @@ async def test_a_long_count_is_made_in_a_thread_and_not_too_often(tmp_path: Path
 async def test_few_are_counted_at_once(few: int, is_exact: bool, tmp_path: Path) -> None:
     clock = Clock()
     async with sqlite_spool(tmp_path, clock) as spool:
-        depths = Depths(spool._reader, clock, spool._readers.in_thread, few=few)
+        depths = Depths(spool._reader, clock, spool._readers.read_in_thread, few=few)
         await _counted(depths)
         await accepted(spool, "a@x.org", "b@x.org")
         assert bool(depths.now(START)) is is_exact

@@ -6,8 +6,7 @@ from sams.app.parts import checks_at_once
 from sams.app.settings import worker_count
 from sams.config.model import Config
 from sams.core.rights import ServiceUser
-from sams.identity.passwords.hasher.asking import spawn_hasher
-from sams.identity.passwords.hasher.messages import Orders
+from sams.identity.passwords.hasher.starting import Orders, spawn_hasher
 from sams.identity.passwords.hashes import HashCost
 from sams.identity.questions import Ends, questions_pair
 from sams.service.helpers import Helper

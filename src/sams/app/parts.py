@@ -24,6 +24,7 @@ from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.identity.passwords.lanes import Lanes
 from sams.identity.passwords.new_passwords import PasswordRules
 from sams.identity.passwords.pool import HashPool
+from sams.identity.questions import HELD
 from sams.policy.admission import Admission, AdmissionLimits
 from sams.policy.quota import Quota, QuotaSettings
 from sams.service.app_password_view import LocalAppPasswords
@@ -71,9 +72,11 @@ def lanes_folder(config: Config) -> Path:
 def hash_pool(inherited: Inherited, number: int) -> HashPool:
     """Where this worker has passwords hashed."""
     config, hasher = inherited.material.config, _hasher_line(inherited)
-    at_once = checks_at_once(config)
+    lanes = at_once = checks_at_once(config)
+    if hasher is not None:  # where there are very many cores, no worker fills the socket
+        lanes, at_once = _BESIDE_THE_HASHER, min(at_once, max(1, HELD // inherited.workers))
     return HashPool(
-        Lanes(lanes_folder(config), at_once if hasher is None else _BESIDE_THE_HASHER),
+        Lanes(lanes_folder(config), lanes),
         inherited.memory.hashing,
         number,
         at_once=at_once,

@@ -22,6 +22,7 @@ from sams.config.sources import AccountSource, DovecotSource, SqlSource
 from sams.config.web_system_checks import check_logo, check_web_system
 from sams.core import hash_list
 from sams.core.errors import OperatorError
+from sams.core.rights import making_user
 from sams.protocol.radius import MIN_SECRET_OCTETS
 
 _LOOKED_AT = 65_536
@@ -99,8 +100,9 @@ def _check_user(config: Config, findings: Findings) -> None:
         try:
             pwd.getpwnam(config.server.user)
         except KeyError:
-            text = f'there is no system user "{config.server.user}"; make it with: adduser --system --group'
-            findings.problem(("server", "user"), f"{text} {config.server.user}")
+            make = making_user(config.server.user)
+            text = f'there is no system user "{config.server.user}"; make it with: {make}'
+            findings.problem(("server", "user"), text)
 
 
 def _check_readable(file: Path, path: KeyPath, findings: Findings) -> tuple[int, bytes] | None:

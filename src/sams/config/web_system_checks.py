@@ -13,6 +13,7 @@ from sams.config.pictures import read_picture
 from sams.config.positions import KeyPath
 from sams.config.web import Web
 from sams.core.errors import OperatorError
+from sams.core.rights import making_user
 
 _PACKAGES = ("babel", "jinja2", "segno", "starlette", "uvicorn")
 
@@ -60,10 +61,8 @@ def _check_user(web: Web, service_user: str, findings: Findings) -> None:
     try:
         found = pwd.getpwnam(web.user)
     except KeyError:
-        text = (
-            f'there is no system user "{web.user}"; make it with: adduser --system --group --no-create-home'
-        )
-        findings.problem(path, f"{text} {web.user}")
+        make = making_user(web.user)
+        findings.problem(path, f'there is no system user "{web.user}"; make it with: {make}')
         return
     if found.pw_uid == 0:
         findings.problem(path, "the pages do not run as root: name a user with no other rights")

@@ -11,7 +11,7 @@ them, waits for a core. So while small messages come (`core/courtesy.py`), a lin
 gave a turn, `REST` times as long as that round took. A round that was late, for whatever reason, is followed by a
 longer rest. Large mail alone, or no faster than most networks are, does not meet this.
 
-A TLS handshake is half a millisecond too, and anybody may ask for one. There most come one at a time, so a few of
+A TLS handshake is half a millisecond too, and anybody may ask for one. Handshakes mostly come singly, so a few of
 each round are done at once (`Share`), and only what is more stands in line.
 
 So do sign-ins that are decided: each takes a tenth of a handshake, but a crowd's come all in one round.
@@ -65,7 +65,7 @@ class Turns:
         if not self._line:
             return
         go_on = self._line.popleft()
-        if self._courtesy.is_due:  # first: a bug of one must not end the turns of the others
+        if self._courtesy.is_due:  # before the call: where that raises, the line still moves
             self._is_due = True
             self._began = self._courtesy.now()
             self._loop.call_soon(self._round_is_over)
@@ -93,7 +93,7 @@ class Turns:
 
 
 class Share:
-    """So many pieces of work in one round; what is more stands in line, in the order in which it came."""
+    """At most `most` pieces of work in one round; what is more stands in line, in the order in which it came."""
 
     __slots__ = ("_is_due", "_left", "_line", "_loop", "_most")
 
@@ -122,7 +122,7 @@ class Share:
         if self._line:
             self._call()
         while self._line and self._left:
-            self._left -= 1  # first: a bug of one must not end the share of the others
+            self._left -= 1  # before the call: where that raises, the line still moves
             self._line.popleft()()
 
     def _call(self) -> None:

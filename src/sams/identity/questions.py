@@ -16,6 +16,8 @@ from typing import NamedTuple
 
 LARGEST = 16_384
 """Octets of a message. A login has 254 characters, a password 1,024 octets."""
+HELD = 90
+"""Questions that the socket holds at least, whatever they are about; of usual length it holds some 270."""
 HEARING = 3
 """The descriptor on which a helper finds its end."""
 _NO_LINGER = struct.pack("ii", 0, 0)

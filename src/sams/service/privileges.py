@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sams.core.errors import OperatorError
-from sams.core.rights import ServiceUser
+from sams.core.rights import ServiceUser, making_user
 from sams.spool.layout import make_with_parents
 
 UMASK = 0o077
@@ -39,8 +39,7 @@ def service_user(name: str | None, key: str = "[server] user") -> ServiceUser | 
         entry = pwd.getpwnam(name)
     except KeyError:
         raise OperatorError(
-            f'{key}: there is no user "{name}" on this machine. '
-            f"Make it with: adduser --system --group --no-create-home {name}"
+            f'{key}: there is no user "{name}" on this machine. Make it with: {making_user(name)}'
         ) from None
     return ServiceUser(name, entry.pw_uid, entry.pw_gid)
 

@@ -35,7 +35,7 @@ from sams.spool.failures import StorageFailed, SyncFailed, failure_of, is_no_roo
 from sams.spool.interface import StoredBody
 from sams.spool.layout import FILE_MODE
 from sams.spool.settings import Settings
-from sams.spool.stored_body import FileBody, MemoryBody, Readers
+from sams.spool.stored_body import BodyReading, FileBody, MemoryBody
 
 _SYNC_FILE_RANGE_WRITE = 2
 
@@ -58,7 +58,7 @@ class BodyStore:
         self._entries = Entries(folder)
         self.pool = ThreadPoolExecutor(settings.body_threads, "sams-body")
         self._removals = ThreadPoolExecutor(1, "sams-remove")
-        self.readers = Readers(self.pool, Turns(self.loop, settings.courtesy))
+        self.readers = BodyReading(self.pool, Turns(self.loop, settings.courtesy))
         self.files = 0
         """Bodies that go into a file now."""
         self.pieces = 0

@@ -64,8 +64,7 @@ class Layout:
     def body_file(self, message_id: str, made_by: int) -> Path:
         """Where the body of a message is whose rows are here, if it is a file.
 
-        Of an id that another shard made, it is here where a backup brought it home, and still there where it was
-        put back after it was set aside.
+        Where another shard made the id: here, if a backup brought it here; else in that shard's folder.
         """
         home = self.bodies / message_id
         if made_by == self.shard or home.exists():

@@ -2,12 +2,13 @@
 
 Theory of operation
 -------------------
-The loop has a connection of its own, for reads that are bounded: claims, contents, short counts. What may have to
-read much runs in a thread, on a connection that is opened for it and closed behind it. Both see what was committed.
+Reads that are bounded (claims, contents, short counts) run on the loop, on the shard's own connection for reading
+(`Opened.reader`). What may have to read much runs in a thread, on a connection that is opened for it and closed
+behind it. Both see what was committed.
 
 A database that cannot be read has failed, whoever was reading: the shard is told, and then never written again. A
-text in it that is none is a matter of its row alone. Work that uses other disks, too, is lent a connection, and its
-errors tell nothing of the shard.
+text in it that is not UTF-8 is a matter of its row alone. Work that uses other disks, too, is lent a connection, and
+its errors tell nothing of the shard.
 """
 
 from __future__ import annotations
@@ -42,11 +43,11 @@ class DatabaseReaders:
         self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(2, "sams-read")
 
-    def on_loop(self, read: Callable[[], T]) -> T:
-        """Read on the loop, from the connection that `read` has.
+    def checked(self, read: Callable[[], T]) -> T:
+        """Read on the loop, where that is short, from the shard's own connection, which `read` has.
 
         Raises:
-            StorageFailed: the database cannot be read, and has failed; or a text in it is none.
+            StorageFailed: the database cannot be read, and has failed; or a text in it is not UTF-8.
         """
         try:
             return read()
@@ -55,20 +56,20 @@ class DatabaseReaders:
         except UnicodeDecodeError as error:
             raise self._no_text(error) from error
 
-    def in_thread(self, read: Callable[[apsw.Connection], T]) -> asyncio.Task[T]:
+    def read_in_thread(self, read: Callable[[apsw.Connection], T]) -> asyncio.Task[T]:
         """Read in a thread, from a connection that is opened for it.
 
         Raises (in the task):
-            StorageFailed: as `on_loop`.
+            StorageFailed: as `checked`.
         """
         return self._loop.create_task(self._read_in_thread(read))
 
-    def lend(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
+    def lend_connection(self, work: Callable[[apsw.Connection], T]) -> asyncio.Future[T]:
         """Have work done in a thread, with a connection that is opened for it. No error of it ends the shard."""
         return self._loop.run_in_executor(self._threads, self._with_connection, work)
 
-    def run(self, work: Callable[[], T]) -> asyncio.Future[T]:
-        """Have something else read in a thread: a failed shard, a body."""
+    def read_elsewhere(self, work: Callable[[], T]) -> asyncio.Future[T]:
+        """Have something else read in a thread: a failed shard, a body. Its errors are its own."""
         return self._loop.run_in_executor(self._threads, work)
 
     async def close(self) -> None:
@@ -77,7 +78,7 @@ class DatabaseReaders:
 
     async def _read_in_thread(self, read: Callable[[apsw.Connection], T]) -> T:
         try:
-            return await self.lend(read)
+            return await self.lend_connection(read)
         except UNREADABLE as error:
             raise self._unreadable(error) from error
         except UnicodeDecodeError as error:

@@ -5,7 +5,7 @@ Theory of operation
 What is meant is looked for in a thread (`readers.py`). What is to be changed is changed in steps of bounded size,
 which take part in the commits as mail does: no step holds the write lock for long, and mail goes on between two.
 Who asks for what waits also means what is still being taken over from failed shards. So such a change, and a backup,
-begins when that is here, or something stands in its way.
+waits until the take-over has ended, or cannot go on.
 """
 
 from __future__ import annotations
@@ -65,7 +65,9 @@ class Requests:
 
     def search(self, search: Search, after: str | None, limit: int) -> asyncio.Future[Sequence[Entry]]:
         """A page of messages."""
-        return self._readers.in_thread(lambda connection: searches.page(connection, search, after, limit))
+        return self._readers.read_in_thread(
+            lambda connection: searches.page(connection, search, after, limit)
+        )
 
     async def hold(self, search: Search) -> int:
         """Stop delivery of what matches."""
@@ -95,7 +97,7 @@ class Requests:
         """Copy the shard. An error may be of the disk that the copy is written to."""
         await self._take_overs.done()
         sources, unread = dict(self._take_overs.sources), set(self._take_overs.expected)
-        await self._readers.lend(
+        await self._readers.lend_connection(
             partial(backups.copy_shard, self._layout, sources=sources, target=target, unread=unread)
         )
 
@@ -108,7 +110,7 @@ class Requests:
         return count
 
     def _matching(self, search: Search, after: int | None) -> asyncio.Future[list[int]]:
-        return self._readers.in_thread(
+        return self._readers.read_in_thread(
             lambda connection: searches.matching(connection, search, after, changes.STEP)
         )
 
@@ -123,7 +125,7 @@ class Requests:
 
     def count_damaged(self) -> asyncio.Future[int]:
         """How many messages it is."""
-        return self._readers.in_thread(damage.count)
+        return self._readers.read_in_thread(damage.count)
 
     async def put_back(self, message_id: str) -> int:
         """Let one wait again.
@@ -134,7 +136,7 @@ class Requests:
         if not await self._is_aside(message_id):
             return 0
         row, shard = row_of(message_id)
-        wrong = await self._readers.in_thread(
+        wrong = await self._readers.read_in_thread(
             lambda connection: damage.still_wrong(connection, row, shard, self._layout.body_file)
         )
         if wrong:
@@ -154,6 +156,6 @@ class Requests:
         return [one.id for one in await self._aside(row - 1, 1)] == [message_id]
 
     def _aside(self, after: int, limit: int) -> asyncio.Future[Sequence[DamagedMessage]]:
-        return self._readers.in_thread(
+        return self._readers.read_in_thread(
             lambda connection: damage.page(connection, after, limit, self._layout.body_file)
         )

@@ -157,8 +157,8 @@ class SqliteSpool:
         self._take_overs = TakeOvers(
             self.shard,
             add_change=self._add_change,
-            read_page=lambda source, after: self._readers.run(partial(source.page, after)),
-            read_aside=lambda source, after: self._readers.run(partial(source.set_aside, after)),
+            read_page=lambda source, after: self._readers.read_elsewhere(partial(source.page, after)),
+            read_aside=lambda source, after: self._readers.read_elsewhere(partial(source.set_aside, after)),
             settle=lambda member: member.hand_on(self.settle),
             now=clock.now,
             on_damaged=self._found_damaged,
@@ -171,7 +171,7 @@ class SqliteSpool:
             add_change=self._add_change,
             on_put_back=self._was_put_back,
         )
-        self._depths = Depths(opened.reader, clock, self._readers.in_thread)
+        self._depths = Depths(opened.reader, clock, self._readers.read_in_thread)
         self._remove_orphans()
 
     # Taking mail.
@@ -218,17 +218,17 @@ class SqliteSpool:
         self, route: str, now: float, after: Cursor | None, limit: int
     ) -> tuple[Sequence[Work], Cursor | None]:
         """What is due for a route."""
-        return self._readers.on_loop(lambda: self._claims.claim(route, now, after, limit))
+        return self._readers.checked(lambda: self._claims.claim(route, now, after, limit))
 
     def next_due(self, route: str, after: float) -> float | None:
         """When the next recipient of a route becomes due."""
-        return self._readers.on_loop(lambda: self._claims.next_due(route, after))
+        return self._readers.checked(lambda: self._claims.next_due(route, after))
 
     def load(self, message_id: str) -> Content:
         """The octets of a message."""
         row, shard = row_of(message_id)
-        if shard == self.shard or self._readers.on_loop(lambda: self._claims.has_content(row)):
-            raw, home = self._readers.on_loop(lambda: self._claims.content(row)), self.layout
+        if shard == self.shard or self._readers.checked(lambda: self._claims.has_content(row)):
+            raw, home = self._readers.checked(lambda: self._claims.content(row)), self.layout
         else:
             raw, home = self._content_elsewhere(row, shard), Layout(self.layout.data_dir, shard)
         if raw.body is not None:
@@ -239,7 +239,7 @@ class SqliteSpool:
         """In a failed shard."""
         if (source := self._take_overs.sources.get(shard)) is not None:
             return source.content(row, self._claims)
-        if not self._readers.on_loop(lambda: self._claims.has(row)):
+        if not self._readers.checked(lambda: self._claims.has(row)):
             raise KeyError(row)
         raise StorageFailed(f"its octets are in shard {shard}, which failed and cannot be read now")
 
@@ -260,7 +260,7 @@ class SqliteSpool:
 
     def waiting_domains(self) -> Sequence[tuple[str, str]]:
         """Each (recipient domain key, route) of which something waits."""
-        return self._readers.on_loop(self._claims.waiting_domains)
+        return self._readers.checked(self._claims.waiting_domains)
 
     def reroute(self, route_of: Iterable[tuple[str, str]]) -> None:
         """Give what waits its new routes, in steps, while the service runs on."""
@@ -304,11 +304,11 @@ class SqliteSpool:
 
     def depth(self, now: float) -> Sequence[RouteDepth]:
         """How much waits, by route; what is held counts as waiting, not as due or oldest."""
-        return self._readers.on_loop(lambda: self._depths.now(now))
+        return self._readers.checked(lambda: self._depths.now(now))
 
     def usage(self, since_hour: int) -> Iterable[Use]:
         """What logins have used."""
-        found = self._readers.on_loop(lambda: legible_uses(self._reader.execute(USES, (since_hour,))))
+        found = self._readers.checked(lambda: legible_uses(self._reader.execute(USES, (since_hour,))))
         return [Use(login, hour, recipients) for hour, login, recipients in found]  # type: ignore[arg-type]
 
     def backup(self, target: str) -> asyncio.Future[None]:
@@ -348,7 +348,7 @@ class SqliteSpool:
 
     def standing_of_failed(self) -> asyncio.Task[list[Standing]]:
         """How it is with the shards that this one took over."""
-        return self._readers.in_thread(standings.read)
+        return self._readers.read_in_thread(standings.read)
 
     def expect(self, shard: int) -> None:
         """What waits in a failed shard is to come, but cannot be read yet."""
@@ -360,7 +360,7 @@ class SqliteSpool:
 
     def resume_take_overs(self, open_failed: Callable[[int], FailedShard]) -> None:
         """Read the failed shards in which messages of this one still are: after a restart, and now and then."""
-        rows = self._readers.on_loop(lambda: self._reader.execute(UNFINISHED).fetchall())
+        rows = self._readers.checked(lambda: self._reader.execute(UNFINISHED).fetchall())
         self._take_overs.resume(rows, open_failed)
 
     @property
@@ -380,7 +380,7 @@ class SqliteSpool:
     def known_failures(self) -> set[int]:
         """The shards that this one took over, or is taking over."""
         statement = "SELECT shard FROM failed_shard"
-        return self._readers.on_loop(lambda: {int(shard) for (shard,) in self._reader.execute(statement)})
+        return self._readers.checked(lambda: {int(shard) for (shard,) in self._reader.execute(statement)})
 
     def hand_over_sources(self) -> dict[int, FailedShard]:
         """The failed shards that this one read, for the one that takes it over."""
@@ -407,7 +407,7 @@ class SqliteSpool:
             self.settle(moved, stored, refused)
 
     def _read_all(self, body: StoredBody) -> asyncio.Future[bytes]:
-        return self._readers.run(lambda: b"".join(body.blocking_chunks()))
+        return self._readers.read_elsewhere(lambda: b"".join(body.blocking_chunks()))
 
     def _settle(self, settlement: Settlement, stored: OnStored, refused: OnRefused) -> None:
         """It may be of a message that is still being taken over, or cannot be yet: then it is kept by who made it."""
@@ -423,7 +423,7 @@ class SqliteSpool:
 
     def _is_missing(self, row: int) -> bool:
         try:
-            return not self._readers.on_loop(lambda: self._claims.has(row))
+            return not self._readers.checked(lambda: self._claims.has(row))
         except StorageFailed:
             return True
 
@@ -452,7 +452,7 @@ class SqliteSpool:
 
     def _unused_octets(self) -> int:
         reader = self._reader
-        return self._readers.on_loop(
+        return self._readers.checked(
             lambda: int(reader.pragma("freelist_count")) * int(reader.pragma("page_size"))
         )
 
@@ -466,7 +466,7 @@ class SqliteSpool:
         self._add_change(lambda connection: changes.forget_use(connection, hour - self._settings.usage_hours))
 
     def _set_aside(self, row: int, reason: str) -> None:
-        shard = self._readers.on_loop(lambda: self._claims.shard_of(row))
+        shard = self._readers.checked(lambda: self._claims.shard_of(row))
         self._lately.pop(id_of(row, shard), None)
         self._found_damaged(row, shard, reason)
         now = self._clock.now()
@@ -495,7 +495,7 @@ class SqliteSpool:
 
     def _remove_orphans(self) -> None:
         before = self.next_id()
-        found = self._readers.in_thread(
+        found = self._readers.read_in_thread(
             lambda connection: orphans.remove_orphans(self.layout, connection, before)
         )
         found.add_done_callback(self._removed_orphans)

@@ -49,7 +49,7 @@ class MemoryBody:
 
 
 @dataclass(frozen=True, slots=True)
-class Readers:
+class BodyReading:
     """What all readers of body files share: threads for what has to be waited for, and the line of the others."""
 
     pool: Executor
@@ -71,7 +71,7 @@ class FileBody:
         path: Path,
         size: int,
         checksum: int,
-        readers: Readers,
+        readers: BodyReading,
         on_damage: Callable[[str], None] | None = None,
     ) -> None:
         self.path = path

@@ -114,7 +114,7 @@ class Reception:
         on_bug: Callable[[Exception], None],
         courtesy: Courtesy | None = None,
     ) -> None:
-        """courtesy: of all workers to small mail; None: of nobody else."""
+        """courtesy: to small mail, shared by all workers; None: this one alone knows of it."""
         self._loop = loop
         self.house = house
         self.wheel = DeadlineWheel(loop, on_bug)

@@ -1,4 +1,4 @@
-"""The web process: `python -m sams.web.process`, started by the supervisor and by nobody else.
+"""The web process, started by the supervisor (`starting.py`) and by nobody else.
 
 Theory of operation
 -------------------
@@ -19,7 +19,6 @@ import os
 import resource
 import signal
 import socket
-import sys
 from pathlib import Path
 
 import msgspec
@@ -29,7 +28,7 @@ from sams.activity.lines import Lines
 from sams.activity.logs import StandardLogs, make_logger
 from sams.core.clock import SystemClock
 from sams.core.memory_files import read_all
-from sams.core.rights import become, die_with_parent, gain_nothing, keep_secrets_in
+from sams.core.rights import confine, die_with_parent, leave_the_terminal
 from sams.web.site import Site
 from sams.web.starting import LISTENING, SITE, Orders, decode
 
@@ -61,17 +60,12 @@ def give_up(orders: Orders) -> None:
     Raises:
         OSError: the system does not allow it.
     """
-    os.chdir("/")
+    leave_the_terminal()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))  # until there is something to end in order
-    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal tells the whole group
-        signal.signal(number, signal.SIG_IGN)
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    if orders.user is not None and os.geteuid() == 0:
-        become(orders.user)
-    gain_nothing()
-    keep_secrets_in()
+    confine(orders.user)
     die_with_parent(signal.SIGTERM)
     if os.getppid() != orders.parent:
         os._exit(0)
@@ -96,7 +90,3 @@ async def _serve(site: Site, log: FilteringBoundLogger) -> None:
     gc.freeze()  # what stays for good is not looked at again each time when connections have ended (`doors.py`)
     log.info("the pages are ready", pid=os.getpid(), uid=os.geteuid())
     await serve(application, site, listening, log)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

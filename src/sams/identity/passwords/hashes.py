@@ -46,21 +46,24 @@ class Compared:
 
 
 class Hashes:
-    """Makes and compares hashes. Blocks for tens of milliseconds: for threads, or for commands."""
+    """Makes and compares hashes. Blocks for tens of milliseconds: for threads, or for commands.
 
-    __slots__ = ("_dummy", "_foreign", "_hasher", "scram_iterations")
+    To make one takes as long: the hash that unknown logins are compared with is computed.
+    """
+
+    __slots__ = ("_argon2", "_dummy", "_foreign", "scram_iterations")
 
     def __init__(self, cost: HashCost, foreign: ForeignHashes | None = None) -> None:
-        self._hasher = PasswordHasher(
+        self._argon2 = PasswordHasher(
             time_cost=cost.passes, memory_cost=cost.memory, parallelism=cost.lanes, type=Type.ID
         )
-        self._dummy = self._hasher.hash(secrets.token_urlsafe())
+        self._dummy = self._argon2.hash(secrets.token_urlsafe())
         self._foreign = foreign or ForeignHashes()
         self.scram_iterations = cost.scram_iterations
 
     def make(self, password: str) -> str:
         """The hash of a prepared password, with its salt and parameters."""
-        return self._hasher.hash(password)
+        return self._argon2.hash(password)
 
     def imported(self, text: str) -> str | PlainPassword:
         """What is stored of a password by another system's file: its hash, or what is to be hashed yet.
@@ -84,7 +87,7 @@ class Hashes:
         if stored is not None and not stored.startswith(ARGON2):
             return self._compare_foreign(stored, typed, password)
         is_right = self._matches(self._dummy if stored is None else stored, password)
-        if stored is None or not self._hasher.check_needs_rehash(stored):
+        if stored is None or not self._argon2.check_needs_rehash(stored):
             return Compared(is_right=is_right and stored is not None)
         return self._outdated(password, is_right=is_right)
 
@@ -114,7 +117,7 @@ class Hashes:
 
     def _matches(self, stored: str, password: str) -> bool:
         try:
-            return self._hasher.verify(stored, password)
+            return self._argon2.verify(stored, password)
         except VerifyMismatchError:
             return False
         except (InvalidHashError, VerificationError) as error:

@@ -2,10 +2,9 @@
 
 A hash takes tens of milliseconds of one core. Unbounded, a flood of sign-ins would take the
 machine from members who are signed in; so over all workers a bounded number is computed at once, at low
-priority, and at most `max_waiting` wait for it. Who was right at the same place before comes
-first. All others take turns by where they come from (`fair_queue.py`) and by how long they wait, one of each: who
-makes many wait from one place keeps nobody elsewhere from a check, and many places keep no crowd from it that
-waits behind one.
+priority, and at most `max_waiting` wait for it. Who was right at the same place before comes first. Of the turns of
+all others half go by where they come from (`fair_queue.py`) and half by how long they wait: neither a flood from one
+place nor guesses from many can keep the others from a check.
 
 Comparisons are computed by the hasher (`hasher/process.py`), where there is one, as many at once as it has threads.
 What it does not answer, and all else, is for threads of this process, which hold a lane meanwhile (`lanes.py`).
@@ -14,7 +13,6 @@ What it does not answer, and all else, is for threads of this process, which hol
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import threading
 from collections.abc import Callable
@@ -25,6 +23,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from sams.core.errors import TemporaryFailure
+from sams.core.rights import stand_back
 from sams.identity.fair_queue import FairQueue
 from sams.identity.origin import origin_key
 from sams.identity.passwords.hasher.asking import HasherLine
@@ -64,8 +63,8 @@ class HashPool:
 
     waiting: made before the fork; how many jobs each worker has under way.
     worker: this worker's number, its column there.
-    at_once: over the machine.
-    niceness: of the threads above the service's, where the system can give a thread its own (Linux).
+    at_once: of this worker's jobs; lanes and hasher have the bound of the machine.
+    niceness: by how much that of the threads exceeds the service's (Linux).
     hasher: computes comparisons; None: threads do.
     """
 
@@ -89,7 +88,7 @@ class HashPool:
         self._unknown: FairQueue[_Work] = FairQueue()
         self._is_by_age = self._is_closed = False
         self._idle = at_once
-        self._hasher = hasher
+        self._line = hasher
         waiting.numbers[worker] = 0
         self._threads = ThreadPoolExecutor(at_once, "hash", initializer=_lower_priority, initargs=(niceness,))
 
@@ -134,10 +133,10 @@ class HashPool:
                 self._count(-1)
 
     def close(self) -> None:
-        """Drop what waits, and let what a thread was given come to its end: it counts itself out."""
+        """Drop what waits, for the hasher, too. What a thread was given comes to its end, and counts itself out."""
         self._is_closed = True
-        if self._hasher is not None:
-            self._hasher.close()
+        if self._line is not None:
+            self._line.close()
         while work := self._next():
             self._count(-1)
             work.done.cancel()
@@ -166,10 +165,10 @@ class HashPool:
         """Begin with those whose turn it is, as long as there is room."""
         while self._idle and not self._is_closed and (work := self._next()):
             self._idle -= 1
-            if self._hasher is None or work.question is None:
+            if self._line is None or work.question is None:
                 self._threads.submit(self._in_lane, work)
             else:
-                self._hasher.ask(work.question, partial(self._told, work))
+                self._line.ask(work.question, partial(self._told, work))
 
     def _told(self, work: _Work, compared: Compared | None) -> None:
         """What the hasher does not answer is for a thread."""
@@ -212,12 +211,9 @@ class HashPool:
 
 
 def _lower_priority(niceness: int) -> None:
-    """Linux gives a thread its own; as a batch job it never interrupts a loop that has just woken up.
+    """Linux gives a thread its own.
 
-    Not less: who ends a hash holds the interpreter for a moment, and the loop waits until that moment gets a core.
+    Not the class "idle": who ends a hash holds the interpreter for a moment, and the loop waits until it has a core.
     """
     if sys.platform == "linux":
-        thread = threading.get_native_id()
-        service = os.getpriority(os.PRIO_PROCESS, thread)  # to ask for less than that would need a right
-        os.setpriority(os.PRIO_PROCESS, thread, min(service + niceness, 19))
-        os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
+        stand_back(niceness, threading.get_native_id())

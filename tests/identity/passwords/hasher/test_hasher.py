@@ -21,9 +21,10 @@ import msgspec
 import pytest
 
 from sams.core.rights import ServiceUser
-from sams.identity.passwords.hasher.asking import HasherLine, spawn_hasher
-from sams.identity.passwords.hasher.messages import Orders, Question
+from sams.identity.passwords.hasher.asking import HasherLine
+from sams.identity.passwords.hasher.messages import Question
 from sams.identity.passwords.hasher.process import serve
+from sams.identity.passwords.hasher.starting import Orders, spawn_hasher
 from sams.identity.passwords.hashes import Compared, HashCost, Hashes
 from sams.identity.passwords.lanes import Lanes
 from sams.identity.passwords.pool import HashPool

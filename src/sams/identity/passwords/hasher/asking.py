@@ -9,12 +9,11 @@ from functools import partial
 
 import msgspec
 
-from sams.core.spawning import clean_environment, spawn
-from sams.identity.passwords.hasher.messages import Orders, Question, hasher_command
+from sams.identity.passwords.hasher.messages import Question
 from sams.identity.passwords.hashes import Compared
-from sams.identity.questions import HEARING, LARGEST, ask
+from sams.identity.questions import LARGEST, ask
 
-PATIENCE = 10.0
+PATIENCE = 5.0
 """Seconds after which nobody waits for an answer any more."""
 SILENCE = 60.0
 """Seconds for which a hasher that let somebody wait so long is not asked."""
@@ -80,12 +79,3 @@ class HasherLine:
         self._loop.remove_reader(answers.fileno())
         answers.close()
         heard(compared)
-
-
-def spawn_hasher(orders: Orders, hearing: socket.socket) -> int:
-    """Start a hasher that hears what comes on its end of the pair; its pid. It inherits nothing else but stderr.
-
-    Raises:
-        OSError: it cannot be started.
-    """
-    return spawn(hasher_command(orders), {HEARING: hearing.fileno()}, clean_environment())

@@ -7,7 +7,7 @@ and after. At low priority such a moment lasts until the thread has a core again
 (decision 38). Here nobody waits for it: this process has a low priority as a whole, and no loop.
 
 It reads questions from one socket, whose other end the workers inherited, as many at once as it has threads, and
-answers each on the socket that came with it. What nobody waits for any more is not computed.
+answers each on the socket that came with it. What no worker waits for any more is not computed.
 
 It knows a password while it compares it, and no login. It ends when nobody is left who could ask, or at SIGTERM.
 """
@@ -15,7 +15,6 @@ It knows a password while it compares it, and no login. It ends when nobody is l
 from __future__ import annotations
 
 import os
-import signal
 import socket
 import threading
 import traceback
@@ -23,12 +22,11 @@ import traceback
 import msgspec
 from argon2.exceptions import HashingError
 
-from sams.core.rights import become, gain_nothing, keep_secrets_in
-from sams.identity.passwords.hasher.messages import Orders, Question
+from sams.core.rights import confine, leave_the_terminal, stand_back
+from sams.identity.passwords.hasher.messages import Question
+from sams.identity.passwords.hasher.starting import Orders
 from sams.identity.passwords.hashes import NICENESS, Hashes
 from sams.identity.questions import HEARING, Heard, answer, has_gone, hear
-
-_LEAST = 19
 
 
 def main(arguments: list[str]) -> None:
@@ -47,15 +45,9 @@ def give_up(orders: Orders) -> None:
     Raises:
         OSError: the system does not allow it.
     """
-    os.chdir("/")
-    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal tells the whole group
-        signal.signal(number, signal.SIG_IGN)
-    if orders.user is not None and os.geteuid() == 0:
-        become(orders.user)
-    gain_nothing()
-    keep_secrets_in()
-    os.setpriority(os.PRIO_PROCESS, 0, min(os.getpriority(os.PRIO_PROCESS, 0) + NICENESS, _LEAST))
-    os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))  # never interrupts who has just woken up
+    leave_the_terminal()
+    confine(orders.user)
+    stand_back(NICENESS)
 
 
 def serve(hearing: socket.socket, hashes: Hashes) -> None:

@@ -25,7 +25,7 @@ from types import FrameType
 
 import msgspec
 
-from sams.core.rights import die_with_parent
+from sams.core.rights import die_with_parent, leave_the_terminal
 from sams.identity.questions import HEARING, answer, has_gone, hear
 from sams.identity.sources.pam.check import check
 from sams.identity.sources.pam.messages import Orders, Outcome, Question, Told
@@ -220,10 +220,8 @@ def _end(_: int, __: FrameType | None) -> None:
 def main(arguments: list[str]) -> None:
     """Be the helper; the one argument is its `Orders` as JSON."""
     orders = msgspec.json.decode(arguments[0], type=Orders)
-    os.chdir("/")
+    leave_the_terminal()
     signal.signal(signal.SIGTERM, _end)
-    for number in (signal.SIGINT, signal.SIGHUP):  # a terminal tells the whole group
-        signal.signal(number, signal.SIG_IGN)
     give_up()
     if orders.keep:
         _keep(lambda: _serve(orders))

@@ -11,7 +11,7 @@ import ctypes
 import os
 from contextlib import suppress
 
-from sams.core.rights import done, keep_secrets_in, library, prctl
+from sams.core.rights import c_library, keep_secrets_in, prctl, raise_on_error
 
 _BOUNDS_READ, _BOUNDS_DROP = 23, 24
 _VERSION_3 = 0x20080522
@@ -56,13 +56,13 @@ def give_up() -> None:
 def _keep_only(kept: frozenset[int]) -> None:
     with suppress(PermissionError):  # who may not narrow the bounds was given narrow ones
         for capability in range(_LAST + 1):
-            if capability not in kept and library().prctl(_BOUNDS_READ, capability, 0, 0, 0) == 1:
+            if capability not in kept and c_library().prctl(_BOUNDS_READ, capability, 0, 0, 0) == 1:
                 prctl(_BOUNDS_DROP, capability)
     header, halves = _Header(_VERSION_3, 0), (_Half * 2)()
-    done(library().capget(ctypes.byref(header), halves))
+    raise_on_error(c_library().capget(ctypes.byref(header), halves))
     for at, half in enumerate(halves):
         mask = sum(1 << (number - 32 * at) for number in kept if 32 * at <= number < 32 * (at + 1))
         half.permitted &= mask
         half.effective = half.permitted
         half.inheritable = 0
-    done(library().capset(ctypes.byref(header), halves))
+    raise_on_error(c_library().capset(ctypes.byref(header), halves))
