@@ -137,3 +137,13 @@ def test_passwords_are_hashed_beside_the_workers_and_by_themselves_while_the_has
     while hasher(service) in {0, first}:
         assert time.monotonic() < until
         time.sleep(0.05)
+
+
+def test_no_process_of_the_service_leaves_its_memory_behind(service: Service) -> None:
+    assert service.process is not None
+    for pid in (service.process.pid, *workers(service)):
+        limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
+        assert next(line.split()[4:6] for line in limits if line.startswith("Max core file size")) == [
+            "0",
+            "0",
+        ]

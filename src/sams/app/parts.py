@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,12 +20,11 @@ from sams.identity.app_passwords.store import AppPasswordStore
 from sams.identity.app_passwords.uses import FILE as USES_FILE
 from sams.identity.guard.interface import GuardSettings
 from sams.identity.origin import Network
-from sams.identity.passwords.hasher.asking import SILENCE, HasherLine
+from sams.identity.passwords.hasher.asking import PATIENCE, SILENCE, HasherLine
 from sams.identity.passwords.hashes import HashCost, Hashes
 from sams.identity.passwords.lanes import Lanes
 from sams.identity.passwords.new_passwords import PasswordRules
 from sams.identity.passwords.pool import HashPool
-from sams.identity.questions import HELD
 from sams.policy.admission import Admission, AdmissionLimits
 from sams.policy.quota import Quota, QuotaSettings
 from sams.service.app_password_view import LocalAppPasswords
@@ -72,11 +72,9 @@ def lanes_folder(config: Config) -> Path:
 def hash_pool(inherited: Inherited, number: int) -> HashPool:
     """Where this worker has passwords hashed."""
     config, hasher = inherited.material.config, _hasher_line(inherited)
-    lanes = at_once = checks_at_once(config)
-    if hasher is not None:  # where there are very many cores, no worker fills the socket
-        lanes, at_once = _BESIDE_THE_HASHER, min(at_once, max(1, HELD // inherited.workers))
+    at_once = checks_at_once(config) if hasher is None else questions_at_once(config, inherited.workers)
     return HashPool(
-        Lanes(lanes_folder(config), lanes),
+        Lanes(lanes_folder(config), at_once if hasher is None else _BESIDE_THE_HASHER),
         inherited.memory.hashing,
         number,
         at_once=at_once,
@@ -85,14 +83,25 @@ def hash_pool(inherited: Inherited, number: int) -> HashPool:
     )
 
 
+def questions_at_once(config: Config, workers: int) -> int:
+    """How many a worker asks the hasher at once: all together about twice as many as it answers at once."""
+    checks = checks_at_once(config)
+    return min(checks, math.ceil(2 * checks / workers))
+
+
 def _hasher_line(inherited: Inherited) -> HasherLine | None:
+    """Its patience is for all that may stand before a question."""
     if inherited.hasher is None:
         return None
+    config = inherited.material.config
+    line = math.ceil(
+        inherited.workers * questions_at_once(config, inherited.workers) / checks_at_once(config)
+    )
 
     def tell() -> None:
         inherited.log.error("the hasher does not answer: workers hash passwords meanwhile", seconds=SILENCE)
 
-    return HasherLine(inherited.hasher.questions, tell)
+    return HasherLine(inherited.hasher.questions, tell, line * PATIENCE)
 
 
 def guard_settings(config: Config) -> GuardSettings:

@@ -34,13 +34,12 @@ from sams.app.worker import WorkerGraph
 from sams.config.model import Config
 from sams.control.peers import pages_user_of, service_roles
 from sams.core.clock import SystemClock
-from sams.core.rights import ServiceUser, become
+from sams.core.rights import ServiceUser, become, keep_secrets_in
 from sams.service import data_lock
 from sams.service.channel import Channel
 from sams.service.material import Material, encode, read_material
 from sams.service.notify import ServiceManager
 from sams.service.privileges import (
-    UMASK,
     check_contents,
     may_run_program,
     prepare_data_dir,
@@ -81,7 +80,7 @@ def run(config_path: Path, environment: Mapping[str, str] = os.environ) -> int:
     Raises:
         OperatorError: it cannot start; the message says what to do.
     """
-    os.umask(UMASK)
+    keep_secrets_in()
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until there is something to reload
     prepared = prepare(config_path, dict(environment))
     logging.getLogger().addHandler(StandardLogs(prepared.inherited.log))

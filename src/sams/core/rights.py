@@ -6,11 +6,13 @@ import ctypes
 import os
 import resource
 import signal
+from contextlib import suppress
 
 import msgspec
 
 _DEATH_SIGNAL, _DUMPABLE, _NO_NEW_PRIVILEGES = 1, 4, 38
 _NICEST = 19
+UMASK = 0o077
 
 
 class ServiceUser(msgspec.Struct, frozen=True):
@@ -59,11 +61,14 @@ def confine(user: ServiceUser | None) -> None:
 def stand_back(niceness: int, thread: int = 0) -> None:
     """Give way to whatever else wants a core: this much nicer, and as a batch job, which interrupts nobody.
 
+    Where the system does not allow it (the service itself has the class "idle", say), all stays as it is.
+
     thread: its number; 0: the one that calls. What it starts afterwards stands back, too.
     """
     nicer = os.getpriority(os.PRIO_PROCESS, thread) + niceness  # to ask for less than that would need a right
-    os.setpriority(os.PRIO_PROCESS, thread, min(nicer, _NICEST))
-    os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, thread, min(nicer, _NICEST))
+        os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
 
 
 def keep_secrets_in() -> None:
@@ -74,7 +79,7 @@ def keep_secrets_in() -> None:
     Raises:
         OSError: the system does not allow it.
     """
-    os.umask(0o077)
+    os.umask(UMASK)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     prctl(_DUMPABLE, 0)
 

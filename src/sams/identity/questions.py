@@ -8,6 +8,7 @@ died, too.
 from __future__ import annotations
 
 import os
+import select
 import socket
 import struct
 from array import array
@@ -16,8 +17,6 @@ from typing import NamedTuple
 
 LARGEST = 16_384
 """Octets of a message. A login has 254 characters, a password 1,024 octets."""
-HELD = 90
-"""Questions that the socket holds at least, whatever they are about; of usual length it holds some 270."""
 HEARING = 3
 """The descriptor on which a helper finds its end."""
 _NO_LINGER = struct.pack("ii", 0, 0)
@@ -67,9 +66,16 @@ def hear(hearing: socket.socket) -> Heard | None:
         BlockingIOError: there is none at the moment, and the socket does not wait.
     """
     data, descriptors, flags, _ = socket.recv_fds(hearing, LARGEST, 1)
-    if not data and not descriptors:
+    if not data and not descriptors and _is_over(hearing):
         return None
     return Heard(None if flags & socket.MSG_TRUNC else data, _asker(descriptors))
+
+
+def _is_over(hearing: socket.socket) -> bool:
+    """Whether nothing was read because nobody is left, and not because somebody sent nothing."""
+    look = select.poll()
+    look.register(hearing, 0)
+    return bool(look.poll(0))
 
 
 def has_gone(asker: socket.socket) -> bool:

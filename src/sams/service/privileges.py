@@ -16,7 +16,6 @@ from sams.core.errors import OperatorError
 from sams.core.rights import ServiceUser, making_user
 from sams.spool.layout import make_with_parents
 
-UMASK = 0o077
 _PASSABLE = 0o711
 _PARTS = frozenset({"accounts.db", "control", "guard.state", "lanes", "lock", "members.db", "spool"})
 """What the service itself puts into its data folder; `lost+found` and the like may be anybody's."""

@@ -89,6 +89,7 @@ class HashPool:
         self._is_by_age = self._is_closed = False
         self._idle = at_once
         self._line = hasher
+        self._unstarted: set[_Work] = set()
         waiting.numbers[worker] = 0
         self._threads = ThreadPoolExecutor(at_once, "hash", initializer=_lower_priority, initargs=(niceness,))
 
@@ -166,7 +167,7 @@ class HashPool:
         while self._idle and not self._is_closed and (work := self._next()):
             self._idle -= 1
             if self._line is None or work.question is None:
-                self._threads.submit(self._in_lane, work)
+                self._submit(work)
             else:
                 self._line.ask(work.question, partial(self._told, work))
 
@@ -178,7 +179,16 @@ class HashPool:
             self._count(-1)
             work.done.cancel()
         else:
+            self._submit(work)
+
+    def _submit(self, work: _Work) -> None:
+        """Give it to a thread. One that cannot be started costs this job, and no other its place."""
+        try:
             self._threads.submit(self._in_lane, work)
+        except RuntimeError as error:
+            self._unstarted.add(work)
+            failure = TemporaryFailure(BUSY, f"no thread can be started for a password check: {error}")
+            work.done.get_loop().call_soon(self._ended, work, None, failure)
 
     def _next(self) -> _Work | None:
         if work := self._known.pop():
@@ -188,6 +198,9 @@ class HashPool:
 
     def _in_lane(self, work: _Work) -> None:
         """The lane goes last: who waits for it would take the core from us while we have the interpreter."""
+        if work in self._unstarted:  # the executor kept it nevertheless
+            self._unstarted.discard(work)
+            return
         result, error = None, None
         with ExitStack() as lane:
             try:

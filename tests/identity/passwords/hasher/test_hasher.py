@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from sams.core.errors import TemporaryFailure
 from sams.core.rights import ServiceUser
 from sams.identity.passwords.hasher.asking import HasherLine
 from sams.identity.passwords.hasher.messages import Question
@@ -235,6 +236,15 @@ def test_what_is_no_question_is_passed_over(hasher: Hasher, message: bytes) -> N
     assert hasher.compare(STORED) == RIGHT
 
 
+def test_an_empty_message_ends_neither_the_process_nor_a_thread(hasher: Hasher) -> None:
+    assert hasher.compare(STORED) == RIGHT
+    soon(lambda: hasher.status()["Threads"] == "2")
+    for _ in range(3):
+        hasher.questions.send(b"")
+    assert hasher.compare(STORED) == RIGHT
+    assert hasher.status()["Threads"] == "2"
+
+
 def test_what_nobody_waits_for_any_more_is_not_computed(nobodys: Hasher) -> None:
     hashes, question = CountingHashes(), msgspec.msgpack.encode(Question(STORED, PASSWORD))
     ask(nobodys.questions, question).close()
@@ -310,11 +320,35 @@ def test_a_thread_computes_at_once_what_the_socket_does_not_hold(nobodys: Hasher
         one.close()
 
 
+def test_a_thread_that_cannot_be_started_costs_one_check_and_no_more(
+    nobodys: Hasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    columns, hashes = Columns(1), CountingHashes()
+
+    async def main() -> None:
+        line = HasherLine(nobodys.questions, told_nothing, 0.05)
+        pool = HashPool(Lanes(nobodys.folder / "lanes", 1), columns, 0, at_once=1, hasher=line)
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", no_start)
+            with pytest.raises(TemporaryFailure, match="no thread can be started"):
+                await asyncio.wait_for(pool.compare(hashes, STORED, PASSWORD, HOME), 20)
+        assert await asyncio.wait_for(pool.compare(hashes, STORED, PASSWORD, HOME), 20) == RIGHT
+        pool.close()
+
+    asyncio.run(main())
+    assert hashes.compared == [True]
+    assert columns.total() == 0
+
+
+def no_start(_: threading.Thread) -> None:
+    raise RuntimeError("can't start new thread")
+
+
 def test_who_waits_for_the_hasher_while_the_pool_closes_waits_no_more(nobodys: Hasher) -> None:
     columns = Columns(1)
 
     async def main() -> None:
-        line = HasherLine(nobodys.questions, told_nothing)
+        line = HasherLine(nobodys.questions, told_nothing, 20.0)
         pool = HashPool(Lanes(nobodys.folder / "lanes", 1), columns, 0, at_once=1, hasher=line)
         asked = [asyncio.create_task(pool.compare(HERE, STORED, PASSWORD, HOME)) for _ in range(3)]
         await asyncio.sleep(0)

@@ -14,7 +14,7 @@ from sams.identity.passwords.hashes import Compared
 from sams.identity.questions import LARGEST, ask
 
 PATIENCE = 5.0
-"""Seconds after which nobody waits for an answer any more."""
+"""Seconds for one hash, after which nobody waits for the answer any more: a hash takes some hundredths."""
 SILENCE = 60.0
 """Seconds for which a hasher that let somebody wait so long is not asked."""
 
@@ -25,14 +25,12 @@ class HasherLine:
     """A worker's line to the hasher. Made in its loop.
 
     questions: the end of the hasher's pair that was inherited. on_silence: told when it does not answer in time.
-    patience: seconds.
+    patience: seconds, for what stands before a question, too.
     """
 
     __slots__ = ("_asked_again", "_loop", "_on_silence", "_patience", "_questions", "_waiting")
 
-    def __init__(
-        self, questions: socket.socket, on_silence: Callable[[], None], patience: float = PATIENCE
-    ) -> None:
+    def __init__(self, questions: socket.socket, on_silence: Callable[[], None], patience: float) -> None:
         self._loop = asyncio.get_running_loop()
         self._questions = questions
         self._on_silence = on_silence
