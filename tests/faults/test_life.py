@@ -47,14 +47,10 @@ def until(condition: Callable[[], object], what: str, patience: float = PATIENCE
         time.sleep(0.02)
 
 
-def children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def processes(service: Service) -> list[int]:
     """The supervisor, and its workers."""
     assert service.process is not None
-    return [service.process.pid, *children(service.process.pid)]
+    return [service.process.pid, *service.worker_pids()]
 
 
 def open_files(pid: int) -> int:
@@ -298,10 +294,10 @@ def test_a_worker_that_hangs_is_replaced_under_load_and_its_shard_is_served(tmp_
             members = Members(service, count=4, sizes=(500,))
             members.start()
             for how in (signal.SIGSTOP, signal.SIGSEGV, signal.SIGSTOP):
-                supervisor, victim, *_ = processes(service)
+                victim, *_ = service.worker_pids()
                 os.kill(victim, how)
-                until(lambda: victim not in children(supervisor), "it is gone", 60.0)  # noqa: B023 - waits here
-                until(lambda: len(children(supervisor)) == 2, "both workers")  # noqa: B023 - the same
+                until(lambda: victim not in service.worker_pids(), "it is gone", 60.0)  # noqa: B023 - waits here
+                until(lambda: len(service.worker_pids()) == 2, "both workers")
                 taken = len(members.promised)
                 until(lambda: len(members.promised) >= taken + 5, "mail is taken")  # noqa: B023 - the same
             members.stop()

@@ -31,19 +31,13 @@ def service(tmp_path: Path) -> Iterator[Service]:
         yield made
 
 
-def workers(service: Service) -> list[int]:
-    assert service.process is not None
-    pid = service.process.pid
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
-
-
 def worker_of(service: Service, client: socket.socket) -> int:
     """The worker at the other end of a connection."""
     port, peer = client.getpeername()[1], client.getsockname()[1]
     for line in Path("/proc/net/tcp").read_text().splitlines():
         fields = line.split()
         if fields[1].endswith(f":{port:04X}") and fields[2] == f"0100007F:{peer:04X}":
-            return next(pid for pid in workers(service) if f"socket:[{fields[9]}]" in open_files(pid))
+            return next(pid for pid in service.worker_pids() if f"socket:[{fields[9]}]" in open_files(pid))
     raise AssertionError(f"nobody has the connection from port {peer}")
 
 
@@ -107,41 +101,32 @@ def test_when_a_worker_dies_sessions_of_the_other_go_on(service: Service) -> Non
     service.delivered(len(sessions[survivor]))
 
 
-def hasher(service: Service) -> int:
-    """The process that hashes; 0: there is none at the moment."""
-    for pid in workers(service):
-        with suppress(FileNotFoundError):  # it ended meanwhile
-            if b"sams.identity.passwords.hasher" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                return pid
-    return 0
-
-
 def times_awake(pid: int) -> int:
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line.split()[1] for line in lines if line.startswith("voluntary_ctxt_switches")))
 
 
-def test_passwords_are_hashed_beside_the_workers_and_by_themselves_while_the_hasher_is_gone(
+def test_passwords_are_hashed_beside_the_workers_and_a_hasher_that_dies_costs_nobody_a_sign_in(
     service: Service,
 ) -> None:
     for login in ("bob", "carol"):
         service.add_account(login)
     service.signed_in("alice").quit()
-    first = hasher(service)
+    first = service.hasher_pid()
     before = times_awake(first)
     service.signed_in("bob").quit()
     assert times_awake(first) > before
     os.kill(first, signal.SIGKILL)
     service.signed_in("carol").quit()
     until = time.monotonic() + 20
-    while hasher(service) in {0, first}:
+    while service.hasher_pid() in {0, first}:
         assert time.monotonic() < until
         time.sleep(0.05)
 
 
 def test_no_process_of_the_service_leaves_its_memory_behind(service: Service) -> None:
     assert service.process is not None
-    for pid in (service.process.pid, *workers(service)):
+    for pid in (service.process.pid, *service.worker_pids(), service.hasher_pid()):
         limits = Path(f"/proc/{pid}/limits").read_text().splitlines()
         assert next(line.split()[4:6] for line in limits if line.startswith("Max core file size")) == [
             "0",

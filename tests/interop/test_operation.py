@@ -155,14 +155,13 @@ def test_a_worker_that_dies_is_replaced_and_loses_nothing(tmp_path: Path) -> Non
         service.add_account("alice")
         with service.running():
             assert service.process is not None
-            supervisor = service.process.pid
             members = Members(service, count=4, sizes=(500,))
             members.start()
             for _ in range(4):
-                until(lambda: len(children(supervisor)) == 2, "both workers")
+                until(lambda: len(service.worker_pids()) == 2, "both workers")
                 _some_more(members)
-                os.kill(children(supervisor)[0], signal.SIGKILL)
-            until(lambda: len(children(supervisor)) == 2, "both workers")
+                os.kill(service.worker_pids()[0], signal.SIGKILL)
+            until(lambda: len(service.worker_pids()) == 2, "both workers")
             _some_more(members)
             members.stop()
             until(lambda: members.promised <= hop.marks.keys(), "all arrived")
@@ -172,10 +171,6 @@ def test_a_worker_that_dies_is_replaced_and_loses_nothing(tmp_path: Path) -> Non
 def _some_more(members: Members) -> None:
     promised = len(members.promised)
     until(lambda: len(members.promised) >= promised + 5, "mail is taken")
-
-
-def children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("workers", [0, 2])

@@ -31,9 +31,9 @@ class Stage:
         actions = [(os.POSIX_SPAWN_DUP2, writer, 1)]
         command = [sys.executable, "-I", "-c", f"print(flush=True); {self.code}"]
         self.pids.append(os.posix_spawn(command[0], command, {}, file_actions=actions))
-        os.read(reader, 2)
-        if self.code == STUBBORN:
-            os.read(reader, 1)
+        lines = 2 if self.code == STUBBORN else 1
+        while lines:
+            lines -= len(os.read(reader, lines))
         os.close(reader)
         os.close(writer)
         return self.pids[-1]

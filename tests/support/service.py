@@ -76,6 +76,14 @@ def smarthost(port: int, **settings: str) -> str:
     return f'[[route]]\ndomains = ["*"]\nhosts = ["127.0.0.1:{port}"]\nsecurity = "none"\n{lines}'
 
 
+def _command_line(pid: int) -> bytes:
+    """Empty where it ended meanwhile."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
 def free_ports(count: int) -> list[int]:
     """Ports that nobody listens on now."""
     probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
@@ -201,6 +209,22 @@ class Service:
             raise
         self.process = None
         return status
+
+    def worker_pids(self) -> list[int]:
+        """Those that were forked, and have the command line of the supervisor."""
+        assert self.process is not None
+        own = _command_line(self.process.pid)
+        return [pid for pid in self._children() if _command_line(pid) == own]
+
+    def hasher_pid(self) -> int:
+        """Of the process that compares passwords; 0: there is none at the moment."""
+        found = (pid for pid in self._children() if b"sams.identity.passwords.hasher" in _command_line(pid))
+        return next(found, 0)
+
+    def _children(self) -> list[int]:
+        assert self.process is not None
+        pid = self.process.pid
+        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
     def kill(self) -> None:
         """SIGKILL to the supervisor and all of its workers at once, as a power cut would."""

@@ -7,6 +7,7 @@ One that is to be told something new is replaced: its successor starts beside it
 from __future__ import annotations
 
 import os
+import select
 import signal
 import time
 from collections.abc import Callable, Iterable
@@ -19,7 +20,6 @@ from sams.service.slots import Slot
 
 _PATIENCE = 2.0
 """Seconds that a helper may take to end."""
-_LOOK_EVERY = 0.02
 OVERLAP = 2.0
 """Seconds that a helper goes on beside its successor."""
 LAST_SECONDS = 15.0
@@ -131,9 +131,15 @@ class Helpers:
 
 
 def _await_end(pid: int, until: float) -> None:
-    """Until the process is gone; from `until` on it is killed."""
+    """Until the process is gone; at `until` it is killed."""
     with suppress(ChildProcessError, ProcessLookupError):
-        while pid and os.waitpid(pid, os.WNOHANG)[0] == 0:
-            if time.monotonic() > until:
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            return
+        handle, look = os.pidfd_open(pid), select.poll()
+        try:
+            look.register(handle, select.POLLIN)
+            if not look.poll(1_000 * max(0.0, until - time.monotonic())):
                 os.kill(pid, signal.SIGKILL)
-            time.sleep(_LOOK_EVERY)
+            os.waitpid(pid, 0)
+        finally:
+            os.close(handle)
