@@ -62,7 +62,7 @@ class _Large:
         self._size = size
         self._table = table
         self._pid = main_pid(service)
-        self._numbers = itertools.count()
+        self._messages = (content(number, _SMALL) for number in itertools.count())
         self._large = 1_000_000
         self._chance = random.Random(1)  # noqa: S311 - it guards nothing
 
@@ -116,14 +116,11 @@ class _Large:
             await asyncio.sleep(1.0)  # to look at a process holds it up
 
     async def _small(self, members: list[Member], is_over: Callable[[], bool]) -> list[Sent]:
-        async def send(member: Member) -> list[Sent]:
-            sent = []
-            while not is_over():
-                await asyncio.sleep(self._chance.uniform(0.0, _LONGEST_PAUSE))
-                sent.append(await member.send(content(next(self._numbers), _SMALL)))
-            return sent
+        sending = [member.send_now_and_then(self._messages, self._pause, is_over) for member in members]
+        return list(itertools.chain(*await asyncio.gather(*sending)))
 
-        return list(itertools.chain(*await asyncio.gather(*[send(member) for member in members])))
+    def _pause(self) -> float:
+        return self._chance.uniform(0.0, _LONGEST_PAUSE)
 
     def _compare(self, name: str, quiet: list[Sent], beside: list[Sent]) -> None:
         for part in (0.5, 0.99):

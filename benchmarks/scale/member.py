@@ -6,7 +6,7 @@ import asyncio
 import base64
 import ssl
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, cast
 
@@ -92,6 +92,16 @@ class Member:
         said = time.perf_counter()
         await self.reply(250)
         return Sent(asked - start, time.perf_counter() - said)
+
+    async def send_now_and_then(
+        self, messages: Iterator[bytes], pause: Callable[[], float], is_over: Callable[[], bool]
+    ) -> list[Sent]:
+        """Send one after another until it is over, with a pause before each: members do not act in step."""
+        sent = []
+        while not is_over():
+            await asyncio.sleep(pause())
+            sent.append(await self.send(next(messages)))
+        return sent
 
     async def _write(self, octets: bytes) -> None:
         if len(octets) <= _SLICE:

@@ -55,7 +55,7 @@ class _Storm:
         self._size = size
         self._table = table
         self._context = service.trust()
-        self._numbers = itertools.count()
+        self._messages = (content(number, _OCTETS) for number in itertools.count())
         self._chance = random.Random(1)  # noqa: S311 - it guards nothing
 
     async def run(self) -> None:
@@ -77,18 +77,16 @@ class _Storm:
         """The answers' times while something else goes on."""
         over = asyncio.Event()
 
-        async def ask(member: Member) -> list[Sent]:
-            times = []
-            await asyncio.sleep(self._chance.uniform(0.0, _LONGEST_PAUSE))
-            while not over.is_set():
-                times.append(await member.send(content(next(self._numbers), _OCTETS)))
-                await asyncio.sleep(self._chance.uniform(0.0, _LONGEST_PAUSE))
-            return times
-
-        asking = [asyncio.create_task(ask(member)) for member in members]
+        asking = [
+            asyncio.create_task(member.send_now_and_then(self._messages, self._pause, over.is_set))
+            for member in members
+        ]
         await meanwhile
         over.set()
         return list(itertools.chain(*await asyncio.gather(*asking)))
+
+    def _pause(self) -> float:
+        return self._chance.uniform(0.0, _LONGEST_PAUSE)
 
     def _tell(self, quiet: list[Sent], storm: list[Sent], signed_in: list[float], watch: Watch) -> None:
         table, count = self._table, self._size.storm

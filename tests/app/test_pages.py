@@ -34,6 +34,7 @@ from sams.web.site import Brand, Certificate, Logo, NamedLink, StsPolicy
 from sams.web.starting import decode
 from tests.config.samples import MINIMAL, loaded
 from tests.support.certificates import Authority
+from tests.support.processes import children
 from tests.support.service import PASSWORD, Service, free_ports, message
 
 AUTHORITY = Authority.make()
@@ -282,8 +283,7 @@ class Place:
         pid = self.service.process.pid
         if self.service.workers:
             return pid
-        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-        return int(children[0])
+        return children(pid)[0]
 
     def process(self) -> int:
         """The one that runs, once it is the only one."""

@@ -114,13 +114,18 @@ def test_a_bug_of_one_does_not_end_the_turns_of_the_others() -> None:
     assert leaver.reads == 1
 
 
-def test_beside_small_mail_a_line_rests_in_proportion_to_the_round_that_it_had() -> None:
+def beside_small_mail() -> tuple[Loop, Turns]:
+    """A line, just after a small message came."""
     loop = Loop()
     courtesy = Courtesy(loop.now)
-    turns = Turns(loop, courtesy)
+    courtesy.small_mail_came()
+    return loop, Turns(loop, courtesy)
+
+
+def test_beside_small_mail_a_line_rests_in_proportion_to_the_round_that_it_had() -> None:
+    loop, turns = beside_small_mail()
     sender = Sender(turns)
     turns.stand_in_line(sender.take_turn)
-    courtesy.small_mail_came()
     loop.round()
     loop.time += 0.004
     loop.round()
@@ -131,12 +136,9 @@ def test_beside_small_mail_a_line_rests_in_proportion_to_the_round_that_it_had()
 
 
 def test_rests_that_are_too_short_for_a_timer_add_up() -> None:
-    loop = Loop()
-    courtesy = Courtesy(loop.now)
-    turns = Turns(loop, courtesy)
+    loop, turns = beside_small_mail()
     sender = Sender(turns)
     turns.stand_in_line(sender.take_turn)
-    courtesy.small_mail_came()
     began = loop.time
     loop.round()
     while not loop.later:
@@ -147,11 +149,8 @@ def test_rests_that_are_too_short_for_a_timer_add_up() -> None:
 
 
 def test_a_moment_after_the_last_small_message_nobody_rests_any_more() -> None:
-    loop = Loop()
-    courtesy = Courtesy(loop.now)
-    turns = Turns(loop, courtesy)
+    loop, turns = beside_small_mail()
     sender = Sender(turns)
-    courtesy.small_mail_came()
     loop.time += SECONDS
     turns.stand_in_line(sender.take_turn)
     for _ in range(5):
@@ -161,10 +160,8 @@ def test_a_moment_after_the_last_small_message_nobody_rests_any_more() -> None:
 
 
 def test_who_comes_while_a_line_rests_waits_for_its_end() -> None:
-    loop, leaver = Loop(), Leaver()
-    courtesy = Courtesy(loop.now)
-    turns = Turns(loop, courtesy)
-    courtesy.small_mail_came()
+    leaver = Leaver()
+    loop, turns = beside_small_mail()
     turns.stand_in_line(Leaver().take_turn)
     loop.round()
     loop.time += 0.004

@@ -16,6 +16,7 @@ from threading import Event, Thread
 
 import pytest
 
+from tests.support.processes import children
 from tests.support.service import PASSWORD, Service, free_ports, smarthost
 
 pytestmark = [pytest.mark.real, pytest.mark.faults, pytest.mark.long, pytest.mark.timeout(1_200)]
@@ -31,8 +32,7 @@ _HEAD = b"From: alice@example.org\r\nTo: x@example.net\r\nSubject: large\r\n\r\n
 
 def family(process: int) -> list[int]:
     """A process and all that it started."""
-    children = Path(f"/proc/{process}/task/{process}/children").read_text().split()
-    return [process, *(one for child in children for one in family(int(child)))]
+    return [process, *(one for child in children(process) for one in family(child))]
 
 
 def memory(processes: list[int]) -> int:

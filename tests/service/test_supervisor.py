@@ -25,6 +25,7 @@ from sams.service.channel import Channel, Order, ReloadOutcome, Word, parse_orde
 from sams.service.notify import ServiceManager
 from sams.service.reloads import Renewal
 from sams.service.supervisor import Supervisor
+from tests.support.processes import children
 
 PATIENCE = 20.0
 Worker = Callable[["Stage", int, Channel], int]
@@ -52,10 +53,6 @@ class Stage:
             if select.select([self.reader], [], [], 0.1)[0]:
                 heard += os.read(self.reader, 4_096)
         return sorted(heard.decode().split("\n")[:-1])
-
-    def workers(self) -> list[int]:
-        """Their pids."""
-        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
 
     def wait(self) -> int:
         until = time.monotonic() + PATIENCE
@@ -89,7 +86,7 @@ def supervised(
         yield stage
     finally:
         if stage.pid:
-            left = stage.workers()
+            left = children(stage.pid)
             os.kill(stage.pid, signal.SIGKILL)
             os.waitpid(stage.pid, 0)
             for pid in left:  # one that was stopped would hear of nothing, and stay

@@ -17,6 +17,8 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support.processes import children
+
 PROGRAM = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
 MISSING = "Dovecot is missing: apt install dovecot-core, or make system"
 
@@ -161,11 +163,11 @@ class DovecotServer:
         """Its processes end with it, as they do when a machine goes down: they would serve whoever is connected."""
         if self.process is None:
             return
-        children = self._children()
+        left = children(self.process.pid)
         self.process.terminate()
         self.process.wait(20)
         self.process = None
-        for pid in children:
+        for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -182,13 +184,8 @@ class DovecotServer:
 
     def _signal(self, number: signal.Signals) -> None:
         assert self.process is not None
-        for pid in (self.process.pid, *self._children()):
+        for pid in (self.process.pid, *children(self.process.pid)):
             os.kill(pid, number)
-
-    def _children(self) -> list[int]:
-        assert self.process is not None
-        own = self.process.pid
-        return [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
 
     def _configure(self) -> None:
         assert PROGRAM

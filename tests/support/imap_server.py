@@ -16,6 +16,7 @@ from pathlib import Path
 
 from tests.support.certificates import Authority
 from tests.support.dovecot_server import PROGRAM
+from tests.support.processes import children
 from tests.support.service import free_ports
 
 MISSING = "Dovecot's IMAP is missing: apt install dovecot-imapd, or make system"
@@ -142,11 +143,10 @@ class ImapServer:
     def stop(self) -> None:
         if self.process is None:
             return
-        own = self.process.pid
-        children = [int(pid) for pid in Path(f"/proc/{own}/task/{own}/children").read_text().split()]
+        left = children(self.process.pid)
         self.process.terminate()
         self.process.wait(20)
-        for pid in children:
+        for pid in left:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 

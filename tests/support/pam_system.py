@@ -19,6 +19,7 @@ from sams.core.spawning import clean_environment
 from sams.identity.questions import HEARING, questions_pair
 from sams.identity.sources.pam.directory import PamDirectory, orders_for, spawn_helper
 from sams.identity.sources.pam.messages import helper_command
+from tests.support.processes import children
 
 IS_THERE = all(shutil.which(name) for name in ("gcc", "openssl")) and bool(
     list(Path("/usr/lib").glob("*/libnss_wrapper.so"))
@@ -193,8 +194,7 @@ class PamSystem:
 
     def children(self) -> list[int]:
         """Of the helper: checks under way."""
-        text = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
-        return [int(pid) for pid in text.split()]
+        return children(self.pid)
 
     def remove(self) -> None:
         if self.pid:

@@ -17,6 +17,7 @@ from email.message import EmailMessage
 from pathlib import Path
 
 from tests.support.certificates import Authority
+from tests.support.processes import children
 
 PASSWORD = "a-long-enough-secret"
 PATIENCE = 30.0
@@ -214,17 +215,13 @@ class Service:
         """Those that were forked, and have the command line of the supervisor."""
         assert self.process is not None
         own = _command_line(self.process.pid)
-        return [pid for pid in self._children() if _command_line(pid) == own]
+        return [pid for pid in children(self.process.pid) if _command_line(pid) == own]
 
     def hasher_pid(self) -> int:
         """Of the process that compares passwords; 0: there is none at the moment."""
-        found = (pid for pid in self._children() if b"sams.identity.passwords.hasher" in _command_line(pid))
-        return next(found, 0)
-
-    def _children(self) -> list[int]:
         assert self.process is not None
-        pid = self.process.pid
-        return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        name = b"sams.identity.passwords.hasher"
+        return next((pid for pid in children(self.process.pid) if name in _command_line(pid)), 0)
 
     def kill(self) -> None:
         """SIGKILL to the supervisor and all of its workers at once, as a power cut would."""

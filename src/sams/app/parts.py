@@ -32,9 +32,9 @@ from sams.spool.layout import Layout
 
 ACCOUNTS_FILE = "accounts.db"
 JOURNAL_FILE = "activity.db"
+JOURNAL_FREE = 64 * 2**20
 _BESIDE_THE_HASHER = 1
 """Lanes for what threads compute then: with the hasher's own, no more at once than the machine has cores."""
-JOURNAL_FREE = 64 * 2**20
 
 
 def accounts_path(config: Config) -> Path:
@@ -71,10 +71,16 @@ def lanes_folder(config: Config) -> Path:
 
 def hash_pool(inherited: Inherited, number: int) -> HashPool:
     """Where this worker has passwords hashed."""
-    config, hasher = inherited.material.config, _hasher_line(inherited)
-    at_once = checks_at_once(config) if hasher is None else questions_at_once(config, inherited.workers)
+    config = inherited.material.config
+    lanes = at_once = checks = checks_at_once(config)
+    hasher = None
+    if inherited.hasher is not None:
+        # all workers together ask about twice as much at once as is answered at once, and wait for all of that
+        lanes, at_once = _BESIDE_THE_HASHER, min(checks, math.ceil(2 * checks / inherited.workers))
+        patience = PATIENCE * math.ceil(inherited.workers * at_once / checks)
+        hasher = HasherLine(inherited.hasher.questions, lambda: _tell_of_silence(inherited), patience)
     return HashPool(
-        Lanes(lanes_folder(config), at_once if hasher is None else _BESIDE_THE_HASHER),
+        Lanes(lanes_folder(config), lanes),
         inherited.memory.hashing,
         number,
         at_once=at_once,
@@ -83,25 +89,8 @@ def hash_pool(inherited: Inherited, number: int) -> HashPool:
     )
 
 
-def questions_at_once(config: Config, workers: int) -> int:
-    """How many a worker asks the hasher at once: all together about twice as many as it answers at once."""
-    checks = checks_at_once(config)
-    return min(checks, math.ceil(2 * checks / workers))
-
-
-def _hasher_line(inherited: Inherited) -> HasherLine | None:
-    """Its patience is for all that may stand before a question."""
-    if inherited.hasher is None:
-        return None
-    config = inherited.material.config
-    line = math.ceil(
-        inherited.workers * questions_at_once(config, inherited.workers) / checks_at_once(config)
-    )
-
-    def tell() -> None:
-        inherited.log.error("the hasher does not answer: workers hash passwords meanwhile", seconds=SILENCE)
-
-    return HasherLine(inherited.hasher.questions, tell, line * PATIENCE)
+def _tell_of_silence(inherited: Inherited) -> None:
+    inherited.log.error("the hasher does not answer: workers hash passwords meanwhile", seconds=SILENCE)
 
 
 def guard_settings(config: Config) -> GuardSettings:

@@ -21,7 +21,7 @@ from typing import TypeVar
 import apsw
 
 from sams.spool import connections
-from sams.spool.failures import UNREADABLE, StorageFailed
+from sams.spool.failures import ILLEGIBLE, StorageFailed
 from sams.spool.opening import Opened
 
 T = TypeVar("T")
@@ -51,10 +51,8 @@ class DatabaseReaders:
         """
         try:
             return read()
-        except UNREADABLE as error:
-            raise self._unreadable(error) from error
-        except UnicodeDecodeError as error:
-            raise self._no_text(error) from error
+        except ILLEGIBLE as error:
+            raise self._failure(error) from error
 
     def read_in_thread(self, read: Callable[[apsw.Connection], T]) -> asyncio.Task[T]:
         """Read in a thread, from a connection that is opened for it.
@@ -79,10 +77,8 @@ class DatabaseReaders:
     async def _read_in_thread(self, read: Callable[[apsw.Connection], T]) -> T:
         try:
             return await self.lend_connection(read)
-        except UNREADABLE as error:
-            raise self._unreadable(error) from error
-        except UnicodeDecodeError as error:
-            raise self._no_text(error) from error
+        except ILLEGIBLE as error:
+            raise self._failure(error) from error
 
     def _with_connection(self, work: Callable[[apsw.Connection], T]) -> T:
         connection = connections.open_reader(self._database, self._vfs, busy_timeout=1)
@@ -91,10 +87,9 @@ class DatabaseReaders:
         finally:
             connection.close()
 
-    def _unreadable(self, error: Exception) -> StorageFailed:
+    def _failure(self, error: Exception) -> StorageFailed:
+        if isinstance(error, UnicodeDecodeError):
+            return StorageFailed(f"a text in {self._database} cannot be read: {error}")
         detail = f"{self._database} cannot be read: {type(error).__name__}: {error}"
         self._on_failed(detail)
         return StorageFailed(detail)
-
-    def _no_text(self, error: UnicodeDecodeError) -> StorageFailed:
-        return StorageFailed(f"a text in {self._database} cannot be read: {error}")

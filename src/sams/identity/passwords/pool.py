@@ -139,8 +139,7 @@ class HashPool:
         if self._line is not None:
             self._line.close()
         while work := self._next():
-            self._count(-1)
-            work.done.cancel()
+            self._drop(work)
         self._threads.shutdown(wait=True)
 
     def _has_room(self) -> bool:
@@ -176,8 +175,7 @@ class HashPool:
         if compared is not None:
             self._ended(work, compared, None)
         elif self._is_closed:
-            self._count(-1)
-            work.done.cancel()
+            self._drop(work)
         else:
             self._submit(work)
 
@@ -216,6 +214,10 @@ class HashPool:
         self._count(-1)
         work.conclude(result, error)
         self._start()
+
+    def _drop(self, work: _Work) -> None:
+        self._count(-1)
+        work.done.cancel()
 
     def _count(self, change: int) -> None:
         """A reload makes a pool beside the one that still runs: the worker's number is theirs together."""
